@@ -1,0 +1,158 @@
+"""The error taxonomy: what can go wrong, independent of the wire.
+
+One base class; its subclasses are kinds, and ``rpc/errors.py`` holds the one table from kind to gRPC status.
+A message never holds a value that the caller sent, since that value may be a secret pasted into the wrong field.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from enum import StrEnum
+
+
+class Reason(StrEnum):
+    """``ErrorInfo.reason`` values: stable names that clients branch on."""
+
+    INVALID_FIELD = "INVALID_FIELD"
+    INVALID_FILTER = "INVALID_FILTER"
+    INVALID_UPDATE_MASK = "INVALID_UPDATE_MASK"
+    INVALID_PAGE_TOKEN = "INVALID_PAGE_TOKEN"
+    CONFIG_KIND_MISMATCH = "CONFIG_KIND_MISMATCH"
+    CREDENTIAL_TYPE_MISMATCH = "CREDENTIAL_TYPE_MISMATCH"
+    FIELD_IMMUTABLE = "FIELD_IMMUTABLE"
+    RESOURCE_NOT_FOUND = "RESOURCE_NOT_FOUND"
+    NAME_TAKEN = "NAME_TAKEN"
+    DISPLAY_NAME_TAKEN = "DISPLAY_NAME_TAKEN"
+    UPSTREAM_MODEL_EXISTS = "UPSTREAM_MODEL_EXISTS"
+    PROVIDER_HAS_MODELS = "PROVIDER_HAS_MODELS"
+    CREDENTIAL_REENTRY_REQUIRED = "CREDENTIAL_REENTRY_REQUIRED"
+    CATALOG_UNAVAILABLE = "CATALOG_UNAVAILABLE"
+    CATALOG_VERSION_UNAVAILABLE = "CATALOG_VERSION_UNAVAILABLE"
+    PROVIDER_DISABLED = "PROVIDER_DISABLED"
+    NO_STORED_CREDENTIAL = "NO_STORED_CREDENTIAL"
+    ETAG_MISMATCH = "ETAG_MISMATCH"
+    CREDENTIAL_VERSION_MISMATCH = "CREDENTIAL_VERSION_MISMATCH"
+    IMPACT_CHANGED = "IMPACT_CHANGED"
+    REQUEST_ID_REUSED = "REQUEST_ID_REUSED"
+    CONFLICT = "CONFLICT"
+    KMS_UNAVAILABLE = "KMS_UNAVAILABLE"
+    STORE_UNAVAILABLE = "STORE_UNAVAILABLE"
+
+
+@dataclass(frozen=True, slots=True)
+class FieldViolation:
+    """One broken rule of one request field. ``field`` is the snake_case proto path; ``rule`` names the rule."""
+
+    field: str
+    description: str
+    rule: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class ResourceRef:
+    """The resource an error is about, as ``google.rpc.ResourceInfo`` wants it."""
+
+    type: str
+    name: str
+
+
+@dataclass(frozen=True, slots=True)
+class PreconditionViolation:
+    """What stands in the way, as ``google.rpc.PreconditionFailure`` wants it."""
+
+    type: str
+    subject: str
+    description: str
+
+
+class RegistryError(Exception):
+    """Base of every error the registry raises on purpose.
+
+    ``metadata`` repeats each variable of ``message`` (AIP-193), as strings.
+    """
+
+    def __init__(
+        self,
+        message: str,
+        *,
+        reason: Reason,
+        metadata: Mapping[str, str] | None = None,
+        resource: ResourceRef | None = None,
+    ) -> None:
+        super().__init__(message)
+        self.message = message
+        self.reason = reason
+        self.metadata: dict[str, str] = dict(metadata or {})
+        self.resource = resource
+
+
+class InvalidArgument(RegistryError):
+    """The request can never succeed as it is: fix the named fields."""
+
+    def __init__(
+        self,
+        message: str,
+        *,
+        reason: Reason = Reason.INVALID_FIELD,
+        violations: Sequence[FieldViolation] = (),
+        metadata: Mapping[str, str] | None = None,
+    ) -> None:
+        super().__init__(message, reason=reason, metadata=metadata)
+        self.violations = tuple(violations)
+
+
+def invalid_field(
+    field: str, description: str, *, rule: str = "", reason: Reason = Reason.INVALID_FIELD
+) -> InvalidArgument:
+    """The common case: one field, one rule."""
+    return InvalidArgument(
+        f"{field}: {description}",
+        reason=reason,
+        violations=[FieldViolation(field, description, rule)],
+        metadata={"field": field},
+    )
+
+
+class NotFound(RegistryError):
+    """The named resource does not exist."""
+
+    def __init__(self, resource: ResourceRef) -> None:
+        super().__init__(
+            f"{resource.name} does not exist",
+            reason=Reason.RESOURCE_NOT_FOUND,
+            metadata={"name": resource.name},
+            resource=resource,
+        )
+
+
+class AlreadyExists(RegistryError):
+    """Something else holds the id, display name or upstream id; ``resource`` is the holder."""
+
+
+class Aborted(RegistryError):
+    """A race was lost or a precondition token is stale: read again, then retry."""
+
+
+class FailedPrecondition(RegistryError):
+    """The state of the registry forbids this until something else is done first."""
+
+    def __init__(
+        self,
+        message: str,
+        *,
+        reason: Reason,
+        violations: Sequence[PreconditionViolation] = (),
+        metadata: Mapping[str, str] | None = None,
+        resource: ResourceRef | None = None,
+    ) -> None:
+        super().__init__(message, reason=reason, metadata=metadata, resource=resource)
+        self.violations = tuple(violations)
+
+
+class Unavailable(RegistryError):
+    """A part the request needs is away; nothing was written. Retry after ``retry_after_seconds``."""
+
+    def __init__(self, message: str, *, reason: Reason, retry_after_seconds: float = 1.0) -> None:
+        super().__init__(message, reason=reason)
+        self.retry_after_seconds = retry_after_seconds

@@ -1,0 +1,238 @@
+"""The values the registry is about: providers, their credentials as shown, and their models.
+
+Enum numbers equal those of the API, so that the wire layer converts by value and the database stores integers.
+Nothing here can hold secret material: that is ``credentials.py`` (in hand) and ``SealedCredential`` (sealed).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import datetime
+from enum import IntEnum
+from types import MappingProxyType
+from uuid import UUID
+
+NO_PAIRS: Mapping[str, str] = MappingProxyType({})
+
+
+class ProviderKind(IntEnum):
+    """What kind of upstream a provider is; never changes after creation."""
+
+    OPENAI = 1
+    ANTHROPIC = 2
+    AZURE = 3
+    BEDROCK = 4
+    GOOGLE = 5
+    VERTEX = 6
+    VERTEX_ANTHROPIC = 7
+    GROQ = 8
+    COHERE = 9
+    DEEPSEEK = 10
+    MOONSHOT = 11
+    OPENAI_COMPATIBLE = 12
+
+
+class CredentialType(IntEnum):
+    """How a router authenticates upstream. AMBIENT: by its own workload identity."""
+
+    API_KEY = 1
+    AWS_ACCESS_KEY = 2
+    GCP_SERVICE_ACCOUNT_KEY = 3
+    AZURE_CLIENT_SECRET = 4
+    AMBIENT = 5
+
+
+class State(IntEnum):
+    """Whether routing may use a resource. Moved only by enable and disable."""
+
+    ACTIVE = 1
+    DISABLED = 2
+
+
+class ModelKind(IntEnum):
+    """What a model does."""
+
+    CHAT = 1
+    EMBEDDING = 2
+
+
+class ModelCapability(IntEnum):
+    """What a model can do beyond plain text in, text out."""
+
+    STREAMING = 1
+    TOOLS = 2
+    VISION = 3
+    JSON_SCHEMA = 4
+    REASONING = 5
+    PROMPT_CACHING = 6
+    PDF = 7
+    PARALLEL_TOOLS = 8
+    WEB_SEARCH = 9
+    COMPUTER_USE = 10
+    AUDIO_IN = 11
+    AUDIO_OUT = 12
+    VIDEO_IN = 13
+
+
+class ModelSource(IntEnum):
+    """Where a provider model came from."""
+
+    CATALOG = 1
+    CUSTOM = 2
+
+
+@dataclass(frozen=True, slots=True)
+class ProviderConfig:
+    """The non-secret settings of a provider, by the field names of its kind's config message.
+
+    Empty strings are never stored: a missing key means the kind's default.
+    ``headers`` is used by openai_compatible alone.
+    """
+
+    values: Mapping[str, str] = NO_PAIRS
+    headers: Mapping[str, str] = NO_PAIRS
+
+
+@dataclass(frozen=True, slots=True)
+class CredentialView:
+    """All that is ever shown of a stored credential. ``version`` grows by one with each replacement."""
+
+    type: CredentialType
+    prefix: str
+    version: int
+    update_time: datetime
+    expire_time: datetime | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class SealedCredential:
+    """A credential as stored and as routers fetch it: ciphertext, wrapper and what they are bound to.
+
+    ``envelope`` and ``wrapped_data_key`` are opaque here; docs/formats says what each byte is.
+    ``destinations`` is the list bound in the envelope's AAD, verbatim.
+    """
+
+    type: CredentialType
+    version: int
+    dek_id: UUID
+    envelope: bytes
+    wrapped_data_key: bytes
+    key_version: str
+    commitment: bytes
+    context: bytes
+    destinations: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Provider:
+    """An upstream account or endpoint. ``revision`` and ``etag`` are stamped by the store on each write."""
+
+    provider_id: str
+    uid: UUID
+    display_name: str
+    kind: ProviderKind
+    state: State
+    create_time: datetime
+    update_time: datetime
+    config: ProviderConfig = field(default_factory=ProviderConfig)
+    credential: CredentialView | None = None
+    labels: Mapping[str, str] = NO_PAIRS
+    annotations: Mapping[str, str] = NO_PAIRS
+    revision: int = 0
+    etag: str = ""
+
+    @property
+    def name(self) -> str:
+        """The resource name, ``providers/{provider}``."""
+        return f"providers/{self.provider_id}"
+
+
+@dataclass(frozen=True, slots=True)
+class ProviderView:
+    """A provider with what is counted beside it; counts are no part of its etag."""
+
+    provider: Provider
+    model_count: int = 0
+    active_model_count: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class PricingTier:
+    """Prices for a request whose input exceeds the threshold; an absent price is the base price."""
+
+    above_input_tokens: int
+    input: str | None = None
+    output: str | None = None
+    cached_input: str | None = None
+    cache_write: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Pricing:
+    """Decimal strings per one million tokens, never floats. None = unknown, "0" = free."""
+
+    currency_code: str
+    input: str | None = None
+    output: str | None = None
+    cached_input: str | None = None
+    cache_write: str | None = None
+    tiers: tuple[PricingTier, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class ModelFacts:
+    """What is known of a concrete model, whether from a catalog or from an administrator. 0 = unknown."""
+
+    upstream_model_id: str
+    display_name: str
+    kind: ModelKind
+    context_window: int = 0
+    max_output_tokens: int = 0
+    embedding_dimensions: int = 0
+    pricing: Pricing | None = None
+    capabilities: tuple[ModelCapability, ...] = ()
+    retire_time: datetime | None = None
+    needs_review: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class ProviderModel:
+    """A concrete model at a provider.
+
+    ``imported`` is the catalog's entry as it was imported (None when custom): the base for telling edited
+    fields from untouched ones. ``overridden_fields`` are the API field paths edited since, sorted.
+    """
+
+    provider_id: str
+    model_id: str
+    uid: UUID
+    facts: ModelFacts
+    state: State
+    source: ModelSource
+    create_time: datetime
+    update_time: datetime
+    catalog_version: str = ""
+    imported: ModelFacts | None = None
+    overridden_fields: tuple[str, ...] = ()
+    labels: Mapping[str, str] = NO_PAIRS
+    revision: int = 0
+    etag: str = ""
+
+    @property
+    def name(self) -> str:
+        """The resource name, ``providers/{provider}/models/{model}``."""
+        return f"providers/{self.provider_id}/models/{self.model_id}"
+
+    @property
+    def provider_name(self) -> str:
+        """The parent's resource name."""
+        return f"providers/{self.provider_id}"
+
+
+@dataclass(frozen=True, slots=True)
+class ProviderModelView:
+    """A provider model with whether routing offers it, which also depends on its provider."""
+
+    model: ProviderModel
+    routable: bool

@@ -1,7 +1,7 @@
 """The error taxonomy: what can go wrong, independent of the wire.
 
 One base class; its subclasses are kinds, and ``rpc/errors.py`` holds the one table from kind to gRPC status.
-A message never holds a value that the caller sent, since that value may be a secret pasted into the wrong field.
+A message never holds a value that the caller sent: it may be a secret pasted into the wrong field.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ class Reason(StrEnum):
     INVALID_FIELD = "INVALID_FIELD"
     INVALID_FILTER = "INVALID_FILTER"
     INVALID_UPDATE_MASK = "INVALID_UPDATE_MASK"
-    INVALID_PAGE_TOKEN = "INVALID_PAGE_TOKEN"
+    INVALID_PAGE_TOKEN = "INVALID_PAGE_TOKEN"  # noqa: S105 - a name, not a token
     CONFIG_KIND_MISMATCH = "CONFIG_KIND_MISMATCH"
     CREDENTIAL_TYPE_MISMATCH = "CREDENTIAL_TYPE_MISMATCH"
     FIELD_IMMUTABLE = "FIELD_IMMUTABLE"
@@ -42,7 +42,7 @@ class Reason(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class FieldViolation:
-    """One broken rule of one request field. ``field`` is the snake_case proto path; ``rule`` names the rule."""
+    """One broken rule of one field. ``field`` is the snake_case proto path; ``rule`` names the rule."""
 
     field: str
     description: str

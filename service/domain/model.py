@@ -1,6 +1,6 @@
 """The values the registry is about: providers, their credentials as shown, and their models.
 
-Enum numbers equal those of the API, so that the wire layer converts by value and the database stores integers.
+Enum numbers equal those of the API, so the wire layer converts by value and the database stores integers.
 Nothing here can hold secret material: that is ``credentials.py`` (in hand) and ``SealedCredential`` (sealed).
 """
 

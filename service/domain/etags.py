@@ -1,0 +1,63 @@
+"""Entity tags: ``<revision>-<8 hex>`` over what is stored of one resource.
+
+Only stored columns count: counts, children, routability and re-wrapped data keys leave an etag as it is, so
+an administrator's edit is not refused because something else moved.
+"""
+
+from __future__ import annotations
+
+import hashlib
+
+from service.domain.model import ModelFacts, Provider, ProviderModel
+from service.domain.routing import canonical_json, pricing_to_json
+
+
+def provider_etag(provider: Provider) -> str:
+    """The etag of a provider that carries its revision already."""
+    credential = provider.credential
+    return _etag(
+        provider.revision,
+        {
+            "uid": str(provider.uid),
+            "display_name": provider.display_name,
+            "state": provider.state,
+            "config": [dict(provider.config.values), dict(provider.config.headers)],
+            "credential_version": credential.version if credential else 0,
+            "labels": dict(provider.labels),
+            "annotations": dict(provider.annotations),
+        },
+    )
+
+
+def provider_model_etag(model: ProviderModel) -> str:
+    """The etag of a provider model that carries its revision already."""
+    return _etag(
+        model.revision,
+        {
+            "uid": str(model.uid),
+            "facts": facts_to_json(model.facts),
+            "state": model.state,
+            "source": model.source,
+            "labels": dict(model.labels),
+        },
+    )
+
+
+def facts_to_json(facts: ModelFacts) -> dict[str, object]:
+    """Model facts as plain JSON values (also how the imported base is stored)."""
+    return {
+        "upstream_model_id": facts.upstream_model_id,
+        "display_name": facts.display_name,
+        "kind": facts.kind,
+        "context_window": facts.context_window,
+        "max_output_tokens": facts.max_output_tokens,
+        "embedding_dimensions": facts.embedding_dimensions,
+        "pricing": pricing_to_json(facts.pricing),
+        "capabilities": list(facts.capabilities),
+        "retire_time": facts.retire_time.isoformat() if facts.retire_time else None,
+        "needs_review": facts.needs_review,
+    }
+
+
+def _etag(revision: int, stored: dict[str, object]) -> str:
+    return f"{revision}-{hashlib.sha256(canonical_json(stored)).hexdigest()[:8]}"

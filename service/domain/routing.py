@@ -1,0 +1,234 @@
+"""What routers are told: which providers and provider models take part in routing, and in what form.
+
+One place decides "routable", for the read model, the change log and the `routable` field alike. Payloads are
+the canonical JSON that the change log keeps; they hold settings and versions, never sealed bytes.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import Any
+from uuid import UUID
+
+from service.domain.model import (
+    CredentialType,
+    ModelCapability,
+    ModelKind,
+    Pricing,
+    PricingTier,
+    Provider,
+    ProviderConfig,
+    ProviderKind,
+    ProviderModel,
+    State,
+)
+
+
+class EntryKind(StrEnum):
+    """What a row of the change log is about."""
+
+    PROVIDER = "provider"
+    PROVIDER_MODEL = "provider_model"
+
+
+@dataclass(frozen=True, slots=True)
+class RoutingProvider:
+    """A provider as routers see it. ``credential_type`` is None where the kind goes without one."""
+
+    name: str
+    uid: UUID
+    kind: ProviderKind
+    display_name: str
+    config: ProviderConfig
+    credential_type: CredentialType | None
+    credential_version: int
+    labels: Mapping[str, str]
+
+
+@dataclass(frozen=True, slots=True)
+class ActiveProviderModel:
+    """A provider model that routers may use now."""
+
+    name: str
+    provider: str
+    provider_kind: ProviderKind
+    upstream_model_id: str
+    kind: ModelKind
+    context_window: int
+    max_output_tokens: int
+    embedding_dimensions: int
+    pricing: Pricing | None
+    capabilities: tuple[ModelCapability, ...]
+    labels: Mapping[str, str]
+
+
+Entry = RoutingProvider | ActiveProviderModel
+
+
+@dataclass(frozen=True, slots=True)
+class Change:
+    """One row of a change set: the entry as it is now, or None when routing no longer has it."""
+
+    kind: EntryKind
+    name: str
+    entry: Entry | None
+
+
+@dataclass(frozen=True, slots=True)
+class ChangeSet:
+    """Everything one revision changed for routers, in order; empty when it changed nothing they see."""
+
+    revision: int
+    changes: tuple[Change, ...]
+
+
+def credential_required(kind: ProviderKind) -> bool:
+    """Whether a provider of this kind is left out of routing until it has a credential."""
+    return kind is not ProviderKind.OPENAI_COMPATIBLE
+
+
+def provider_routable(provider: Provider) -> bool:
+    """Active, and with the credential its kind needs."""
+    return provider.state is State.ACTIVE and (
+        provider.credential is not None or not credential_required(provider.kind)
+    )
+
+
+def model_routable(provider: Provider, model: ProviderModel) -> bool:
+    """The model and its provider are both active, and the provider has the credential its kind needs."""
+    return model.state is State.ACTIVE and provider_routable(provider)
+
+
+def routing_provider(provider: Provider) -> RoutingProvider | None:
+    """The provider's routing entry, or None while routing leaves it out."""
+    if not provider_routable(provider):
+        return None
+    credential = provider.credential
+    return RoutingProvider(
+        name=provider.name,
+        uid=provider.uid,
+        kind=provider.kind,
+        display_name=provider.display_name,
+        config=provider.config,
+        credential_type=credential.type if credential else None,
+        credential_version=credential.version if credential else 0,
+        labels=provider.labels,
+    )
+
+
+def active_model(provider: Provider, model: ProviderModel) -> ActiveProviderModel | None:
+    """The model's routing entry, or None while routing leaves it out."""
+    if not model_routable(provider, model):
+        return None
+    facts = model.facts
+    return ActiveProviderModel(
+        name=model.name,
+        provider=provider.name,
+        provider_kind=provider.kind,
+        upstream_model_id=facts.upstream_model_id,
+        kind=facts.kind,
+        context_window=facts.context_window,
+        max_output_tokens=facts.max_output_tokens,
+        embedding_dimensions=facts.embedding_dimensions,
+        pricing=facts.pricing,
+        capabilities=facts.capabilities,
+        labels=model.labels,
+    )
+
+
+def canonical_json(value: object) -> bytes:
+    """Sorted keys, no blanks, UTF-8: equal values give equal bytes."""
+    return json.dumps(value, sort_keys=True, separators=(",", ":"), ensure_ascii=False).encode()
+
+
+def pricing_to_json(pricing: Pricing | None) -> dict[str, Any] | None:
+    """Prices as plain JSON values; decimal strings stay strings."""
+    if pricing is None:
+        return None
+    return {
+        "currency_code": pricing.currency_code,
+        **_prices(pricing),
+        "tiers": [{"above_input_tokens": tier.above_input_tokens, **_prices(tier)} for tier in pricing.tiers],
+    }
+
+
+def _prices(prices: Pricing | PricingTier) -> dict[str, str | None]:
+    return {
+        "input": prices.input,
+        "output": prices.output,
+        "cached_input": prices.cached_input,
+        "cache_write": prices.cache_write,
+    }
+
+
+def pricing_from_json(value: Mapping[str, Any] | None) -> Pricing | None:
+    """The inverse of `pricing_to_json`."""
+    if value is None:
+        return None
+    tiers = tuple(PricingTier(**tier) for tier in value["tiers"])
+    return Pricing(**{**value, "tiers": tiers})
+
+
+def entry_to_json(entry: Entry) -> bytes:
+    """The change log's payload for an entry."""
+    if isinstance(entry, RoutingProvider):
+        return canonical_json(
+            {
+                "name": entry.name,
+                "uid": str(entry.uid),
+                "kind": entry.kind,
+                "display_name": entry.display_name,
+                "config": {"values": dict(entry.config.values), "headers": dict(entry.config.headers)},
+                "credential_type": entry.credential_type,
+                "credential_version": entry.credential_version,
+                "labels": dict(entry.labels),
+            }
+        )
+    return canonical_json(
+        {
+            "name": entry.name,
+            "provider": entry.provider,
+            "provider_kind": entry.provider_kind,
+            "upstream_model_id": entry.upstream_model_id,
+            "kind": entry.kind,
+            "context_window": entry.context_window,
+            "max_output_tokens": entry.max_output_tokens,
+            "embedding_dimensions": entry.embedding_dimensions,
+            "pricing": pricing_to_json(entry.pricing),
+            "capabilities": list(entry.capabilities),
+            "labels": dict(entry.labels),
+        }
+    )
+
+
+def entry_from_json(kind: EntryKind, payload: bytes) -> Entry:
+    """The inverse of `entry_to_json`."""
+    value = json.loads(payload)
+    if kind is EntryKind.PROVIDER:
+        credential_type = value["credential_type"]
+        return RoutingProvider(
+            name=value["name"],
+            uid=UUID(value["uid"]),
+            kind=ProviderKind(value["kind"]),
+            display_name=value["display_name"],
+            config=ProviderConfig(**value["config"]),
+            credential_type=None if credential_type is None else CredentialType(credential_type),
+            credential_version=value["credential_version"],
+            labels=value["labels"],
+        )
+    return ActiveProviderModel(
+        name=value["name"],
+        provider=value["provider"],
+        provider_kind=ProviderKind(value["provider_kind"]),
+        upstream_model_id=value["upstream_model_id"],
+        kind=ModelKind(value["kind"]),
+        context_window=value["context_window"],
+        max_output_tokens=value["max_output_tokens"],
+        embedding_dimensions=value["embedding_dimensions"],
+        pricing=pricing_from_json(value["pricing"]),
+        capabilities=tuple(ModelCapability(c) for c in value["capabilities"]),
+        labels=value["labels"],
+    )

@@ -1,0 +1,331 @@
+from buf.validate import validate_pb2 as _validate_pb2
+from codevector.providers.v1 import catalog_pb2 as _catalog_pb2
+from codevector.providers.v1 import provider_pb2 as _provider_pb2
+from codevector.providers.v1 import provider_model_pb2 as _provider_model_pb2
+from google.api import field_behavior_pb2 as _field_behavior_pb2
+from google.api import resource_pb2 as _resource_pb2
+from google.protobuf import field_mask_pb2 as _field_mask_pb2
+from google.protobuf.internal import containers as _containers
+from google.protobuf.internal import enum_type_wrapper as _enum_type_wrapper
+from google.protobuf import descriptor as _descriptor
+from google.protobuf import message as _message
+from collections.abc import Iterable as _Iterable, Mapping as _Mapping
+from typing import ClassVar as _ClassVar, Optional as _Optional, Union as _Union
+
+DESCRIPTOR: _descriptor.FileDescriptor
+
+class ListProvidersRequest(_message.Message):
+    __slots__ = ("page_size", "page_token", "filter", "order_by")
+    PAGE_SIZE_FIELD_NUMBER: _ClassVar[int]
+    PAGE_TOKEN_FIELD_NUMBER: _ClassVar[int]
+    FILTER_FIELD_NUMBER: _ClassVar[int]
+    ORDER_BY_FIELD_NUMBER: _ClassVar[int]
+    page_size: int
+    page_token: str
+    filter: str
+    order_by: str
+    def __init__(self, page_size: _Optional[int] = ..., page_token: _Optional[str] = ..., filter: _Optional[str] = ..., order_by: _Optional[str] = ...) -> None: ...
+
+class ListProvidersResponse(_message.Message):
+    __slots__ = ("providers", "next_page_token", "total_size")
+    PROVIDERS_FIELD_NUMBER: _ClassVar[int]
+    NEXT_PAGE_TOKEN_FIELD_NUMBER: _ClassVar[int]
+    TOTAL_SIZE_FIELD_NUMBER: _ClassVar[int]
+    providers: _containers.RepeatedCompositeFieldContainer[_provider_pb2.Provider]
+    next_page_token: str
+    total_size: int
+    def __init__(self, providers: _Optional[_Iterable[_Union[_provider_pb2.Provider, _Mapping]]] = ..., next_page_token: _Optional[str] = ..., total_size: _Optional[int] = ...) -> None: ...
+
+class GetProviderRequest(_message.Message):
+    __slots__ = ("name",)
+    NAME_FIELD_NUMBER: _ClassVar[int]
+    name: str
+    def __init__(self, name: _Optional[str] = ...) -> None: ...
+
+class CreateProviderRequest(_message.Message):
+    __slots__ = ("provider_id", "provider", "credential", "start_disabled", "validate_only", "request_id")
+    PROVIDER_ID_FIELD_NUMBER: _ClassVar[int]
+    PROVIDER_FIELD_NUMBER: _ClassVar[int]
+    CREDENTIAL_FIELD_NUMBER: _ClassVar[int]
+    START_DISABLED_FIELD_NUMBER: _ClassVar[int]
+    VALIDATE_ONLY_FIELD_NUMBER: _ClassVar[int]
+    REQUEST_ID_FIELD_NUMBER: _ClassVar[int]
+    provider_id: str
+    provider: _provider_pb2.Provider
+    credential: _provider_pb2.CredentialInput
+    start_disabled: bool
+    validate_only: bool
+    request_id: str
+    def __init__(self, provider_id: _Optional[str] = ..., provider: _Optional[_Union[_provider_pb2.Provider, _Mapping]] = ..., credential: _Optional[_Union[_provider_pb2.CredentialInput, _Mapping]] = ..., start_disabled: bool = ..., validate_only: bool = ..., request_id: _Optional[str] = ...) -> None: ...
+
+class UpdateProviderRequest(_message.Message):
+    __slots__ = ("provider", "update_mask", "allow_missing", "validate_only", "credential")
+    PROVIDER_FIELD_NUMBER: _ClassVar[int]
+    UPDATE_MASK_FIELD_NUMBER: _ClassVar[int]
+    ALLOW_MISSING_FIELD_NUMBER: _ClassVar[int]
+    VALIDATE_ONLY_FIELD_NUMBER: _ClassVar[int]
+    CREDENTIAL_FIELD_NUMBER: _ClassVar[int]
+    provider: _provider_pb2.Provider
+    update_mask: _field_mask_pb2.FieldMask
+    allow_missing: bool
+    validate_only: bool
+    credential: _provider_pb2.CredentialInput
+    def __init__(self, provider: _Optional[_Union[_provider_pb2.Provider, _Mapping]] = ..., update_mask: _Optional[_Union[_field_mask_pb2.FieldMask, _Mapping]] = ..., allow_missing: bool = ..., validate_only: bool = ..., credential: _Optional[_Union[_provider_pb2.CredentialInput, _Mapping]] = ...) -> None: ...
+
+class DeleteProviderRequest(_message.Message):
+    __slots__ = ("name", "etag", "force", "allow_missing", "validate_only", "impact_token")
+    NAME_FIELD_NUMBER: _ClassVar[int]
+    ETAG_FIELD_NUMBER: _ClassVar[int]
+    FORCE_FIELD_NUMBER: _ClassVar[int]
+    ALLOW_MISSING_FIELD_NUMBER: _ClassVar[int]
+    VALIDATE_ONLY_FIELD_NUMBER: _ClassVar[int]
+    IMPACT_TOKEN_FIELD_NUMBER: _ClassVar[int]
+    name: str
+    etag: str
+    force: bool
+    allow_missing: bool
+    validate_only: bool
+    impact_token: str
+    def __init__(self, name: _Optional[str] = ..., etag: _Optional[str] = ..., force: bool = ..., allow_missing: bool = ..., validate_only: bool = ..., impact_token: _Optional[str] = ...) -> None: ...
+
+class DeleteProviderResponse(_message.Message):
+    __slots__ = ("impact",)
+    IMPACT_FIELD_NUMBER: _ClassVar[int]
+    impact: DeletionImpact
+    def __init__(self, impact: _Optional[_Union[DeletionImpact, _Mapping]] = ...) -> None: ...
+
+class DeletionImpact(_message.Message):
+    __slots__ = ("provider_models", "provider_model_count", "credential_destroyed", "impact_token")
+    PROVIDER_MODELS_FIELD_NUMBER: _ClassVar[int]
+    PROVIDER_MODEL_COUNT_FIELD_NUMBER: _ClassVar[int]
+    CREDENTIAL_DESTROYED_FIELD_NUMBER: _ClassVar[int]
+    IMPACT_TOKEN_FIELD_NUMBER: _ClassVar[int]
+    provider_models: _containers.RepeatedScalarFieldContainer[str]
+    provider_model_count: int
+    credential_destroyed: bool
+    impact_token: str
+    def __init__(self, provider_models: _Optional[_Iterable[str]] = ..., provider_model_count: _Optional[int] = ..., credential_destroyed: bool = ..., impact_token: _Optional[str] = ...) -> None: ...
+
+class EnableProviderRequest(_message.Message):
+    __slots__ = ("name", "etag", "validate_only")
+    NAME_FIELD_NUMBER: _ClassVar[int]
+    ETAG_FIELD_NUMBER: _ClassVar[int]
+    VALIDATE_ONLY_FIELD_NUMBER: _ClassVar[int]
+    name: str
+    etag: str
+    validate_only: bool
+    def __init__(self, name: _Optional[str] = ..., etag: _Optional[str] = ..., validate_only: bool = ...) -> None: ...
+
+class DisableProviderRequest(_message.Message):
+    __slots__ = ("name", "etag", "validate_only")
+    NAME_FIELD_NUMBER: _ClassVar[int]
+    ETAG_FIELD_NUMBER: _ClassVar[int]
+    VALIDATE_ONLY_FIELD_NUMBER: _ClassVar[int]
+    name: str
+    etag: str
+    validate_only: bool
+    def __init__(self, name: _Optional[str] = ..., etag: _Optional[str] = ..., validate_only: bool = ...) -> None: ...
+
+class SetProviderCredentialRequest(_message.Message):
+    __slots__ = ("name", "credential", "expected_version", "validate_only", "request_id")
+    NAME_FIELD_NUMBER: _ClassVar[int]
+    CREDENTIAL_FIELD_NUMBER: _ClassVar[int]
+    EXPECTED_VERSION_FIELD_NUMBER: _ClassVar[int]
+    VALIDATE_ONLY_FIELD_NUMBER: _ClassVar[int]
+    REQUEST_ID_FIELD_NUMBER: _ClassVar[int]
+    name: str
+    credential: _provider_pb2.CredentialInput
+    expected_version: int
+    validate_only: bool
+    request_id: str
+    def __init__(self, name: _Optional[str] = ..., credential: _Optional[_Union[_provider_pb2.CredentialInput, _Mapping]] = ..., expected_version: _Optional[int] = ..., validate_only: bool = ..., request_id: _Optional[str] = ...) -> None: ...
+
+class ListProviderModelsRequest(_message.Message):
+    __slots__ = ("parent", "page_size", "page_token", "filter", "order_by")
+    PARENT_FIELD_NUMBER: _ClassVar[int]
+    PAGE_SIZE_FIELD_NUMBER: _ClassVar[int]
+    PAGE_TOKEN_FIELD_NUMBER: _ClassVar[int]
+    FILTER_FIELD_NUMBER: _ClassVar[int]
+    ORDER_BY_FIELD_NUMBER: _ClassVar[int]
+    parent: str
+    page_size: int
+    page_token: str
+    filter: str
+    order_by: str
+    def __init__(self, parent: _Optional[str] = ..., page_size: _Optional[int] = ..., page_token: _Optional[str] = ..., filter: _Optional[str] = ..., order_by: _Optional[str] = ...) -> None: ...
+
+class ListProviderModelsResponse(_message.Message):
+    __slots__ = ("provider_models", "next_page_token", "total_size")
+    PROVIDER_MODELS_FIELD_NUMBER: _ClassVar[int]
+    NEXT_PAGE_TOKEN_FIELD_NUMBER: _ClassVar[int]
+    TOTAL_SIZE_FIELD_NUMBER: _ClassVar[int]
+    provider_models: _containers.RepeatedCompositeFieldContainer[_provider_model_pb2.ProviderModel]
+    next_page_token: str
+    total_size: int
+    def __init__(self, provider_models: _Optional[_Iterable[_Union[_provider_model_pb2.ProviderModel, _Mapping]]] = ..., next_page_token: _Optional[str] = ..., total_size: _Optional[int] = ...) -> None: ...
+
+class GetProviderModelRequest(_message.Message):
+    __slots__ = ("name",)
+    NAME_FIELD_NUMBER: _ClassVar[int]
+    name: str
+    def __init__(self, name: _Optional[str] = ...) -> None: ...
+
+class CreateProviderModelRequest(_message.Message):
+    __slots__ = ("parent", "provider_model_id", "provider_model", "validate_only", "request_id")
+    PARENT_FIELD_NUMBER: _ClassVar[int]
+    PROVIDER_MODEL_ID_FIELD_NUMBER: _ClassVar[int]
+    PROVIDER_MODEL_FIELD_NUMBER: _ClassVar[int]
+    VALIDATE_ONLY_FIELD_NUMBER: _ClassVar[int]
+    REQUEST_ID_FIELD_NUMBER: _ClassVar[int]
+    parent: str
+    provider_model_id: str
+    provider_model: _provider_model_pb2.ProviderModel
+    validate_only: bool
+    request_id: str
+    def __init__(self, parent: _Optional[str] = ..., provider_model_id: _Optional[str] = ..., provider_model: _Optional[_Union[_provider_model_pb2.ProviderModel, _Mapping]] = ..., validate_only: bool = ..., request_id: _Optional[str] = ...) -> None: ...
+
+class UpdateProviderModelRequest(_message.Message):
+    __slots__ = ("provider_model", "update_mask", "allow_missing", "validate_only")
+    PROVIDER_MODEL_FIELD_NUMBER: _ClassVar[int]
+    UPDATE_MASK_FIELD_NUMBER: _ClassVar[int]
+    ALLOW_MISSING_FIELD_NUMBER: _ClassVar[int]
+    VALIDATE_ONLY_FIELD_NUMBER: _ClassVar[int]
+    provider_model: _provider_model_pb2.ProviderModel
+    update_mask: _field_mask_pb2.FieldMask
+    allow_missing: bool
+    validate_only: bool
+    def __init__(self, provider_model: _Optional[_Union[_provider_model_pb2.ProviderModel, _Mapping]] = ..., update_mask: _Optional[_Union[_field_mask_pb2.FieldMask, _Mapping]] = ..., allow_missing: bool = ..., validate_only: bool = ...) -> None: ...
+
+class DeleteProviderModelRequest(_message.Message):
+    __slots__ = ("name", "etag", "allow_missing", "validate_only", "impact_token")
+    NAME_FIELD_NUMBER: _ClassVar[int]
+    ETAG_FIELD_NUMBER: _ClassVar[int]
+    ALLOW_MISSING_FIELD_NUMBER: _ClassVar[int]
+    VALIDATE_ONLY_FIELD_NUMBER: _ClassVar[int]
+    IMPACT_TOKEN_FIELD_NUMBER: _ClassVar[int]
+    name: str
+    etag: str
+    allow_missing: bool
+    validate_only: bool
+    impact_token: str
+    def __init__(self, name: _Optional[str] = ..., etag: _Optional[str] = ..., allow_missing: bool = ..., validate_only: bool = ..., impact_token: _Optional[str] = ...) -> None: ...
+
+class DeleteProviderModelResponse(_message.Message):
+    __slots__ = ("impact",)
+    IMPACT_FIELD_NUMBER: _ClassVar[int]
+    impact: DeletionImpact
+    def __init__(self, impact: _Optional[_Union[DeletionImpact, _Mapping]] = ...) -> None: ...
+
+class EnableProviderModelRequest(_message.Message):
+    __slots__ = ("name", "etag", "validate_only")
+    NAME_FIELD_NUMBER: _ClassVar[int]
+    ETAG_FIELD_NUMBER: _ClassVar[int]
+    VALIDATE_ONLY_FIELD_NUMBER: _ClassVar[int]
+    name: str
+    etag: str
+    validate_only: bool
+    def __init__(self, name: _Optional[str] = ..., etag: _Optional[str] = ..., validate_only: bool = ...) -> None: ...
+
+class DisableProviderModelRequest(_message.Message):
+    __slots__ = ("name", "etag", "validate_only")
+    NAME_FIELD_NUMBER: _ClassVar[int]
+    ETAG_FIELD_NUMBER: _ClassVar[int]
+    VALIDATE_ONLY_FIELD_NUMBER: _ClassVar[int]
+    name: str
+    etag: str
+    validate_only: bool
+    def __init__(self, name: _Optional[str] = ..., etag: _Optional[str] = ..., validate_only: bool = ...) -> None: ...
+
+class ImportProviderModelsRequest(_message.Message):
+    __slots__ = ("parent", "upstream_model_ids", "existing_policy", "start_disabled", "catalog_version", "validate_only", "request_id")
+    class ExistingPolicy(int, metaclass=_enum_type_wrapper.EnumTypeWrapper):
+        __slots__ = ()
+        EXISTING_POLICY_UNSPECIFIED: _ClassVar[ImportProviderModelsRequest.ExistingPolicy]
+        EXISTING_POLICY_SKIP: _ClassVar[ImportProviderModelsRequest.ExistingPolicy]
+    EXISTING_POLICY_UNSPECIFIED: ImportProviderModelsRequest.ExistingPolicy
+    EXISTING_POLICY_SKIP: ImportProviderModelsRequest.ExistingPolicy
+    PARENT_FIELD_NUMBER: _ClassVar[int]
+    UPSTREAM_MODEL_IDS_FIELD_NUMBER: _ClassVar[int]
+    EXISTING_POLICY_FIELD_NUMBER: _ClassVar[int]
+    START_DISABLED_FIELD_NUMBER: _ClassVar[int]
+    CATALOG_VERSION_FIELD_NUMBER: _ClassVar[int]
+    VALIDATE_ONLY_FIELD_NUMBER: _ClassVar[int]
+    REQUEST_ID_FIELD_NUMBER: _ClassVar[int]
+    parent: str
+    upstream_model_ids: _containers.RepeatedScalarFieldContainer[str]
+    existing_policy: ImportProviderModelsRequest.ExistingPolicy
+    start_disabled: bool
+    catalog_version: str
+    validate_only: bool
+    request_id: str
+    def __init__(self, parent: _Optional[str] = ..., upstream_model_ids: _Optional[_Iterable[str]] = ..., existing_policy: _Optional[_Union[ImportProviderModelsRequest.ExistingPolicy, str]] = ..., start_disabled: bool = ..., catalog_version: _Optional[str] = ..., validate_only: bool = ..., request_id: _Optional[str] = ...) -> None: ...
+
+class ImportProviderModelsResponse(_message.Message):
+    __slots__ = ("catalog_version", "results", "created_count", "skipped_count")
+    CATALOG_VERSION_FIELD_NUMBER: _ClassVar[int]
+    RESULTS_FIELD_NUMBER: _ClassVar[int]
+    CREATED_COUNT_FIELD_NUMBER: _ClassVar[int]
+    SKIPPED_COUNT_FIELD_NUMBER: _ClassVar[int]
+    catalog_version: str
+    results: _containers.RepeatedCompositeFieldContainer[ImportResult]
+    created_count: int
+    skipped_count: int
+    def __init__(self, catalog_version: _Optional[str] = ..., results: _Optional[_Iterable[_Union[ImportResult, _Mapping]]] = ..., created_count: _Optional[int] = ..., skipped_count: _Optional[int] = ...) -> None: ...
+
+class ImportResult(_message.Message):
+    __slots__ = ("upstream_model_id", "provider_model", "action")
+    class Action(int, metaclass=_enum_type_wrapper.EnumTypeWrapper):
+        __slots__ = ()
+        ACTION_UNSPECIFIED: _ClassVar[ImportResult.Action]
+        ACTION_CREATED: _ClassVar[ImportResult.Action]
+        ACTION_SKIPPED_EXISTING: _ClassVar[ImportResult.Action]
+    ACTION_UNSPECIFIED: ImportResult.Action
+    ACTION_CREATED: ImportResult.Action
+    ACTION_SKIPPED_EXISTING: ImportResult.Action
+    UPSTREAM_MODEL_ID_FIELD_NUMBER: _ClassVar[int]
+    PROVIDER_MODEL_FIELD_NUMBER: _ClassVar[int]
+    ACTION_FIELD_NUMBER: _ClassVar[int]
+    upstream_model_id: str
+    provider_model: str
+    action: ImportResult.Action
+    def __init__(self, upstream_model_id: _Optional[str] = ..., provider_model: _Optional[str] = ..., action: _Optional[_Union[ImportResult.Action, str]] = ...) -> None: ...
+
+class ListCatalogsRequest(_message.Message):
+    __slots__ = ("page_size", "page_token")
+    PAGE_SIZE_FIELD_NUMBER: _ClassVar[int]
+    PAGE_TOKEN_FIELD_NUMBER: _ClassVar[int]
+    page_size: int
+    page_token: str
+    def __init__(self, page_size: _Optional[int] = ..., page_token: _Optional[str] = ...) -> None: ...
+
+class ListCatalogsResponse(_message.Message):
+    __slots__ = ("catalogs", "next_page_token")
+    CATALOGS_FIELD_NUMBER: _ClassVar[int]
+    NEXT_PAGE_TOKEN_FIELD_NUMBER: _ClassVar[int]
+    catalogs: _containers.RepeatedCompositeFieldContainer[_catalog_pb2.Catalog]
+    next_page_token: str
+    def __init__(self, catalogs: _Optional[_Iterable[_Union[_catalog_pb2.Catalog, _Mapping]]] = ..., next_page_token: _Optional[str] = ...) -> None: ...
+
+class GetCatalogRequest(_message.Message):
+    __slots__ = ("name", "catalog_version")
+    NAME_FIELD_NUMBER: _ClassVar[int]
+    CATALOG_VERSION_FIELD_NUMBER: _ClassVar[int]
+    name: str
+    catalog_version: str
+    def __init__(self, name: _Optional[str] = ..., catalog_version: _Optional[str] = ...) -> None: ...
+
+class ListProviderKindsRequest(_message.Message):
+    __slots__ = ("page_size", "page_token")
+    PAGE_SIZE_FIELD_NUMBER: _ClassVar[int]
+    PAGE_TOKEN_FIELD_NUMBER: _ClassVar[int]
+    page_size: int
+    page_token: str
+    def __init__(self, page_size: _Optional[int] = ..., page_token: _Optional[str] = ...) -> None: ...
+
+class ListProviderKindsResponse(_message.Message):
+    __slots__ = ("provider_kinds", "next_page_token")
+    PROVIDER_KINDS_FIELD_NUMBER: _ClassVar[int]
+    NEXT_PAGE_TOKEN_FIELD_NUMBER: _ClassVar[int]
+    provider_kinds: _containers.RepeatedCompositeFieldContainer[_catalog_pb2.ProviderKindInfo]
+    next_page_token: str
+    def __init__(self, provider_kinds: _Optional[_Iterable[_Union[_catalog_pb2.ProviderKindInfo, _Mapping]]] = ..., next_page_token: _Optional[str] = ...) -> None: ...

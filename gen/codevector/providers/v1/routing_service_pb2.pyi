@@ -1,0 +1,169 @@
+from buf.validate import validate_pb2 as _validate_pb2
+from codevector.providers.v1 import provider_pb2 as _provider_pb2
+from codevector.providers.v1 import provider_model_pb2 as _provider_model_pb2
+from google.api import field_behavior_pb2 as _field_behavior_pb2
+from google.api import resource_pb2 as _resource_pb2
+from google.rpc import status_pb2 as _status_pb2
+from google.protobuf.internal import containers as _containers
+from google.protobuf import descriptor as _descriptor
+from google.protobuf import message as _message
+from collections.abc import Iterable as _Iterable, Mapping as _Mapping
+from typing import ClassVar as _ClassVar, Optional as _Optional, Union as _Union
+
+DESCRIPTOR: _descriptor.FileDescriptor
+
+class RoutingProvider(_message.Message):
+    __slots__ = ("name", "uid", "kind", "display_name", "config", "credential_type", "credential_version", "labels")
+    class LabelsEntry(_message.Message):
+        __slots__ = ("key", "value")
+        KEY_FIELD_NUMBER: _ClassVar[int]
+        VALUE_FIELD_NUMBER: _ClassVar[int]
+        key: str
+        value: str
+        def __init__(self, key: _Optional[str] = ..., value: _Optional[str] = ...) -> None: ...
+    NAME_FIELD_NUMBER: _ClassVar[int]
+    UID_FIELD_NUMBER: _ClassVar[int]
+    KIND_FIELD_NUMBER: _ClassVar[int]
+    DISPLAY_NAME_FIELD_NUMBER: _ClassVar[int]
+    CONFIG_FIELD_NUMBER: _ClassVar[int]
+    CREDENTIAL_TYPE_FIELD_NUMBER: _ClassVar[int]
+    CREDENTIAL_VERSION_FIELD_NUMBER: _ClassVar[int]
+    LABELS_FIELD_NUMBER: _ClassVar[int]
+    name: str
+    uid: str
+    kind: _provider_pb2.ProviderKind
+    display_name: str
+    config: _provider_pb2.ProviderConfig
+    credential_type: _provider_pb2.CredentialType
+    credential_version: int
+    labels: _containers.ScalarMap[str, str]
+    def __init__(self, name: _Optional[str] = ..., uid: _Optional[str] = ..., kind: _Optional[_Union[_provider_pb2.ProviderKind, str]] = ..., display_name: _Optional[str] = ..., config: _Optional[_Union[_provider_pb2.ProviderConfig, _Mapping]] = ..., credential_type: _Optional[_Union[_provider_pb2.CredentialType, str]] = ..., credential_version: _Optional[int] = ..., labels: _Optional[_Mapping[str, str]] = ...) -> None: ...
+
+class ActiveProviderModel(_message.Message):
+    __slots__ = ("name", "provider", "provider_kind", "upstream_model_id", "kind", "context_window", "max_output_tokens", "embedding_dimensions", "pricing", "capabilities", "labels")
+    class LabelsEntry(_message.Message):
+        __slots__ = ("key", "value")
+        KEY_FIELD_NUMBER: _ClassVar[int]
+        VALUE_FIELD_NUMBER: _ClassVar[int]
+        key: str
+        value: str
+        def __init__(self, key: _Optional[str] = ..., value: _Optional[str] = ...) -> None: ...
+    NAME_FIELD_NUMBER: _ClassVar[int]
+    PROVIDER_FIELD_NUMBER: _ClassVar[int]
+    PROVIDER_KIND_FIELD_NUMBER: _ClassVar[int]
+    UPSTREAM_MODEL_ID_FIELD_NUMBER: _ClassVar[int]
+    KIND_FIELD_NUMBER: _ClassVar[int]
+    CONTEXT_WINDOW_FIELD_NUMBER: _ClassVar[int]
+    MAX_OUTPUT_TOKENS_FIELD_NUMBER: _ClassVar[int]
+    EMBEDDING_DIMENSIONS_FIELD_NUMBER: _ClassVar[int]
+    PRICING_FIELD_NUMBER: _ClassVar[int]
+    CAPABILITIES_FIELD_NUMBER: _ClassVar[int]
+    LABELS_FIELD_NUMBER: _ClassVar[int]
+    name: str
+    provider: str
+    provider_kind: _provider_pb2.ProviderKind
+    upstream_model_id: str
+    kind: _provider_model_pb2.ModelKind
+    context_window: int
+    max_output_tokens: int
+    embedding_dimensions: int
+    pricing: _provider_model_pb2.Pricing
+    capabilities: _containers.RepeatedScalarFieldContainer[_provider_model_pb2.ModelCapability]
+    labels: _containers.ScalarMap[str, str]
+    def __init__(self, name: _Optional[str] = ..., provider: _Optional[str] = ..., provider_kind: _Optional[_Union[_provider_pb2.ProviderKind, str]] = ..., upstream_model_id: _Optional[str] = ..., kind: _Optional[_Union[_provider_model_pb2.ModelKind, str]] = ..., context_window: _Optional[int] = ..., max_output_tokens: _Optional[int] = ..., embedding_dimensions: _Optional[int] = ..., pricing: _Optional[_Union[_provider_model_pb2.Pricing, _Mapping]] = ..., capabilities: _Optional[_Iterable[_Union[_provider_model_pb2.ModelCapability, str]]] = ..., labels: _Optional[_Mapping[str, str]] = ...) -> None: ...
+
+class ListActiveProviderModelsRequest(_message.Message):
+    __slots__ = ("page_size", "page_token", "filter")
+    PAGE_SIZE_FIELD_NUMBER: _ClassVar[int]
+    PAGE_TOKEN_FIELD_NUMBER: _ClassVar[int]
+    FILTER_FIELD_NUMBER: _ClassVar[int]
+    page_size: int
+    page_token: str
+    filter: str
+    def __init__(self, page_size: _Optional[int] = ..., page_token: _Optional[str] = ..., filter: _Optional[str] = ...) -> None: ...
+
+class ListActiveProviderModelsResponse(_message.Message):
+    __slots__ = ("active_provider_models", "next_page_token", "revision", "store_id")
+    ACTIVE_PROVIDER_MODELS_FIELD_NUMBER: _ClassVar[int]
+    NEXT_PAGE_TOKEN_FIELD_NUMBER: _ClassVar[int]
+    REVISION_FIELD_NUMBER: _ClassVar[int]
+    STORE_ID_FIELD_NUMBER: _ClassVar[int]
+    active_provider_models: _containers.RepeatedCompositeFieldContainer[ActiveProviderModel]
+    next_page_token: str
+    revision: int
+    store_id: str
+    def __init__(self, active_provider_models: _Optional[_Iterable[_Union[ActiveProviderModel, _Mapping]]] = ..., next_page_token: _Optional[str] = ..., revision: _Optional[int] = ..., store_id: _Optional[str] = ...) -> None: ...
+
+class GetRoutingSnapshotRequest(_message.Message):
+    __slots__ = ("if_revision_not", "store_id")
+    IF_REVISION_NOT_FIELD_NUMBER: _ClassVar[int]
+    STORE_ID_FIELD_NUMBER: _ClassVar[int]
+    if_revision_not: int
+    store_id: str
+    def __init__(self, if_revision_not: _Optional[int] = ..., store_id: _Optional[str] = ...) -> None: ...
+
+class GetRoutingSnapshotResponse(_message.Message):
+    __slots__ = ("snapshot", "not_modified")
+    SNAPSHOT_FIELD_NUMBER: _ClassVar[int]
+    NOT_MODIFIED_FIELD_NUMBER: _ClassVar[int]
+    snapshot: RoutingSnapshot
+    not_modified: bool
+    def __init__(self, snapshot: _Optional[_Union[RoutingSnapshot, _Mapping]] = ..., not_modified: bool = ...) -> None: ...
+
+class RoutingSnapshot(_message.Message):
+    __slots__ = ("revision", "store_id", "providers", "provider_models")
+    REVISION_FIELD_NUMBER: _ClassVar[int]
+    STORE_ID_FIELD_NUMBER: _ClassVar[int]
+    PROVIDERS_FIELD_NUMBER: _ClassVar[int]
+    PROVIDER_MODELS_FIELD_NUMBER: _ClassVar[int]
+    revision: int
+    store_id: str
+    providers: _containers.RepeatedCompositeFieldContainer[RoutingProvider]
+    provider_models: _containers.RepeatedCompositeFieldContainer[ActiveProviderModel]
+    def __init__(self, revision: _Optional[int] = ..., store_id: _Optional[str] = ..., providers: _Optional[_Iterable[_Union[RoutingProvider, _Mapping]]] = ..., provider_models: _Optional[_Iterable[_Union[ActiveProviderModel, _Mapping]]] = ...) -> None: ...
+
+class BatchGetSealedCredentialsRequest(_message.Message):
+    __slots__ = ("providers",)
+    PROVIDERS_FIELD_NUMBER: _ClassVar[int]
+    providers: _containers.RepeatedScalarFieldContainer[str]
+    def __init__(self, providers: _Optional[_Iterable[str]] = ...) -> None: ...
+
+class BatchGetSealedCredentialsResponse(_message.Message):
+    __slots__ = ("results",)
+    RESULTS_FIELD_NUMBER: _ClassVar[int]
+    results: _containers.RepeatedCompositeFieldContainer[SealedCredentialResult]
+    def __init__(self, results: _Optional[_Iterable[_Union[SealedCredentialResult, _Mapping]]] = ...) -> None: ...
+
+class SealedCredentialResult(_message.Message):
+    __slots__ = ("sealed_credential", "error")
+    SEALED_CREDENTIAL_FIELD_NUMBER: _ClassVar[int]
+    ERROR_FIELD_NUMBER: _ClassVar[int]
+    sealed_credential: SealedCredential
+    error: _status_pb2.Status
+    def __init__(self, sealed_credential: _Optional[_Union[SealedCredential, _Mapping]] = ..., error: _Optional[_Union[_status_pb2.Status, _Mapping]] = ...) -> None: ...
+
+class SealedCredential(_message.Message):
+    __slots__ = ("provider", "provider_uid", "kind", "type", "credential_version", "envelope", "wrapped_data_key", "key_version", "commitment", "context", "destinations")
+    PROVIDER_FIELD_NUMBER: _ClassVar[int]
+    PROVIDER_UID_FIELD_NUMBER: _ClassVar[int]
+    KIND_FIELD_NUMBER: _ClassVar[int]
+    TYPE_FIELD_NUMBER: _ClassVar[int]
+    CREDENTIAL_VERSION_FIELD_NUMBER: _ClassVar[int]
+    ENVELOPE_FIELD_NUMBER: _ClassVar[int]
+    WRAPPED_DATA_KEY_FIELD_NUMBER: _ClassVar[int]
+    KEY_VERSION_FIELD_NUMBER: _ClassVar[int]
+    COMMITMENT_FIELD_NUMBER: _ClassVar[int]
+    CONTEXT_FIELD_NUMBER: _ClassVar[int]
+    DESTINATIONS_FIELD_NUMBER: _ClassVar[int]
+    provider: str
+    provider_uid: str
+    kind: _provider_pb2.ProviderKind
+    type: _provider_pb2.CredentialType
+    credential_version: int
+    envelope: bytes
+    wrapped_data_key: bytes
+    key_version: str
+    commitment: bytes
+    context: bytes
+    destinations: _containers.RepeatedScalarFieldContainer[str]
+    def __init__(self, provider: _Optional[str] = ..., provider_uid: _Optional[str] = ..., kind: _Optional[_Union[_provider_pb2.ProviderKind, str]] = ..., type: _Optional[_Union[_provider_pb2.CredentialType, str]] = ..., credential_version: _Optional[int] = ..., envelope: _Optional[bytes] = ..., wrapped_data_key: _Optional[bytes] = ..., key_version: _Optional[str] = ..., commitment: _Optional[bytes] = ..., context: _Optional[bytes] = ..., destinations: _Optional[_Iterable[str]] = ...) -> None: ...

@@ -90,8 +90,8 @@ class ProviderConfig:
     ``headers`` is used by openai_compatible alone.
     """
 
-    values: Mapping[str, str] = NO_PAIRS
-    headers: Mapping[str, str] = NO_PAIRS
+    values: Mapping[str, str] = field(default_factory=lambda: NO_PAIRS)
+    headers: Mapping[str, str] = field(default_factory=lambda: NO_PAIRS)
 
 
 @dataclass(frozen=True, slots=True)
@@ -137,8 +137,8 @@ class Provider:
     update_time: datetime
     config: ProviderConfig = field(default_factory=ProviderConfig)
     credential: CredentialView | None = None
-    labels: Mapping[str, str] = NO_PAIRS
-    annotations: Mapping[str, str] = NO_PAIRS
+    labels: Mapping[str, str] = field(default_factory=lambda: NO_PAIRS)
+    annotations: Mapping[str, str] = field(default_factory=lambda: NO_PAIRS)
     revision: int = 0
     etag: str = ""
 
@@ -215,7 +215,7 @@ class ProviderModel:
     catalog_version: str = ""
     imported: ModelFacts | None = None
     overridden_fields: tuple[str, ...] = ()
-    labels: Mapping[str, str] = NO_PAIRS
+    labels: Mapping[str, str] = field(default_factory=lambda: NO_PAIRS)
     revision: int = 0
     etag: str = ""
 

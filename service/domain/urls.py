@@ -99,7 +99,7 @@ class Reach(Enum):
 
 @dataclass(frozen=True, slots=True)
 class BaseUrl:
-    """An accepted base URL. ``port`` is None where it is the scheme's default; ``path`` ends with no slash."""
+    """An accepted base URL. ``port`` is None where it is the scheme's default; no slash ends ``path``."""
 
     scheme: str
     host: str

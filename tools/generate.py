@@ -1,8 +1,8 @@
 """Regenerates gen/ from protos/, or with --check only tells whether gen/ is what protos/ would give.
 
-All clients share one generated code, made with the oldest grpcio-tools this project supports, because generated code
-works with its own and with newer runtimes, never with older ones. The generator therefore lives in a virtual
-environment of its own under .tools/; PROTOC_PYTHON names another interpreter that has the same packages.
+All Python clients share one generated code, made with the oldest grpcio-tools this project supports, because
+generated code works with its own and with newer runtimes, never with older ones. The generator lives in a
+virtual environment of its own under .tools/; PROTOC_PYTHON names another interpreter with its packages.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ PROTOS = ROOT / "protos"
 GEN = ROOT / "gen"
 
 PYTHON_SOURCES = ("codevector", "buf")
-"""Folders of protos/ that Python code is generated for. google/ comes with the runtimes of protobuf and googleapis."""
+"""Folders of protos/ that Python code is generated for. The code of google/ comes with runtime packages."""
 
 GENERATED_SUFFIXES = ("_pb2.py", "_pb2.pyi", "_pb2_grpc.py", "_pb2_grpc.pyi")
 DESCRIPTORS = Path("codevector", "descriptors.binpb")
@@ -50,7 +50,7 @@ def generator_python() -> Path:
         return python
     uv = ROOT / ".venv" / "bin" / "uv"
     if not uv.exists():
-        raise GenerationError("The generator is installed with .venv/bin/uv, which is not there: run `make setup` first.")
+        raise GenerationError("The generator is installed with .venv/bin/uv, which is not there.")
     _run(str(uv), "venv", "--quiet", "--clear", "--python", sys.executable, str(home))
     _run(str(uv), "pip", "install", "--quiet", "--python", str(python), *GENERATOR_PACKAGES)
     made_with.write_text(wanted)
@@ -60,7 +60,9 @@ def generator_python() -> Path:
 def generate(python: Path, target: Path) -> None:
     """Writes the whole generated tree of protos/ under `target`, an existing empty folder."""
     sources = sorted(
-        path.relative_to(PROTOS).as_posix() for folder in PYTHON_SOURCES for path in (PROTOS / folder).rglob("*.proto")
+        path.relative_to(PROTOS).as_posix()
+        for folder in PYTHON_SOURCES
+        for path in (PROTOS / folder).rglob("*.proto")
     )
     ours = [source for source in sources if source.startswith("codevector/")]
     services = [source for source in ours if source.endswith("_service.proto")]
@@ -85,7 +87,7 @@ def generate(python: Path, target: Path) -> None:
         *EXTRA_DESCRIPTORS,
     )
     for folder in PYTHON_SOURCES:
-        # Namespace packages have no __init__.py to carry the marker: each package that has modules gets its own.
+        # A namespace package has no top to carry the marker: each package that has modules gets its own.
         for package in {path.parent for path in (target / folder).rglob("*_pb2.py")}:
             (package / "py.typed").touch()
 
@@ -101,7 +103,7 @@ def generated_files(tree: Path) -> set[Path]:
 
 
 def outdated(fresh: Path) -> list[Path]:
-    """Returns the relative paths at which gen/ and `fresh` differ: missing, superfluous, or with other content."""
+    """Returns the relative paths at which gen/ and `fresh` differ: missing, superfluous, or other content."""
     new, old = generated_files(fresh), generated_files(GEN)
     differing = {path for path in new & old if not filecmp.cmp(fresh / path, GEN / path, shallow=False)}
     return sorted((new ^ old) | differing)
@@ -117,14 +119,14 @@ def replace(fresh: Path) -> None:
 
 
 def _run(*command: str) -> None:
-    finished = subprocess.run(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, check=False)
+    finished = subprocess.run(command, capture_output=True, text=True, check=False)
     if finished.returncode != 0:
-        raise GenerationError(f"{' '.join(command[:4])} ... failed:\n{finished.stdout.strip()}")
+        raise GenerationError(f"{' '.join(command[:4])} ... failed:\n{finished.stderr.strip()}")
 
 
 def main() -> int:
     parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
-    parser.add_argument("--check", action="store_true", help="change nothing; exit 1 when gen/ is out of date")
+    parser.add_argument("--check", action="store_true", help="change nothing, exit 1 if gen/ is out of date")
     check: bool = parser.parse_args().check
     try:
         with tempfile.TemporaryDirectory() as folder:
@@ -134,7 +136,7 @@ def main() -> int:
             if differing and check:
                 names = ", ".join(path.as_posix() for path in differing[:5])
                 more = f" and {len(differing) - 5} more" if len(differing) > 5 else ""
-                print(f"gen/ is out of date, run `make generate` and commit it: {names}{more}.", file=sys.stderr)
+                print(f"gen/ is out of date: run `make generate` and commit {names}{more}.", file=sys.stderr)
                 return 1
             replace(fresh)
     except GenerationError as error:

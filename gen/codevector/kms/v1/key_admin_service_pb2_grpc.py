@@ -27,8 +27,8 @@ if _version_not_supported:
 
 
 class KeyAdminServiceStub(object):
-    """Lists, creates and activates versions of the key-encryption key. Role: admin, on a socket of its own. Rotating is to
-    create a version, to activate it, and then to rewrap the data keys of the registry.
+    """Lists, creates and activates versions of the key-encryption key. Role: admin, on a socket of its own. Rotating is
+    to create a version, to activate it, and then to rewrap the data keys of the registry.
     """
 
     def __init__(self, channel):
@@ -55,8 +55,8 @@ class KeyAdminServiceStub(object):
 
 
 class KeyAdminServiceServicer(object):
-    """Lists, creates and activates versions of the key-encryption key. Role: admin, on a socket of its own. Rotating is to
-    create a version, to activate it, and then to rewrap the data keys of the registry.
+    """Lists, creates and activates versions of the key-encryption key. Role: admin, on a socket of its own. Rotating is
+    to create a version, to activate it, and then to rewrap the data keys of the registry.
     """
 
     def ListKeyVersions(self, request, context):
@@ -74,8 +74,8 @@ class KeyAdminServiceServicer(object):
         raise NotImplementedError('Method not implemented!')
 
     def ActivateKeyVersion(self, request, context):
-        """Makes a pending version the primary; the old primary becomes STATE_DECRYPT_ONLY. Activating the primary changes nothing
-        and succeeds.
+        """Makes a pending version the primary; the old primary becomes STATE_DECRYPT_ONLY. Activating the primary changes
+        nothing and succeeds.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -108,8 +108,8 @@ def add_KeyAdminServiceServicer_to_server(servicer, server):
 
  # This class is part of an EXPERIMENTAL API.
 class KeyAdminService(object):
-    """Lists, creates and activates versions of the key-encryption key. Role: admin, on a socket of its own. Rotating is to
-    create a version, to activate it, and then to rewrap the data keys of the registry.
+    """Lists, creates and activates versions of the key-encryption key. Role: admin, on a socket of its own. Rotating is
+    to create a version, to activate it, and then to rewrap the data keys of the registry.
     """
 
     @staticmethod

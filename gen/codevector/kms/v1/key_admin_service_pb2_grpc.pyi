@@ -28,8 +28,8 @@ GRPC_GENERATED_VERSION: str
 GRPC_VERSION: str
 
 class KeyAdminServiceStub:
-    """Lists, creates and activates versions of the key-encryption key. Role: admin, on a socket of its own. Rotating is to
-    create a version, to activate it, and then to rewrap the data keys of the registry.
+    """Lists, creates and activates versions of the key-encryption key. Role: admin, on a socket of its own. Rotating is
+    to create a version, to activate it, and then to rewrap the data keys of the registry.
     """
 
     @_typing.overload
@@ -41,14 +41,14 @@ class KeyAdminServiceStub:
     CreateKeyVersion: _grpc.UnaryUnaryMultiCallable[_key_admin_service_pb2.CreateKeyVersionRequest, _key_management_service_pb2.KeyVersion]
     """Creates a version in STATE_PENDING. Safe to repeat (request_id) and to race (expected_latest)."""
     ActivateKeyVersion: _grpc.UnaryUnaryMultiCallable[_key_admin_service_pb2.ActivateKeyVersionRequest, _key_management_service_pb2.KeyVersion]
-    """Makes a pending version the primary; the old primary becomes STATE_DECRYPT_ONLY. Activating the primary changes nothing
-    and succeeds.
+    """Makes a pending version the primary; the old primary becomes STATE_DECRYPT_ONLY. Activating the primary changes
+    nothing and succeeds.
     """
 
 @_typing.type_check_only
 class KeyAdminServiceAsyncStub(KeyAdminServiceStub):
-    """Lists, creates and activates versions of the key-encryption key. Role: admin, on a socket of its own. Rotating is to
-    create a version, to activate it, and then to rewrap the data keys of the registry.
+    """Lists, creates and activates versions of the key-encryption key. Role: admin, on a socket of its own. Rotating is
+    to create a version, to activate it, and then to rewrap the data keys of the registry.
     """
 
     def __init__(self, channel: _aio.Channel) -> None: ...
@@ -57,13 +57,13 @@ class KeyAdminServiceAsyncStub(KeyAdminServiceStub):
     CreateKeyVersion: _aio.UnaryUnaryMultiCallable[_key_admin_service_pb2.CreateKeyVersionRequest, _key_management_service_pb2.KeyVersion]  # type: ignore[assignment]
     """Creates a version in STATE_PENDING. Safe to repeat (request_id) and to race (expected_latest)."""
     ActivateKeyVersion: _aio.UnaryUnaryMultiCallable[_key_admin_service_pb2.ActivateKeyVersionRequest, _key_management_service_pb2.KeyVersion]  # type: ignore[assignment]
-    """Makes a pending version the primary; the old primary becomes STATE_DECRYPT_ONLY. Activating the primary changes nothing
-    and succeeds.
+    """Makes a pending version the primary; the old primary becomes STATE_DECRYPT_ONLY. Activating the primary changes
+    nothing and succeeds.
     """
 
 class KeyAdminServiceServicer(metaclass=_abc_1.ABCMeta):
-    """Lists, creates and activates versions of the key-encryption key. Role: admin, on a socket of its own. Rotating is to
-    create a version, to activate it, and then to rewrap the data keys of the registry.
+    """Lists, creates and activates versions of the key-encryption key. Role: admin, on a socket of its own. Rotating is
+    to create a version, to activate it, and then to rewrap the data keys of the registry.
     """
 
     @_abc_1.abstractmethod
@@ -88,8 +88,8 @@ class KeyAdminServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _key_admin_service_pb2.ActivateKeyVersionRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_key_management_service_pb2.KeyVersion, _abc.Awaitable[_key_management_service_pb2.KeyVersion]]:
-        """Makes a pending version the primary; the old primary becomes STATE_DECRYPT_ONLY. Activating the primary changes nothing
-        and succeeds.
+        """Makes a pending version the primary; the old primary becomes STATE_DECRYPT_ONLY. Activating the primary changes
+        nothing and succeeds.
         """
 
 def add_KeyAdminServiceServicer_to_server(servicer: KeyAdminServiceServicer, server: _typing.Union[_grpc.Server, _aio.Server]) -> None: ...

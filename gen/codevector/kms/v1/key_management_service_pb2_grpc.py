@@ -26,9 +26,10 @@ if _version_not_supported:
 
 
 class KeyManagementServiceStub(object):
-    """Wraps, unwraps, rewraps and verifies data keys (DEKs) under key-encryption keys (KEKs). The socket a caller is connected
-    to decides its role: the registry's may do all but unwrap, the router's may unwrap only; both may ask for the status.
-    Batches keep their order, and results[i] answers items[i]; an item that fails does not fail the others.
+    """Wraps, unwraps, rewraps and verifies data keys (DEKs) under key-encryption keys (KEKs). The socket a caller is
+    connected to decides its role: the registry's may do all but unwrap, the router's may unwrap only; both may ask
+    for the status. Batches keep their order, and results[i] answers items[i]; an item that fails does not fail the
+    others.
     """
 
     def __init__(self, channel):
@@ -65,9 +66,10 @@ class KeyManagementServiceStub(object):
 
 
 class KeyManagementServiceServicer(object):
-    """Wraps, unwraps, rewraps and verifies data keys (DEKs) under key-encryption keys (KEKs). The socket a caller is connected
-    to decides its role: the registry's may do all but unwrap, the router's may unwrap only; both may ask for the status.
-    Batches keep their order, and results[i] answers items[i]; an item that fails does not fail the others.
+    """Wraps, unwraps, rewraps and verifies data keys (DEKs) under key-encryption keys (KEKs). The socket a caller is
+    connected to decides its role: the registry's may do all but unwrap, the router's may unwrap only; both may ask
+    for the status. Batches keep their order, and results[i] answers items[i]; an item that fails does not fail the
+    others.
     """
 
     def GetStatus(self, request, context):
@@ -92,8 +94,8 @@ class KeyManagementServiceServicer(object):
         raise NotImplementedError('Method not implemented!')
 
     def BatchRewrapDataKeys(self, request, context):
-        """Moves wrapped data keys to the primary key version: old wrapper in, new wrapper out, no data key on the wire. Role:
-        registry.
+        """Moves wrapped data keys to the primary key version: old wrapper in, new wrapper out, no data key on the wire.
+        Role: registry.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -143,9 +145,10 @@ def add_KeyManagementServiceServicer_to_server(servicer, server):
 
  # This class is part of an EXPERIMENTAL API.
 class KeyManagementService(object):
-    """Wraps, unwraps, rewraps and verifies data keys (DEKs) under key-encryption keys (KEKs). The socket a caller is connected
-    to decides its role: the registry's may do all but unwrap, the router's may unwrap only; both may ask for the status.
-    Batches keep their order, and results[i] answers items[i]; an item that fails does not fail the others.
+    """Wraps, unwraps, rewraps and verifies data keys (DEKs) under key-encryption keys (KEKs). The socket a caller is
+    connected to decides its role: the registry's may do all but unwrap, the router's may unwrap only; both may ask
+    for the status. Batches keep their order, and results[i] answers items[i]; an item that fails does not fail the
+    others.
     """
 
     @staticmethod

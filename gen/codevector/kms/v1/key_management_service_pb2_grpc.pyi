@@ -27,9 +27,10 @@ GRPC_GENERATED_VERSION: str
 GRPC_VERSION: str
 
 class KeyManagementServiceStub:
-    """Wraps, unwraps, rewraps and verifies data keys (DEKs) under key-encryption keys (KEKs). The socket a caller is connected
-    to decides its role: the registry's may do all but unwrap, the router's may unwrap only; both may ask for the status.
-    Batches keep their order, and results[i] answers items[i]; an item that fails does not fail the others.
+    """Wraps, unwraps, rewraps and verifies data keys (DEKs) under key-encryption keys (KEKs). The socket a caller is
+    connected to decides its role: the registry's may do all but unwrap, the router's may unwrap only; both may ask
+    for the status. Batches keep their order, and results[i] answers items[i]; an item that fails does not fail the
+    others.
     """
 
     @_typing.overload
@@ -43,17 +44,18 @@ class KeyManagementServiceStub:
     BatchUnwrapDataKeys: _grpc.UnaryUnaryMultiCallable[_key_management_service_pb2.BatchUnwrapDataKeysRequest, _key_management_service_pb2.BatchUnwrapDataKeysResponse]
     """Unwraps data keys. Role: router; PERMISSION_DENIED for the registry. The only RPC that answers key material."""
     BatchRewrapDataKeys: _grpc.UnaryUnaryMultiCallable[_key_management_service_pb2.BatchRewrapDataKeysRequest, _key_management_service_pb2.BatchRewrapDataKeysResponse]
-    """Moves wrapped data keys to the primary key version: old wrapper in, new wrapper out, no data key on the wire. Role:
-    registry.
+    """Moves wrapped data keys to the primary key version: old wrapper in, new wrapper out, no data key on the wire.
+    Role: registry.
     """
     BatchVerifyDataKeys: _grpc.UnaryUnaryMultiCallable[_key_management_service_pb2.BatchVerifyDataKeysRequest, _key_management_service_pb2.BatchVerifyDataKeysResponse]
     """Unwraps data keys, checks their commitments, and answers only whether that went well. Role: registry."""
 
 @_typing.type_check_only
 class KeyManagementServiceAsyncStub(KeyManagementServiceStub):
-    """Wraps, unwraps, rewraps and verifies data keys (DEKs) under key-encryption keys (KEKs). The socket a caller is connected
-    to decides its role: the registry's may do all but unwrap, the router's may unwrap only; both may ask for the status.
-    Batches keep their order, and results[i] answers items[i]; an item that fails does not fail the others.
+    """Wraps, unwraps, rewraps and verifies data keys (DEKs) under key-encryption keys (KEKs). The socket a caller is
+    connected to decides its role: the registry's may do all but unwrap, the router's may unwrap only; both may ask
+    for the status. Batches keep their order, and results[i] answers items[i]; an item that fails does not fail the
+    others.
     """
 
     def __init__(self, channel: _aio.Channel) -> None: ...
@@ -64,16 +66,17 @@ class KeyManagementServiceAsyncStub(KeyManagementServiceStub):
     BatchUnwrapDataKeys: _aio.UnaryUnaryMultiCallable[_key_management_service_pb2.BatchUnwrapDataKeysRequest, _key_management_service_pb2.BatchUnwrapDataKeysResponse]  # type: ignore[assignment]
     """Unwraps data keys. Role: router; PERMISSION_DENIED for the registry. The only RPC that answers key material."""
     BatchRewrapDataKeys: _aio.UnaryUnaryMultiCallable[_key_management_service_pb2.BatchRewrapDataKeysRequest, _key_management_service_pb2.BatchRewrapDataKeysResponse]  # type: ignore[assignment]
-    """Moves wrapped data keys to the primary key version: old wrapper in, new wrapper out, no data key on the wire. Role:
-    registry.
+    """Moves wrapped data keys to the primary key version: old wrapper in, new wrapper out, no data key on the wire.
+    Role: registry.
     """
     BatchVerifyDataKeys: _aio.UnaryUnaryMultiCallable[_key_management_service_pb2.BatchVerifyDataKeysRequest, _key_management_service_pb2.BatchVerifyDataKeysResponse]  # type: ignore[assignment]
     """Unwraps data keys, checks their commitments, and answers only whether that went well. Role: registry."""
 
 class KeyManagementServiceServicer(metaclass=_abc_1.ABCMeta):
-    """Wraps, unwraps, rewraps and verifies data keys (DEKs) under key-encryption keys (KEKs). The socket a caller is connected
-    to decides its role: the registry's may do all but unwrap, the router's may unwrap only; both may ask for the status.
-    Batches keep their order, and results[i] answers items[i]; an item that fails does not fail the others.
+    """Wraps, unwraps, rewraps and verifies data keys (DEKs) under key-encryption keys (KEKs). The socket a caller is
+    connected to decides its role: the registry's may do all but unwrap, the router's may unwrap only; both may ask
+    for the status. Batches keep their order, and results[i] answers items[i]; an item that fails does not fail the
+    others.
     """
 
     @_abc_1.abstractmethod
@@ -106,8 +109,8 @@ class KeyManagementServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _key_management_service_pb2.BatchRewrapDataKeysRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_key_management_service_pb2.BatchRewrapDataKeysResponse, _abc.Awaitable[_key_management_service_pb2.BatchRewrapDataKeysResponse]]:
-        """Moves wrapped data keys to the primary key version: old wrapper in, new wrapper out, no data key on the wire. Role:
-        registry.
+        """Moves wrapped data keys to the primary key version: old wrapper in, new wrapper out, no data key on the wire.
+        Role: registry.
         """
 
     @_abc_1.abstractmethod

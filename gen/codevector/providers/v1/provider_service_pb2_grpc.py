@@ -29,8 +29,8 @@ if _version_not_supported:
 
 
 class ProviderServiceStub(object):
-    """Providers, their models, and the bundled catalogs. Reads need the role viewer, writes the role admin.
-    Masks are written as {"paths": ["display_name"]} with grpcurl. Errors carry one google.rpc.ErrorInfo of the domain
+    """Providers, their models, and the bundled catalogs. Reads need the role viewer, writes the role admin. Masks are
+    written as {"paths": ["display_name"]} with grpcurl. Errors carry one google.rpc.ErrorInfo of the domain
     `codevector`, whose reason is stable, beside the details of their kind.
     """
 
@@ -138,8 +138,8 @@ class ProviderServiceStub(object):
 
 
 class ProviderServiceServicer(object):
-    """Providers, their models, and the bundled catalogs. Reads need the role viewer, writes the role admin.
-    Masks are written as {"paths": ["display_name"]} with grpcurl. Errors carry one google.rpc.ErrorInfo of the domain
+    """Providers, their models, and the bundled catalogs. Reads need the role viewer, writes the role admin. Masks are
+    written as {"paths": ["display_name"]} with grpcurl. Errors carry one google.rpc.ErrorInfo of the domain
     `codevector`, whose reason is stable, beside the details of their kind.
     """
 
@@ -158,25 +158,25 @@ class ProviderServiceServicer(object):
         raise NotImplementedError('Method not implemented!')
 
     def CreateProvider(self, request, context):
-        """Creates a provider, with its credential if one is given. The credential is sealed before anything is written; without
-        the key service nothing is written and the answer is UNAVAILABLE.
+        """Creates a provider, with its credential if one is given. The credential is sealed before anything is written;
+        without the key service nothing is written and the answer is UNAVAILABLE.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
     def UpdateProvider(self, request, context):
-        """Changes the fields in the mask. A change of a destination that the credential is bound to (scheme, host, port, region,
-        endpoint, or the path of a given base URL) needs the credential in the same request, else it is FAILED_PRECONDITION
-        with the reason CREDENTIAL_REENTRY_REQUIRED.
+        """Changes the fields in the mask. A change of a destination that the credential is bound to (scheme, host, port,
+        region, endpoint, or the path of a given base URL) needs the credential in the same request, else it is
+        FAILED_PRECONDITION with the reason CREDENTIAL_REENTRY_REQUIRED.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
     def DeleteProvider(self, request, context):
-        """Deletes a provider with its provider models and its credential, whose data key is destroyed. There is no undelete:
-        DisableProvider is the reversible act. With validate_only it only tells the impact.
+        """Deletes a provider with its provider models and its credential, whose data key is destroyed. There is no
+        undelete: DisableProvider is the reversible act. With validate_only it only tells the impact.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -197,8 +197,8 @@ class ProviderServiceServicer(object):
         raise NotImplementedError('Method not implemented!')
 
     def SetProviderCredential(self, request, context):
-        """Replaces the stored credential, bound to the provider's present destinations. The old one is destroyed. No RPC reads
-        a credential back.
+        """Replaces the stored credential, bound to the provider's present destinations. The old one is destroyed. No RPC
+        reads a credential back.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -226,7 +226,8 @@ class ProviderServiceServicer(object):
         raise NotImplementedError('Method not implemented!')
 
     def UpdateProviderModel(self, request, context):
-        """Changes the fields in the mask. Fields of an imported model changed here are listed in overridden_fields from then on.
+        """Changes the fields in the mask. Fields of an imported model changed here are listed in overridden_fields from
+        then on.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -254,8 +255,8 @@ class ProviderServiceServicer(object):
         raise NotImplementedError('Method not implemented!')
 
     def ImportProviderModels(self, request, context):
-        """Imports models of the bundled catalog of the provider's kind, all of them or those named, in one revision. What the
-        provider already has is skipped and told.
+        """Imports models of the bundled catalog of the provider's kind, all of them or those named, in one revision. What
+        the provider already has is skipped and told.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -389,8 +390,8 @@ def add_ProviderServiceServicer_to_server(servicer, server):
 
  # This class is part of an EXPERIMENTAL API.
 class ProviderService(object):
-    """Providers, their models, and the bundled catalogs. Reads need the role viewer, writes the role admin.
-    Masks are written as {"paths": ["display_name"]} with grpcurl. Errors carry one google.rpc.ErrorInfo of the domain
+    """Providers, their models, and the bundled catalogs. Reads need the role viewer, writes the role admin. Masks are
+    written as {"paths": ["display_name"]} with grpcurl. Errors carry one google.rpc.ErrorInfo of the domain
     `codevector`, whose reason is stable, beside the details of their kind.
     """
 

@@ -30,8 +30,8 @@ GRPC_GENERATED_VERSION: str
 GRPC_VERSION: str
 
 class ProviderServiceStub:
-    """Providers, their models, and the bundled catalogs. Reads need the role viewer, writes the role admin.
-    Masks are written as {"paths": ["display_name"]} with grpcurl. Errors carry one google.rpc.ErrorInfo of the domain
+    """Providers, their models, and the bundled catalogs. Reads need the role viewer, writes the role admin. Masks are
+    written as {"paths": ["display_name"]} with grpcurl. Errors carry one google.rpc.ErrorInfo of the domain
     `codevector`, whose reason is stable, beside the details of their kind.
     """
 
@@ -44,25 +44,25 @@ class ProviderServiceStub:
     GetProvider: _grpc.UnaryUnaryMultiCallable[_provider_service_pb2.GetProviderRequest, _provider_pb2.Provider]
     """Gets one provider."""
     CreateProvider: _grpc.UnaryUnaryMultiCallable[_provider_service_pb2.CreateProviderRequest, _provider_pb2.Provider]
-    """Creates a provider, with its credential if one is given. The credential is sealed before anything is written; without
-    the key service nothing is written and the answer is UNAVAILABLE.
+    """Creates a provider, with its credential if one is given. The credential is sealed before anything is written;
+    without the key service nothing is written and the answer is UNAVAILABLE.
     """
     UpdateProvider: _grpc.UnaryUnaryMultiCallable[_provider_service_pb2.UpdateProviderRequest, _provider_pb2.Provider]
-    """Changes the fields in the mask. A change of a destination that the credential is bound to (scheme, host, port, region,
-    endpoint, or the path of a given base URL) needs the credential in the same request, else it is FAILED_PRECONDITION
-    with the reason CREDENTIAL_REENTRY_REQUIRED.
+    """Changes the fields in the mask. A change of a destination that the credential is bound to (scheme, host, port,
+    region, endpoint, or the path of a given base URL) needs the credential in the same request, else it is
+    FAILED_PRECONDITION with the reason CREDENTIAL_REENTRY_REQUIRED.
     """
     DeleteProvider: _grpc.UnaryUnaryMultiCallable[_provider_service_pb2.DeleteProviderRequest, _provider_service_pb2.DeleteProviderResponse]
-    """Deletes a provider with its provider models and its credential, whose data key is destroyed. There is no undelete:
-    DisableProvider is the reversible act. With validate_only it only tells the impact.
+    """Deletes a provider with its provider models and its credential, whose data key is destroyed. There is no
+    undelete: DisableProvider is the reversible act. With validate_only it only tells the impact.
     """
     EnableProvider: _grpc.UnaryUnaryMultiCallable[_provider_service_pb2.EnableProviderRequest, _provider_pb2.Provider]
     """Makes a provider visible to routers. Enabling an active one changes nothing and succeeds."""
     DisableProvider: _grpc.UnaryUnaryMultiCallable[_provider_service_pb2.DisableProviderRequest, _provider_pb2.Provider]
     """Hides a provider and its models from routers. Disabling a disabled one changes nothing and succeeds."""
     SetProviderCredential: _grpc.UnaryUnaryMultiCallable[_provider_service_pb2.SetProviderCredentialRequest, _provider_pb2.Provider]
-    """Replaces the stored credential, bound to the provider's present destinations. The old one is destroyed. No RPC reads
-    a credential back.
+    """Replaces the stored credential, bound to the provider's present destinations. The old one is destroyed. No RPC
+    reads a credential back.
     """
     ListProviderModels: _grpc.UnaryUnaryMultiCallable[_provider_service_pb2.ListProviderModelsRequest, _provider_service_pb2.ListProviderModelsResponse]
     """Lists the models of one provider, or of all."""
@@ -71,7 +71,9 @@ class ProviderServiceStub:
     CreateProviderModel: _grpc.UnaryUnaryMultiCallable[_provider_service_pb2.CreateProviderModelRequest, _provider_model_pb2.ProviderModel]
     """Adds a custom model, one that is in no catalog."""
     UpdateProviderModel: _grpc.UnaryUnaryMultiCallable[_provider_service_pb2.UpdateProviderModelRequest, _provider_model_pb2.ProviderModel]
-    """Changes the fields in the mask. Fields of an imported model changed here are listed in overridden_fields from then on."""
+    """Changes the fields in the mask. Fields of an imported model changed here are listed in overridden_fields from
+    then on.
+    """
     DeleteProviderModel: _grpc.UnaryUnaryMultiCallable[_provider_service_pb2.DeleteProviderModelRequest, _provider_service_pb2.DeleteProviderModelResponse]
     """Deletes a provider model. With validate_only it only tells the impact."""
     EnableProviderModel: _grpc.UnaryUnaryMultiCallable[_provider_service_pb2.EnableProviderModelRequest, _provider_model_pb2.ProviderModel]
@@ -79,8 +81,8 @@ class ProviderServiceStub:
     DisableProviderModel: _grpc.UnaryUnaryMultiCallable[_provider_service_pb2.DisableProviderModelRequest, _provider_model_pb2.ProviderModel]
     """Hides a provider model from routers. Disabling a disabled one changes nothing and succeeds."""
     ImportProviderModels: _grpc.UnaryUnaryMultiCallable[_provider_service_pb2.ImportProviderModelsRequest, _provider_service_pb2.ImportProviderModelsResponse]
-    """Imports models of the bundled catalog of the provider's kind, all of them or those named, in one revision. What the
-    provider already has is skipped and told.
+    """Imports models of the bundled catalog of the provider's kind, all of them or those named, in one revision. What
+    the provider already has is skipped and told.
     """
     ListCatalogs: _grpc.UnaryUnaryMultiCallable[_provider_service_pb2.ListCatalogsRequest, _provider_service_pb2.ListCatalogsResponse]
     """Lists the newest bundled catalog of each kind, without models."""
@@ -91,8 +93,8 @@ class ProviderServiceStub:
 
 @_typing.type_check_only
 class ProviderServiceAsyncStub(ProviderServiceStub):
-    """Providers, their models, and the bundled catalogs. Reads need the role viewer, writes the role admin.
-    Masks are written as {"paths": ["display_name"]} with grpcurl. Errors carry one google.rpc.ErrorInfo of the domain
+    """Providers, their models, and the bundled catalogs. Reads need the role viewer, writes the role admin. Masks are
+    written as {"paths": ["display_name"]} with grpcurl. Errors carry one google.rpc.ErrorInfo of the domain
     `codevector`, whose reason is stable, beside the details of their kind.
     """
 
@@ -102,25 +104,25 @@ class ProviderServiceAsyncStub(ProviderServiceStub):
     GetProvider: _aio.UnaryUnaryMultiCallable[_provider_service_pb2.GetProviderRequest, _provider_pb2.Provider]  # type: ignore[assignment]
     """Gets one provider."""
     CreateProvider: _aio.UnaryUnaryMultiCallable[_provider_service_pb2.CreateProviderRequest, _provider_pb2.Provider]  # type: ignore[assignment]
-    """Creates a provider, with its credential if one is given. The credential is sealed before anything is written; without
-    the key service nothing is written and the answer is UNAVAILABLE.
+    """Creates a provider, with its credential if one is given. The credential is sealed before anything is written;
+    without the key service nothing is written and the answer is UNAVAILABLE.
     """
     UpdateProvider: _aio.UnaryUnaryMultiCallable[_provider_service_pb2.UpdateProviderRequest, _provider_pb2.Provider]  # type: ignore[assignment]
-    """Changes the fields in the mask. A change of a destination that the credential is bound to (scheme, host, port, region,
-    endpoint, or the path of a given base URL) needs the credential in the same request, else it is FAILED_PRECONDITION
-    with the reason CREDENTIAL_REENTRY_REQUIRED.
+    """Changes the fields in the mask. A change of a destination that the credential is bound to (scheme, host, port,
+    region, endpoint, or the path of a given base URL) needs the credential in the same request, else it is
+    FAILED_PRECONDITION with the reason CREDENTIAL_REENTRY_REQUIRED.
     """
     DeleteProvider: _aio.UnaryUnaryMultiCallable[_provider_service_pb2.DeleteProviderRequest, _provider_service_pb2.DeleteProviderResponse]  # type: ignore[assignment]
-    """Deletes a provider with its provider models and its credential, whose data key is destroyed. There is no undelete:
-    DisableProvider is the reversible act. With validate_only it only tells the impact.
+    """Deletes a provider with its provider models and its credential, whose data key is destroyed. There is no
+    undelete: DisableProvider is the reversible act. With validate_only it only tells the impact.
     """
     EnableProvider: _aio.UnaryUnaryMultiCallable[_provider_service_pb2.EnableProviderRequest, _provider_pb2.Provider]  # type: ignore[assignment]
     """Makes a provider visible to routers. Enabling an active one changes nothing and succeeds."""
     DisableProvider: _aio.UnaryUnaryMultiCallable[_provider_service_pb2.DisableProviderRequest, _provider_pb2.Provider]  # type: ignore[assignment]
     """Hides a provider and its models from routers. Disabling a disabled one changes nothing and succeeds."""
     SetProviderCredential: _aio.UnaryUnaryMultiCallable[_provider_service_pb2.SetProviderCredentialRequest, _provider_pb2.Provider]  # type: ignore[assignment]
-    """Replaces the stored credential, bound to the provider's present destinations. The old one is destroyed. No RPC reads
-    a credential back.
+    """Replaces the stored credential, bound to the provider's present destinations. The old one is destroyed. No RPC
+    reads a credential back.
     """
     ListProviderModels: _aio.UnaryUnaryMultiCallable[_provider_service_pb2.ListProviderModelsRequest, _provider_service_pb2.ListProviderModelsResponse]  # type: ignore[assignment]
     """Lists the models of one provider, or of all."""
@@ -129,7 +131,9 @@ class ProviderServiceAsyncStub(ProviderServiceStub):
     CreateProviderModel: _aio.UnaryUnaryMultiCallable[_provider_service_pb2.CreateProviderModelRequest, _provider_model_pb2.ProviderModel]  # type: ignore[assignment]
     """Adds a custom model, one that is in no catalog."""
     UpdateProviderModel: _aio.UnaryUnaryMultiCallable[_provider_service_pb2.UpdateProviderModelRequest, _provider_model_pb2.ProviderModel]  # type: ignore[assignment]
-    """Changes the fields in the mask. Fields of an imported model changed here are listed in overridden_fields from then on."""
+    """Changes the fields in the mask. Fields of an imported model changed here are listed in overridden_fields from
+    then on.
+    """
     DeleteProviderModel: _aio.UnaryUnaryMultiCallable[_provider_service_pb2.DeleteProviderModelRequest, _provider_service_pb2.DeleteProviderModelResponse]  # type: ignore[assignment]
     """Deletes a provider model. With validate_only it only tells the impact."""
     EnableProviderModel: _aio.UnaryUnaryMultiCallable[_provider_service_pb2.EnableProviderModelRequest, _provider_model_pb2.ProviderModel]  # type: ignore[assignment]
@@ -137,8 +141,8 @@ class ProviderServiceAsyncStub(ProviderServiceStub):
     DisableProviderModel: _aio.UnaryUnaryMultiCallable[_provider_service_pb2.DisableProviderModelRequest, _provider_model_pb2.ProviderModel]  # type: ignore[assignment]
     """Hides a provider model from routers. Disabling a disabled one changes nothing and succeeds."""
     ImportProviderModels: _aio.UnaryUnaryMultiCallable[_provider_service_pb2.ImportProviderModelsRequest, _provider_service_pb2.ImportProviderModelsResponse]  # type: ignore[assignment]
-    """Imports models of the bundled catalog of the provider's kind, all of them or those named, in one revision. What the
-    provider already has is skipped and told.
+    """Imports models of the bundled catalog of the provider's kind, all of them or those named, in one revision. What
+    the provider already has is skipped and told.
     """
     ListCatalogs: _aio.UnaryUnaryMultiCallable[_provider_service_pb2.ListCatalogsRequest, _provider_service_pb2.ListCatalogsResponse]  # type: ignore[assignment]
     """Lists the newest bundled catalog of each kind, without models."""
@@ -148,8 +152,8 @@ class ProviderServiceAsyncStub(ProviderServiceStub):
     """Describes the supported kinds of provider, for forms and command lines."""
 
 class ProviderServiceServicer(metaclass=_abc_1.ABCMeta):
-    """Providers, their models, and the bundled catalogs. Reads need the role viewer, writes the role admin.
-    Masks are written as {"paths": ["display_name"]} with grpcurl. Errors carry one google.rpc.ErrorInfo of the domain
+    """Providers, their models, and the bundled catalogs. Reads need the role viewer, writes the role admin. Masks are
+    written as {"paths": ["display_name"]} with grpcurl. Errors carry one google.rpc.ErrorInfo of the domain
     `codevector`, whose reason is stable, beside the details of their kind.
     """
 
@@ -175,8 +179,8 @@ class ProviderServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _provider_service_pb2.CreateProviderRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_provider_pb2.Provider, _abc.Awaitable[_provider_pb2.Provider]]:
-        """Creates a provider, with its credential if one is given. The credential is sealed before anything is written; without
-        the key service nothing is written and the answer is UNAVAILABLE.
+        """Creates a provider, with its credential if one is given. The credential is sealed before anything is written;
+        without the key service nothing is written and the answer is UNAVAILABLE.
         """
 
     @_abc_1.abstractmethod
@@ -185,9 +189,9 @@ class ProviderServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _provider_service_pb2.UpdateProviderRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_provider_pb2.Provider, _abc.Awaitable[_provider_pb2.Provider]]:
-        """Changes the fields in the mask. A change of a destination that the credential is bound to (scheme, host, port, region,
-        endpoint, or the path of a given base URL) needs the credential in the same request, else it is FAILED_PRECONDITION
-        with the reason CREDENTIAL_REENTRY_REQUIRED.
+        """Changes the fields in the mask. A change of a destination that the credential is bound to (scheme, host, port,
+        region, endpoint, or the path of a given base URL) needs the credential in the same request, else it is
+        FAILED_PRECONDITION with the reason CREDENTIAL_REENTRY_REQUIRED.
         """
 
     @_abc_1.abstractmethod
@@ -196,8 +200,8 @@ class ProviderServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _provider_service_pb2.DeleteProviderRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_provider_service_pb2.DeleteProviderResponse, _abc.Awaitable[_provider_service_pb2.DeleteProviderResponse]]:
-        """Deletes a provider with its provider models and its credential, whose data key is destroyed. There is no undelete:
-        DisableProvider is the reversible act. With validate_only it only tells the impact.
+        """Deletes a provider with its provider models and its credential, whose data key is destroyed. There is no
+        undelete: DisableProvider is the reversible act. With validate_only it only tells the impact.
         """
 
     @_abc_1.abstractmethod
@@ -222,8 +226,8 @@ class ProviderServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _provider_service_pb2.SetProviderCredentialRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_provider_pb2.Provider, _abc.Awaitable[_provider_pb2.Provider]]:
-        """Replaces the stored credential, bound to the provider's present destinations. The old one is destroyed. No RPC reads
-        a credential back.
+        """Replaces the stored credential, bound to the provider's present destinations. The old one is destroyed. No RPC
+        reads a credential back.
         """
 
     @_abc_1.abstractmethod
@@ -256,7 +260,9 @@ class ProviderServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _provider_service_pb2.UpdateProviderModelRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_provider_model_pb2.ProviderModel, _abc.Awaitable[_provider_model_pb2.ProviderModel]]:
-        """Changes the fields in the mask. Fields of an imported model changed here are listed in overridden_fields from then on."""
+        """Changes the fields in the mask. Fields of an imported model changed here are listed in overridden_fields from
+        then on.
+        """
 
     @_abc_1.abstractmethod
     def DeleteProviderModel(
@@ -288,8 +294,8 @@ class ProviderServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _provider_service_pb2.ImportProviderModelsRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_provider_service_pb2.ImportProviderModelsResponse, _abc.Awaitable[_provider_service_pb2.ImportProviderModelsResponse]]:
-        """Imports models of the bundled catalog of the provider's kind, all of them or those named, in one revision. What the
-        provider already has is skipped and told.
+        """Imports models of the bundled catalog of the provider's kind, all of them or those named, in one revision. What
+        the provider already has is skipped and told.
         """
 
     @_abc_1.abstractmethod

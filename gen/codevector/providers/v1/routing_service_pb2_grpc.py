@@ -26,8 +26,8 @@ if _version_not_supported:
 
 
 class RoutingServiceStub(object):
-    """The read-only data plane of routers, served from memory. Needs the role router, which may call nothing else. What is
-    disabled, and providers without the credential their kind needs, do not exist here.
+    """The read-only data plane of routers, served from memory. Needs the role router, which may call nothing else. What
+    is disabled, and providers without the credential their kind needs, do not exist here.
     """
 
     def __init__(self, channel):
@@ -54,8 +54,8 @@ class RoutingServiceStub(object):
 
 
 class RoutingServiceServicer(object):
-    """The read-only data plane of routers, served from memory. Needs the role router, which may call nothing else. What is
-    disabled, and providers without the credential their kind needs, do not exist here.
+    """The read-only data plane of routers, served from memory. Needs the role router, which may call nothing else. What
+    is disabled, and providers without the credential their kind needs, do not exist here.
     """
 
     def ListActiveProviderModels(self, request, context):
@@ -73,8 +73,8 @@ class RoutingServiceServicer(object):
         raise NotImplementedError('Method not implemented!')
 
     def BatchGetSealedCredentials(self, request, context):
-        """Gets credentials of providers, sealed: only a key service with the router's role can unwrap their data keys, and the
-        registry cannot. The call succeeds as a whole; each provider has its own outcome.
+        """Gets credentials of providers, sealed: only a key service with the router's role can unwrap their data keys,
+        and the registry cannot. The call succeeds as a whole; each provider has its own outcome.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -107,8 +107,8 @@ def add_RoutingServiceServicer_to_server(servicer, server):
 
  # This class is part of an EXPERIMENTAL API.
 class RoutingService(object):
-    """The read-only data plane of routers, served from memory. Needs the role router, which may call nothing else. What is
-    disabled, and providers without the credential their kind needs, do not exist here.
+    """The read-only data plane of routers, served from memory. Needs the role router, which may call nothing else. What
+    is disabled, and providers without the credential their kind needs, do not exist here.
     """
 
     @staticmethod

@@ -27,8 +27,8 @@ GRPC_GENERATED_VERSION: str
 GRPC_VERSION: str
 
 class RoutingServiceStub:
-    """The read-only data plane of routers, served from memory. Needs the role router, which may call nothing else. What is
-    disabled, and providers without the credential their kind needs, do not exist here.
+    """The read-only data plane of routers, served from memory. Needs the role router, which may call nothing else. What
+    is disabled, and providers without the credential their kind needs, do not exist here.
     """
 
     @_typing.overload
@@ -40,14 +40,14 @@ class RoutingServiceStub:
     GetRoutingSnapshot: _grpc.UnaryUnaryMultiCallable[_routing_service_pb2.GetRoutingSnapshotRequest, _routing_service_pb2.GetRoutingSnapshotResponse]
     """Gets the whole routing table in one message, or only `not_modified` when the caller has it already."""
     BatchGetSealedCredentials: _grpc.UnaryUnaryMultiCallable[_routing_service_pb2.BatchGetSealedCredentialsRequest, _routing_service_pb2.BatchGetSealedCredentialsResponse]
-    """Gets credentials of providers, sealed: only a key service with the router's role can unwrap their data keys, and the
-    registry cannot. The call succeeds as a whole; each provider has its own outcome.
+    """Gets credentials of providers, sealed: only a key service with the router's role can unwrap their data keys,
+    and the registry cannot. The call succeeds as a whole; each provider has its own outcome.
     """
 
 @_typing.type_check_only
 class RoutingServiceAsyncStub(RoutingServiceStub):
-    """The read-only data plane of routers, served from memory. Needs the role router, which may call nothing else. What is
-    disabled, and providers without the credential their kind needs, do not exist here.
+    """The read-only data plane of routers, served from memory. Needs the role router, which may call nothing else. What
+    is disabled, and providers without the credential their kind needs, do not exist here.
     """
 
     def __init__(self, channel: _aio.Channel) -> None: ...
@@ -56,13 +56,13 @@ class RoutingServiceAsyncStub(RoutingServiceStub):
     GetRoutingSnapshot: _aio.UnaryUnaryMultiCallable[_routing_service_pb2.GetRoutingSnapshotRequest, _routing_service_pb2.GetRoutingSnapshotResponse]  # type: ignore[assignment]
     """Gets the whole routing table in one message, or only `not_modified` when the caller has it already."""
     BatchGetSealedCredentials: _aio.UnaryUnaryMultiCallable[_routing_service_pb2.BatchGetSealedCredentialsRequest, _routing_service_pb2.BatchGetSealedCredentialsResponse]  # type: ignore[assignment]
-    """Gets credentials of providers, sealed: only a key service with the router's role can unwrap their data keys, and the
-    registry cannot. The call succeeds as a whole; each provider has its own outcome.
+    """Gets credentials of providers, sealed: only a key service with the router's role can unwrap their data keys,
+    and the registry cannot. The call succeeds as a whole; each provider has its own outcome.
     """
 
 class RoutingServiceServicer(metaclass=_abc_1.ABCMeta):
-    """The read-only data plane of routers, served from memory. Needs the role router, which may call nothing else. What is
-    disabled, and providers without the credential their kind needs, do not exist here.
+    """The read-only data plane of routers, served from memory. Needs the role router, which may call nothing else. What
+    is disabled, and providers without the credential their kind needs, do not exist here.
     """
 
     @_abc_1.abstractmethod
@@ -87,8 +87,8 @@ class RoutingServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _routing_service_pb2.BatchGetSealedCredentialsRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_routing_service_pb2.BatchGetSealedCredentialsResponse, _abc.Awaitable[_routing_service_pb2.BatchGetSealedCredentialsResponse]]:
-        """Gets credentials of providers, sealed: only a key service with the router's role can unwrap their data keys, and the
-        registry cannot. The call succeeds as a whole; each provider has its own outcome.
+        """Gets credentials of providers, sealed: only a key service with the router's role can unwrap their data keys,
+        and the registry cannot. The call succeeds as a whole; each provider has its own outcome.
         """
 
 def add_RoutingServiceServicer_to_server(servicer: RoutingServiceServicer, server: _typing.Union[_grpc.Server, _aio.Server]) -> None: ...

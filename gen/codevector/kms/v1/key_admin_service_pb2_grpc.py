@@ -60,7 +60,7 @@ class KeyAdminServiceServicer(object):
     """
 
     def ListKeyVersions(self, request, context):
-        """Lists the key versions, newest first.
+        """Lists the key versions, oldest first.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')

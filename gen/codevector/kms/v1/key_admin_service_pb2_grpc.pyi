@@ -37,7 +37,7 @@ class KeyAdminServiceStub:
     @_typing.overload
     def __new__(cls, channel: _aio.Channel) -> KeyAdminServiceAsyncStub: ...
     ListKeyVersions: _grpc.UnaryUnaryMultiCallable[_key_admin_service_pb2.ListKeyVersionsRequest, _key_admin_service_pb2.ListKeyVersionsResponse]
-    """Lists the key versions, newest first."""
+    """Lists the key versions, oldest first."""
     CreateKeyVersion: _grpc.UnaryUnaryMultiCallable[_key_admin_service_pb2.CreateKeyVersionRequest, _key_management_service_pb2.KeyVersion]
     """Creates a version in STATE_PENDING. Safe to repeat (request_id) and to race (expected_latest)."""
     ActivateKeyVersion: _grpc.UnaryUnaryMultiCallable[_key_admin_service_pb2.ActivateKeyVersionRequest, _key_management_service_pb2.KeyVersion]
@@ -53,7 +53,7 @@ class KeyAdminServiceAsyncStub(KeyAdminServiceStub):
 
     def __init__(self, channel: _aio.Channel) -> None: ...
     ListKeyVersions: _aio.UnaryUnaryMultiCallable[_key_admin_service_pb2.ListKeyVersionsRequest, _key_admin_service_pb2.ListKeyVersionsResponse]  # type: ignore[assignment]
-    """Lists the key versions, newest first."""
+    """Lists the key versions, oldest first."""
     CreateKeyVersion: _aio.UnaryUnaryMultiCallable[_key_admin_service_pb2.CreateKeyVersionRequest, _key_management_service_pb2.KeyVersion]  # type: ignore[assignment]
     """Creates a version in STATE_PENDING. Safe to repeat (request_id) and to race (expected_latest)."""
     ActivateKeyVersion: _aio.UnaryUnaryMultiCallable[_key_admin_service_pb2.ActivateKeyVersionRequest, _key_management_service_pb2.KeyVersion]  # type: ignore[assignment]
@@ -72,7 +72,7 @@ class KeyAdminServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _key_admin_service_pb2.ListKeyVersionsRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_key_admin_service_pb2.ListKeyVersionsResponse, _abc.Awaitable[_key_admin_service_pb2.ListKeyVersionsResponse]]:
-        """Lists the key versions, newest first."""
+        """Lists the key versions, oldest first."""
 
     @_abc_1.abstractmethod
     def CreateKeyVersion(

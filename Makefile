@@ -1,0 +1,72 @@
+# Everything a person or CI does here; `make help` lists it. Each target sets up what it needs first.
+.DEFAULT_GOAL := help
+.NOTPARALLEL:
+MAKEFLAGS += --no-print-directory
+
+PYTHON ?= python3
+BIN := .venv/bin
+# The whole suite waits for processes more than it computes: a few workers per core would help, memory says two.
+JOBS ?= 2
+
+.PHONY: run
+run: setup ## Start the key sidecar and the registry on this machine (Ctrl-C stops both)
+	@exec $(BIN)/python -m tools.run
+
+.PHONY: test
+test: setup test-tools ## Run every test, with real processes and both databases
+	$(BIN)/pytest -n $(JOBS) $(ARGS)
+
+.PHONY: check
+check: setup ## What a commit must pass: format, lint, types, import rules, contracts, unit tests
+	$(BIN)/ruff format --check .
+	$(BIN)/ruff check .
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+	$(BIN)/python tools/generate.py --check
+	$(BIN)/pytest -q -n $(JOBS) tests/unit
+
+.PHONY: bench
+bench: setup bench-tools ## Measure against a bare server, as ratios in one run
+	$(BIN)/python -m benchmarks $(ARGS)
+
+.PHONY: generate
+generate: setup ## Make gen/ anew from protos/
+	$(BIN)/python tools/generate.py
+
+.PHONY: catalog
+catalog: setup ## Build catalogs/RELEASE from source facts: make catalog RELEASE=2026.04.15 FACTS=path
+	@test -n "$(RELEASE)" && test -n "$(FACTS)" || { echo "usage: make catalog RELEASE=2026.04.15 FACTS=path"; exit 2; }
+	$(BIN)/python -m tools.catalog build --release "$(RELEASE)" --facts "$(FACTS)"
+
+.PHONY: dist
+dist: setup ## Build the three wheels into dist/
+	$(BIN)/uv build -q --wheel --no-build-isolation --out-dir dist gen
+	$(BIN)/uv build -q --wheel --no-build-isolation --out-dir dist sdk
+	$(BIN)/uv build -q --wheel --no-build-isolation --out-dir dist .
+	@ls dist/*.whl
+
+.PHONY: format
+format: setup ## Rewrite the sources as `make check` wants them
+	$(BIN)/ruff check -q --fix .
+	$(BIN)/ruff format .
+
+.PHONY: lock
+lock: setup ## Renew requirements/*.lock from the pyproject files (UPGRADE=1 takes newer versions)
+	$(BIN)/python -m tools.lock
+
+.PHONY: setup
+setup:
+	@$(PYTHON) -m tools.setup
+
+.PHONY: test-tools
+test-tools: setup
+	@$(BIN)/python -m tools.go_tools grpcurl
+
+.PHONY: bench-tools
+bench-tools: setup
+	@$(BIN)/python -m tools.go_tools ghz
+
+.PHONY: help
+help: ## Show this
+	@echo "make TARGET, where TARGET is one of"
+	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{ printf "  %-10s %s\n", $$1, $$2 }'

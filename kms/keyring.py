@@ -1,0 +1,250 @@
+"""What a keyring is to the rest of the sidecar: its values, its errors, its interface.
+
+Every backend implements `Keyring`, and the contract suite runs against each of them. Batches answer item
+by item, in order: an item's failure is a value in the result, a failure of the whole call is raised.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from enum import Enum
+from typing import NoReturn, Protocol
+from uuid import UUID
+
+DATA_KEY_LENGTH = 32
+KEY_VERSION_PREFIX = "keyVersions/"
+
+
+class DataKey:
+    """A DEK of 32 bytes: never printed, never pickled, wiped on request.
+
+    Wiping is best effort: copies made by a wire library are beyond reach, the boundary is the process.
+    """
+
+    __slots__ = ("_octets",)
+
+    def __init__(self, octets: bytes | bytearray) -> None:
+        """Raises ValueError unless `octets` has 32 bytes; a bytearray is taken over, bytes are copied."""
+        if len(octets) != DATA_KEY_LENGTH:
+            raise ValueError(f"a data key has {DATA_KEY_LENGTH} bytes")
+        self._octets = octets if isinstance(octets, bytearray) else bytearray(octets)
+
+    @property
+    def octets(self) -> bytearray:
+        """The key itself; zeros once wiped."""
+        return self._octets
+
+    def wipe(self) -> None:
+        """Overwrites the key with zeros."""
+        self._octets[:] = bytes(DATA_KEY_LENGTH)
+
+    def __repr__(self) -> str:
+        return "DataKey(<redacted>)"
+
+    def __reduce__(self) -> NoReturn:
+        raise TypeError("a data key is not serialised")
+
+
+class Backend(Enum):
+    """Where the KEKs are."""
+
+    LOCAL_KEYRING = "local"
+
+
+class VersionState(Enum):
+    """The life of a KEK version; the value is its word in stored files."""
+
+    PENDING = "PENDING"
+    PRIMARY = "PRIMARY"
+    DECRYPT_ONLY = "DECRYPT_ONLY"
+
+
+@dataclass(frozen=True, slots=True)
+class KeyVersion:
+    """One KEK version as others may see it. `name` is `keyVersions/{v}`, never used twice."""
+
+    name: str
+    state: VersionState
+    algorithm: str
+    create_time: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class KeyringStatus:
+    """What a poller learns. `seq` grows with each change; an older one is a rolled-back keyring."""
+
+    backend: Backend
+    deployment_id: bytes
+    primary: str
+    accepted: tuple[str, ...]
+    wrap_healthy: bool
+    unwrap_healthy: bool
+    message: str
+    seq: int
+
+
+@dataclass(frozen=True, slots=True)
+class WrapItem:
+    """A DEK to wrap, with the CTX bytes it will open in."""
+
+    context: bytes
+    data_key: DataKey
+
+
+@dataclass(frozen=True, slots=True)
+class WrappedDataKey:
+    """A wrapper and what must accompany it: the version's name, the key commitment, the CTX."""
+
+    wrapped: bytes
+    key_version: str
+    commitment: bytes
+    context: bytes
+
+
+class KeyringError(Exception):
+    """Base of every refusal: `reason` is of the API's error table, `metadata` holds the text's variables."""
+
+    reason = ""
+
+    def __init__(self, message: str, **metadata: str) -> None:
+        super().__init__(message)
+        self.message = message
+        self.metadata = metadata
+
+    def __eq__(self, other: object) -> bool:
+        """Equal in all that a caller may learn, so that an error that crossed the wire can be compared."""
+        if not isinstance(other, KeyringError):
+            return NotImplemented
+        return (type(self), self.message, self.metadata) == (type(other), other.message, other.metadata)
+
+    __hash__ = Exception.__hash__
+
+
+class InvalidContext(KeyringError):
+    """The CTX is malformed, or belongs to another deployment or audience."""
+
+    reason = "INVALID_FIELD"
+
+
+class CorruptDataKey(KeyringError):
+    """The wrapper, its version or its commitment is not what was stored. One text, whichever check failed."""
+
+    reason = "CREDENTIAL_CORRUPT"
+
+    def __init__(self, data_key_id: bytes) -> None:
+        super().__init__("the wrapped data key cannot be opened", data_key_id=data_key_id.hex())
+
+
+class KeyVersionUnavailable(KeyringError):
+    """This keyring holds no such version, or may not use it."""
+
+    reason = "KEY_VERSION_UNAVAILABLE"
+
+    def __init__(self, name: str) -> None:
+        super().__init__(f"{name} is not available in this keyring", key_version=name)
+
+
+class KeyVersionNotPrimary(KeyringError):
+    """Rewrapping goes to the primary version only."""
+
+    reason = "KEY_VERSION_NOT_PRIMARY"
+
+    def __init__(self, primary: str) -> None:
+        super().__init__(
+            f"the target is not the primary version, which is {primary}", primary_key_version=primary
+        )
+
+
+class KeyVersionState(KeyringError):
+    """The version's state does not allow what was asked."""
+
+    reason = "KEY_VERSION_STATE"
+
+    def __init__(self, name: str, state: VersionState) -> None:
+        super().__init__(
+            f"{name} is {state.value} and cannot become primary", key_version=name, state=state.value
+        )
+
+
+class UnknownKeyVersion(KeyringError):
+    """An administrator named a version that does not exist."""
+
+    reason = "RESOURCE_NOT_FOUND"
+
+    def __init__(self, name: str) -> None:
+        super().__init__(f"there is no {name}", key_version=name)
+
+
+class LatestVersionConflict(KeyringError):
+    """Somebody else created a version since the caller looked."""
+
+    reason = "CONFLICT"
+
+    def __init__(self, latest: str) -> None:
+        super().__init__(f"the newest version is {latest}, not the one expected", current_latest=latest)
+
+
+class RequestIdReused(KeyringError):
+    """The request id was used before, with another request."""
+
+    reason = "REQUEST_ID_REUSED"
+
+    def __init__(self, request_id: UUID) -> None:
+        super().__init__(
+            f"request {request_id} was made before with other content", request_id=str(request_id)
+        )
+
+
+class KeyringUnavailable(KeyringError):
+    """The keyring cannot be read or written just now; nothing has been acknowledged."""
+
+    reason = "KMS_UNAVAILABLE"
+
+    def __init__(self) -> None:
+        super().__init__("the keyring could not be stored or read back")
+
+
+class Keyring(Protocol):
+    """The contract of every backend; tests/contract/kms says it in full."""
+
+    def status(self) -> KeyringStatus:
+        """Answers from memory, cheaply enough to be polled."""
+
+    def wrap(self, items: Sequence[WrapItem]) -> list[WrappedDataKey | KeyringError]:
+        """Wraps each DEK under the primary version."""
+
+    def unwrap(self, items: Sequence[WrappedDataKey]) -> list[DataKey | KeyringError]:
+        """Opens each wrapper in its context and checks its commitment."""
+
+    def rewrap(self, items: Sequence[WrappedDataKey], target: str) -> list[WrappedDataKey | KeyringError]:
+        """Moves each wrapper to `target`, checking its commitment; one that is there comes back as it is.
+
+        Raises:
+            KeyVersionNotPrimary: `target` is not the primary version.
+        """
+
+    def verify(self, items: Sequence[WrappedDataKey]) -> list[KeyringError | None]:
+        """Opens each wrapper and checks its commitment; None where all is well."""
+
+    def list_versions(self) -> list[KeyVersion]:
+        """All versions, oldest first."""
+
+    def create_version(self, request_id: UUID, expected_latest: str) -> KeyVersion:
+        """Creates a PENDING version, durable and tested; a repeated request answers what the first one made.
+
+        Raises:
+            LatestVersionConflict: `expected_latest` is not the newest version.
+            RequestIdReused: `request_id` came before with another `expected_latest`.
+            KeyringUnavailable: the new version could not be stored.
+        """
+
+    def activate_version(self, name: str) -> KeyVersion:
+        """Makes a PENDING version the primary one and the old primary DECRYPT_ONLY; a no-op on the primary.
+
+        Raises:
+            UnknownKeyVersion: there is no such version.
+            KeyVersionState: the version is neither PENDING nor PRIMARY, or older than the primary.
+            KeyringUnavailable: the change could not be stored.
+        """

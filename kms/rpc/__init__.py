@@ -1,0 +1,1 @@
+"""The wire: the only room of the sidecar that knows messages, statuses and sockets."""

@@ -1,0 +1,51 @@
+"""Page tokens of ListKeyVersions: an offset that only this process can have given out."""
+
+from __future__ import annotations
+
+import base64
+import binascii
+import hmac
+
+from kms.rpc.status import InvalidPageToken
+
+PAGE_SIZE_DEFAULT = 50
+PAGE_SIZE_LIMIT = 1000
+
+_TAG_LENGTH = 16
+
+
+class PageTokens:
+    """Makes and reads tokens under a key of 32 random bytes.
+
+    Versions are only ever added, so an offset stays true.
+    """
+
+    __slots__ = ("_key",)
+
+    def __init__(self, key: bytes) -> None:
+        self._key = key
+
+    def issue(self, offset: int) -> str:
+        """The token of the page that starts at `offset`."""
+        octets = offset.to_bytes(4, "big")
+        return base64.urlsafe_b64encode(octets + self._tag(octets)).decode("ascii")
+
+    def read(self, token: str) -> int:
+        """The offset; 0 for the empty token. Raises InvalidPageToken."""
+        if not token:
+            return 0
+        try:
+            octets = base64.b64decode(token.encode("ascii"), altchars=b"-_", validate=True)
+        except (binascii.Error, ValueError):
+            raise InvalidPageToken from None
+        if not hmac.compare_digest(octets[4:], self._tag(octets[:4])):
+            raise InvalidPageToken
+        return int.from_bytes(octets[:4], "big")
+
+    def _tag(self, octets: bytes) -> bytes:
+        return hmac.digest(self._key, octets, "sha256")[:_TAG_LENGTH]
+
+
+def page_size(requested: int) -> int:
+    """The size in force: a default for 0, at most the limit."""
+    return min(requested or PAGE_SIZE_DEFAULT, PAGE_SIZE_LIMIT)

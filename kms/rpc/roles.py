@@ -1,0 +1,38 @@
+"""Who may call what. The role is the socket's: grpcio cannot see a Unix-socket peer (grpc#28755)."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from enum import Enum
+from types import MappingProxyType
+
+MANAGEMENT = "codevector.kms.v1.KeyManagementService"
+ADMIN = "codevector.kms.v1.KeyAdminService"
+
+
+class Role(Enum):
+    """One role per socket."""
+
+    REGISTRY = "registry"
+    ROUTER = "router"
+    ADMIN = "admin"
+
+
+# Default deny: a method that is not here may be called by nobody. The registry never unwraps.
+ALLOWED: Mapping[str, frozenset[Role]] = MappingProxyType(
+    {
+        f"{MANAGEMENT}.GetStatus": frozenset({Role.REGISTRY, Role.ROUTER}),
+        f"{MANAGEMENT}.BatchWrapDataKeys": frozenset({Role.REGISTRY}),
+        f"{MANAGEMENT}.BatchUnwrapDataKeys": frozenset({Role.ROUTER}),
+        f"{MANAGEMENT}.BatchRewrapDataKeys": frozenset({Role.REGISTRY}),
+        f"{MANAGEMENT}.BatchVerifyDataKeys": frozenset({Role.REGISTRY}),
+        f"{ADMIN}.ListKeyVersions": frozenset({Role.ADMIN}),
+        f"{ADMIN}.CreateKeyVersion": frozenset({Role.ADMIN}),
+        f"{ADMIN}.ActivateKeyVersion": frozenset({Role.ADMIN}),
+    }
+)
+
+
+def allowed_roles(method: str) -> frozenset[Role]:
+    """The roles that may call `method` (its full name, with dots); none for an unlisted one."""
+    return ALLOWED.get(method, frozenset())

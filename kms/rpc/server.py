@@ -1,0 +1,115 @@
+"""One gRPC server per role and socket: two servers on one path would share it silently (grpc#28755)."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import ExitStack, contextmanager
+from datetime import datetime
+from importlib.resources import files
+from pathlib import Path
+
+import grpc
+from codevector.kms.v1 import key_admin_service_pb2 as admin_pb2
+from codevector.kms.v1 import key_management_service_pb2 as management_pb2
+from google.protobuf import descriptor_pb2
+from google.protobuf.descriptor import FileDescriptor, ServiceDescriptor
+from grpc_health.v1 import health, health_pb2, health_pb2_grpc
+from protovalidate import Validator
+from structlog.typing import FilteringBoundLogger
+
+from kms.keyring import Keyring
+from kms.rpc import sockets
+from kms.rpc.guard import Guard
+from kms.rpc.pages import PageTokens
+from kms.rpc.reflection import VERSIONS, DescriptorIndex, reflection_files, reflection_handlers
+from kms.rpc.roles import ADMIN, MANAGEMENT, Role
+from kms.rpc.servicers import KeyAdmin, KeyManagement
+
+_HEALTH = "grpc.health.v1.Health"
+_THREADS_PER_ROLE = 8
+_GRACE_SECONDS = 5.0
+_OPTIONS = (
+    ("grpc.so_reuseport", 0),
+    ("grpc.max_receive_message_length", 1 << 20),
+    ("grpc.max_metadata_size", 16 << 10),
+    # Clients ping idle connections every 30 s; the default minimum of 5 min would send them away.
+    ("grpc.http2.min_recv_ping_interval_without_data_ms", 10_000),
+    ("grpc.keepalive_permit_without_calls", 1),
+)
+
+
+@contextmanager
+def serving(
+    keyring: Keyring,
+    places: Mapping[Role, Path],
+    *,
+    release: str,
+    clock: Callable[[], datetime],
+    random: Callable[[int], bytes],
+    logger: FilteringBoundLogger,
+) -> Iterator[None]:
+    """Serves every role on its socket until the context ends; calls under way get 5 s to finish.
+
+    Raises:
+        SocketRefused: a socket cannot be had; nothing is served then.
+    """
+    management = KeyManagement(keyring, release=release, clock=clock)
+    admin = KeyAdmin(keyring, pages=PageTokens(random(32)))
+    index = DescriptorIndex(_described())
+    validator = Validator()
+    with ExitStack() as stack:
+        running = []
+        for role, path in places.items():
+            guard = Guard(role, validator, logger)
+            healthy = health.HealthServicer()
+            server = grpc.server(
+                ThreadPoolExecutor(_THREADS_PER_ROLE, thread_name_prefix=f"kms-{role.value}"),
+                handlers=[
+                    guard.handlers(_service(management_pb2.DESCRIPTOR, MANAGEMENT), management.behaviours()),
+                    guard.handlers(_service(admin_pb2.DESCRIPTOR, ADMIN), admin.behaviours()),
+                    *reflection_handlers(index, (ADMIN, MANAGEMENT, _HEALTH, *VERSIONS)),
+                ],
+                options=_OPTIONS,
+            )
+            health_pb2_grpc.add_HealthServicer_to_server(healthy, server)
+            for name in ("", MANAGEMENT, ADMIN):
+                healthy.set(name, health_pb2.HealthCheckResponse.SERVING)
+            _bind(server, path)
+            stack.callback(path.unlink, missing_ok=True)
+            running.append((server, healthy))
+        stack.callback(_stop, running)
+        for server, _ in running:
+            server.start()
+        yield
+
+
+def _bind(server: grpc.Server, path: Path) -> None:
+    sockets.claim(path)
+    try:
+        server.add_insecure_port(f"unix:{path}")
+    except RuntimeError:
+        raise sockets.SocketRefused(f"the socket {path} cannot be bound") from None
+    sockets.restrict(path)
+
+
+def _stop(running: Sequence[tuple[grpc.Server, health.HealthServicer]]) -> None:
+    for _, healthy in running:
+        healthy.enter_graceful_shutdown()
+    stopping = [server.stop(_GRACE_SECONDS) for server, _ in running]
+    for stopped in stopping:
+        stopped.wait()
+
+
+def _service(file: FileDescriptor, full_name: str) -> ServiceDescriptor:
+    return file.services_by_name[full_name.rpartition(".")[2]]
+
+
+def _described() -> Iterator[descriptor_pb2.FileDescriptorProto]:
+    """Our own descriptions, with their comments, then those of the services that libraries bring."""
+    stored = files("codevector").joinpath("descriptors.binpb").read_bytes()
+    yield from descriptor_pb2.FileDescriptorSet.FromString(stored).file
+    health_file = descriptor_pb2.FileDescriptorProto()
+    health_pb2.DESCRIPTOR.CopyToProto(health_file)
+    yield health_file
+    yield from reflection_files()

@@ -1,0 +1,184 @@
+"""The two services as functions from request to response; bytes pass straight through to the keyring."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from datetime import datetime
+from typing import Any
+from uuid import UUID
+
+from codevector.kms.v1 import key_admin_service_pb2 as admin_pb2
+from codevector.kms.v1 import key_management_service_pb2 as management_pb2
+from google.protobuf import timestamp_pb2
+from google.protobuf.message import Message
+from google.rpc import status_pb2
+
+from kms.keyring import (
+    Backend,
+    DataKey,
+    Keyring,
+    KeyringError,
+    KeyVersion,
+    VersionState,
+    WrapItem,
+    WrappedDataKey,
+)
+from kms.rpc.pages import PageTokens, page_size
+from kms.rpc.status import status_of
+
+Behaviour = Callable[[Any], Message]
+
+_BACKENDS = {Backend.LOCAL_KEYRING: management_pb2.GetStatusResponse.BACKEND_LOCAL_KEYRING}
+_STATES = {
+    VersionState.PENDING: management_pb2.KeyVersion.STATE_PENDING,
+    VersionState.PRIMARY: management_pb2.KeyVersion.STATE_PRIMARY,
+    VersionState.DECRYPT_ONLY: management_pb2.KeyVersion.STATE_DECRYPT_ONLY,
+}
+
+
+class KeyManagement:
+    """`codevector.kms.v1.KeyManagementService`."""
+
+    def __init__(self, keyring: Keyring, *, release: str, clock: Callable[[], datetime]) -> None:
+        self._keyring = keyring
+        self._release = release
+        self._clock = clock
+
+    def behaviours(self) -> Mapping[str, Behaviour]:
+        """Every method of the service by its name."""
+        return {
+            "GetStatus": self.get_status,
+            "BatchWrapDataKeys": self.wrap,
+            "BatchUnwrapDataKeys": self.unwrap,
+            "BatchRewrapDataKeys": self.rewrap,
+            "BatchVerifyDataKeys": self.verify,
+        }
+
+    def get_status(self, _: management_pb2.GetStatusRequest) -> management_pb2.GetStatusResponse:
+        """Health and the primary version."""
+        status = self._keyring.status()
+        return management_pb2.GetStatusResponse(
+            version=self._release,
+            backend=_BACKENDS[status.backend],
+            primary_key_version=status.primary,
+            accepted_key_versions=status.accepted,
+            wrap_healthy=status.wrap_healthy,
+            unwrap_healthy=status.unwrap_healthy,
+            message=status.message,
+            server_time=_timestamp(self._clock()),
+            deployment_id=status.deployment_id.hex(),
+            keyring_seq=status.seq,
+        )
+
+    def wrap(
+        self, request: management_pb2.BatchWrapDataKeysRequest
+    ) -> management_pb2.BatchWrapDataKeysResponse:
+        """Wraps under the primary version."""
+        items = [WrapItem(item.context, DataKey(item.plaintext)) for item in request.items]
+        results = self._keyring.wrap(items)
+        for item in items:
+            item.data_key.wipe()
+        return management_pb2.BatchWrapDataKeysResponse(
+            results=[_wrap_result(result, f"items[{i}].context") for i, result in enumerate(results)]
+        )
+
+    def unwrap(
+        self, request: management_pb2.BatchUnwrapDataKeysRequest
+    ) -> management_pb2.BatchUnwrapDataKeysResponse:
+        """Opens; the one method that answers key material."""
+        results = self._keyring.unwrap([_wrapped(item.wrapped) for item in request.items])
+        response = management_pb2.BatchUnwrapDataKeysResponse()
+        for index, result in enumerate(results):
+            if isinstance(result, KeyringError):
+                response.results.add(error=status_of(result, f"items[{index}].wrapped.context"))
+                continue
+            response.results.add(plaintext=bytes(result.octets))
+            result.wipe()
+        return response
+
+    def rewrap(
+        self, request: management_pb2.BatchRewrapDataKeysRequest
+    ) -> management_pb2.BatchRewrapDataKeysResponse:
+        """Moves to the primary version."""
+        results = self._keyring.rewrap([_wrapped(item) for item in request.items], request.target_key_version)
+        return management_pb2.BatchRewrapDataKeysResponse(
+            results=[_wrap_result(result, f"items[{i}].context") for i, result in enumerate(results)]
+        )
+
+    def verify(
+        self, request: management_pb2.BatchVerifyDataKeysRequest
+    ) -> management_pb2.BatchVerifyDataKeysResponse:
+        """Opens and tells only whether that went well."""
+        results = self._keyring.verify([_wrapped(item) for item in request.items])
+        return management_pb2.BatchVerifyDataKeysResponse(
+            results=[
+                status_pb2.Status() if result is None else status_of(result, f"items[{i}].context")
+                for i, result in enumerate(results)
+            ]
+        )
+
+
+class KeyAdmin:
+    """`codevector.kms.v1.KeyAdminService`."""
+
+    def __init__(self, keyring: Keyring, *, pages: PageTokens) -> None:
+        self._keyring = keyring
+        self._pages = pages
+
+    def behaviours(self) -> Mapping[str, Behaviour]:
+        """Every method of the service by its name."""
+        return {
+            "ListKeyVersions": self.list_versions,
+            "CreateKeyVersion": self.create_version,
+            "ActivateKeyVersion": self.activate_version,
+        }
+
+    def list_versions(self, request: admin_pb2.ListKeyVersionsRequest) -> admin_pb2.ListKeyVersionsResponse:
+        """A page of versions, oldest first."""
+        versions = self._keyring.list_versions()
+        start = self._pages.read(request.page_token)
+        end = start + page_size(request.page_size)
+        return admin_pb2.ListKeyVersionsResponse(
+            key_versions=[_key_version(version) for version in versions[start:end]],
+            next_page_token=self._pages.issue(end) if end < len(versions) else "",
+        )
+
+    def create_version(self, request: admin_pb2.CreateKeyVersionRequest) -> management_pb2.KeyVersion:
+        """A new PENDING version."""
+        return _key_version(self._keyring.create_version(UUID(request.request_id), request.expected_latest))
+
+    def activate_version(self, request: admin_pb2.ActivateKeyVersionRequest) -> management_pb2.KeyVersion:
+        """PENDING becomes PRIMARY."""
+        return _key_version(self._keyring.activate_version(request.name))
+
+
+def _wrapped(message: management_pb2.WrappedDataKey) -> WrappedDataKey:
+    return WrappedDataKey(message.wrapped_data_key, message.key_version, message.commitment, message.context)
+
+
+def _wrap_result(result: WrappedDataKey | KeyringError, path: str) -> management_pb2.WrapResult:
+    if isinstance(result, KeyringError):
+        return management_pb2.WrapResult(error=status_of(result, path))
+    return management_pb2.WrapResult(
+        wrapped=management_pb2.WrappedDataKey(
+            wrapped_data_key=result.wrapped,
+            key_version=result.key_version,
+            commitment=result.commitment,
+            context=result.context,
+        )
+    )
+
+
+def _key_version(version: KeyVersion) -> management_pb2.KeyVersion:
+    return management_pb2.KeyVersion(
+        name=version.name,
+        state=_STATES[version.state],
+        algorithm=version.algorithm,
+        create_time=_timestamp(version.create_time),
+    )
+
+
+def _timestamp(moment: datetime) -> timestamp_pb2.Timestamp:
+    timestamp = timestamp_pb2.Timestamp()
+    timestamp.FromDatetime(moment)
+    return timestamp

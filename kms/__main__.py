@@ -1,0 +1,62 @@
+"""`python -m kms` serves, `python -m kms init` makes the keys, `--check-config` prints the settings."""
+
+from __future__ import annotations
+
+import argparse
+import logging
+import os
+import signal
+import sys
+import threading
+from collections.abc import Sequence
+
+from kms import app, hygiene
+from kms.refusal import StartRefused
+from kms.settings import Settings, load
+from kms.telemetry import LibraryLines, build_logger
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Runs the command. Exit code 0; 1 for a refusal, told in one sentence on stderr; 2 for bad usage."""
+    parser = argparse.ArgumentParser(prog="python -m kms", description="The CodeVector key sidecar.")
+    parser.add_argument("command", nargs="?", choices=["serve", "init"], default="serve")
+    parser.add_argument("--check-config", action="store_true", help="print the effective settings and exit")
+    options = parser.parse_args(arguments)
+    hygiene.harden()
+    try:
+        settings = load(os.environ)
+        if options.check_config:
+            print(*settings.lines(), sep="\n")
+        elif options.command == "init":
+            _init(settings)
+        else:
+            _serve(settings)
+    except StartRefused as refusal:
+        print(f"kms: {refusal}", file=sys.stderr)
+        return 1
+    return 0
+
+
+def _init(settings: Settings) -> None:
+    deployment_id = app.initialise_installation(settings)
+    print(
+        f"kms made keyring={settings.keyring} deployment_id={deployment_id.hex()}; it opens with the "
+        f"{settings.unlock}, which belongs in another backup than the keyring"
+    )
+
+
+def _serve(settings: Settings) -> None:
+    """Serves until SIGTERM or SIGINT."""
+    stop = threading.Event()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(number, lambda *_: stop.set())
+    logger = build_logger(sys.stderr, settings.logging_level)
+    logging.getLogger().addHandler(LibraryLines(logger))
+    with app.build(settings, logger):
+        sockets = " ".join(f"{role.value}={path}" for role, path in settings.sockets.items())
+        print(f"kms serving {sockets}", flush=True)
+        stop.wait()
+
+
+if __name__ == "__main__":
+    sys.exit(main())

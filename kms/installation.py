@@ -1,0 +1,87 @@
+"""What `init` makes once and serving never does: directories, unlock key, deployment id, keyring.
+
+Each step leaves what it finds and the keyring comes last, so an interrupted `init` is simply run again.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable
+from datetime import datetime
+from pathlib import Path
+
+from kms.keyring_document import DOCUMENT_LIMIT
+from kms.keyring_file import KeyringFile
+from kms.local_keyring import create_keyring
+from kms.private_files import create_private, make_private_directory, read_private
+from kms.refusal import StartRefused
+from kms.unlock import UnlockSource, prepare, unlock
+
+_DEPLOYMENT_ID = re.compile(r"[0-9a-fA-F]{32}")
+_FILE_LIMIT = 64
+
+
+def parse_deployment_id(text: str) -> bytes:
+    """16 bytes from 32 hex digits; raises ValueError for anything else."""
+    if not _DEPLOYMENT_ID.fullmatch(text):
+        raise ValueError("not 32 hex digits")
+    return bytes.fromhex(text)
+
+
+def read_deployment_id(file: Path, declared: bytes | None) -> bytes:
+    """The deployment id of `file` and of the setting, which must agree where both are there.
+
+    Raises:
+        StartRefused: neither is there, the file is damaged or not private, or they disagree.
+    """
+    stored = _read_stored(file)
+    if stored is None and declared is None:
+        raise StartRefused(f"the deployment id {file} is missing: run `python -m kms init`")
+    if stored is not None and declared is not None and stored != declared:
+        raise StartRefused(f"CODEVECTOR_DEPLOYMENT_ID and {file} disagree: unset the one that is wrong")
+    return stored or declared or b""
+
+
+def initialise(
+    *,
+    keyring: Path,
+    deployment_id_file: Path,
+    declared_deployment_id: bytes | None,
+    unlock_source: UnlockSource,
+    clock: Callable[[], datetime],
+    random: Callable[[int], bytes],
+) -> bytes:
+    """Creates what is missing and then the keyring; answers the deployment id.
+
+    Raises:
+        StartRefused: there is a keyring already, or something found is not private or does not fit.
+    """
+    for directory in (keyring.parent, deployment_id_file.parent, unlock_source.path.parent):
+        make_private_directory(directory)
+    file = KeyringFile(keyring, limit=DOCUMENT_LIMIT)
+    try:
+        if keyring.exists():
+            raise StartRefused(f"the keyring {keyring} exists already")
+        method = prepare(unlock_source, random)
+        root = unlock(unlock_source, method)
+        if _read_stored(deployment_id_file) is None:
+            chosen = declared_deployment_id or random(16)
+            create_private(deployment_id_file, chosen.hex().encode("ascii") + b"\n")
+        deployment_id = read_deployment_id(deployment_id_file, declared_deployment_id)
+        create_keyring(
+            file, deployment_id=deployment_id, method=method, root=root, clock=clock, random=random
+        )
+    except OSError as error:
+        raise StartRefused(f"init cannot write {error.filename}: {error.strerror}") from None
+    finally:
+        file.close()
+    return deployment_id
+
+
+def _read_stored(file: Path) -> bytes | None:
+    try:
+        return parse_deployment_id(read_private(file, limit=_FILE_LIMIT).decode("ascii").removesuffix("\n"))
+    except FileNotFoundError:
+        return None
+    except ValueError:
+        raise StartRefused(f"{file} does not hold a deployment id of 32 hex digits") from None

@@ -1,0 +1,150 @@
+"""The settings: read from the environment once, checked, frozen. No secret is among them, only its place."""
+
+from __future__ import annotations
+
+import logging
+import os
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+from kms.installation import parse_deployment_id
+from kms.refusal import StartRefused
+from kms.rpc.roles import Role
+from kms.rpc.sockets import PATH_LIMIT
+from kms.unlock import SYSTEMD_CREDENTIAL_NAME, UnlockKind, UnlockSource
+
+_LOG_LEVELS = {
+    "debug": logging.DEBUG,
+    "info": logging.INFO,
+    "warning": logging.WARNING,
+    "error": logging.ERROR,
+}
+
+
+class SettingsRefused(StartRefused):
+    """A setting has no usable value; the sentence names it."""
+
+
+@dataclass(frozen=True, slots=True)
+class Settings:
+    """All paths are absolute. `deployment_id` is what the environment declares, None where it is silent."""
+
+    home: Path
+    keyring: Path
+    sockets: Mapping[Role, Path]
+    deployment_id_file: Path
+    deployment_id: bytes | None
+    unlock: UnlockSource
+    log_level: str
+    insecure_debug: bool
+
+    @property
+    def logging_level(self) -> int:
+        """The level as the standard library numbers it."""
+        return _LOG_LEVELS[self.log_level]
+
+    def lines(self) -> list[str]:
+        """The effective settings, one `NAME=value` each, in a fixed order."""
+        sockets = [f"{_socket_name(role)}={path}" for role, path in self.sockets.items()]
+        return [
+            f"CODEVECTOR_HOME={self.home}",
+            f"CODEVECTOR_KEYRING=local:{self.keyring}",
+            *sockets,
+            f"CODEVECTOR_DEPLOYMENT_ID={self.deployment_id.hex() if self.deployment_id else ''}",
+            f"deployment id file={self.deployment_id_file}",
+            f"unlock secret=******** from {self.unlock}",
+            f"CODEVECTOR_LOG_LEVEL={self.log_level}",
+            f"CODEVECTOR_INSECURE_DEBUG={int(self.insecure_debug)}",
+        ]
+
+
+def load(environment: Mapping[str, str], *, exists: Callable[[Path], bool] = os.path.lexists) -> Settings:
+    """The settings of `environment`; an empty variable counts as unset.
+
+    Raises:
+        SettingsRefused: a value cannot be used, or two contradict each other.
+    """
+    given = {name: value for name, value in environment.items() if value}
+    insecure_debug = _switch(given, "CODEVECTOR_INSECURE_DEBUG")
+    if "GRPC_TRACE" in given and not insecure_debug:
+        raise SettingsRefused(
+            "GRPC_TRACE prints keys to the log: unset it, or set CODEVECTOR_INSECURE_DEBUG=1"
+        )
+    home = _path(given.get("CODEVECTOR_HOME", "./var"))
+    own = home / "kms"
+    log_level = given.get("CODEVECTOR_LOG_LEVEL", "info").lower()
+    if log_level not in _LOG_LEVELS:
+        raise SettingsRefused(f"CODEVECTOR_LOG_LEVEL must be one of {', '.join(_LOG_LEVELS)}")
+    return Settings(
+        home=home,
+        keyring=_keyring(given.get("CODEVECTOR_KEYRING", f"local:{own / 'keyring.json'}")),
+        sockets=_sockets(given, own),
+        deployment_id_file=own / "deployment-id",
+        deployment_id=_deployment_id(given.get("CODEVECTOR_DEPLOYMENT_ID")),
+        unlock=_unlock(given, own, exists),
+        log_level=log_level,
+        insecure_debug=insecure_debug,
+    )
+
+
+def _keyring(uri: str) -> Path:
+    scheme, _, rest = uri.partition(":")
+    if scheme != "local" or not rest or "," in rest:
+        raise SettingsRefused("CODEVECTOR_KEYRING must be one keyring of the form local:PATH")
+    return _path(rest)
+
+
+def _sockets(given: Mapping[str, str], own: Path) -> dict[Role, Path]:
+    sockets: dict[Role, Path] = {}
+    for role in Role:
+        name = _socket_name(role)
+        path = _path(given.get(name, str(own / f"{role.value}.sock")))
+        if len(os.fsencode(path)) > PATH_LIMIT:
+            remedy = f"set {name} or a shorter CODEVECTOR_HOME"
+            raise SettingsRefused(f"the socket path {path} is longer than {PATH_LIMIT} bytes: {remedy}")
+        if path in sockets.values():
+            raise SettingsRefused(f"{name} names the socket of another role")
+        sockets[role] = path
+    return sockets
+
+
+def _socket_name(role: Role) -> str:
+    return f"CODEVECTOR_KMS_{role.name}_SOCKET"
+
+
+def _deployment_id(text: str | None) -> bytes | None:
+    try:
+        return None if text is None else parse_deployment_id(text)
+    except ValueError:
+        raise SettingsRefused("CODEVECTOR_DEPLOYMENT_ID must be 32 hex digits") from None
+
+
+def _unlock(given: Mapping[str, str], own: Path, exists: Callable[[Path], bool]) -> UnlockSource:
+    """The one source that is named; the key file in the home where none is."""
+    named: dict[str, UnlockSource] = {}
+    if directory := given.get("CREDENTIALS_DIRECTORY"):
+        credential = _path(directory) / SYSTEMD_CREDENTIAL_NAME
+        if exists(credential):
+            named["CREDENTIALS_DIRECTORY"] = UnlockSource(UnlockKind.SYSTEMD_CREDENTIAL, credential)
+    for name, kind in (
+        ("CODEVECTOR_KEYRING_UNLOCK_FILE", UnlockKind.KEY_FILE),
+        ("CODEVECTOR_KEYRING_PASSPHRASE_FILE", UnlockKind.PASSPHRASE_FILE),
+    ):
+        if name in given:
+            named[name] = UnlockSource(kind, _path(given[name]))
+    if len(named) > 1:
+        raise SettingsRefused(f"{' and '.join(named)} both name the unlock secret: keep one")
+    return next(iter(named.values()), UnlockSource(UnlockKind.KEY_FILE, own / "unlock.key"))
+
+
+def _switch(given: Mapping[str, str], name: str) -> bool:
+    value = given.get(name, "0")
+    if value not in ("0", "1"):
+        raise SettingsRefused(f"{name} must be 0 or 1")
+    return value == "1"
+
+
+def _path(text: str) -> Path:
+    """Absolute, links left as they are: the last component is checked when it is opened."""
+    return Path(os.path.abspath(text))

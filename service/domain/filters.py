@@ -1,0 +1,223 @@
+"""Filters of the list RPCs as a typed tree: what may be filtered by, and which rows a tree keeps.
+
+| type   | operators     | literal                      | meaning                                         |
+|--------|---------------|------------------------------|-------------------------------------------------|
+| STRING | all           | text                         | exact, by code point; ``:`` contains, caseless  |
+| NAME   | all           | text                         | as STRING, but both sides folded (`ids.fold`)   |
+| ENUM   | = !=          | ACTIVE, STATE_ACTIVE, active |                                                 |
+| INT    | all but ``:`` | decimal, signed 64 bits      |                                                 |
+| BOOL   | = !=          | true, false                  |                                                 |
+| TIME   | all           | RFC 3339, microseconds       | ``:*`` is set                                   |
+| LABELS | = != ``:``    | text                         | ``labels:k`` and ``labels.k:*`` has key k;      |
+|        |               |                              | ``labels.k:v`` is ``labels.k = v``              |
+
+Logic is two-valued. What is absent (a label, an unset time) equals nothing and is neither less nor greater:
+``!=`` is true of it, every other operator false, and NOT negates that. A SQL translation has to do the same
+(``IS NOT NULL AND …``), and to compare strings by code point.
+
+The grammar is `filter_parser`'s. Source: https://google.aip.dev/160
+"""
+
+from __future__ import annotations
+
+import operator
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from enum import Enum, IntEnum, StrEnum
+
+from service.domain.ids import fold
+
+
+class FilterType(Enum):
+    """What a field holds, and so which operators and literals it takes."""
+
+    STRING = "string"
+    NAME = "name"
+    ENUM = "enum"
+    INT = "int"
+    BOOL = "bool"
+    TIME = "time"
+    LABELS = "labels"
+
+
+class Op(StrEnum):
+    """The operators, spelt as in a filter."""
+
+    EQ = "="
+    NE = "!="
+    LT = "<"
+    LE = "<="
+    GT = ">"
+    GE = ">="
+    HAS = ":"
+
+
+OPERATORS: Mapping[FilterType, frozenset[Op]] = {
+    FilterType.STRING: frozenset(Op),
+    FilterType.NAME: frozenset(Op),
+    FilterType.ENUM: frozenset({Op.EQ, Op.NE}),
+    FilterType.INT: frozenset(Op) - {Op.HAS},
+    FilterType.BOOL: frozenset({Op.EQ, Op.NE}),
+    FilterType.TIME: frozenset(Op),
+    FilterType.LABELS: frozenset({Op.EQ, Op.NE, Op.HAS}),
+}
+
+
+@dataclass(frozen=True, slots=True)
+class FilterField:
+    """A field that a list may be filtered by.
+
+    An ENUM has ``members``, and the ``prefix`` that they carry in the API, such as ``STATE_``.
+    """
+
+    name: str
+    type: FilterType
+    members: tuple[IntEnum, ...] = ()
+    prefix: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class FilterSchema:
+    """The fields of one list; ``word_field`` (a STRING or a NAME) is where bare words are looked for."""
+
+    fields: tuple[FilterField, ...]
+    word_field: FilterField
+
+    def find(self, name: str) -> FilterField | None:
+        """The field of that name."""
+        return next((field for field in self.fields if field.name == name), None)
+
+
+Value = str | int | bool | datetime | IntEnum
+
+
+@dataclass(frozen=True, slots=True)
+class Comparison:
+    """One restriction, typed.
+
+    ``value`` is folded for NAME fields and for ``:``; None only with ``:``, which then asks for presence.
+    ``key`` is the label's key, and empty for every other type.
+    """
+
+    field: FilterField
+    op: Op
+    value: Value | None
+    key: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Word:
+    """A bare word: ``text``, which is folded, is part of the folded ``field``."""
+
+    field: FilterField
+    text: str
+
+
+@dataclass(frozen=True, slots=True)
+class Not:
+    """The opposite of ``term``."""
+
+    term: Expression
+
+
+@dataclass(frozen=True, slots=True)
+class And:
+    """All of at least two terms, none of which is an And."""
+
+    terms: tuple[Expression, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Or:
+    """Any of at least two terms, none of which is an Or."""
+
+    terms: tuple[Expression, ...]
+
+
+Expression = Comparison | Word | Not | And | Or
+
+
+def matches(expression: Expression, get_field: Callable[[str], object]) -> bool:
+    """Whether a row satisfies the tree.
+
+    ``get_field`` gives a field's value by its name: str, int, bool, aware datetime or enum member, for LABELS
+    the whole mapping, and None where it is absent.
+    """
+    match expression:
+        case Comparison():
+            return _compare(expression, get_field(expression.field.name))
+        case Word(field, text):
+            return text in fold(str(get_field(field.name) or ""))
+        case Not(term):
+            return not matches(term, get_field)
+        case And(terms):
+            return all(matches(term, get_field) for term in terms)
+        case Or(terms):
+            return any(matches(term, get_field) for term in terms)
+
+
+_TESTS: Mapping[Op, Callable[..., object]] = {
+    Op.EQ: operator.eq,
+    Op.NE: operator.ne,
+    Op.LT: operator.lt,
+    Op.LE: operator.le,
+    Op.GT: operator.gt,
+    Op.GE: operator.ge,
+    Op.HAS: operator.contains,
+}
+
+
+def _compare(comparison: Comparison, actual: object) -> bool:
+    if isinstance(actual, Mapping):
+        actual = actual.get(comparison.key)
+    if actual is None:
+        return comparison.op is Op.NE
+    if comparison.value is None:
+        return True
+    if comparison.op is Op.HAS or comparison.field.type is FilterType.NAME:
+        actual = fold(str(actual))
+    return bool(_TESTS[comparison.op](actual, comparison.value))
+
+
+def to_string(expression: Expression) -> str:
+    """The canonical spelling of a tree; parsing it gives an equal tree."""
+    match expression:
+        case Comparison():
+            return _comparison_to_string(expression)
+        case Word(_, text):
+            return _quote(text)
+        case Not(Comparison() | Word() as term):
+            return f"NOT {to_string(term)}"
+        case Not(term):
+            return f"NOT ({to_string(term)})"
+        case And(terms):
+            return " AND ".join(to_string(term) for term in terms)
+        case Or(terms):
+            return " OR ".join(f"({to_string(t)})" if isinstance(t, And) else to_string(t) for t in terms)
+
+
+def _comparison_to_string(comparison: Comparison) -> str:
+    name, value = comparison.field.name, comparison.value
+    if comparison.key and value is None:
+        return f"{name}:{comparison.key}"
+    path = f"{name}.{comparison.key}" if comparison.key else name
+    return f"{path}:*" if value is None else f"{path} {comparison.op} {_literal(value)}"
+
+
+def _literal(value: Value) -> str:
+    match value:
+        case bool():
+            return "true" if value else "false"
+        case IntEnum():
+            return value.name
+        case int():
+            return str(value)
+        case datetime():
+            return value.astimezone(UTC).replace(tzinfo=None).isoformat() + "Z"
+        case str():
+            return _quote(value)
+
+
+def _quote(text: str) -> str:
+    return '"' + text.replace("\\", "\\\\").replace('"', '\\"') + '"'

@@ -1,0 +1,126 @@
+"""What a filter keeps: typed comparison, two-valued logic, absent things."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from datetime import UTC, datetime
+
+import pytest
+
+from service.domain.filter_parser import parse_filter
+from service.domain.filters import FilterField, FilterSchema, FilterType, matches
+from service.domain.model import ProviderKind, State
+
+NAME = FilterField("display_name", FilterType.NAME)
+SCHEMA = FilterSchema(
+    (
+        FilterField("upstream_model_id", FilterType.STRING),
+        NAME,
+        FilterField("kind", FilterType.ENUM, tuple(ProviderKind), "PROVIDER_KIND_"),
+        FilterField("state", FilterType.ENUM, tuple(State), "STATE_"),
+        FilterField("context_window", FilterType.INT),
+        FilterField("routable", FilterType.BOOL),
+        FilterField("create_time", FilterType.TIME),
+        FilterField("credential.expire_time", FilterType.TIME),
+        FilterField("labels", FilterType.LABELS),
+    ),
+    NAME,
+)
+ROW: Mapping[str, object] = {
+    "upstream_model_id": "GPT-4o",
+    "display_name": "Große Straße",
+    "kind": ProviderKind.OPENAI,
+    "state": State.ACTIVE,
+    "context_window": 128_000,
+    "routable": True,
+    "create_time": datetime(2026, 4, 15, tzinfo=UTC),
+    "credential.expire_time": None,
+    "labels": {"env": "prod", "empty": ""},
+}
+
+
+def keeps(text: str) -> bool:
+    expression = parse_filter(text, SCHEMA)
+    assert expression is not None
+    return matches(expression, ROW.__getitem__)
+
+
+class TestMatches:
+    @pytest.mark.parametrize(
+        "text",
+        [
+            'upstream_model_id = "GPT-4o"',
+            'upstream_model_id : "gpt-4"',
+            'upstream_model_id < "a"',
+            'upstream_model_id >= "GPT-4o"',
+            'display_name = "GROSSE STRASSE"',
+            "display_name : STRASSE",
+            'display_name >= "gr"',
+            "straße",
+            "kind = openai",
+            "kind != anthropic",
+            "state = STATE_ACTIVE",
+            "context_window > 127999",
+            "context_window <= 128000",
+            "context_window != -1",
+            "routable = true",
+            "routable != false",
+            "create_time >= 2026-04-15T00:00:00Z",
+            "create_time = 2026-04-15T02:00:00+02:00",
+            "create_time:*",
+            "labels.env = prod",
+            "labels.env != dev",
+            "labels.env:prod",
+            "labels:env",
+            "labels.env:*",
+            "labels:empty",
+            'labels.empty = ""',
+            "große AND state = ACTIVE",
+            "nothing OR große",
+            "große -nothing",
+            "NOT (nothing AND große)",
+        ],
+    )
+    def test_keeps(self, text: str) -> None:
+        assert keeps(text)
+        assert not keeps(f"NOT ({text})")
+
+    @pytest.mark.parametrize(
+        "text",
+        [
+            'upstream_model_id = "gpt-4o"',
+            "display_name = große",
+            "nothing",
+            "kind = VERTEX",
+            "context_window < 128000",
+            "routable = false",
+            "create_time < 2026-04-15T00:00:00Z",
+            "labels.env = PROD",
+            "labels:team",
+            "große nothing",
+        ],
+    )
+    def test_drops(self, text: str) -> None:
+        assert not keeps(text)
+        assert keeps(f"NOT ({text})")
+
+
+class TestAbsence:
+    @pytest.mark.parametrize("operator", ["=", "<", "<=", ">", ">="])
+    def test_an_unset_time_compares_as_false(self, operator: str) -> None:
+        assert not keeps(f"credential.expire_time {operator} 2026-04-15T00:00:00Z")
+
+    @pytest.mark.parametrize(
+        ("text", "expected"),
+        [
+            ("credential.expire_time != 2026-04-15T00:00:00Z", True),
+            ("credential.expire_time:*", False),
+            ("-credential.expire_time:*", True),
+            ("labels.team = x", False),
+            ('labels.team = ""', False),
+            ("labels.team != x", True),
+            ("labels.team:*", False),
+        ],
+    )
+    def test_absent_things_equal_nothing(self, text: str, expected: bool) -> None:
+        assert keeps(text) is expected

@@ -6,7 +6,7 @@ the path belongs to it only where an administrator wrote the URL: on shared host
 
 Routers derive the same list by themselves, so what a kind's defaults are never changes in place.
 
-Source: the vendors' API references; for the national clouds Microsoft's table of Entra authentication endpoints.
+Source: the vendors' API references; Microsoft's table of Entra endpoints of the national clouds.
 """
 
 from __future__ import annotations

@@ -20,7 +20,7 @@ def parse_order_by(text: str, allowed: Collection[str], *, default: str) -> tupl
     """The fields to sort by, most significant first; ``default`` ascending when ``text`` is blank.
 
     Raises:
-        InvalidArgument: a field that is not allowed or comes twice, or anything but ``desc``, ``asc`` behind it.
+        InvalidArgument: a field that is not allowed or comes twice, or another direction.
     """
     if not text.strip(" "):
         return (OrderTerm(default),)

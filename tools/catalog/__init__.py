@@ -1,0 +1,1 @@
+"""Builds and validates the bundled catalogs: ``python -m tools.catalog``."""

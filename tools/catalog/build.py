@@ -1,0 +1,136 @@
+"""Builds one release: facts in, canonical files and a manifest out, checked by the service's own reader."""
+
+from __future__ import annotations
+
+import hashlib
+import shutil
+import tempfile
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from service.catalog_files.document import CatalogFileError
+from service.catalog_files.reader import MANIFEST, SCHEMA_VERSION, read_release
+from service.domain.catalog import kind_from_slug
+from service.domain.model import ProviderKind
+from tools.catalog.canonical import canonical_bytes
+from tools.catalog.facts import KindFacts, read_exceptions, read_facts
+
+EXCEPTIONS = "exceptions.json"
+
+
+class BuildError(Exception):
+    """A release cannot be built, for a reason that no single line of a file shows."""
+
+
+@dataclass(frozen=True, slots=True)
+class BuildResult:
+    """What ``build_release`` did. ``changed`` is False when the release was there already, byte for byte."""
+
+    directory: Path
+    models: int
+    needs_review: int
+    changed: bool
+
+
+def build_release(release: str, facts: Path, catalogs: Path, *, replace: bool) -> BuildResult:
+    """Builds ``release`` from the folder ``facts`` into ``catalogs``, all of it or nothing.
+
+    ``facts`` holds one file per kind, or a folder named like the release that does.
+
+    Raises:
+        CatalogFileError: facts are refused, or the release that they make is.
+        BuildError: the release exists with other content and ``replace`` is not set.
+    """
+    gathered = _gather(facts, release, catalogs / EXCEPTIONS)
+    files = _release_files(release, gathered)
+    target = catalogs / release
+    with tempfile.TemporaryDirectory(prefix=".build-", dir=catalogs) as staging:
+        staged = Path(staging) / release
+        staged.mkdir()
+        for name, data in files.items():
+            (staged / name).write_bytes(data)
+        read = read_release(staged)
+        changed = _differs(target, files)
+        if changed and target.exists():
+            if not replace:
+                raise BuildError(
+                    f"{target} exists with other content. A published release never changes: build a new "
+                    "one, or pass --replace if it was never published."
+                )
+            shutil.rmtree(target)
+        if changed:
+            staged.rename(target)
+    models = [model for catalog in read for model in catalog.models]
+    return BuildResult(target, len(models), sum(model.needs_review for model in models), changed)
+
+
+def _gather(facts: Path, release: str, exceptions: Path) -> list[KindFacts]:
+    reasons = read_exceptions(exceptions) if exceptions.exists() else {}
+    if (facts / release).is_dir():
+        facts = facts / release
+    paths = sorted(facts.glob("*.json"))
+    if not paths:
+        raise BuildError(f"{facts} has no facts: expected one .json file per kind of provider.")
+    gathered: dict[ProviderKind, KindFacts] = {}
+    for path in paths:
+        kind_facts = read_facts(path, release, reasons)
+        kind = kind_from_slug(kind_facts.kind)
+        if kind is None or kind in gathered or path.stem.replace("_", "-") != kind_facts.kind:
+            raise CatalogFileError(
+                path, 0, f"{kind_facts.kind} is no kind, listed twice, or not the file's name"
+            )
+        gathered[kind] = kind_facts
+    return [gathered[kind] for kind in sorted(gathered)]
+
+
+def _release_files(release: str, gathered: list[KindFacts]) -> dict[str, bytes]:
+    files: dict[str, bytes] = {}
+    entries: list[dict[str, Any]] = []
+    sources: dict[str, str] = {}
+    for facts in gathered:
+        catalog = {
+            "schema_version": SCHEMA_VERSION,
+            "release": release,
+            "kind": facts.kind,
+            "models": facts.models,
+        }
+        name = f"{facts.kind}.json"
+        files[name] = canonical_bytes(catalog)
+        entries.append(
+            {
+                "file": name,
+                "kind": facts.kind,
+                "models": len(facts.models),
+                "needs_review": sum(model["needs_review"] for model in facts.models),
+                "sha256": hashlib.sha256(files[name]).hexdigest(),
+            }
+        )
+        for source, version in facts.sources.items():
+            if sources.setdefault(source, version) != version:
+                raise BuildError(f"{facts.kind} has {source} as {version}, others as {sources[source]}.")
+    manifest = {
+        "schema_version": SCHEMA_VERSION,
+        "release": release,
+        "release_date": release.replace(".", "-"),
+        "sources": [{"name": name, "version": sources[name]} for name in sorted(sources)],
+        "counts": _counts([model for facts in gathered for model in facts.models]),
+        "files": entries,
+        "exceptions": [exception for facts in gathered for exception in facts.exceptions],
+    }
+    return files | {MANIFEST: canonical_bytes(manifest)}
+
+
+def _counts(models: list[dict[str, Any]]) -> dict[str, int]:
+    return {
+        "models": len(models),
+        "chat": sum(model["kind"] == "chat" for model in models),
+        "embedding": sum(model["kind"] == "embedding" for model in models),
+        "without_price": sum(model["pricing"] is None for model in models),
+        "needs_review": sum(model["needs_review"] for model in models),
+    }
+
+
+def _differs(target: Path, files: dict[str, bytes]) -> bool:
+    present = {path.name for path in target.iterdir()} if target.is_dir() else set()
+    return present != files.keys() or any((target / name).read_bytes() != files[name] for name in files)

@@ -1,0 +1,41 @@
+"""Checks the bundled catalogs as they lie there: all that the service checks at start, and their spelling."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from service.catalog_files.document import CatalogFileError, read_document
+from service.catalog_files.reader import RELEASE_NAME, load_catalogs
+from service.domain.catalog import Catalogs
+from tools.catalog.canonical import canonical_bytes
+
+
+def validate_catalogs(root: Path) -> Catalogs:
+    """The catalogs under ``root``, once every file of theirs is right and canonically written.
+
+    Raises:
+        CatalogFileError: the first file that is not, with its line.
+    """
+    catalogs = load_catalogs(root)
+    releases = [path for path in sorted(root.iterdir()) if RELEASE_NAME.fullmatch(path.name)]
+    for directory in (root, *releases):
+        for path in sorted(directory.glob("*.json")):
+            check_canonical(path)
+    return catalogs
+
+
+def check_canonical(path: Path) -> None:
+    """Raises unless the file is written in the one canonical way.
+
+    Raises:
+        CatalogFileError: with the first line that differs.
+    """
+    document = read_document(path)
+    expected = canonical_bytes(document.root)
+    if document.data == expected:
+        return
+    actual_lines, expected_lines = document.data.split(b"\n"), expected.split(b"\n")
+    pairs = enumerate(zip(actual_lines, expected_lines, strict=False), start=1)
+    shorter = min(len(actual_lines), len(expected_lines))
+    line = next((number for number, (actual, wanted) in pairs if actual != wanted), shorter)
+    raise CatalogFileError(path, line, "is not written canonically (order of keys, spacing or line ends)")

@@ -21,7 +21,7 @@ The grammar is `filter_parser`'s. Source: https://google.aip.dev/160
 from __future__ import annotations
 
 import operator
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from enum import Enum, IntEnum, StrEnum
@@ -68,12 +68,12 @@ OPERATORS: Mapping[FilterType, frozenset[Op]] = {
 class FilterField:
     """A field that a list may be filtered by.
 
-    An ENUM has ``members``, and the ``prefix`` that they carry in the API, such as ``STATE_``.
+    An ENUM has ``members`` (its class), and the ``prefix`` that they carry in the API, such as ``STATE_``.
     """
 
     name: str
     type: FilterType
-    members: tuple[IntEnum, ...] = ()
+    members: Iterable[IntEnum] = ()
     prefix: str = ""
 
 
@@ -83,6 +83,11 @@ class FilterSchema:
 
     fields: tuple[FilterField, ...]
     word_field: FilterField
+
+    @classmethod
+    def of(cls, fields: Sequence[FilterField], *, words_in: str) -> FilterSchema:
+        """A schema of these fields; bare words are looked for in the field of that name."""
+        return cls(tuple(fields), next(field for field in fields if field.name == words_in))
 
     def find(self, name: str) -> FilterField | None:
         """The field of that name."""

@@ -26,8 +26,8 @@ from service.domain.model import ProviderKind, State
 
 UPSTREAM = FilterField("upstream_model_id", FilterType.STRING)
 DISPLAY_NAME = FilterField("display_name", FilterType.NAME)
-KIND = FilterField("kind", FilterType.ENUM, tuple(ProviderKind), "PROVIDER_KIND_")
-STATE = FilterField("state", FilterType.ENUM, tuple(State), "STATE_")
+KIND = FilterField("kind", FilterType.ENUM, ProviderKind, "PROVIDER_KIND_")
+STATE = FilterField("state", FilterType.ENUM, State, "STATE_")
 WINDOW = FilterField("context_window", FilterType.INT)
 ROUTABLE = FilterField("routable", FilterType.BOOL)
 EXPIRES = FilterField("credential.expire_time", FilterType.TIME)

@@ -11,20 +11,19 @@ from service.domain.filter_parser import parse_filter
 from service.domain.filters import FilterField, FilterSchema, FilterType, matches
 from service.domain.model import ProviderKind, State
 
-NAME = FilterField("display_name", FilterType.NAME)
-SCHEMA = FilterSchema(
-    (
+SCHEMA = FilterSchema.of(
+    [
         FilterField("upstream_model_id", FilterType.STRING),
-        NAME,
-        FilterField("kind", FilterType.ENUM, tuple(ProviderKind), "PROVIDER_KIND_"),
-        FilterField("state", FilterType.ENUM, tuple(State), "STATE_"),
+        FilterField("display_name", FilterType.NAME),
+        FilterField("kind", FilterType.ENUM, ProviderKind, "PROVIDER_KIND_"),
+        FilterField("state", FilterType.ENUM, State, "STATE_"),
         FilterField("context_window", FilterType.INT),
         FilterField("routable", FilterType.BOOL),
         FilterField("create_time", FilterType.TIME),
         FilterField("credential.expire_time", FilterType.TIME),
         FilterField("labels", FilterType.LABELS),
-    ),
-    NAME,
+    ],
+    words_in="display_name",
 )
 ROW: Mapping[str, object] = {
     "upstream_model_id": "GPT-4o",

@@ -1,0 +1,173 @@
+"""Engines for the two databases: connections, transactions and pools set up the way `Store` relies on.
+
+SQLite: the driver's own idea of transactions is switched off and BEGIN is sent by us, IMMEDIATE for a unit
+that writes, because a read that turns into a write fails with SQLITE_BUSY at once, whatever the timeout.
+PostgreSQL: READ COMMITTED is enough for writes, since each takes the counter row first; a read unit asks
+for REPEATABLE READ, so that all its statements see one revision.
+"""
+
+from __future__ import annotations
+
+import os
+import stat
+from collections.abc import Mapping
+from pathlib import Path
+from sqlite3 import Connection as SqliteConnection
+from sqlite3 import Error as SqliteError
+from types import MappingProxyType
+from typing import Any
+
+from sqlalchemy import URL, Connection, Engine, create_engine, event, make_url
+from sqlalchemy.exc import ArgumentError, SQLAlchemyError
+
+from service.store.failures import StoreStartError
+
+POOL_SIZE = 8
+POOL_OVERFLOW = 2
+POOL_TIMEOUT_SECONDS = 10
+
+_WRITES = "codevector_writes"
+WRITE: Mapping[str, Any] = MappingProxyType({_WRITES: True})
+"""Execution options of a connection that will write."""
+READ_POSTGRESQL: Mapping[str, Any] = MappingProxyType(
+    {"isolation_level": "REPEATABLE READ", "postgresql_readonly": True}
+)
+READ_SQLITE: Mapping[str, Any] = MappingProxyType({})
+
+_BUSY_MILLISECONDS = 5000
+_CHECKPOINT_BUSY_MILLISECONDS = 200
+_SQLITE_PRAGMAS = (
+    f"PRAGMA busy_timeout = {_BUSY_MILLISECONDS}",
+    "PRAGMA journal_mode = WAL",
+    "PRAGMA synchronous = FULL",  # NORMAL may lose the last commits on power loss, a rotated key
+    "PRAGMA foreign_keys = ON",
+    "PRAGMA secure_delete = ON",
+    "PRAGMA trusted_schema = OFF",
+    "PRAGMA cache_size = -65536",  # 64 MB
+)
+_POSTGRESQL_SESSION = (
+    "-c statement_timeout=30s -c lock_timeout=5s -c idle_in_transaction_session_timeout=10s -c TimeZone=UTC"
+)
+_POSTGRESQL_CONNECT_TIMEOUT_SECONDS = 5
+
+
+def parse_url(url: str) -> URL:
+    """The database's address.
+
+    Raises:
+        StoreStartError: not a URL, or neither SQLite (in a file) nor PostgreSQL (by psycopg). The message
+            never repeats the URL, which may hold a password.
+    """
+    try:
+        parsed = make_url(url)
+    except (ArgumentError, ValueError):
+        raise StoreStartError("CODEVECTOR_DATABASE_URL is not a SQLAlchemy database URL") from None
+    if parsed.drivername in ("sqlite", "sqlite+pysqlite"):
+        if parsed.database in (None, "", ":memory:") or parsed.query:
+            raise StoreStartError("CODEVECTOR_DATABASE_URL must name a plain database file for SQLite")
+        return parsed.set(drivername="sqlite+pysqlite")
+    if parsed.drivername in ("postgresql", "postgresql+psycopg"):
+        return parsed.set(drivername="postgresql+psycopg")
+    raise StoreStartError("CODEVECTOR_DATABASE_URL must begin with sqlite:// or postgresql://")
+
+
+def sqlite_path(url: URL) -> Path | None:
+    """The database file, or None for PostgreSQL."""
+    return Path(str(url.database)).absolute() if url.drivername == "sqlite+pysqlite" else None
+
+
+def create(url: URL) -> Engine:
+    """An engine whose pool fits the service's eight worker threads. Connects to nothing yet."""
+    path = sqlite_path(url)
+    return _postgresql_engine(url) if path is None else _sqlite_engine(url, path)
+
+
+def unusable(url: URL) -> StoreStartError:
+    """The database does not answer as one should."""
+    path = sqlite_path(url)
+    if path is not None:
+        return StoreStartError(f"the database file {path} cannot be used: it is damaged, or no database")
+    return StoreStartError("the database at CODEVECTOR_DATABASE_URL cannot be reached or refuses this user")
+
+
+def truncate_sqlite_log(engine: Engine) -> bool:
+    """Move SQLite's write-ahead log into the database and empty it. False when readers are in the way."""
+    try:
+        connection = engine.raw_connection()
+        try:
+            cursor = connection.cursor()
+            cursor.execute(f"PRAGMA busy_timeout = {_CHECKPOINT_BUSY_MILLISECONDS}")
+            cursor.execute("PRAGMA wal_checkpoint(TRUNCATE)")
+            [(busy, *_)] = cursor.fetchall()
+            cursor.execute(f"PRAGMA busy_timeout = {_BUSY_MILLISECONDS}")
+        finally:
+            connection.close()
+    except (SqliteError, SQLAlchemyError):
+        return False
+    return not busy
+
+
+def _postgresql_engine(url: URL) -> Engine:
+    asked = url.query.get("options", "")
+    options = " ".join([_POSTGRESQL_SESSION, *([asked] if isinstance(asked, str) else asked)]).strip()
+    try:
+        import psycopg  # noqa: F401 - an extra: said here in one sentence, not by a traceback
+    except ModuleNotFoundError:
+        raise StoreStartError("PostgreSQL needs the extra: codevector-provider-service[postgres]") from None
+    return create_engine(
+        url.difference_update_query(["options"]),
+        hide_parameters=True,
+        pool_size=POOL_SIZE,
+        max_overflow=POOL_OVERFLOW,
+        pool_timeout=POOL_TIMEOUT_SECONDS,
+        pool_pre_ping=True,
+        isolation_level="READ COMMITTED",
+        connect_args={"options": options, "connect_timeout": _POSTGRESQL_CONNECT_TIMEOUT_SECONDS},
+    )
+
+
+def _sqlite_engine(url: URL, path: Path) -> Engine:
+    make_private(path)
+    engine = create_engine(
+        url,
+        hide_parameters=True,
+        pool_size=POOL_SIZE,
+        max_overflow=POOL_OVERFLOW,
+        pool_timeout=POOL_TIMEOUT_SECONDS,
+        connect_args={"check_same_thread": False},  # the pool hands a connection to one thread at a time
+    )
+    event.listen(engine, "connect", _set_up_sqlite)
+    event.listen(engine, "begin", _begin_sqlite)
+    return engine
+
+
+def _set_up_sqlite(connection: SqliteConnection, _record: object) -> None:
+    connection.isolation_level = None
+    for pragma in _SQLITE_PRAGMAS:
+        connection.execute(pragma)
+
+
+def _begin_sqlite(connection: Connection) -> None:
+    writes = connection.get_execution_options().get(_WRITES, False)
+    connection.exec_driver_sql("BEGIN IMMEDIATE" if writes else "BEGIN")
+
+
+def make_private(path: Path) -> None:
+    """Make sure that a file exists and that only its owner may open it: 0600, in a folder made 0700.
+
+    SQLite gives the files beside a database the same permissions. Not to be called while this process has the
+    database open: closing any descriptor of a file drops all POSIX locks that the process holds on it.
+
+    Raises:
+        StoreStartError: it cannot be created or opened.
+    """
+    try:
+        path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+        descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+        try:
+            if stat.S_IMODE(os.fstat(descriptor).st_mode) & 0o077:
+                os.fchmod(descriptor, 0o600)
+        finally:
+            os.close(descriptor)
+    except OSError as error:
+        raise StoreStartError(f"cannot open the database file {path}: {error.strerror}") from error

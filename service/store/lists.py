@@ -1,0 +1,197 @@
+"""Lists as SQL: what may be filtered and ordered by, filters as conditions, and keyset pages.
+
+A filter's condition is true of exactly the rows of which `service.domain.filters.matches` is: each
+comparison is true or false and never NULL, so that NOT means the same in both.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from types import MappingProxyType
+from typing import Any
+
+from sqlalchemy import ColumnElement, and_, func, literal, not_, or_, tuple_
+from sqlalchemy.orm import InstrumentedAttribute
+from sqlalchemy.types import TypeDecorator, TypeEngine
+
+from service.domain.filters import And, Comparison, Expression, FilterType, Not, Op, Or, Word
+from service.domain.ids import display_name_key
+from service.domain.lists import OrderBy
+from service.domain.model import ProviderKind, ProviderModelView, ProviderView, State
+from service.domain.pages import Key
+from service.domain.routing import credential_required
+from service.store.columns import to_micros
+from service.store.rows import CredentialRow, ProviderModelRow, ProviderRow
+from service.store.sql import Contains, Member
+
+Position = tuple[Key, ...]
+"""Where a row stands in an order: its value of the order field, then its id."""
+
+ROUTABLE: ColumnElement[bool] = and_(
+    ProviderModelRow.state == State.ACTIVE,
+    ProviderRow.state == State.ACTIVE,
+    or_(
+        CredentialRow.provider_id.is_not(None),
+        ProviderRow.kind.in_([kind for kind in ProviderKind if not credential_required(kind)]),
+    ),
+)
+"""`service.domain.routing.model_routable` over provider_models JOIN providers LEFT JOIN credentials."""
+
+_Column = ColumnElement[Any] | InstrumentedAttribute[Any]
+
+
+@dataclass(frozen=True, slots=True)
+class ListShape:
+    """What one list may be filtered and ordered by; ``id_columns`` end every order."""
+
+    filters: Mapping[str, _Column]
+    orders: Mapping[str, _Column]
+    id_columns: tuple[_Column, ...]
+
+
+PROVIDERS = ListShape(
+    filters=MappingProxyType(
+        {
+            "display_name": ProviderRow.display_name_key,
+            "kind": ProviderRow.kind,
+            "state": ProviderRow.state,
+            "labels": ProviderRow.labels,
+            "create_time": ProviderRow.create_time,
+            "credential.expire_time": CredentialRow.expire_time,
+        }
+    ),
+    orders=MappingProxyType(
+        {
+            "display_name": ProviderRow.display_name_key,
+            "create_time": ProviderRow.create_time,
+            "update_time": ProviderRow.update_time,
+            "kind": ProviderRow.kind,
+        }
+    ),
+    id_columns=(ProviderRow.provider_id,),
+)
+
+MODELS = ListShape(
+    filters=MappingProxyType(
+        {
+            "upstream_model_id": ProviderModelRow.upstream_model_id,
+            "display_name": ProviderModelRow.display_name_key,
+            "kind": ProviderModelRow.kind,
+            "state": ProviderModelRow.state,
+            "source": ProviderModelRow.source,
+            "catalog_version": ProviderModelRow.catalog_version,
+            "routable": ROUTABLE,
+            "context_window": ProviderModelRow.context_window,
+            "labels": ProviderModelRow.labels,
+        }
+    ),
+    orders=MappingProxyType(
+        {
+            "display_name": ProviderModelRow.display_name_key,
+            "upstream_model_id": ProviderModelRow.upstream_model_id,
+            "create_time": ProviderModelRow.create_time,
+            "update_time": ProviderModelRow.update_time,
+            "kind": ProviderModelRow.kind,
+            "context_window": ProviderModelRow.context_window,
+        }
+    ),
+    id_columns=(ProviderModelRow.provider_id, ProviderModelRow.model_id),
+)
+
+_PROVIDER_POSITIONS: Mapping[str, Callable[[ProviderView], str | int]] = MappingProxyType(
+    {
+        "display_name": lambda view: display_name_key(view.provider.display_name),
+        "create_time": lambda view: to_micros(view.provider.create_time),
+        "update_time": lambda view: to_micros(view.provider.update_time),
+        "kind": lambda view: int(view.provider.kind),
+    }
+)
+_MODEL_POSITIONS: Mapping[str, Callable[[ProviderModelView], str | int]] = MappingProxyType(
+    {
+        "display_name": lambda view: display_name_key(view.model.facts.display_name),
+        "upstream_model_id": lambda view: view.model.facts.upstream_model_id,
+        "create_time": lambda view: to_micros(view.model.create_time),
+        "update_time": lambda view: to_micros(view.model.update_time),
+        "kind": lambda view: int(view.model.facts.kind),
+        "context_window": lambda view: view.model.facts.context_window,
+    }
+)
+
+
+def provider_position(view: ProviderView, order_by: OrderBy) -> Position:
+    """Where a provider stands in this order."""
+    return (_PROVIDER_POSITIONS[order_by.field](view), view.provider.provider_id)
+
+
+def model_position(view: ProviderModelView, order_by: OrderBy) -> Position:
+    """Where a provider model stands in this order."""
+    return (_MODEL_POSITIONS[order_by.field](view), view.model.provider_id, view.model.model_id)
+
+
+def ordering(shape: ListShape, order_by: OrderBy) -> list[ColumnElement[Any]]:
+    """The ORDER BY of a list; total, since it ends in ids, ascending."""
+    column = shape.orders[order_by.field]
+    return [column.desc() if order_by.descending else column.asc(), *(key.asc() for key in shape.id_columns)]
+
+
+def behind(shape: ListShape, order_by: OrderBy, after: Position) -> ColumnElement[bool]:
+    """The rows that come after a position in this order."""
+    column = shape.orders[order_by.field]
+    value = literal(after[0], _storage_type(column))
+    ids = tuple_(*shape.id_columns) > tuple_(*(literal(key) for key in after[1:]))
+    beyond = column < value if order_by.descending else column > value
+    return or_(beyond, and_(column == value, ids))
+
+
+def _storage_type(column: _Column) -> TypeEngine[Any]:
+    """How a column's values are stored, and stand in positions: times and enums as plain numbers."""
+    return column.type.impl_instance if isinstance(column.type, TypeDecorator) else column.type
+
+
+def condition(shape: ListShape, expression: Expression) -> ColumnElement[bool]:
+    """The condition that is true of exactly the rows that match."""
+    match expression:
+        case Comparison():
+            return _comparison(shape.filters[expression.field.name], expression)
+        case Word(field, text):
+            return _contains(field.type, shape.filters[field.name], text)
+        case Not(term):
+            return not_(condition(shape, term))
+        case And(terms):
+            return and_(*(condition(shape, term) for term in terms))
+        case Or(terms):
+            return or_(*(condition(shape, term) for term in terms))
+
+
+def _comparison(column: _Column, comparison: Comparison) -> ColumnElement[bool]:
+    op, value = comparison.op, comparison.value
+    if comparison.field.type is FilterType.BOOL:
+        wanted = (op is Op.EQ) == value
+        return and_(column) if wanted else not_(column)
+    if comparison.field.type is FilterType.LABELS:
+        column = Member(column, comparison.key)
+    present = column.is_not(None)
+    if value is None:
+        return present
+    if op is Op.HAS:
+        return and_(present, _contains(comparison.field.type, column, str(value)))
+    if op is Op.NE:
+        return or_(column.is_(None), column != value)
+    return and_(present, _COMPARE[op](column, value))
+
+
+_COMPARE: Mapping[Op, Callable[[_Column, object], ColumnElement[bool]]] = MappingProxyType(
+    {
+        Op.EQ: lambda column, value: column == value,
+        Op.LT: lambda column, value: column < value,
+        Op.LE: lambda column, value: column <= value,
+        Op.GT: lambda column, value: column > value,
+        Op.GE: lambda column, value: column >= value,
+    }
+)
+
+
+def _contains(kind: FilterType, column: _Column, text: str) -> ColumnElement[bool]:
+    """``text`` is folded, and a NAME's column is too. What else is searched is ASCII: lower() folds it."""
+    return Contains(column if kind is FilterType.NAME else func.lower(column), text)

@@ -1,0 +1,176 @@
+"""Rows to domain values and back: the only place that knows both."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from datetime import datetime
+from typing import Any
+
+from service.domain.etags import facts_to_json
+from service.domain.ids import display_name_key
+from service.domain.model import (
+    CredentialView,
+    ModelCapability,
+    ModelFacts,
+    ModelKind,
+    Provider,
+    ProviderConfig,
+    ProviderModel,
+    SealedCredential,
+)
+from service.domain.routing import pricing_from_json, pricing_to_json
+from service.store.rows import CredentialRow, ProviderModelRow, ProviderRow
+
+Values = dict[str, Any]
+"""Column values for an INSERT or UPDATE, by column name."""
+
+
+def provider_from_rows(row: ProviderRow, credential: CredentialRow | None) -> Provider:
+    """A provider from its row and, where it has one, its credential's."""
+    return Provider(
+        provider_id=row.provider_id,
+        uid=row.uid,
+        display_name=row.display_name,
+        kind=row.kind,
+        state=row.state,
+        create_time=row.create_time,
+        update_time=row.update_time,
+        config=ProviderConfig(values=row.config, headers=row.headers),
+        credential=None if credential is None else _credential_view(credential),
+        labels=row.labels,
+        annotations=row.annotations,
+        revision=row.revision,
+        etag=row.etag,
+    )
+
+
+def provider_values(provider: Provider) -> Values:
+    """A stamped provider as columns, without its credential."""
+    return {
+        "provider_id": provider.provider_id,
+        "uid": provider.uid,
+        "display_name": provider.display_name,
+        "display_name_key": display_name_key(provider.display_name),
+        "kind": provider.kind,
+        "state": provider.state,
+        "config": dict(provider.config.values),
+        "headers": dict(provider.config.headers),
+        "labels": dict(provider.labels),
+        "annotations": dict(provider.annotations),
+        "create_time": provider.create_time,
+        "update_time": provider.update_time,
+        "revision": provider.revision,
+        "etag": provider.etag,
+    }
+
+
+def _credential_view(row: CredentialRow) -> CredentialView:
+    return CredentialView(
+        type=row.type,
+        prefix=row.prefix,
+        version=row.version,
+        update_time=row.update_time,
+        expire_time=row.expire_time,
+    )
+
+
+def credential_values(provider_id: str, view: CredentialView, sealed: SealedCredential) -> Values:
+    """The credential's columns: what is shown, and the envelope beside it."""
+    return {
+        "provider_id": provider_id,
+        "type": view.type,
+        "prefix": view.prefix,
+        "version": view.version,
+        "update_time": view.update_time,
+        "expire_time": view.expire_time,
+        "dek_id": sealed.dek_id,
+        "envelope": sealed.envelope,
+        "destinations": list(sealed.destinations),
+    }
+
+
+def data_key_values(sealed: SealedCredential) -> Values:
+    """The data key's columns."""
+    return {
+        "dek_id": sealed.dek_id,
+        "wrapped": sealed.wrapped_data_key,
+        "key_version": sealed.key_version,
+        "context": sealed.context,
+        "commitment": sealed.commitment,
+    }
+
+
+def model_from_row(row: ProviderModelRow) -> ProviderModel:
+    """A provider model from its row."""
+    return ProviderModel(
+        provider_id=row.provider_id,
+        model_id=row.model_id,
+        uid=row.uid,
+        facts=ModelFacts(
+            upstream_model_id=row.upstream_model_id,
+            display_name=row.display_name,
+            kind=row.kind,
+            context_window=row.context_window,
+            max_output_tokens=row.max_output_tokens,
+            embedding_dimensions=row.embedding_dimensions,
+            pricing=pricing_from_json(row.pricing),
+            capabilities=tuple(ModelCapability(number) for number in row.capabilities),
+            retire_time=row.retire_time,
+            needs_review=row.needs_review,
+        ),
+        state=row.state,
+        source=row.source,
+        create_time=row.create_time,
+        update_time=row.update_time,
+        catalog_version=row.catalog_version,
+        imported=None if row.imported is None else facts_from_json(row.imported),
+        overridden_fields=tuple(row.overridden_fields),
+        labels=row.labels,
+        revision=row.revision,
+        etag=row.etag,
+    )
+
+
+def model_values(model: ProviderModel) -> Values:
+    """A stamped provider model as columns."""
+    facts = model.facts
+    return {
+        "provider_id": model.provider_id,
+        "model_id": model.model_id,
+        "uid": model.uid,
+        "upstream_model_id": facts.upstream_model_id,
+        "display_name": facts.display_name,
+        "display_name_key": display_name_key(facts.display_name),
+        "kind": facts.kind,
+        "state": model.state,
+        "source": model.source,
+        "catalog_version": model.catalog_version,
+        "context_window": facts.context_window,
+        "max_output_tokens": facts.max_output_tokens,
+        "embedding_dimensions": facts.embedding_dimensions,
+        "pricing": pricing_to_json(facts.pricing),
+        "capabilities": list(facts.capabilities),
+        "retire_time": facts.retire_time,
+        "needs_review": facts.needs_review,
+        "imported": None if model.imported is None else facts_to_json(model.imported),
+        "overridden_fields": list(model.overridden_fields),
+        "labels": dict(model.labels),
+        "create_time": model.create_time,
+        "update_time": model.update_time,
+        "revision": model.revision,
+        "etag": model.etag,
+    }
+
+
+def facts_from_json(value: Mapping[str, Any]) -> ModelFacts:
+    """The inverse of `service.domain.etags.facts_to_json`."""
+    retire_time = value["retire_time"]
+    return ModelFacts(
+        **{
+            **value,
+            "kind": ModelKind(value["kind"]),
+            "pricing": pricing_from_json(value["pricing"]),
+            "capabilities": tuple(ModelCapability(number) for number in value["capabilities"]),
+            "retire_time": None if retire_time is None else datetime.fromisoformat(retire_time),
+        }
+    )

@@ -1,0 +1,106 @@
+"""Brings a database to the schema this program knows, or says in one sentence why it may not.
+
+One migrator at a time: the database's file lock on SQLite, an advisory lock on PostgreSQL. All migrations
+that are due, and the rows every database begins with, are one transaction.
+"""
+
+from __future__ import annotations
+
+from contextlib import ExitStack
+from pathlib import Path
+from uuid import UUID, uuid4
+
+from alembic import command
+from alembic.config import Config
+from alembic.runtime.migration import MigrationContext
+from alembic.script import ScriptDirectory
+from sqlalchemy import Connection, insert, select, text
+from sqlalchemy.exc import DBAPIError
+
+from service.store import engines
+from service.store.failures import StoreStartError
+from service.store.file_lock import FileLock
+from service.store.rows import SINGLE_ROW, RegistryInfoRow, RevisionCounterRow
+
+_ADVISORY_LOCK = 0x636F6465766563  # "codevec": any constant that no other program is likely to use
+_SET_UP_POSTGRESQL = (
+    "SET LOCAL lock_timeout = '60s'",
+    "SET LOCAL statement_timeout = 0",
+    f"SELECT pg_advisory_xact_lock({_ADVISORY_LOCK})",
+)
+NEWER = "the database was written by a newer version of this program: start that version"
+
+
+def migrate(url: str) -> None:
+    """Create or upgrade the schema. Does nothing to a database that is up to date.
+
+    Raises:
+        StoreStartError: another instance runs on the database file, the database cannot be reached, or a
+            newer version has written it.
+    """
+    parsed = engines.parse_url(url)
+    path = engines.sqlite_path(parsed)
+    with ExitStack() as stack:
+        if path is not None:
+            stack.callback(FileLock(path).release)
+        engine = engines.create(parsed)
+        stack.callback(engine.dispose)
+        try:
+            with engine.execution_options(**engines.WRITE).begin() as connection:
+                _upgrade(connection)
+        except DBAPIError as error:
+            raise engines.unusable(parsed) from error
+
+
+def check_current(connection: Connection) -> None:
+    """Refuse a database whose schema is not the one this program knows.
+
+    Raises:
+        StoreStartError: newer, older, or no schema at all.
+    """
+    current = MigrationContext.configure(connection).get_current_revision()
+    script = ScriptDirectory.from_config(_config())
+    if current == script.get_current_head():
+        return
+    if current is None:
+        raise StoreStartError("the database is empty: migrate it first")
+    _refuse_newer(script, current)
+    raise StoreStartError("the database was written by an older version of this program: migrate it first")
+
+
+def _upgrade(connection: Connection) -> None:
+    if connection.dialect.name == "postgresql":
+        for statement in _SET_UP_POSTGRESQL:
+            connection.execute(text(statement))
+    config = _config()
+    current = MigrationContext.configure(connection).get_current_revision()
+    if current is not None:
+        _refuse_newer(ScriptDirectory.from_config(config), current)
+    config.attributes["connection"] = connection
+    command.upgrade(config, "head")
+    _first_rows(connection, store_id=uuid4())
+
+
+def _refuse_newer(script: ScriptDirectory, current: str) -> None:
+    if current not in {known.revision for known in script.walk_revisions()}:
+        raise StoreStartError(NEWER)
+
+
+def _first_rows(connection: Connection, *, store_id: UUID) -> None:
+    if connection.scalar(select(RevisionCounterRow.id)) is not None:
+        return
+    connection.execute(
+        insert(RevisionCounterRow).values(id=SINGLE_ROW, revision=0, compact_revision=0, store_id=store_id)
+    )
+    connection.execute(
+        insert(RegistryInfoRow).values(
+            id=SINGLE_ROW, deployment_id=None, primary_key_version="", key_names_seen=[], keyring_seq=0
+        )
+    )
+
+
+def _config() -> Config:
+    config = Config()
+    config.set_main_option("script_location", str(Path(__file__).with_name("migrations")).replace("%", "%%"))
+    config.set_main_option("path_separator", "os")
+    return config

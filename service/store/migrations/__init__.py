@@ -1,0 +1,1 @@
+"""Schema migrations, linear, each safe beside the version before it. `service.store.migrating` runs them."""

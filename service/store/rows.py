@@ -1,0 +1,189 @@
+"""The tables, one class each. Rows never leave this room: `mapping` turns them into domain values."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import Annotated, Any
+from uuid import UUID
+
+from sqlalchemy import BigInteger, CheckConstraint, ForeignKey, Index, LargeBinary, MetaData, UniqueConstraint
+from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column
+
+from service.domain.model import CredentialType, ModelKind, ModelSource, ProviderKind, State
+from service.store.columns import BYTEWISE, CanonicalJson, Code, UtcMicros, UuidText
+
+SINGLE_ROW = 1
+"""The primary key of the tables that hold exactly one row."""
+
+JsonObject = Annotated[dict[str, Any], mapped_column(CanonicalJson())]
+JsonList = Annotated[list[Any], mapped_column(CanonicalJson())]
+
+PUT = "put"
+REMOVE = "remove"
+
+
+class Base(DeclarativeBase):
+    """Names every constraint, so that a migration can refer to it on both databases."""
+
+    metadata = MetaData(
+        naming_convention={
+            "pk": "pk_%(table_name)s",
+            "fk": "fk_%(table_name)s_%(column_0_name)s",
+            "uq": "uq_%(table_name)s_%(column_0_N_name)s",
+            "ix": "ix_%(table_name)s_%(column_0_N_name)s",
+            "ck": "ck_%(table_name)s_%(constraint_name)s",
+        }
+    )
+    type_annotation_map = {  # noqa: RUF012 - read by the declarative machinery, which wants a plain dict
+        str: BYTEWISE,
+        int: BigInteger,
+        bytes: LargeBinary,
+        datetime: UtcMicros(),
+        UUID: UuidText(),
+        ProviderKind: Code(ProviderKind),
+        CredentialType: Code(CredentialType),
+        State: Code(State),
+        ModelKind: Code(ModelKind),
+        ModelSource: Code(ModelSource),
+    }
+
+
+class RevisionCounterRow(Base):
+    """The hot row. Every write unit takes it first, which makes writes serial and revisions gapless."""
+
+    __tablename__ = "revision_counter"
+    __table_args__ = (CheckConstraint("id = 1", name="single_row"),)
+
+    id: Mapped[int] = mapped_column(primary_key=True, autoincrement=False)
+    revision: Mapped[int]
+    compact_revision: Mapped[int]
+    store_id: Mapped[UUID]
+
+
+class ChangeLogRow(Base):
+    """One routing entry that a revision put or removed. ``payload`` is canonical JSON, never sealed bytes."""
+
+    __tablename__ = "change_log"
+
+    revision: Mapped[int] = mapped_column(primary_key=True, autoincrement=False)
+    ordinal: Mapped[int] = mapped_column(primary_key=True, autoincrement=False)
+    kind: Mapped[str]
+    name: Mapped[str]
+    op: Mapped[str]
+    payload: Mapped[bytes | None]
+    commit_time: Mapped[datetime]
+
+
+class RegistryInfoRow(Base):
+    """What the registry knows of the KMS it seals with. Recording it takes no revision."""
+
+    __tablename__ = "registry"
+    __table_args__ = (CheckConstraint("id = 1", name="single_row"),)
+
+    id: Mapped[int] = mapped_column(primary_key=True, autoincrement=False)
+    deployment_id: Mapped[bytes | None]
+    primary_key_version: Mapped[str]
+    key_names_seen: Mapped[JsonList]
+    keyring_seq: Mapped[int]
+
+
+class IdempotencyRow(Base):
+    """A request_id that was used: whose, for what, the fingerprint of its body, and what it made."""
+
+    __tablename__ = "idempotency"
+    __table_args__ = (Index(None, "expire_time"),)
+
+    principal: Mapped[str] = mapped_column(primary_key=True)
+    method: Mapped[str] = mapped_column(primary_key=True)
+    request_id: Mapped[str] = mapped_column(primary_key=True)
+    fingerprint: Mapped[bytes]
+    resource: Mapped[str]
+    expire_time: Mapped[datetime]
+
+
+class ProviderRow(Base):
+    """A provider. ``display_name_key`` is the folded display name: unique, searched and sorted by."""
+
+    __tablename__ = "providers"
+
+    provider_id: Mapped[str] = mapped_column(primary_key=True)
+    uid: Mapped[UUID] = mapped_column(unique=True)
+    display_name: Mapped[str]
+    display_name_key: Mapped[str] = mapped_column(unique=True)
+    kind: Mapped[ProviderKind]
+    state: Mapped[State]
+    config: Mapped[JsonObject]
+    headers: Mapped[JsonObject]
+    labels: Mapped[JsonObject]
+    annotations: Mapped[JsonObject]
+    create_time: Mapped[datetime]
+    update_time: Mapped[datetime]
+    revision: Mapped[int]
+    etag: Mapped[str]
+
+
+class DataKeyRow(Base):
+    """A wrapped DEK. Rewraps change ``wrapped`` and ``key_version`` here and nothing anywhere else."""
+
+    __tablename__ = "data_keys"
+
+    dek_id: Mapped[UUID] = mapped_column(primary_key=True)
+    wrapped: Mapped[bytes]
+    key_version: Mapped[str] = mapped_column(index=True)
+    context: Mapped[bytes]
+    commitment: Mapped[bytes]
+
+
+class CredentialRow(Base):
+    """The credential of a provider: what is shown of it, and its envelope.
+
+    The envelope is read only where it is asked for; a plain read of the row does not fetch it.
+    """
+
+    __tablename__ = "credentials"
+
+    provider_id: Mapped[str] = mapped_column(ForeignKey("providers.provider_id"), primary_key=True)
+    type: Mapped[CredentialType]
+    prefix: Mapped[str]
+    version: Mapped[int]
+    update_time: Mapped[datetime]
+    expire_time: Mapped[datetime | None]
+    dek_id: Mapped[UUID] = mapped_column(ForeignKey("data_keys.dek_id"), unique=True)
+    envelope: Mapped[bytes] = mapped_column(deferred=True, deferred_raiseload=True)
+    destinations: Mapped[JsonList]
+
+
+class ProviderModelRow(Base):
+    """A provider model. ``imported`` is the catalog's entry as imported, the base of later merges."""
+
+    __tablename__ = "provider_models"
+    __table_args__ = (
+        UniqueConstraint("provider_id", "upstream_model_id"),
+        Index(None, "provider_id", "display_name_key"),
+        Index(None, "provider_id", "state"),
+    )
+
+    provider_id: Mapped[str] = mapped_column(ForeignKey("providers.provider_id"), primary_key=True)
+    model_id: Mapped[str] = mapped_column(primary_key=True)
+    uid: Mapped[UUID]
+    upstream_model_id: Mapped[str]
+    display_name: Mapped[str]
+    display_name_key: Mapped[str]
+    kind: Mapped[ModelKind]
+    state: Mapped[State]
+    source: Mapped[ModelSource]
+    catalog_version: Mapped[str]
+    context_window: Mapped[int]
+    max_output_tokens: Mapped[int]
+    embedding_dimensions: Mapped[int]
+    pricing: Mapped[JsonObject | None]
+    capabilities: Mapped[JsonList]
+    retire_time: Mapped[datetime | None]
+    needs_review: Mapped[bool]
+    imported: Mapped[JsonObject | None]
+    overridden_fields: Mapped[JsonList]
+    labels: Mapped[JsonObject]
+    create_time: Mapped[datetime]
+    update_time: Mapped[datetime]
+    revision: Mapped[int]
+    etag: Mapped[str]

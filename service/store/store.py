@@ -1,0 +1,193 @@
+"""The store: units of work on SQLite or PostgreSQL, each one transaction, run again where that is safe.
+
+The counter row, taken first by every write unit, makes writes serial; so a unit reads, checks and writes as
+if it were alone, and must be short: sealing and the KMS stay outside.
+"""
+
+from __future__ import annotations
+
+import random
+import threading
+import time
+from collections.abc import Callable
+from contextlib import AbstractContextManager, ExitStack, nullcontext
+from datetime import UTC, datetime
+from typing import TypeVar
+
+from sqlalchemy import Engine
+from sqlalchemy.exc import DBAPIError
+from sqlalchemy.exc import TimeoutError as PoolTimeout
+from sqlalchemy.orm import Session
+
+from service.store import engines, migrating
+from service.store.failures import (
+    CommitInDoubt,
+    Failure,
+    commit_in_doubt,
+    conflict,
+    failure_of,
+    unavailable,
+)
+from service.store.file_lock import FileLock
+from service.store.reads import ReadUnit
+from service.store.writes import Outcome, WriteUnit
+
+T = TypeVar("T")
+
+MAX_TRIES = 5
+_FIRST_PAUSE_SECONDS = 0.01
+
+
+def ignore_commit(_revision: int) -> None:
+    """For a store that nobody watches."""
+
+
+class Store:
+    """Runs units of work. Safe to use from several threads; a unit belongs to the thread that runs it.
+
+    ``on_commit`` is called with the revision after each commit that used one, in the thread that committed.
+    It must not raise: the write has taken place.
+    """
+
+    def __init__(
+        self,
+        engine: Engine,
+        *,
+        clock: Callable[[], datetime],
+        on_commit: Callable[[int], None] = ignore_commit,
+        sleep: Callable[[float], None] = time.sleep,
+        jitter: Callable[[float, float], float] = random.uniform,
+        close: Callable[[], object],
+    ) -> None:
+        self.on_commit = on_commit
+        self._engine = engine
+        self._clock = clock
+        self._sleep = sleep
+        self._jitter = jitter
+        self._close = close
+        self._is_sqlite = engine.dialect.name == "sqlite"
+        self._read_options = engines.READ_SQLITE if self._is_sqlite else engines.READ_POSTGRESQL
+        # SQLite's busy handler sleeps in growing steps: threads of this process queue here instead.
+        self._writers: AbstractContextManager[object] = threading.Lock() if self._is_sqlite else nullcontext()
+        self._checkpoint_due = False
+
+    def write(self, work: Callable[[WriteUnit], T], *, validate_only: bool = False) -> T:
+        """Run ``work`` in one transaction, and commit what it changed under one new revision.
+
+        ``work`` may run several times. It must not call the store, and whatever it raises rolls back. With
+        ``validate_only`` all of it happens, and then is rolled back. A unit that changes nothing uses no
+        revision; one that changes only what has none (requests, the KMS's record) commits without one.
+
+        Raises:
+            Aborted: CONFLICT, other writers were in the way five times.
+            Unavailable: STORE_UNAVAILABLE; nothing was written, unless the message says that it is not known.
+        """
+        result, revision = self._retrying(lambda: self._write_once(work, validate_only))
+        self._checkpoint()
+        if revision is not None:
+            self.on_commit(revision)
+        return result
+
+    def read(self, work: Callable[[ReadUnit], T]) -> T:
+        """Run ``work`` in one transaction that sees one revision throughout, however long it takes.
+
+        Raises:
+            Unavailable: STORE_UNAVAILABLE.
+        """
+        return self._retrying(lambda: self._read_once(work))
+
+    def compact(self) -> int:
+        """Forget old change sets (`WriteUnit.compact`). Returns the compact revision."""
+        return self.write(lambda unit: unit.compact())
+
+    def close(self) -> None:
+        """Close all connections and let another process have the database file."""
+        self._checkpoint()
+        self._close()
+
+    def _write_once(self, work: Callable[[WriteUnit], T], validate_only: bool) -> tuple[T, int | None]:
+        with self._writers, Session(self._engine, autoflush=False) as session:
+            session.connection(execution_options=engines.WRITE)
+            unit = WriteUnit(session, self._now)
+            result = work(unit)
+            outcome = unit.finish()
+            if validate_only or outcome is Outcome.NOTHING:
+                session.rollback()
+                return result, None
+            self._commit(session)
+            self._checkpoint_due |= unit.shredded and self._is_sqlite
+            return result, unit.revision if outcome is Outcome.REVISION else None
+
+    def _read_once(self, work: Callable[[ReadUnit], T]) -> T:
+        with Session(self._engine, autoflush=False) as session:
+            session.connection(execution_options=self._read_options)
+            return work(ReadUnit(session, self._now()))
+
+    def _now(self) -> datetime:
+        return self._clock().astimezone(UTC)
+
+    @staticmethod
+    def _commit(session: Session) -> None:
+        try:
+            session.commit()
+        except DBAPIError as error:
+            if failure_of(error) is Failure.LOST:
+                raise CommitInDoubt from error
+            raise
+
+    def _retrying(self, once: Callable[[], T]) -> T:
+        """Run a unit of work as a whole, again after a conflict and once after a lost connection.
+
+        Never again after a connection lost in COMMIT: it may have taken place, and running it twice would,
+        for one, refuse a name as taken by the very request that took it.
+        """
+        lost = False
+        for attempt in range(1, MAX_TRIES + 1):
+            try:
+                return once()
+            except CommitInDoubt as error:
+                raise commit_in_doubt() from error
+            except (DBAPIError, PoolTimeout) as error:
+                failure = failure_of(error)
+                if failure is Failure.BUG:
+                    raise
+                if failure is Failure.AWAY or (failure is Failure.LOST and lost):
+                    raise unavailable() from error
+                if attempt == MAX_TRIES:
+                    raise conflict() from error
+                lost = failure is Failure.LOST
+            self._sleep(self._jitter(0, _FIRST_PAUSE_SECONDS * 2**attempt))
+        raise AssertionError("unreachable: the last attempt returns or raises")
+
+    def _checkpoint(self) -> None:
+        """Empty SQLite's log after a credential was destroyed: its old pages hold what was deleted.
+
+        Outside any transaction, and never in the way: while somebody reads, it waits for the next commit.
+        """
+        if self._checkpoint_due:
+            with self._writers:
+                self._checkpoint_due = not engines.truncate_sqlite_log(self._engine)
+
+
+def open_store(
+    url: str, *, clock: Callable[[], datetime], on_commit: Callable[[int], None] = ignore_commit
+) -> Store:
+    """The store at a SQLAlchemy URL, which has been migrated; ``clock`` gives aware times.
+
+    Raises:
+        StoreStartError: another instance runs on the database file, the database cannot be used, or its
+            schema is not the one this program knows.
+    """
+    parsed = engines.parse_url(url)
+    path = engines.sqlite_path(parsed)
+    with ExitStack() as stack:
+        if path is not None:
+            stack.callback(FileLock(path).release)
+        engine = engines.create(parsed)
+        stack.callback(engine.dispose)
+        try:
+            with engine.connect() as connection:
+                migrating.check_current(connection)
+        except DBAPIError as error:
+            raise engines.unusable(parsed) from error
+        return Store(engine, clock=clock, on_commit=on_commit, close=stack.pop_all().close)

@@ -1,0 +1,340 @@
+"""What can be done to the store inside one transaction, and the change set that comes of it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import replace
+from datetime import datetime, timedelta
+from enum import Enum
+from typing import cast
+
+from sqlalchemy import Executable, Table, delete, func, insert, select, update
+from sqlalchemy.exc import IntegrityError
+from sqlalchemy.orm import Session
+
+from service.domain.errors import AlreadyExists
+from service.domain.etags import provider_etag, provider_model_etag
+from service.domain.model import Provider, ProviderModel, SealedCredential
+from service.domain.routing import Change, entry_to_json
+from service.store.changes import Touched, routing_changes
+from service.store.mapping import (
+    Values,
+    credential_values,
+    data_key_values,
+    model_values,
+    provider_values,
+)
+from service.store.reads import ReadUnit, RegistryRow
+from service.store.rows import (
+    PUT,
+    REMOVE,
+    Base,
+    ChangeLogRow,
+    CredentialRow,
+    DataKeyRow,
+    IdempotencyRow,
+    ProviderModelRow,
+    ProviderRow,
+    RegistryInfoRow,
+    RevisionCounterRow,
+)
+from service.store.uniqueness import models_clash, provider_clash
+
+KEPT_FOR = timedelta(hours=24)
+KEPT_REVISIONS = 10_000
+
+
+def _table(row: type[Base]) -> Table:
+    return cast(Table, row.__table__)
+
+
+# Statements that write go past the ORM, straight to the tables.
+_COUNTER = _table(RevisionCounterRow)
+_CHANGE_LOG = _table(ChangeLogRow)
+_REGISTRY = _table(RegistryInfoRow)
+_IDEMPOTENCY = _table(IdempotencyRow)
+_PROVIDERS = _table(ProviderRow)
+_CREDENTIALS = _table(CredentialRow)
+_DATA_KEYS = _table(DataKeyRow)
+_MODELS = _table(ProviderModelRow)
+
+_TAKE_REVISION = update(_COUNTER).values(revision=_COUNTER.c.revision + 1).returning(_COUNTER.c.revision)
+
+
+class Outcome(Enum):
+    """What a write unit came to, and so how its transaction ends."""
+
+    NOTHING = "nothing changed: roll back, the revision is not used"
+    BOOKKEEPING = "only what takes no revision changed: commit without one"
+    REVISION = "resources changed: commit the revision"
+
+
+class WriteUnit(ReadUnit):
+    """Reads and writes within one transaction that holds the counter row, so no other writer is in between.
+
+    ``revision`` is what this unit's changes will carry, and ``now`` their time. A resource is changed by
+    handing over what this unit read (``before``) and what it shall be (``after``).
+    """
+
+    def __init__(self, session: Session, clock: Callable[[], datetime]) -> None:
+        self._connection = session.connection()
+        self.revision: int = self._connection.execute(_TAKE_REVISION).scalar_one()
+        super().__init__(session, clock())
+        self._touched = Touched()
+        self._bookkeeping = False
+        self.shredded = False
+        """Whether a sealed credential was destroyed: its bytes may still stand in SQLite's log."""
+
+    @property
+    def visible_revision(self) -> int:
+        """The revision at which everything that this unit has shown or done can be seen, once committed."""
+        return self.revision if self._touched else self.revision - 1
+
+    def insert_provider(self, provider: Provider, sealed: SealedCredential | None) -> Provider:
+        """Add a provider, with the credential that ``provider.credential`` shows.
+
+        Raises:
+            AlreadyExists: its id or its folded display name is taken.
+        """
+        stored = self._stamped_provider(replace(provider, create_time=self.now))
+        with self._unique(lambda: provider_clash(self, stored, is_new=True)):
+            self._execute(insert(_PROVIDERS), provider_values(stored))
+        if stored.credential is not None or sealed is not None:
+            self._insert_credential(stored, sealed)
+        self._touched.provider(None, stored)
+        return stored
+
+    def update_provider(
+        self, before: Provider, after: Provider, sealed: SealedCredential | None = None
+    ) -> Provider:
+        """Change a provider; ``sealed`` replaces its credential and shreds the data key of the old one.
+
+        Nothing happens, and ``before`` is returned, when the two are equal but for their stamps.
+
+        Raises:
+            AlreadyExists: the new folded display name is taken.
+        """
+        stored = replace(
+            after,
+            create_time=before.create_time,
+            update_time=before.update_time,
+            revision=before.revision,
+            etag=before.etag,
+        )
+        if sealed is None and stored == before:
+            return before
+        if sealed is None and after.credential != before.credential:
+            raise ValueError("a credential changes only together with its sealed form")
+        stored = self._stamped_provider(stored)
+        with self._unique(lambda: provider_clash(self, stored, is_new=False)):
+            self._execute(
+                update(_PROVIDERS).where(_PROVIDERS.c.provider_id == before.provider_id),
+                provider_values(stored),
+            )
+        if sealed is not None:
+            self._delete_credential(before)
+            self._insert_credential(stored, sealed)
+        self._touched.provider(before, stored)
+        return stored
+
+    def delete_provider(self, provider: Provider) -> int:
+        """Delete a provider with its models, credential and data key. Returns how many models it had."""
+        models = self.models_of(provider.provider_id)
+        for model in models:
+            self._touched.model(model, None)
+        self._execute(delete(_MODELS).where(_MODELS.c.provider_id == provider.provider_id))
+        self._delete_credential(provider)
+        self._execute(delete(_PROVIDERS).where(_PROVIDERS.c.provider_id == provider.provider_id))
+        self._touched.provider(provider, None)
+        return len(models)
+
+    def insert_models(self, models: Sequence[ProviderModel]) -> list[ProviderModel]:
+        """Add provider models, however many, in one statement.
+
+        Raises:
+            AlreadyExists: an id or an upstream id is taken at its provider, by a stored model or an earlier
+                one of these.
+        """
+        stored = [self._stamped_model(replace(model, create_time=self.now)) for model in models]
+        if not stored:
+            return []
+        with self._unique(lambda: models_clash(self, stored)):
+            self._execute(insert(_MODELS), [model_values(model) for model in stored])
+        for model in stored:
+            self._touched.model(None, model)
+        return stored
+
+    def update_model(self, before: ProviderModel, after: ProviderModel) -> ProviderModel:
+        """Change a provider model, but not its ids.
+
+        Nothing happens, and ``before`` is returned, when the two are equal but for their stamps.
+        """
+        stored = replace(
+            after,
+            create_time=before.create_time,
+            update_time=before.update_time,
+            revision=before.revision,
+            etag=before.etag,
+        )
+        if stored == before:
+            return before
+        stored = self._stamped_model(stored)
+        self._execute(
+            update(_MODELS).where(
+                _MODELS.c.provider_id == before.provider_id, _MODELS.c.model_id == before.model_id
+            ),
+            model_values(stored),
+        )
+        self._touched.model(before, stored)
+        return stored
+
+    def delete_model(self, model: ProviderModel) -> None:
+        """Delete one provider model."""
+        self._execute(
+            delete(_MODELS).where(
+                _MODELS.c.provider_id == model.provider_id, _MODELS.c.model_id == model.model_id
+            )
+        )
+        self._touched.model(model, None)
+
+    def remember_request(
+        self,
+        principal: str,
+        method: str,
+        request_id: str,
+        fingerprint: bytes,
+        resource: str,
+        *,
+        ttl: timedelta,
+    ) -> None:
+        """Remember what a request_id was used for, and forget all that has expired. Takes no revision."""
+        self._execute(delete(_IDEMPOTENCY).where(_IDEMPOTENCY.c.expire_time <= self.now))
+        self._execute(
+            insert(_IDEMPOTENCY),
+            {
+                "principal": principal,
+                "method": method,
+                "request_id": request_id,
+                "fingerprint": fingerprint,
+                "resource": resource,
+                "expire_time": self.now + ttl,
+            },
+        )
+        self._bookkeeping = True
+
+    def record_registry(self, row: RegistryRow) -> None:
+        """Record what is known of the KMS. Takes no revision; recording the same again changes nothing."""
+        if row == self.registry():
+            return
+        self._execute(
+            update(_REGISTRY),
+            {
+                "deployment_id": row.deployment_id,
+                "primary_key_version": row.primary_key_version,
+                "key_names_seen": list(row.key_names_seen),
+                "keyring_seq": row.keyring_seq,
+            },
+        )
+        self._bookkeeping = True
+
+    def compact(self) -> int:
+        """Forget change sets that are old and far behind: at least 24 hours and 10,000 revisions stay.
+
+        Returns the head's ``compact_revision``, which never goes back. Takes no revision.
+        """
+        compacted = self.head().compact_revision
+        newest = self.revision - 1
+        forgotten = self._connection.scalar(
+            select(func.max(_CHANGE_LOG.c.revision)).where(
+                _CHANGE_LOG.c.commit_time < self.now - KEPT_FOR,
+                _CHANGE_LOG.c.revision <= newest - KEPT_REVISIONS,
+            )
+        )
+        if forgotten is None:
+            return compacted
+        self._execute(delete(_CHANGE_LOG).where(_CHANGE_LOG.c.revision <= forgotten))
+        self._execute(update(_COUNTER), {"compact_revision": forgotten})
+        self._bookkeeping = True
+        return int(forgotten)
+
+    def finish(self) -> Outcome:
+        """Log what changed for routers, or give the revision back. The last thing before the commit."""
+        if self._touched:
+            self._log(self._routing_changes())
+            return Outcome.REVISION
+        if not self._bookkeeping:
+            return Outcome.NOTHING
+        self._execute(update(_COUNTER), {"revision": self.revision - 1})
+        return Outcome.BOOKKEEPING
+
+    def _routing_changes(self) -> list[Change]:
+        flipped = self._touched.flipped()
+        untouched = self._touched.untouched_providers()
+        return routing_changes(
+            self._touched,
+            untouched_providers=self._providers(untouched) if untouched else {},
+            models_of_flipped=self._models_of(flipped) if flipped else [],
+        )
+
+    def _log(self, changes: Sequence[Change]) -> None:
+        if not changes:
+            return
+        self._execute(
+            insert(_CHANGE_LOG),
+            [
+                {
+                    "revision": self.revision,
+                    "ordinal": ordinal,
+                    "kind": change.kind.value,
+                    "name": change.name,
+                    "op": REMOVE if change.entry is None else PUT,
+                    "payload": None if change.entry is None else entry_to_json(change.entry),
+                    "commit_time": self.now,
+                }
+                for ordinal, change in enumerate(changes)
+            ],
+        )
+
+    def _insert_credential(self, provider: Provider, sealed: SealedCredential | None) -> None:
+        view = provider.credential
+        if view is None or sealed is None or (view.type, view.version) != (sealed.type, sealed.version):
+            raise ValueError("what is shown of a credential is not what was sealed")
+        self._execute(insert(_DATA_KEYS), data_key_values(sealed))
+        self._execute(insert(_CREDENTIALS), credential_values(provider.provider_id, view, sealed))
+
+    def _delete_credential(self, provider: Provider) -> None:
+        if provider.credential is None:
+            return
+        held = _CREDENTIALS.c.provider_id == provider.provider_id
+        dek_id = self._connection.scalar(select(_CREDENTIALS.c.dek_id).where(held))
+        self._execute(delete(_CREDENTIALS).where(held))
+        self._execute(delete(_DATA_KEYS).where(_DATA_KEYS.c.dek_id == dek_id))
+        self.shredded = True
+
+    def _stamped_provider(self, provider: Provider) -> Provider:
+        stamped = replace(provider, revision=self.revision, update_time=self.now)
+        return replace(stamped, etag=provider_etag(stamped))
+
+    def _stamped_model(self, model: ProviderModel) -> ProviderModel:
+        stamped = replace(model, revision=self.revision, update_time=self.now)
+        return replace(stamped, etag=provider_model_etag(stamped))
+
+    @contextmanager
+    def _unique(self, clash: Callable[[], AlreadyExists | None]) -> Iterator[None]:
+        """Turn a refused row into the error that names the holder.
+
+        The savepoint keeps the transaction usable on PostgreSQL, where a refused statement spoils it
+        otherwise.
+        """
+        try:
+            with self._connection.begin_nested():
+                yield
+        except IntegrityError:
+            taken = clash()
+            if taken is None:
+                raise
+            raise taken from None
+
+    def _execute(self, statement: Executable, values: Values | list[Values] | None = None) -> None:
+        self._connection.execute(statement, values)

@@ -22,6 +22,10 @@ check: setup ## What a commit must pass: format, lint, types, import rules, cont
 	$(BIN)/ruff check .
 	$(BIN)/mypy
 	$(BIN)/lint-imports
+	$(BIN)/buf lint
+	$(BIN)/buf lint --config buf.comments.yaml
+	$(BIN)/buf format -d --exit-code --path protos/codevector
+	$(BIN)/buf breaking --against protos/baseline.binpb
 	$(BIN)/python tools/generate.py --check
 	$(BIN)/pytest -q -n $(JOBS) tests/unit
 
@@ -59,7 +63,7 @@ setup:
 	@$(PYTHON) -m tools.setup
 
 .PHONY: test-tools
-test-tools: setup
+test-tools: setup ## Build grpcurl into .tools/bin
 	@$(BIN)/python -m tools.go_tools grpcurl
 
 .PHONY: bench-tools

@@ -1,0 +1,23 @@
+"""Where CI runs, a test that did not run is a failure, so that no promise goes unchecked there."""
+
+from __future__ import annotations
+
+import os
+
+import pytest
+
+
+def skipped(config: pytest.Config) -> int:
+    """How many tests were skipped, all workers together."""
+    reporter = config.pluginmanager.get_plugin("terminalreporter")
+    return len(reporter.stats.get("skipped", ())) if isinstance(reporter, pytest.TerminalReporter) else 0
+
+
+def pytest_sessionfinish(session: pytest.Session) -> None:
+    if os.environ.get("CI") == "true" and skipped(session.config):
+        session.exitstatus = pytest.ExitCode.TESTS_FAILED
+
+
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter, config: pytest.Config) -> None:
+    if os.environ.get("CI") == "true" and (count := skipped(config)):
+        terminalreporter.write_line(f"CI: {count} skipped, which counts as failed", red=True)

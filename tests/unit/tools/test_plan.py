@@ -1,0 +1,112 @@
+"""What `make run` decides from the environment before it starts anything."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from tools.launcher.plan import SOCKET_PATH_LIMIT, RunRefused, plan_of
+from tools.steps import ROOT
+
+
+class TestDefaults:
+    def test_home_is_var_in_the_clone(self) -> None:
+        plan = plan_of({})
+        assert plan.home == ROOT / "var"
+        assert plan.port == 50051
+        assert plan.database_file == plan.home / "registry.db"
+        assert plan.keyring_file == plan.home / "kms" / "keyring.json"
+        assert plan.sockets["router"] == plan.home / "kms" / "router.sock"
+
+    def test_an_empty_variable_counts_as_unset(self) -> None:
+        assert plan_of({"CODEVECTOR_HOME": "", "CODEVECTOR_GRPC_PORT": ""}) == plan_of({})
+
+    def test_children_get_the_absolute_home(self, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+        monkeypatch.chdir(tmp_path)
+        plan = plan_of({"CODEVECTOR_HOME": "some home"})
+        assert plan.kms_environment["CODEVECTOR_HOME"] == str(tmp_path / "some home")
+        assert plan.service_environment["CODEVECTOR_HOME"] == str(tmp_path / "some home")
+
+
+class TestWhoGetsWhat:
+    ENVIRONMENT = {  # noqa: RUF012 -- never changed
+        "VAULT_TOKEN": "hvs.made-up",
+        "VAULT_ADDR": "http://127.0.0.1:8200",
+        "CODEVECTOR_DATABASE_URL": "postgresql://user:secret@127.0.0.1/registry",
+        "PGPASSWORD": "secret",
+        "PATH": "/usr/bin",
+    }
+
+    def test_vault_variables_reach_the_sidecar_alone(self) -> None:
+        plan = plan_of(self.ENVIRONMENT)
+        assert plan.kms_environment["VAULT_TOKEN"] == "hvs.made-up"
+        assert not [name for name in plan.service_environment if name.startswith("VAULT_")]
+
+    def test_database_credentials_reach_the_registry_alone(self) -> None:
+        plan = plan_of(self.ENVIRONMENT)
+        assert plan.service_environment["PGPASSWORD"] == "secret"
+        assert not {"CODEVECTOR_DATABASE_URL", "PGPASSWORD"} & set(plan.kms_environment)
+
+    def test_both_are_kept_from_forking_and_from_hoarding(self) -> None:
+        plan = plan_of(self.ENVIRONMENT)
+        for environment in (plan.kms_environment, plan.service_environment):
+            assert environment["GRPC_ENABLE_FORK_SUPPORT"] == "0"
+            assert environment["MALLOC_ARENA_MAX"] == "2"
+            assert environment["PATH"] == "/usr/bin"
+
+
+class TestRefusals:
+    @pytest.mark.parametrize("port", ["0", "65536", "-1", "http", "5e3", "٣"])
+    def test_a_port_that_is_none(self, port: str) -> None:
+        with pytest.raises(RunRefused, match="CODEVECTOR_GRPC_PORT"):
+            plan_of({"CODEVECTOR_GRPC_PORT": port})
+
+    def test_a_home_too_deep_for_sockets(self) -> None:
+        with pytest.raises(RunRefused, match=r"107: set CODEVECTOR_HOME"):
+            plan_of({"CODEVECTOR_HOME": "/" + "d" * 100})
+
+    def test_a_socket_path_too_long_names_its_own_setting(self) -> None:
+        name = "CODEVECTOR_KMS_ROUTER_SOCKET"
+        fits = "/" + "s" * (SOCKET_PATH_LIMIT - 1)
+        assert plan_of({name: fits}).sockets["router"] == Path(fits)
+        with pytest.raises(RunRefused, match=f"108 bytes .* set {name}"):
+            plan_of({name: fits + "s"})
+
+    def test_bytes_count_and_not_characters(self) -> None:
+        with pytest.raises(RunRefused, match="CODEVECTOR_HOME"):
+            plan_of({"CODEVECTOR_HOME": "/" + "é" * 50})
+
+
+class TestKeyring:
+    def test_keys_are_made_where_nothing_exists(self, tmp_path: Path) -> None:
+        assert plan_of({"CODEVECTOR_HOME": str(tmp_path)}).needs_keyring()
+
+    def test_an_existing_keyring_is_used(self, tmp_path: Path) -> None:
+        keyring = tmp_path / "elsewhere.json"
+        keyring.touch()
+        plan = plan_of({"CODEVECTOR_HOME": str(tmp_path), "CODEVECTOR_KEYRING": f"local:{keyring}"})
+        assert not plan.needs_keyring()
+
+    def test_a_keyring_in_vault_is_never_made_here(self, tmp_path: Path) -> None:
+        uris = f"vault-transit:transit/codevector,local:{tmp_path}/old.json"
+        assert not plan_of({"CODEVECTOR_HOME": str(tmp_path), "CODEVECTOR_KEYRING": uris}).needs_keyring()
+
+    @pytest.mark.parametrize(
+        ("url", "left_behind"),
+        [
+            pytest.param(None, "registry.db", id="default"),
+            pytest.param("sqlite:///{home}/own.db", "own.db", id="sqlite-absolute"),
+            pytest.param("sqlite+pysqlite:///{home}/own.db", "own.db", id="sqlite-with-driver"),
+            pytest.param("postgresql://127.0.0.1/registry", "registry.secret", id="postgresql"),
+        ],
+    )
+    def test_missing_while_data_exist(self, tmp_path: Path, url: str | None, left_behind: str) -> None:
+        environment = {"CODEVECTOR_HOME": str(tmp_path)}
+        if url is not None:
+            environment["CODEVECTOR_DATABASE_URL"] = url.format(home=tmp_path)
+        plan = plan_of(environment)
+        assert plan.needs_keyring()
+        (tmp_path / left_behind).touch()
+        with pytest.raises(RunRefused, match="is missing while data exist"):
+            plan.needs_keyring()

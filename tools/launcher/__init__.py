@@ -1,0 +1,1 @@
+"""What `make run` does: one home, two processes, one line when they serve."""

@@ -1,0 +1,137 @@
+"""What will be started, decided from the environment alone: paths, port, and who gets which variable."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from urllib.parse import urlsplit
+
+from tools.steps import ROOT
+
+SOCKET_PATH_LIMIT = 107
+"""Bytes in the path of a Unix socket on Linux, whose field of 108 ends in NUL."""
+
+SOCKET_ROLES = ("registry", "router", "admin")
+DEFAULT_PORT = 50051
+
+QUIET_GRPC = {
+    # glibc's arena per thread keeps memory that the short-lived buffers of calls leave behind.
+    "MALLOC_ARENA_MAX": "2",
+    # No process here forks after it has loaded grpc, and the handlers for it cost threads and descriptors.
+    "GRPC_ENABLE_FORK_SUPPORT": "0",
+}
+
+KMS_ONLY = ("VAULT_",)
+"""Prefixes of what the registry must not see: whoever holds Vault's token can unwrap."""
+
+SERVICE_ONLY = ("CODEVECTOR_DATABASE_URL", "CODEVECTOR_REGISTRY_SECRET_FILE", "PGPASS")
+"""Prefixes of what the key sidecar must not see: it has no database."""
+
+
+class RunRefused(Exception):
+    """Nothing was started, or all of it is stopped again; the text is one sentence that names the fix."""
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """All paths are absolute. `keyring_file` and `database_file` are None where neither is a file here."""
+
+    home: Path
+    port: int
+    sockets: Mapping[str, Path]
+    keyring_file: Path | None
+    database_file: Path | None
+    kms_environment: Mapping[str, str]
+    service_environment: Mapping[str, str]
+
+    @property
+    def lock_file(self) -> Path:
+        return self.home / "run.lock"
+
+    @property
+    def logs(self) -> Path:
+        return self.home / "logs"
+
+    def existing_data(self) -> Path | None:
+        """Something that needs the keyring it was made with.
+
+        A database elsewhere cannot be seen from here; the registry's own secret shows that the home was used.
+        """
+        candidate = self.database_file or self.home / "registry.secret"
+        return candidate if candidate.exists() else None
+
+    def needs_keyring(self) -> bool:
+        """Whether keys are to be made, which happens only where there is nothing yet that others could open.
+
+        Raises:
+            RunRefused: the keyring is gone and what it sealed is not.
+        """
+        if self.keyring_file is None or os.path.lexists(self.keyring_file):
+            return False
+        data = self.existing_data()
+        if data is not None:
+            raise RunRefused(
+                f"the keyring {self.keyring_file} is missing while data exist ({data}): bring the keyring "
+                "back from a backup, or set CODEVECTOR_HOME to a new directory to start empty"
+            )
+        return True
+
+
+def plan_of(environment: Mapping[str, str]) -> Plan:
+    """The plan that an environment asks for; an empty variable counts as unset.
+
+    Raises:
+        RunRefused: a setting has no usable value.
+    """
+    given = {name: value for name, value in environment.items() if value}
+    home = Path(os.path.abspath(given.get("CODEVECTOR_HOME", ROOT / "var")))
+    shared = {**given, **QUIET_GRPC, "CODEVECTOR_HOME": str(home)}
+    return Plan(
+        home=home,
+        port=_port(given.get("CODEVECTOR_GRPC_PORT", str(DEFAULT_PORT))),
+        sockets={role: _socket(given, home, role) for role in SOCKET_ROLES},
+        keyring_file=_keyring_file(given.get("CODEVECTOR_KEYRING", f"local:{home}/kms/keyring.json")),
+        database_file=_database_file(given.get("CODEVECTOR_DATABASE_URL"), home),
+        kms_environment=_without(shared, SERVICE_ONLY),
+        service_environment=_without(shared, KMS_ONLY),
+    )
+
+
+def _without(environment: Mapping[str, str], prefixes: tuple[str, ...]) -> dict[str, str]:
+    return {name: value for name, value in environment.items() if not name.startswith(prefixes)}
+
+
+def _port(text: str) -> int:
+    if not (text.isascii() and text.isdigit() and 1 <= int(text) <= 65535):
+        raise RunRefused(f"CODEVECTOR_GRPC_PORT is {text!r}, and must be a number from 1 to 65535")
+    return int(text)
+
+
+def _socket(given: Mapping[str, str], home: Path, role: str) -> Path:
+    setting = f"CODEVECTOR_KMS_{role.upper()}_SOCKET"
+    path = os.path.abspath(given.get(setting, home / "kms" / f"{role}.sock"))
+    length = len(os.fsencode(path))
+    if length > SOCKET_PATH_LIMIT:
+        fix = setting if setting in given else "CODEVECTOR_HOME"
+        raise RunRefused(
+            f"the socket path {path} has {length} bytes and the system takes {SOCKET_PATH_LIMIT}: "
+            f"set {fix} to a shorter path"
+        )
+    return Path(path)
+
+
+def _keyring_file(uris: str) -> Path | None:
+    """Of the first keyring, the one that wraps; later ones only open what is there already."""
+    scheme, _, path = uris.split(",")[0].strip().partition(":")
+    return Path(os.path.abspath(path)) if scheme == "local" and path else None
+
+
+def _database_file(url: str | None, home: Path) -> Path | None:
+    if url is None:
+        return home / "registry.db"
+    parts = urlsplit(url)
+    if parts.scheme.partition("+")[0] != "sqlite" or len(parts.path) < 2:
+        return None
+    return Path(os.path.abspath(ROOT / parts.path.removeprefix("/")))

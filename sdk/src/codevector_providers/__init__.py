@@ -1,0 +1,71 @@
+"""The routers' library of the CodeVector provider service.
+
+with codevector_providers.connect("127.0.0.1:50051", kms_socket="var/kms/router.sock") as registry:
+    for model in registry.active_models():
+        print(model.name, model.upstream_model_id)
+    with registry.http("providers/openai-prod") as http:
+        openai.OpenAI(base_url=str(http.base_url), api_key="unused", http_client=http)
+"""
+
+from codevector_providers.client import Client, connect
+from codevector_providers.credential import Credential
+from codevector_providers.destinations import Destination, Role
+from codevector_providers.errors import (
+    CredentialCorrupt,
+    DestinationRefused,
+    InvalidRequest,
+    KeyVersionUnavailable,
+    KmsUnavailable,
+    NoStoredCredential,
+    NotAllowed,
+    ProviderDisabled,
+    ProviderNotFound,
+    ProvidersError,
+    RegistryUnavailable,
+    SignerRequired,
+    Unavailable,
+)
+from codevector_providers.model import (
+    ActiveProviderModel,
+    CredentialType,
+    ModelCapability,
+    ModelKind,
+    Pricing,
+    PricingTier,
+    ProviderKind,
+    RoutingProvider,
+    RoutingSnapshot,
+)
+from codevector_providers.transport import AsyncCredentialTransport, CredentialTransport
+
+__all__ = [
+    "ActiveProviderModel",
+    "AsyncCredentialTransport",
+    "Client",
+    "Credential",
+    "CredentialCorrupt",
+    "CredentialTransport",
+    "CredentialType",
+    "Destination",
+    "DestinationRefused",
+    "InvalidRequest",
+    "KeyVersionUnavailable",
+    "KmsUnavailable",
+    "ModelCapability",
+    "ModelKind",
+    "NoStoredCredential",
+    "NotAllowed",
+    "Pricing",
+    "PricingTier",
+    "ProviderDisabled",
+    "ProviderKind",
+    "ProviderNotFound",
+    "ProvidersError",
+    "RegistryUnavailable",
+    "Role",
+    "RoutingProvider",
+    "RoutingSnapshot",
+    "SignerRequired",
+    "Unavailable",
+    "connect",
+]

@@ -1,0 +1,202 @@
+"""httpx transports that attach a provider's key, and only where it may go.
+
+The check sits in the transport because only a transport sees every request that leaves: an ``httpx.Auth``
+and client headers are not asked again on a redirect, and a 307 has carried an ``x-api-key`` to another host.
+Each request, redirect hops included, is compared with the destinations that were derived for the provider;
+anything else is refused before a connection is made.
+
+May see: one opened credential. Must never: put the key into the caller's request object, where a log, an
+exception or the next hop of a redirect would find it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Self
+
+import httpx
+
+from codevector_providers.credential import Credential
+from codevector_providers.destinations import Destination, Role, permitted
+from codevector_providers.errors import DestinationRefused, SignerRequired
+from codevector_providers.model import CredentialType, ProviderKind, RoutingProvider
+
+ANTHROPIC_VERSION = "2023-06-01"
+
+_DEFAULT_PORTS = {"https": 443, "http": 80}
+_AUTH_HEADERS = ("authorization", "x-api-key", "api-key", "x-goog-api-key", "proxy-authorization")
+_KEY_HEADER_BY_KIND: Mapping[ProviderKind, str] = {
+    ProviderKind.ANTHROPIC: "x-api-key",
+    ProviderKind.AZURE: "api-key",
+    ProviderKind.GOOGLE: "x-goog-api-key",
+}
+# What would decide where or how the request is read, were it configured as an extra header.
+_NEVER_CONFIGURED = frozenset(
+    {
+        *_AUTH_HEADERS,
+        "connection",
+        "content-length",
+        "cookie",
+        "forwarded",
+        "host",
+        "te",
+        "transfer-encoding",
+        "upgrade",
+        "x-http-method-override",
+    }
+)
+_NEVER_CONFIGURED_PREFIXES = ("proxy-", "x-forwarded-")
+# Either lets a caller send the request elsewhere than its URL says.
+_STEERING_EXTENSIONS = ("target", "sni_hostname")
+
+
+class CredentialTransport(httpx.BaseTransport):
+    """For ``httpx.Client``. Keys that the calling library set, such as a placeholder, are taken off first."""
+
+    def __init__(
+        self,
+        provider: RoutingProvider,
+        credential: Credential | None,
+        *,
+        inner: httpx.BaseTransport | None = None,
+        allow_loopback_http: bool = False,
+    ) -> None:
+        """``credential`` is None for a provider that has none. ``inner`` sends; by default without a proxy.
+
+        Raises:
+            SignerRequired: the credential's type is never sent as it is.
+            DestinationRefused: the provider's settings lead nowhere that is permitted.
+        """
+        self._guard = _Guard(provider, credential, allow_loopback_http=allow_loopback_http)
+        self._inner = inner or httpx.HTTPTransport(trust_env=False)
+
+    def __enter__(self) -> Self:
+        self._inner.__enter__()
+        return self
+
+    def handle_request(self, request: httpx.Request) -> httpx.Response:
+        """Send one request, with the key.
+
+        Raises:
+            DestinationRefused: nothing was sent.
+        """
+        return self._inner.handle_request(self._guard.authorised(request))
+
+    def close(self) -> None:
+        """Close the sending transport."""
+        self._inner.close()
+
+
+class AsyncCredentialTransport(httpx.AsyncBaseTransport):
+    """For ``httpx.AsyncClient``; else as CredentialTransport."""
+
+    def __init__(
+        self,
+        provider: RoutingProvider,
+        credential: Credential | None,
+        *,
+        inner: httpx.AsyncBaseTransport | None = None,
+        allow_loopback_http: bool = False,
+    ) -> None:
+        """As CredentialTransport."""
+        self._guard = _Guard(provider, credential, allow_loopback_http=allow_loopback_http)
+        self._inner = inner or httpx.AsyncHTTPTransport(trust_env=False)
+
+    async def __aenter__(self) -> Self:
+        await self._inner.__aenter__()
+        return self
+
+    async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
+        """As CredentialTransport.handle_request."""
+        return await self._inner.handle_async_request(self._guard.authorised(request))
+
+    async def aclose(self) -> None:
+        """Close the sending transport."""
+        await self._inner.aclose()
+
+
+class _Guard:
+    """The rules of one provider, the same for both transports."""
+
+    def __init__(
+        self, provider: RoutingProvider, credential: Credential | None, *, allow_loopback_http: bool
+    ) -> None:
+        if credential is not None and credential.type is not CredentialType.API_KEY:
+            raise SignerRequired(
+                f"The credential of {provider.name} is of type {credential.type.name}, which signs or mints "
+                "instead of being sent: give credential.reveal_all() to the upstream's own library.",
+                metadata={"provider": provider.name, "type": credential.type.name},
+            )
+        self._name = provider.name
+        self._kind = provider.kind
+        self._credential = credential
+        self._headers = _configured_headers(provider)
+        if credential is not None:
+            destinations = credential.destinations
+        else:
+            destinations = permitted(provider, allow_loopback_http=allow_loopback_http)
+        self._api = tuple(item for item in destinations if item.role is Role.API)
+
+    def authorised(self, request: httpx.Request) -> httpx.Request:
+        """A copy of the request with the provider's headers and key, once its destination is one of ours."""
+        self._check(request)
+        headers = request.headers.copy()
+        headers.update(self._headers)
+        for name in _AUTH_HEADERS:
+            headers.pop(name, None)
+        if self._kind is ProviderKind.ANTHROPIC:
+            headers.setdefault("anthropic-version", ANTHROPIC_VERSION)
+        if self._credential is not None:
+            key = self._credential.reveal("api_key")
+            own_header = _KEY_HEADER_BY_KIND.get(self._kind)
+            headers[own_header or "Authorization"] = key if own_header else f"Bearer {key}"
+        return httpx.Request(
+            request.method,
+            request.url,
+            headers=headers,
+            stream=request.stream,
+            extensions=request.extensions,
+        )
+
+    def _check(self, request: httpx.Request) -> None:
+        url = request.url
+        host = url.raw_host.decode("ascii")
+        host = f"[{host}]" if ":" in host else host
+        port = url.port or _DEFAULT_PORTS.get(url.scheme, 0)
+        path = url.raw_path.partition(b"?")[0].decode("ascii")
+        if not any(_covers(item, url.scheme, host, port, path) for item in self._api):
+            raise self._refused("is not a destination of this provider")
+        if url.userinfo or any(name in request.extensions for name in _STEERING_EXTENSIONS):
+            raise self._refused("is addressed in two ways")
+        if request.headers.get_list("host") not in ([], [url.netloc.decode("ascii")]):
+            raise self._refused("names another host in its Host header")
+
+    def _refused(self, why: str) -> DestinationRefused:
+        allowed = ", ".join(item.url for item in self._api)
+        return DestinationRefused(
+            f"A request for {self._name} {why} ({allowed}); nothing was sent.",
+            metadata={"provider": self._name, "allowed": allowed},
+        )
+
+
+def _covers(item: Destination, scheme: str, host: str, port: int, path: str) -> bool:
+    return item.covers(scheme=scheme, host=host, port=port, path=path)
+
+
+def _configured_headers(provider: RoutingProvider) -> dict[str, str]:
+    """The headers that the provider's settings ask for; none of them may carry a key or steer the request."""
+    headers = dict(provider.headers)
+    for name in headers:
+        lowered = name.lower()
+        if lowered in _NEVER_CONFIGURED or lowered.startswith(_NEVER_CONFIGURED_PREFIXES):
+            raise DestinationRefused(
+                f"The settings of {provider.name} contain the header {lowered}, which may not be configured.",
+                metadata={"provider": provider.name, "header": lowered},
+            )
+    config = provider.config
+    if provider.kind is ProviderKind.OPENAI:
+        names = {"organization": "OpenAI-Organization", "project": "OpenAI-Project"}
+        headers.update({header: config[field] for field, header in names.items() if field in config})
+    if provider.kind is ProviderKind.ANTHROPIC and "api_version" in config:
+        headers["anthropic-version"] = config["api_version"]
+    return headers

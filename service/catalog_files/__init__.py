@@ -2,5 +2,6 @@
 
 from service.catalog_files.document import CatalogFileError
 from service.catalog_files.reader import load_catalogs
+from service.domain.catalog import Catalogs
 
-__all__ = ["CatalogFileError", "load_catalogs"]
+__all__ = ["CatalogFileError", "Catalogs", "load_catalogs"]

@@ -1,0 +1,162 @@
+"""What is bundled: every release under catalogs/, as committed."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import jsonschema  # type: ignore[import-untyped]  # ships no types
+import pytest
+from codevector.providers.v1 import provider_pb2
+from google.protobuf.message import Message
+
+import service
+from service.catalog_files import load_catalogs
+from service.catalog_files.models import KINDS
+from service.domain.catalog import Catalogs, kind_slug
+from service.domain.ids import derive_model_id
+from service.domain.model import CredentialType, ModelKind, ProviderKind
+from tools.catalog.validate import check_canonical, validate_catalogs
+
+ROOT = Path(service.__file__).parent.parent / "catalogs"
+RELEASE = "2026.04.15"
+FILES = sorted(path for path in ROOT.glob("*/*.json") if path.parent.name != "schema") + sorted(
+    ROOT.glob("*.json")
+)
+
+
+@pytest.fixture(scope="module")
+def catalogs() -> Catalogs:
+    return load_catalogs(ROOT)
+
+
+def schema(name: str) -> dict[str, Any]:
+    loaded: dict[str, Any] = json.loads((ROOT / "schema" / f"{name}.schema.json").read_text())
+    return loaded
+
+
+def member_fields(message: type[Message], member: str) -> set[str]:
+    """The names of the fields of the message that ``member`` of ``message`` holds."""
+    inner = message.DESCRIPTOR.fields_by_name[member].message_type
+    assert inner is not None
+    return set(inner.fields_by_name)
+
+
+class TestRelease:
+    def test_everything_bundled_is_valid(self) -> None:
+        assert validate_catalogs(ROOT).list()
+
+    def test_eleven_kinds_have_a_catalog(self, catalogs: Catalogs) -> None:
+        counts = {kind_slug(c.kind): len(c.models) for c in catalogs.catalogs if c.version == RELEASE}
+
+        assert counts == {
+            "openai": 95,
+            "anthropic": 22,
+            "azure": 162,
+            "bedrock": 187,
+            "google": 36,
+            "vertex": 75,
+            "vertex-anthropic": 28,
+            "groq": 24,
+            "cohere": 22,
+            "deepseek": 2,
+            "moonshot": 21,
+        }
+
+    def test_rows_to_review_are_kept_and_marked(self, catalogs: Catalogs) -> None:
+        bedrock = catalogs.get(ProviderKind.BEDROCK, RELEASE)
+
+        assert bedrock is not None
+        assert sum(model.needs_review for model in bedrock.models) == 39
+
+    def test_ids_of_provider_models_need_no_suffix(self, catalogs: Catalogs) -> None:
+        for catalog in catalogs.catalogs:
+            slugs = [derive_model_id(model.upstream_model_id, lambda _: False) for model in catalog.models]
+            assert len(set(slugs)) == len(slugs), catalog.name
+
+    def test_a_price_is_what_the_file_says_to_the_last_digit(self, catalogs: Catalogs) -> None:
+        openai = catalogs.get(ProviderKind.OPENAI, RELEASE)
+
+        assert openai is not None
+        pricing = next(m.pricing for m in openai.models if m.upstream_model_id == "gpt-4.1-nano")
+        assert pricing is not None
+        assert (pricing.input, pricing.cached_input, pricing.cache_write) == ("0.1", "0.025", None)
+
+    def test_an_embedding_model_has_its_dimensions(self, catalogs: Catalogs) -> None:
+        openai = catalogs.get(ProviderKind.OPENAI, RELEASE)
+
+        assert openai is not None
+        model = next(m for m in openai.models if m.upstream_model_id == "text-embedding-3-large")
+        assert (model.kind, model.embedding_dimensions) == (ModelKind.EMBEDDING, 3072)
+
+
+@pytest.mark.parametrize("path", FILES, ids=lambda path: f"{path.parent.name}/{path.name}")
+class TestFiles:
+    def test_is_written_canonically(self, path: Path) -> None:
+        check_canonical(path)
+
+    def test_conforms_to_its_published_schema(self, path: Path) -> None:
+        name = path.stem if path.stem in ("manifest", "kinds", "exceptions") else "catalog"
+
+        jsonschema.Draft202012Validator(schema(name)).validate(json.loads(path.read_bytes()))
+
+
+@pytest.mark.parametrize("path", sorted((ROOT / "schema").glob("*.json")), ids=lambda path: path.name)
+def test_schema_is_a_schema(path: Path) -> None:
+    jsonschema.Draft202012Validator.check_schema(json.loads(path.read_bytes()))
+
+
+def test_schema_refuses_a_float_price() -> None:
+    release = json.loads((ROOT / RELEASE / "deepseek.json").read_bytes())
+    release["models"][0]["pricing"]["input"] = 0.28
+
+    with pytest.raises(jsonschema.ValidationError):
+        jsonschema.Draft202012Validator(schema("catalog")).validate(release)
+
+
+class TestKinds:
+    def test_all_twelve_are_described_in_order(self, catalogs: Catalogs) -> None:
+        assert tuple(info.kind for info in catalogs.kinds) == tuple(ProviderKind)
+
+    def test_only_the_generic_kind_has_no_catalog(self, catalogs: Catalogs) -> None:
+        without = [info.kind for info in catalogs.kinds if not info.catalog_version]
+
+        assert without == [ProviderKind.OPENAI_COMPATIBLE]
+
+    @pytest.mark.parametrize("kind", ProviderKind, ids=kind_slug)
+    def test_credential_types(self, catalogs: Catalogs, kind: ProviderKind) -> None:
+        special = {
+            ProviderKind.AZURE: {
+                CredentialType.API_KEY,
+                CredentialType.AZURE_CLIENT_SECRET,
+                CredentialType.AMBIENT,
+            },
+            ProviderKind.BEDROCK: {
+                CredentialType.API_KEY,
+                CredentialType.AWS_ACCESS_KEY,
+                CredentialType.AMBIENT,
+            },
+            ProviderKind.VERTEX: {CredentialType.GCP_SERVICE_ACCOUNT_KEY, CredentialType.AMBIENT},
+            ProviderKind.VERTEX_ANTHROPIC: {CredentialType.GCP_SERVICE_ACCOUNT_KEY, CredentialType.AMBIENT},
+        }
+        forms = catalogs.kind_info(kind).credential_forms
+
+        assert {form.type for form in forms} == special.get(kind, {CredentialType.API_KEY})
+
+    def test_prefixes_are_literal_and_longest_first(self, catalogs: Catalogs) -> None:
+        openai = catalogs.kind_info(ProviderKind.OPENAI)
+
+        assert openai.credential_prefixes == ("sk-svcacct-", "sk-admin-", "sk-proj-", "sk-")
+
+    def test_forms_name_real_fields_of_the_api(self, catalogs: Catalogs) -> None:
+        for info in catalogs.kinds:
+            config = member_fields(provider_pb2.ProviderConfig, info.config_field)
+            assert {field.field for field in info.config_fields} == config, info.kind
+            for form in info.credential_forms:
+                material = member_fields(provider_pb2.CredentialInput, form.field)
+                assert {field.field for field in form.fields} == material, info.kind
+
+
+def test_kinds_of_models_are_the_domains() -> None:
+    assert set(KINDS.values()) == set(ModelKind)

@@ -1,0 +1,148 @@
+"""Wires the registry: the only place that constructs and connects its rooms."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import uuid
+from collections.abc import AsyncIterator
+from contextlib import AsyncExitStack, asynccontextmanager, closing, suppress
+from datetime import UTC, datetime
+from pathlib import Path
+
+from structlog.typing import FilteringBoundLogger
+
+import service
+from service import telemetry
+from service.catalog_files import load_catalogs
+from service.domain.errors import RegistryError
+from service.domain.pages import PageTokens
+from service.domain.routing import ChangeSet, Entry
+from service.domain.urls import UrlPolicy
+from service.readmodel.live import LiveSnapshot, Source
+from service.readmodel.snapshot import Codec
+from service.rpc.provider_service import ProviderServicer
+from service.rpc.routing_codec import encode_row, encode_whole
+from service.rpc.routing_service import RoutingServicer
+from service.rpc.server import Server
+from service.rpc.threads import Threads
+from service.sealing.kms_client import KmsClient
+from service.sealing.registry_secret import create_registry_secret, load_registry_secret
+from service.sealing.sealer import Sealer
+from service.settings import Settings
+from service.store import ReadUnit, Store, migrate, open_store
+from service.usecases.context import Context
+
+CATALOGS = Path(service.__file__).parent.parent / "catalogs"
+GRACE_SECONDS = 5.0
+COMPACTION_SECONDS = 3600.0
+
+
+def prepare(settings: Settings) -> None:
+    """Create or upgrade the database, and on the first time the registry's own secret.
+
+    Raises:
+        StoreStartError, RegistrySecretError: one sentence that says what to do.
+    """
+    settings.home.mkdir(mode=0o700, parents=True, exist_ok=True)
+    migrate(settings.database_url)
+    if not settings.registry_secret.exists() and _is_empty(settings.database_url):
+        create_registry_secret(settings.registry_secret, os.urandom)
+
+
+def _is_empty(database_url: str) -> bool:
+    """Whether nothing was ever written: only then may a missing secret be made rather than restored."""
+    with closing(open_store(database_url, clock=_now)) as store:
+        return store.read(lambda unit: unit.head().revision) == 0
+
+
+@asynccontextmanager
+async def build(settings: Settings, log: FilteringBoundLogger) -> AsyncIterator[None]:
+    """A serving registry for as long as the context lasts; calls in flight get five seconds to end.
+
+    Raises:
+        StoreStartError, RegistrySecretError, CatalogFileError, PortTaken: one sentence that says what to do.
+    """
+    async with AsyncExitStack() as stack:
+        secret = load_registry_secret(settings.registry_secret)
+        catalogs = load_catalogs(CATALOGS)
+        store = open_store(settings.database_url, clock=_now)
+        stack.callback(store.close)
+        kms = stack.enter_context(KmsClient(settings.kms_socket))
+        threads = Threads()
+        stack.callback(threads.close)
+        ctx = Context(
+            store=store,
+            kms=kms,
+            sealer=Sealer(kms, os.urandom),
+            catalogs=catalogs,
+            url_policy=UrlPolicy(
+                allow_loopback_http=settings.allow_loopback_http,
+                allow_private=settings.allow_private_upstreams,
+            ),
+            page_tokens=PageTokens(secret.derive("codevector/page-token/1")),
+            impact_key=secret.derive("codevector/impact-token/1"),
+            new_uuid=uuid.uuid4,
+        )
+        live = LiveSnapshot(_source(store), Codec(encode_row, encode_whole), threads.run, log)
+        store.on_commit = live.nudge
+        server = Server(
+            settings.address,
+            ProviderServicer(
+                ctx,
+                threads,
+                fingerprint_key=secret.derive("codevector/request-fingerprint/1"),
+                reached=live.reached,
+            ),
+            RoutingServicer(ctx, threads, live),
+            log,
+        )
+        for task in (live.follow(), _compact_hourly(store, threads, log)):
+            stack.push_async_callback(_cancelled, asyncio.create_task(task))
+        await server.start()
+        stack.push_async_callback(server.stop, GRACE_SECONDS)
+        log.info(telemetry.SERVING, address=settings.address, revision=live.current.revision)
+        yield
+        log.info(telemetry.STOPPING)
+
+
+def _source(store: Store) -> Source:
+    """How the read model reads the store: each answer is of one moment."""
+
+    def load() -> tuple[int, str, list[Entry]]:
+        def work(unit: ReadUnit) -> tuple[int, str, list[Entry]]:
+            head = unit.head()
+            return head.revision, str(head.store_id), unit.routing_entries()
+
+        return store.read(work)
+
+    def changes(since: int, store_id: str) -> tuple[int, list[ChangeSet]] | None:
+        def work(unit: ReadUnit) -> tuple[int, list[ChangeSet]] | None:
+            head = unit.head()
+            if str(head.store_id) != store_id or not head.compact_revision <= since <= head.revision:
+                return None
+            return head.revision, unit.changes_since(since) if head.revision > since else []
+
+        return store.read(work)
+
+    return Source(load, changes)
+
+
+async def _compact_hourly(store: Store, threads: Threads, log: FilteringBoundLogger) -> None:
+    while True:
+        try:
+            revision = await threads.run(store.compact)
+            log.info(telemetry.COMPACTED, compact_revision=revision)
+        except RegistryError as error:
+            log.warning(telemetry.COMPACTION_FAILED, reason=error.reason.value)
+        await asyncio.sleep(COMPACTION_SECONDS)
+
+
+async def _cancelled(task: asyncio.Task[None]) -> None:
+    task.cancel()
+    with suppress(asyncio.CancelledError):
+        await task
+
+
+def _now() -> datetime:
+    return datetime.now(UTC)

@@ -1,0 +1,350 @@
+"""Messages to domain values and back, side by side. The only place that does either.
+
+Incoming values have passed the rules written in the protos; what is checked here is only what a rule there
+cannot say. ``field`` parameters are proto paths for error details.
+"""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+from enum import IntEnum
+from typing import Any
+
+from codevector.providers.v1 import catalog_pb2, provider_model_pb2, provider_pb2, provider_service_pb2
+from google.protobuf.message import Message
+from google.protobuf.timestamp_pb2 import Timestamp
+
+from service.domain import kind_rules
+from service.domain.catalog import Catalog, CredentialForm, FormField, KindInfo
+from service.domain.credentials import credential_material
+from service.domain.errors import invalid_field
+from service.domain.impact import DeletionImpact
+from service.domain.model import (
+    CredentialView,
+    ModelCapability,
+    ModelFacts,
+    ModelKind,
+    Pricing,
+    PricingTier,
+    ProviderConfig,
+    ProviderKind,
+    ProviderModelView,
+    ProviderView,
+)
+from service.usecases.context import ListQuery
+from service.usecases.imports import ImportReport
+from service.usecases.provider_models import ProviderModelDraft
+from service.usecases.providers import ProviderDraft
+from service.usecases.sealed_writes import CredentialChange
+
+_NOT_CONTENT = frozenset({"name", "etag"})
+
+
+def wire(member: IntEnum | None) -> Any:
+    """An enum value as messages take it: numbers are equal, but the generated types want their own."""
+    return 0 if member is None else member.value
+
+
+def list_query(request: Message) -> ListQuery:
+    """The paging fields that the list request has."""
+    fields = request.DESCRIPTOR.fields_by_name
+    names = ("page_size", "page_token", "filter", "order_by")
+    return ListQuery(**{name: getattr(request, name) for name in names if name in fields})
+
+
+def provider_draft(pb: provider_pb2.Provider) -> ProviderDraft:
+    """A provider as sent, with which of its fields hold anything."""
+    config, config_kind = provider_config_from_pb(pb.config)
+    return ProviderDraft(
+        name=pb.name,
+        display_name=pb.display_name,
+        kind=ProviderKind(pb.kind) if pb.kind else None,
+        config=config,
+        config_kind=config_kind,
+        labels=dict(pb.labels),
+        annotations=dict(pb.annotations),
+        etag=pb.etag,
+        populated=_populated(pb),
+    )
+
+
+def provider_to_pb(view: ProviderView) -> provider_pb2.Provider:
+    """A provider as shown. Has no field that could hold a secret."""
+    provider = view.provider
+    return provider_pb2.Provider(
+        name=provider.name,
+        uid=str(provider.uid),
+        display_name=provider.display_name,
+        kind=wire(provider.kind),
+        state=wire(provider.state),
+        config=provider_config_to_pb(provider.kind, provider.config),
+        credential=credential_to_pb(provider.credential),
+        details=kind_rules.details(provider.kind, provider.config),
+        active_model_count=view.active_model_count,
+        model_count=view.model_count,
+        labels=provider.labels,
+        annotations=provider.annotations,
+        create_time=_timestamp(provider.create_time),
+        update_time=_timestamp(provider.update_time),
+        revision=provider.revision,
+        etag=provider.etag,
+    )
+
+
+def provider_config_from_pb(pb: provider_pb2.ProviderConfig) -> tuple[ProviderConfig, ProviderKind | None]:
+    """The settings and the kind whose member is set; (no settings, None) where none is."""
+    member = pb.WhichOneof("kind")
+    if member is None:
+        return ProviderConfig(), None
+    message: Message = getattr(pb, member)
+    values = {field.name: value for field, value in message.ListFields()}
+    headers = dict(values.pop("headers", {}))
+    return ProviderConfig(values, headers), ProviderKind(pb.DESCRIPTOR.fields_by_name[member].number)
+
+
+def provider_config_to_pb(kind: ProviderKind, config: ProviderConfig) -> provider_pb2.ProviderConfig | None:
+    """The typed settings; None where the kind's defaults hold throughout."""
+    if not config.values and not config.headers:
+        return None
+    pb = provider_pb2.ProviderConfig()
+    message = getattr(pb, kind_rules.config_member(kind))
+    for name, value in config.values.items():
+        setattr(message, name, value)
+    if config.headers:
+        message.headers.update(config.headers)
+    return pb
+
+
+def credential_to_pb(credential: CredentialView | None) -> provider_pb2.Credential | None:
+    """What is shown of a stored credential."""
+    if credential is None:
+        return None
+    return provider_pb2.Credential(
+        type=wire(credential.type),
+        prefix=credential.prefix,
+        version=credential.version,
+        update_time=_timestamp(credential.update_time),
+        expire_time=_timestamp(credential.expire_time),
+    )
+
+
+def credential_change(pb: provider_pb2.CredentialInput, *, field: str = "credential") -> CredentialChange:
+    """A credential in hand. What it holds is never printed: see ``Secret``."""
+    member = pb.WhichOneof("material")
+    if member is None:
+        raise invalid_field(field, "must set one of its members", rule="required")
+    values = {name.name: value for name, value in getattr(pb, member).ListFields()}
+    material = credential_material(member, values, field=field)
+    expire_time = _datetime(pb.expire_time, f"{field}.expire_time") if pb.HasField("expire_time") else None
+    return CredentialChange(material, expire_time)
+
+
+def impact_to_pb(impact: DeletionImpact) -> provider_service_pb2.DeletionImpact:
+    """What a deletion takes with it."""
+    return provider_service_pb2.DeletionImpact(
+        provider_models=impact.provider_models,
+        provider_model_count=impact.provider_model_count,
+        credential_destroyed=impact.credential_destroyed,
+        impact_token=impact.impact_token,
+    )
+
+
+def provider_model_draft(pb: provider_model_pb2.ProviderModel) -> ProviderModelDraft:
+    """A provider model as sent, with which of its fields hold anything."""
+    field = "provider_model"
+    return ProviderModelDraft(
+        name=pb.name,
+        facts=ModelFacts(
+            upstream_model_id=pb.upstream_model_id,
+            display_name=pb.display_name,
+            kind=ModelKind(pb.kind or ModelKind.CHAT),
+            context_window=pb.context_window,
+            max_output_tokens=pb.max_output_tokens,
+            embedding_dimensions=pb.embedding_dimensions,
+            pricing=pricing_from_pb(pb.pricing) if pb.HasField("pricing") else None,
+            capabilities=tuple(sorted(ModelCapability(value) for value in pb.capabilities)),
+            retire_time=_datetime(pb.retire_time, f"{field}.retire_time")
+            if pb.HasField("retire_time")
+            else None,
+        ),
+        kind_sent=bool(pb.kind),
+        labels=dict(pb.labels),
+        etag=pb.etag,
+        populated=_populated(pb),
+    )
+
+
+def provider_model_to_pb(view: ProviderModelView) -> provider_model_pb2.ProviderModel:
+    """A provider model as shown."""
+    model, facts = view.model, view.model.facts
+    return provider_model_pb2.ProviderModel(
+        name=model.name,
+        uid=str(model.uid),
+        upstream_model_id=facts.upstream_model_id,
+        display_name=facts.display_name,
+        kind=wire(facts.kind),
+        state=wire(model.state),
+        context_window=facts.context_window,
+        max_output_tokens=facts.max_output_tokens,
+        embedding_dimensions=facts.embedding_dimensions,
+        pricing=pricing_to_pb(facts.pricing),
+        capabilities=[wire(capability) for capability in facts.capabilities],
+        source=wire(model.source),
+        catalog_version=model.catalog_version,
+        overridden_fields=model.overridden_fields,
+        routable=view.routable,
+        retire_time=_timestamp(facts.retire_time),
+        needs_review=facts.needs_review,
+        labels=model.labels,
+        create_time=_timestamp(model.create_time),
+        update_time=_timestamp(model.update_time),
+        revision=model.revision,
+        etag=model.etag,
+    )
+
+
+def pricing_from_pb(pb: provider_model_pb2.Pricing) -> Pricing:
+    """Prices as sent: decimal strings, None where absent."""
+    return Pricing(
+        currency_code=pb.currency_code,
+        **_prices_from_pb(pb),
+        tiers=tuple(
+            PricingTier(above_input_tokens=tier.above_input_tokens, **_prices_from_pb(tier))
+            for tier in pb.tiers
+        ),
+    )
+
+
+def pricing_to_pb(pricing: Pricing | None) -> provider_model_pb2.Pricing | None:
+    """Prices as stored, to the last digit."""
+    if pricing is None:
+        return None
+    return provider_model_pb2.Pricing(
+        currency_code=pricing.currency_code,
+        **_prices_to_pb(pricing),
+        tiers=[
+            provider_model_pb2.PricingTier(above_input_tokens=tier.above_input_tokens, **_prices_to_pb(tier))
+            for tier in pricing.tiers
+        ],
+    )
+
+
+def _prices_from_pb(pb: provider_model_pb2.Pricing | provider_model_pb2.PricingTier) -> dict[str, str | None]:
+    return {
+        short: getattr(pb, f"{short}_per_million_tokens")
+        if pb.HasField(f"{short}_per_million_tokens")
+        else None
+        for short in ("input", "output", "cached_input", "cache_write")
+    }
+
+
+def _prices_to_pb(prices: Pricing | PricingTier) -> dict[str, str | None]:
+    return {
+        "input_per_million_tokens": prices.input,
+        "output_per_million_tokens": prices.output,
+        "cached_input_per_million_tokens": prices.cached_input,
+        "cache_write_per_million_tokens": prices.cache_write,
+    }
+
+
+def import_report_to_pb(report: ImportReport) -> provider_service_pb2.ImportProviderModelsResponse:
+    """What an import did with each entry, and the counts."""
+    result = provider_service_pb2.ImportResult
+    created = sum(model.created for model in report.models)
+    return provider_service_pb2.ImportProviderModelsResponse(
+        catalog_version=report.catalog_version,
+        results=[
+            result(
+                upstream_model_id=model.upstream_model_id,
+                provider_model=model.name,
+                action=result.ACTION_CREATED if model.created else result.ACTION_SKIPPED_EXISTING,
+            )
+            for model in report.models
+        ],
+        created_count=created,
+        skipped_count=len(report.models) - created,
+    )
+
+
+def catalog_to_pb(catalog: Catalog, *, with_models: bool) -> catalog_pb2.Catalog:
+    """A catalog; lists leave its models out."""
+    return catalog_pb2.Catalog(
+        name=catalog.name,
+        kind=wire(catalog.kind),
+        version=catalog.version,
+        release_time=_timestamp(catalog.release_time),
+        model_count=len(catalog.models),
+        digest=catalog.digest,
+        models=[_catalog_model(facts) for facts in catalog.models] if with_models else (),
+    )
+
+
+def _catalog_model(facts: ModelFacts) -> catalog_pb2.CatalogModel:
+    return catalog_pb2.CatalogModel(
+        upstream_model_id=facts.upstream_model_id,
+        display_name=facts.display_name,
+        kind=wire(facts.kind),
+        context_window=facts.context_window,
+        max_output_tokens=facts.max_output_tokens,
+        embedding_dimensions=facts.embedding_dimensions,
+        pricing=pricing_to_pb(facts.pricing),
+        capabilities=[wire(capability) for capability in facts.capabilities],
+        retire_time=_timestamp(facts.retire_time),
+        needs_review=facts.needs_review,
+    )
+
+
+def kind_info_to_pb(info: KindInfo) -> catalog_pb2.ProviderKindInfo:
+    """What a form for one kind needs."""
+    return catalog_pb2.ProviderKindInfo(
+        kind=wire(info.kind),
+        display_name=info.display_name,
+        documentation_uri=info.documentation_uri,
+        config_field=info.config_field,
+        config_fields=[_form_field(field) for field in info.config_fields],
+        credential_forms=[_credential_form(form) for form in info.credential_forms],
+        catalog_available=bool(info.catalog_version),
+        catalog_version=info.catalog_version,
+        credential_prefixes=info.credential_prefixes,
+    )
+
+
+def _credential_form(form: CredentialForm) -> catalog_pb2.CredentialForm:
+    return catalog_pb2.CredentialForm(
+        type=wire(form.type),
+        field=form.field,
+        display_name=form.display_name,
+        fields=[_form_field(field) for field in form.fields],
+    )
+
+
+def _form_field(field: FormField) -> catalog_pb2.FormField:
+    return catalog_pb2.FormField(
+        field=field.field,
+        label=field.label,
+        control=wire(field.control),
+        required=field.required,
+        placeholder=field.placeholder,
+        help_text=field.help_text,
+        options=field.options,
+        default_value=field.default_value,
+    )
+
+
+def _populated(pb: Message) -> frozenset[str]:
+    return frozenset(field.name for field, _ in pb.ListFields()) - _NOT_CONTENT
+
+
+def _timestamp(value: datetime | None) -> Timestamp | None:
+    if value is None:
+        return None
+    pb = Timestamp()
+    pb.FromDatetime(value)
+    return pb
+
+
+def _datetime(pb: Timestamp, field: str) -> datetime:
+    try:
+        return pb.ToDatetime(tzinfo=UTC)
+    except (ValueError, OverflowError):
+        raise invalid_field(field, "must lie between the years 1 and 9999", rule="timestamp") from None

@@ -1,0 +1,319 @@
+"""ProviderService: each method converts, calls one use case in a thread, and converts back."""
+
+# ruff: noqa: N802 - methods are named as their RPCs
+
+from __future__ import annotations
+
+import hashlib
+import hmac
+from collections.abc import Awaitable, Callable
+from typing import TypeVar
+
+from codevector.providers.v1 import catalog_pb2, provider_model_pb2, provider_pb2
+from codevector.providers.v1 import provider_service_pb2 as pb
+from google.protobuf.message import Message
+
+from service.domain.credentials import prefix_warning
+from service.domain.model import ProviderKind, State
+from service.rpc import convert
+from service.rpc.boundary import Exchange
+from service.rpc.threads import Threads
+from service.usecases import catalogs, imports, listing, provider_models, providers
+from service.usecases.context import Context, RequestId, Written
+from service.usecases.sealed_writes import CredentialChange
+
+T = TypeVar("T")
+
+
+class ProviderServicer:
+    """The handlers, by RPC name. ``reached`` waits until routing reads show a revision."""
+
+    def __init__(
+        self,
+        ctx: Context,
+        threads: Threads,
+        *,
+        fingerprint_key: bytes,
+        reached: Callable[[int], Awaitable[None]],
+    ) -> None:
+        self._ctx = ctx
+        self._run = threads.run
+        self._fingerprint_key = fingerprint_key
+        self._reached = reached
+
+    async def ListProviders(
+        self, request: pb.ListProvidersRequest, exchange: Exchange
+    ) -> pb.ListProvidersResponse:
+        page = await self._run(lambda: listing.list_providers(self._ctx, convert.list_query(request)))
+        return pb.ListProvidersResponse(
+            providers=[convert.provider_to_pb(view) for view in page.items],
+            next_page_token=page.next_page_token,
+            total_size=page.total_size,
+        )
+
+    async def GetProvider(self, request: pb.GetProviderRequest, exchange: Exchange) -> provider_pb2.Provider:
+        return convert.provider_to_pb(
+            await self._run(lambda: providers.get_provider(self._ctx, request.name))
+        )
+
+    async def CreateProvider(
+        self, request: pb.CreateProviderRequest, exchange: Exchange
+    ) -> provider_pb2.Provider:
+        draft = convert.provider_draft(request.provider)
+        credential = convert.credential_change(request.credential) if request.HasField("credential") else None
+        view = await self._write(
+            exchange,
+            lambda: providers.create_provider(
+                self._ctx,
+                exchange.call,
+                draft,
+                provider_id=request.provider_id,
+                credential=credential,
+                start_disabled=request.start_disabled,
+                validate_only=request.validate_only,
+                request=self._request_id(request.request_id, request),
+            ),
+            preview=request.validate_only,
+        )
+        _warn(exchange, view.provider.kind, credential)
+        return convert.provider_to_pb(view)
+
+    async def UpdateProvider(
+        self, request: pb.UpdateProviderRequest, exchange: Exchange
+    ) -> provider_pb2.Provider:
+        draft = convert.provider_draft(request.provider)
+        credential = convert.credential_change(request.credential) if request.HasField("credential") else None
+        view = await self._write(
+            exchange,
+            lambda: providers.update_provider(
+                self._ctx,
+                exchange.call,
+                draft,
+                paths=request.update_mask.paths,
+                credential=credential,
+                allow_missing=request.allow_missing,
+                validate_only=request.validate_only,
+            ),
+            preview=request.validate_only,
+        )
+        _warn(exchange, view.provider.kind, credential)
+        return convert.provider_to_pb(view)
+
+    async def SetProviderCredential(
+        self, request: pb.SetProviderCredentialRequest, exchange: Exchange
+    ) -> provider_pb2.Provider:
+        credential = convert.credential_change(request.credential)
+        view = await self._write(
+            exchange,
+            lambda: providers.set_provider_credential(
+                self._ctx,
+                exchange.call,
+                request.name,
+                credential,
+                expected_version=request.expected_version,
+                validate_only=request.validate_only,
+                request=self._request_id(request.request_id, request),
+            ),
+            preview=request.validate_only,
+        )
+        _warn(exchange, view.provider.kind, credential)
+        return convert.provider_to_pb(view)
+
+    async def EnableProvider(
+        self, request: pb.EnableProviderRequest, exchange: Exchange
+    ) -> provider_pb2.Provider:
+        return await self._set_provider_state(request, exchange, State.ACTIVE)
+
+    async def DisableProvider(
+        self, request: pb.DisableProviderRequest, exchange: Exchange
+    ) -> provider_pb2.Provider:
+        return await self._set_provider_state(request, exchange, State.DISABLED)
+
+    async def _set_provider_state(
+        self, request: pb.EnableProviderRequest | pb.DisableProviderRequest, exchange: Exchange, state: State
+    ) -> provider_pb2.Provider:
+        view = await self._write(
+            exchange,
+            lambda: providers.set_provider_state(
+                self._ctx, request.name, state, etag=request.etag, validate_only=request.validate_only
+            ),
+            preview=request.validate_only,
+        )
+        return convert.provider_to_pb(view)
+
+    async def DeleteProvider(
+        self, request: pb.DeleteProviderRequest, exchange: Exchange
+    ) -> pb.DeleteProviderResponse:
+        impact = await self._write(
+            exchange,
+            lambda: providers.delete_provider(
+                self._ctx,
+                request.name,
+                etag=request.etag,
+                force=request.force,
+                allow_missing=request.allow_missing,
+                validate_only=request.validate_only,
+                impact_token=request.impact_token,
+            ),
+            preview=request.validate_only,
+        )
+        return pb.DeleteProviderResponse(impact=convert.impact_to_pb(impact))
+
+    async def ListProviderModels(
+        self, request: pb.ListProviderModelsRequest, exchange: Exchange
+    ) -> pb.ListProviderModelsResponse:
+        page = await self._run(
+            lambda: listing.list_provider_models(self._ctx, request.parent, convert.list_query(request))
+        )
+        return pb.ListProviderModelsResponse(
+            provider_models=[convert.provider_model_to_pb(view) for view in page.items],
+            next_page_token=page.next_page_token,
+            total_size=page.total_size,
+        )
+
+    async def GetProviderModel(
+        self, request: pb.GetProviderModelRequest, exchange: Exchange
+    ) -> provider_model_pb2.ProviderModel:
+        view = await self._run(lambda: provider_models.get_provider_model(self._ctx, request.name))
+        return convert.provider_model_to_pb(view)
+
+    async def CreateProviderModel(
+        self, request: pb.CreateProviderModelRequest, exchange: Exchange
+    ) -> provider_model_pb2.ProviderModel:
+        draft = convert.provider_model_draft(request.provider_model)
+        view = await self._write(
+            exchange,
+            lambda: provider_models.create_provider_model(
+                self._ctx,
+                exchange.call,
+                request.parent,
+                draft,
+                model_id=request.provider_model_id,
+                validate_only=request.validate_only,
+                request=self._request_id(request.request_id, request),
+            ),
+            preview=request.validate_only,
+        )
+        return convert.provider_model_to_pb(view)
+
+    async def UpdateProviderModel(
+        self, request: pb.UpdateProviderModelRequest, exchange: Exchange
+    ) -> provider_model_pb2.ProviderModel:
+        draft = convert.provider_model_draft(request.provider_model)
+        view = await self._write(
+            exchange,
+            lambda: provider_models.update_provider_model(
+                self._ctx,
+                exchange.call,
+                draft,
+                paths=request.update_mask.paths,
+                allow_missing=request.allow_missing,
+                validate_only=request.validate_only,
+            ),
+            preview=request.validate_only,
+        )
+        return convert.provider_model_to_pb(view)
+
+    async def EnableProviderModel(
+        self, request: pb.EnableProviderModelRequest, exchange: Exchange
+    ) -> provider_model_pb2.ProviderModel:
+        return await self._set_provider_model_state(request, exchange, State.ACTIVE)
+
+    async def DisableProviderModel(
+        self, request: pb.DisableProviderModelRequest, exchange: Exchange
+    ) -> provider_model_pb2.ProviderModel:
+        return await self._set_provider_model_state(request, exchange, State.DISABLED)
+
+    async def _set_provider_model_state(
+        self,
+        request: pb.EnableProviderModelRequest | pb.DisableProviderModelRequest,
+        exchange: Exchange,
+        state: State,
+    ) -> provider_model_pb2.ProviderModel:
+        view = await self._write(
+            exchange,
+            lambda: provider_models.set_provider_model_state(
+                self._ctx, request.name, state, etag=request.etag, validate_only=request.validate_only
+            ),
+            preview=request.validate_only,
+        )
+        return convert.provider_model_to_pb(view)
+
+    async def DeleteProviderModel(
+        self, request: pb.DeleteProviderModelRequest, exchange: Exchange
+    ) -> pb.DeleteProviderModelResponse:
+        impact = await self._write(
+            exchange,
+            lambda: provider_models.delete_provider_model(
+                self._ctx,
+                request.name,
+                etag=request.etag,
+                allow_missing=request.allow_missing,
+                validate_only=request.validate_only,
+                impact_token=request.impact_token,
+            ),
+            preview=request.validate_only,
+        )
+        return pb.DeleteProviderModelResponse(impact=convert.impact_to_pb(impact))
+
+    async def ImportProviderModels(
+        self, request: pb.ImportProviderModelsRequest, exchange: Exchange
+    ) -> pb.ImportProviderModelsResponse:
+        report = await self._write(
+            exchange,
+            lambda: imports.import_provider_models(
+                self._ctx,
+                exchange.call,
+                request.parent,
+                upstream_model_ids=request.upstream_model_ids,
+                catalog_version=request.catalog_version,
+                start_disabled=request.start_disabled,
+                validate_only=request.validate_only,
+                request=self._request_id(request.request_id, request),
+            ),
+            preview=request.validate_only,
+        )
+        return convert.import_report_to_pb(report)
+
+    async def ListCatalogs(
+        self, request: pb.ListCatalogsRequest, exchange: Exchange
+    ) -> pb.ListCatalogsResponse:
+        page = catalogs.list_catalogs(self._ctx, convert.list_query(request))
+        return pb.ListCatalogsResponse(
+            catalogs=[convert.catalog_to_pb(catalog, with_models=False) for catalog in page.items],
+            next_page_token=page.next_page_token,
+        )
+
+    async def GetCatalog(self, request: pb.GetCatalogRequest, exchange: Exchange) -> catalog_pb2.Catalog:
+        catalog = catalogs.get_catalog(self._ctx, request.name, request.catalog_version)
+        return convert.catalog_to_pb(catalog, with_models=True)
+
+    async def ListProviderKinds(
+        self, request: pb.ListProviderKindsRequest, exchange: Exchange
+    ) -> pb.ListProviderKindsResponse:
+        page = catalogs.list_provider_kinds(self._ctx, convert.list_query(request))
+        return pb.ListProviderKindsResponse(
+            provider_kinds=[convert.kind_info_to_pb(info) for info in page.items],
+            next_page_token=page.next_page_token,
+        )
+
+    async def _write(self, exchange: Exchange, work: Callable[[], Written[T]], *, preview: bool) -> T:
+        """Do the write, and answer once routing reads of this process show it."""
+        written = await self._run(work)
+        if not preview and written.revision:
+            exchange.revision = written.revision
+            await self._reached(written.revision)
+        return written.value
+
+    def _request_id(self, request_id: str, request: Message) -> RequestId | None:
+        """The idempotency key with a keyed fingerprint of the whole body, which may hold a secret."""
+        if not request_id:
+            return None
+        body = request.SerializeToString(deterministic=True)
+        return RequestId(request_id, hmac.new(self._fingerprint_key, body, hashlib.sha256).digest())
+
+
+def _warn(exchange: Exchange, kind: ProviderKind, credential: CredentialChange | None) -> None:
+    """Say in a trailer that a key looks like another vendor's. Formats change, so it is never refused."""
+    if credential is not None:
+        exchange.warning = prefix_warning(kind, credential.material)

@@ -1,0 +1,70 @@
+"""RoutingService: answers from the snapshot in memory, as bytes ready before they were asked for."""
+
+# ruff: noqa: N802 - methods are named as their RPCs
+
+from __future__ import annotations
+
+from codevector.providers.v1 import routing_service_pb2 as pb
+
+from service.domain.errors import RegistryError
+from service.readmodel.live import LiveSnapshot
+from service.rpc import convert, errors, routing_codec
+from service.rpc.boundary import Exchange
+from service.rpc.threads import Threads
+from service.usecases import routing
+from service.usecases.context import Context
+
+
+class RoutingServicer:
+    """The handlers, by RPC name. Those on the routers' read path answer bytes."""
+
+    def __init__(self, ctx: Context, threads: Threads, live: LiveSnapshot) -> None:
+        self._ctx = ctx
+        self._run = threads.run
+        self._live = live
+
+    async def GetRoutingSnapshot(self, request: pb.GetRoutingSnapshotRequest, exchange: Exchange) -> bytes:
+        snapshot = self._live.current
+        held = request.if_revision_not
+        if held and held == snapshot.revision and request.store_id in ("", snapshot.store_id):
+            return routing_codec.NOT_MODIFIED
+        return snapshot.whole
+
+    async def ListActiveProviderModels(
+        self, request: pb.ListActiveProviderModelsRequest, exchange: Exchange
+    ) -> bytes:
+        snapshot = self._live.current
+        page = routing.list_active(self._ctx, snapshot, convert.list_query(request))
+        return routing_codec.encode_page(
+            [row.encoded for row in page.rows],
+            next_page_token=page.next_page_token,
+            revision=page.revision,
+            store_id=snapshot.store_id,
+        )
+
+    async def BatchGetSealedCredentials(
+        self, request: pb.BatchGetSealedCredentialsRequest, exchange: Exchange
+    ) -> pb.BatchGetSealedCredentialsResponse:
+        found = await self._run(lambda: routing.sealed_credentials(self._ctx, request.providers))
+        return pb.BatchGetSealedCredentialsResponse(results=[_result(item) for item in found])
+
+
+def _result(item: routing.SealedFor | RegistryError) -> pb.SealedCredentialResult:
+    if isinstance(item, RegistryError):
+        return pb.SealedCredentialResult(error=errors.status_of(item))
+    provider, sealed = item.provider, item.sealed
+    return pb.SealedCredentialResult(
+        sealed_credential=pb.SealedCredential(
+            provider=provider.name,
+            provider_uid=str(provider.uid),
+            kind=convert.wire(provider.kind),
+            type=convert.wire(sealed.type),
+            credential_version=sealed.version,
+            envelope=sealed.envelope,
+            wrapped_data_key=sealed.wrapped_data_key,
+            key_version=sealed.key_version,
+            commitment=sealed.commitment,
+            context=sealed.context,
+            destinations=sealed.destinations,
+        )
+    )

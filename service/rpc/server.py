@@ -1,0 +1,113 @@
+"""The gRPC server: services, health and reflection on one port, with the options they need."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import grpc
+from codevector.providers.v1 import provider_service_pb2, routing_service_pb2
+from google.protobuf import descriptor_pb2
+from google.protobuf.descriptor import MethodDescriptor, ServiceDescriptor
+from google.protobuf.message import Message
+from google.protobuf.message_factory import GetMessageClass
+from grpc_health.v1 import health_pb2, health_pb2_grpc
+from grpc_health.v1.health import aio as health_aio
+from structlog.typing import FilteringBoundLogger
+
+import reflection
+from service.rpc.boundary import Boundary
+from service.rpc.provider_service import ProviderServicer
+from service.rpc.routing_service import RoutingServicer
+
+MAX_RECEIVE_BYTES = 1 << 20
+MAX_SEND_BYTES = 64 << 20
+MAX_METADATA_BYTES = 16 << 10
+
+OPTIONS = (
+    ("grpc.so_reuseport", 0),  # else a second server on the port starts too, and shares it silently
+    ("grpc.max_receive_message_length", MAX_RECEIVE_BYTES),
+    ("grpc.max_send_message_length", MAX_SEND_BYTES),
+    ("grpc.max_metadata_size", MAX_METADATA_BYTES),
+    # Clients ping every 30 s; the default minimum of 5 min would answer them with GOAWAY.
+    ("grpc.http2.min_recv_ping_interval_without_data_ms", 10_000),
+    ("grpc.keepalive_permit_without_calls", 1),
+)
+
+PROVIDER_SERVICE: ServiceDescriptor = provider_service_pb2.DESCRIPTOR.services_by_name["ProviderService"]
+ROUTING_SERVICE: ServiceDescriptor = routing_service_pb2.DESCRIPTOR.services_by_name["RoutingService"]
+SERVICES = (PROVIDER_SERVICE.full_name, ROUTING_SERVICE.full_name)
+
+
+class PortTaken(Exception):
+    """Another process listens on the address; the message is one sentence that says what to do."""
+
+
+class Server:
+    """A server that is bound to its address and not started yet."""
+
+    def __init__(
+        self, address: str, provider: ProviderServicer, routing: RoutingServicer, log: FilteringBoundLogger
+    ) -> None:
+        """
+        Raises:
+            PortTaken: the address cannot be bound.
+        """
+        boundary = Boundary(log)
+        self._server = grpc.aio.server(options=OPTIONS)
+        self._server.add_generic_rpc_handlers(
+            (
+                _handlers(PROVIDER_SERVICE, provider, boundary),
+                _handlers(ROUTING_SERVICE, routing, boundary),
+            )
+        )
+        self._health = health_aio.HealthServicer()
+        health_pb2_grpc.add_HealthServicer_to_server(self._health, self._server)
+        self._server.add_generic_rpc_handlers(tuple(_reflection_handlers()))
+        try:
+            self._server.add_insecure_port(address)
+        except RuntimeError:
+            raise PortTaken(
+                f"{address} is taken: stop what listens there, or set CODEVECTOR_GRPC_PORT"
+            ) from None
+
+    async def start(self) -> None:
+        """Serve, and say so in the health of the server and of each service."""
+        await self._server.start()
+        for name in ("", *SERVICES):
+            await self._health.set(name, health_pb2.HealthCheckResponse.SERVING)
+
+    async def stop(self, grace_seconds: float) -> None:
+        """Turn health off, let calls finish for at most ``grace_seconds``, then end."""
+        await self._health.enter_graceful_shutdown()
+        await self._server.stop(grace_seconds)
+
+
+def _reflection_handlers() -> list[grpc.GenericRpcHandler]:
+    health = descriptor_pb2.FileDescriptorProto()
+    health_pb2.DESCRIPTOR.CopyToProto(health)
+    files = [*reflection.described_files(), health, *reflection.reflection_files()]
+    listed = (*SERVICES, health_pb2.DESCRIPTOR.services_by_name["Health"].full_name, *reflection.VERSIONS)
+    return reflection.aio_handlers(reflection.DescriptorIndex(files), sorted(listed))
+
+
+def _handlers(service: ServiceDescriptor, servicer: object, boundary: Boundary) -> grpc.GenericRpcHandler:
+    methods: dict[str, grpc.RpcMethodHandler[Any, Any]] = {
+        method.name: _handler(method, servicer, boundary) for method in service.methods
+    }
+    return grpc.method_handlers_generic_handler(service.full_name, methods)
+
+
+def _handler(
+    method: MethodDescriptor, servicer: object, boundary: Boundary
+) -> grpc.RpcMethodHandler[Any, Any]:
+    read_only = method.GetOptions().idempotency_level == method.GetOptions().NO_SIDE_EFFECTS
+    return grpc.unary_unary_rpc_method_handler(
+        boundary.unary(method.name, getattr(servicer, method.name), read_only=read_only),
+        request_deserializer=GetMessageClass(method.input_type).FromString,
+        response_serializer=_serialized,
+    )
+
+
+def _serialized(response: Message | bytes) -> bytes:
+    """A message's bytes, or the bytes that a read from memory had ready."""
+    return response if isinstance(response, bytes) else response.SerializeToString()

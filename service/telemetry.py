@@ -1,0 +1,48 @@
+"""Every log event of the registry, and the logger: JSON lines on stderr, fields instead of sentences.
+
+Fields are names, counts, codes and times; never a message body, a credential, a filter, or an exception's
+text.
+"""
+
+from __future__ import annotations
+
+import logging
+from typing import Final, TextIO
+
+import structlog
+from structlog.typing import FilteringBoundLogger
+
+COMPACTED: Final = "change_log_compacted"
+COMPACTION_FAILED: Final = "change_log_compaction_failed"
+LIBRARY_MESSAGE: Final = "library_message"
+RPC_DONE: Final = "rpc_done"
+RPC_FAILED: Final = "rpc_failed"
+SERVING: Final = "serving"
+SNAPSHOT_FAILED: Final = "snapshot_failed"
+STOPPING: Final = "stopping"
+
+
+def build_logger(stream: TextIO, level: int) -> FilteringBoundLogger:
+    """A logger that writes lines of at least ``level`` (as in ``logging``) to ``stream``."""
+    logger: FilteringBoundLogger = structlog.wrap_logger(
+        structlog.WriteLogger(stream),
+        processors=[
+            structlog.processors.add_log_level,
+            structlog.processors.TimeStamper(fmt="iso", utc=True),
+            structlog.processors.JSONRenderer(sort_keys=True),
+        ],
+        wrapper_class=structlog.make_filtering_bound_logger(level),
+    ).bind()
+    return logger
+
+
+class LibraryLines(logging.Handler):
+    """Turns what libraries log into lines of ours: where it was said, not a text that may quote a message."""
+
+    def __init__(self, logger: FilteringBoundLogger) -> None:
+        super().__init__(logging.WARNING)
+        self._logger = logger
+
+    def emit(self, record: logging.LogRecord) -> None:
+        """Write one line."""
+        self._logger.warning(LIBRARY_MESSAGE, library=record.name, where=f"{record.module}:{record.lineno}")

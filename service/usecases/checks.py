@@ -1,0 +1,41 @@
+"""Checks that several use cases share: existence, etags, page sizes."""
+
+from __future__ import annotations
+
+from service.domain import ids
+from service.domain.errors import Aborted, NotFound, Reason, ResourceRef
+from service.domain.model import Provider, ProviderModel
+from service.store import ReadUnit
+
+PROVIDER_TYPE = "codevector/Provider"
+PROVIDER_MODEL_TYPE = "codevector/ProviderModel"
+
+
+def existing_provider(unit: ReadUnit, name: str, *, field: str = "name") -> Provider:
+    """The provider of that name. Raises NotFound."""
+    provider = unit.provider(ids.parse_provider_name(name, field=field))
+    if provider is None:
+        raise NotFound(ResourceRef(PROVIDER_TYPE, name))
+    return provider
+
+
+def existing_model(unit: ReadUnit, name: str, *, field: str = "name") -> tuple[Provider, ProviderModel]:
+    """The provider model of that name, with its provider. Raises NotFound."""
+    provider_id, model_id = ids.parse_provider_model_name(name, field=field)
+    provider = unit.provider(provider_id)
+    model = unit.model(provider_id, model_id) if provider else None
+    if provider is None or model is None:
+        raise NotFound(ResourceRef(PROVIDER_MODEL_TYPE, name))
+    return provider, model
+
+
+def matching_etag(resource: Provider | ProviderModel, etag: str) -> None:
+    """Refuse to act on a version that the caller has not seen. An empty etag asks for nothing."""
+    if etag and etag != resource.etag:
+        kind = PROVIDER_TYPE if isinstance(resource, Provider) else PROVIDER_MODEL_TYPE
+        raise Aborted(
+            f"{resource.name} has changed since that etag was read: read it again, then retry",
+            reason=Reason.ETAG_MISMATCH,
+            metadata={"name": resource.name, "current_etag": resource.etag},
+            resource=ResourceRef(kind, resource.name),
+        )

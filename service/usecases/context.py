@@ -1,0 +1,71 @@
+"""What every use case is given: the rooms below it, and who is asking."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import Generic, TypeVar
+from uuid import UUID
+
+from service.catalog_files import Catalogs
+from service.domain.pages import PageTokens
+from service.domain.urls import UrlPolicy
+from service.sealing.kms_client import KmsClient
+from service.sealing.sealer import Sealer
+from service.store import Store
+
+T = TypeVar("T")
+
+
+@dataclass(frozen=True, slots=True)
+class Context:
+    """The rooms a use case may call. Built once by the application."""
+
+    store: Store
+    kms: KmsClient
+    sealer: Sealer
+    catalogs: Catalogs
+    url_policy: UrlPolicy
+    page_tokens: PageTokens
+    impact_key: bytes = field(repr=False)
+    new_uuid: Callable[[], UUID]
+
+
+@dataclass(frozen=True, slots=True)
+class Call:
+    """One request's identity and limits. ``deadline`` is on the monotonic clock, in seconds."""
+
+    principal: str
+    method: str
+    deadline: float
+
+    def seconds_left(self) -> float:
+        """What remains for a part this request waits for; never below a millisecond."""
+        return max(0.001, self.deadline - time.monotonic())
+
+
+@dataclass(frozen=True, slots=True)
+class RequestId:
+    """A request's idempotency key and the keyed fingerprint of its whole body (32 bytes)."""
+
+    request_id: str
+    fingerprint: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class ListQuery:
+    """The paging part of a list request, as sent."""
+
+    page_size: int = 0
+    page_token: str = ""
+    filter: str = ""
+    order_by: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Written(Generic[T]):
+    """What a write answers, and the revision at which all of it can be seen."""
+
+    value: T
+    revision: int

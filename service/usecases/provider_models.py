@@ -1,0 +1,243 @@
+"""Provider models: custom ones, edits of imported ones, and what routing offers of them."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Collection, Mapping
+from dataclasses import dataclass, replace
+from dataclasses import fields as dataclass_fields
+
+from service.domain import ids, prices
+from service.domain.errors import NotFound, Reason, ResourceRef, invalid_field
+from service.domain.impact import DeletionImpact, provider_model_impact
+from service.domain.masks import PROVIDER_MODEL_MASK, fields_to_write
+from service.domain.model import (
+    ModelFacts,
+    ModelSource,
+    Provider,
+    ProviderModel,
+    ProviderModelView,
+    State,
+)
+from service.domain.routing import model_routable
+from service.store import WriteUnit
+from service.usecases import replays
+from service.usecases.checks import PROVIDER_MODEL_TYPE, existing_model, existing_provider, matching_etag
+from service.usecases.context import Call, Context, RequestId, Written
+from service.usecases.providers import NOT_YET, NOTHING_DELETED, same_impact
+
+FACT_FIELDS = PROVIDER_MODEL_MASK.mutable - {"labels"}
+"""The fields that a catalog knows too: an edit of one is remembered as overridden."""
+
+
+@dataclass(frozen=True, slots=True)
+class ProviderModelDraft:
+    """A provider model as a caller sent it; ``kind_sent`` is False where the kind was left unspecified.
+
+    ``populated`` names the fields that hold anything, as an update without a mask needs to know.
+    """
+
+    name: str
+    facts: ModelFacts
+    kind_sent: bool
+    labels: Mapping[str, str]
+    etag: str
+    populated: frozenset[str]
+
+
+def get_provider_model(ctx: Context, name: str) -> ProviderModelView:
+    """One provider model. Raises NotFound."""
+    return ctx.store.read(lambda unit: _view(*existing_model(unit, name)))
+
+
+def create_provider_model(
+    ctx: Context,
+    call: Call,
+    parent: str,
+    draft: ProviderModelDraft,
+    *,
+    model_id: str = "",
+    validate_only: bool = False,
+    request: RequestId | None = None,
+) -> Written[ProviderModelView]:
+    """Add a custom model.
+
+    Raises:
+        AlreadyExists: NAME_TAKEN, or UPSTREAM_MODEL_EXISTS where the provider has that upstream id.
+    """
+    if validate_only:
+        request = None
+    facts = _checked(draft.facts)
+
+    def work(unit: WriteUnit) -> Written[ProviderModelView]:
+        again = replays.replayed(unit, call, request)
+        if again is not None:
+            return _written(*existing_model(unit, again))
+        provider = existing_provider(unit, parent, field="parent")
+        derived = model_id or ids.derive_model_id(
+            facts.upstream_model_id, lambda taken: unit.model(provider.provider_id, taken) is not None
+        )
+        [stored] = unit.insert_models(
+            [
+                ProviderModel(
+                    provider_id=provider.provider_id,
+                    model_id=derived,
+                    uid=ctx.new_uuid(),
+                    facts=facts,
+                    state=State.ACTIVE,
+                    source=ModelSource.CUSTOM,
+                    labels=draft.labels,
+                    create_time=NOT_YET,
+                    update_time=NOT_YET,
+                )
+            ]
+        )
+        replays.remember(unit, call, request, stored.name)
+        return _written(provider, stored)
+
+    return ctx.store.write(work, validate_only=validate_only)
+
+
+def update_provider_model(
+    ctx: Context,
+    call: Call,
+    draft: ProviderModelDraft,
+    *,
+    paths: Collection[str] = (),
+    allow_missing: bool = False,
+    validate_only: bool = False,
+) -> Written[ProviderModelView]:
+    """Write the masked fields; edited facts of an imported model are remembered as overridden.
+
+    Editing the price of a model that needed review settles the review: the price is no longer the catalog's.
+    """
+    provider_id, model_id = ids.parse_provider_model_name(draft.name, field="provider_model.name")
+    if allow_missing and ctx.store.read(lambda unit: unit.model(provider_id, model_id)) is None:
+        return create_provider_model(
+            ctx,
+            call,
+            ids.provider_name(provider_id),
+            _complete(draft),
+            model_id=model_id,
+            validate_only=validate_only,
+        )
+    written = fields_to_write(PROVIDER_MODEL_MASK, paths, draft.populated)
+
+    def change(provider: Provider, before: ProviderModel) -> ProviderModel:
+        matching_etag(before, draft.etag)
+        facts = _checked(_with_facts(before.facts, draft, written))
+        return replace(
+            before,
+            facts=facts,
+            overridden_fields=_overridden(before, facts),
+            labels=draft.labels if "labels" in written else before.labels,
+        )
+
+    return _change(ctx, draft.name, change, field="provider_model.name", validate_only=validate_only)
+
+
+def set_provider_model_state(
+    ctx: Context, name: str, state: State, *, etag: str = "", validate_only: bool = False
+) -> Written[ProviderModelView]:
+    """Enable or disable; repeating it changes nothing and succeeds."""
+
+    def change(provider: Provider, before: ProviderModel) -> ProviderModel:
+        matching_etag(before, etag)
+        return replace(before, state=state)
+
+    return _change(ctx, name, change, field="name", validate_only=validate_only)
+
+
+def delete_provider_model(
+    ctx: Context,
+    name: str,
+    *,
+    etag: str = "",
+    allow_missing: bool = False,
+    validate_only: bool = False,
+    impact_token: str = "",
+) -> Written[DeletionImpact]:
+    """Delete one provider model. ``validate_only`` computes the same impact and deletes nothing."""
+    provider_id, model_id = ids.parse_provider_model_name(name)
+
+    def work(unit: WriteUnit) -> Written[DeletionImpact]:
+        model = unit.model(provider_id, model_id)
+        if model is None:
+            if allow_missing:
+                return Written(NOTHING_DELETED, 0)
+            raise NotFound(ResourceRef(PROVIDER_MODEL_TYPE, name))
+        matching_etag(model, etag)
+        impact = provider_model_impact(ctx.impact_key, model)
+        same_impact(impact, impact_token, name)
+        unit.delete_model(model)
+        return Written(impact, unit.revision)
+
+    return ctx.store.write(work, validate_only=validate_only)
+
+
+def _change(
+    ctx: Context,
+    name: str,
+    change: Callable[[Provider, ProviderModel], ProviderModel],
+    *,
+    field: str,
+    validate_only: bool,
+) -> Written[ProviderModelView]:
+    def work(unit: WriteUnit) -> Written[ProviderModelView]:
+        provider, before = existing_model(unit, name, field=field)
+        return _written(provider, unit.update_model(before, change(provider, before)))
+
+    return ctx.store.write(work, validate_only=validate_only)
+
+
+def _checked(facts: ModelFacts) -> ModelFacts:
+    if facts.pricing is not None:
+        prices.check_pricing(facts.pricing, field="provider_model.pricing")
+    return facts
+
+
+def _complete(draft: ProviderModelDraft) -> ProviderModelDraft:
+    """An update that creates must carry what a create must."""
+    for field, sent in (
+        ("upstream_model_id", bool(draft.facts.upstream_model_id)),
+        ("kind", draft.kind_sent),
+    ):
+        if not sent:
+            raise invalid_field(f"provider_model.{field}", "is required to create it", rule="required")
+    return draft
+
+
+def _with_facts(before: ModelFacts, draft: ProviderModelDraft, written: frozenset[str]) -> ModelFacts:
+    for field, changed in (
+        ("upstream_model_id", draft.facts.upstream_model_id != before.upstream_model_id),
+        ("kind", not draft.kind_sent or draft.facts.kind is not before.kind),
+    ):
+        if field in written and changed:
+            raise invalid_field(
+                f"provider_model.{field}",
+                "cannot be changed: add another provider model",
+                rule="immutable",
+                reason=Reason.FIELD_IMMUTABLE,
+            )
+    after = replace(before, **{name: getattr(draft.facts, name) for name in FACT_FIELDS & written})
+    return replace(after, needs_review=before.needs_review and after.pricing == before.pricing)
+
+
+def _overridden(model: ProviderModel, facts: ModelFacts) -> tuple[str, ...]:
+    if model.imported is None:
+        return ()
+    base = model.imported
+    return tuple(
+        sorted(
+            field.name
+            for field in dataclass_fields(ModelFacts)
+            if field.name in FACT_FIELDS and getattr(facts, field.name) != getattr(base, field.name)
+        )
+    )
+
+
+def _view(provider: Provider, model: ProviderModel) -> ProviderModelView:
+    return ProviderModelView(model, model_routable(provider, model))
+
+
+def _written(provider: Provider, model: ProviderModel) -> Written[ProviderModelView]:
+    return Written(_view(provider, model), model.revision)

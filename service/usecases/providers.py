@@ -1,0 +1,397 @@
+"""Providers: create, read, change, delete. Reading and deleting never need the KMS."""
+
+from __future__ import annotations
+
+import hmac
+from collections.abc import Callable, Collection, Mapping
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime
+
+from service.domain import ids, kind_rules
+from service.domain.destinations import destinations
+from service.domain.errors import (
+    Aborted,
+    FailedPrecondition,
+    NotFound,
+    PreconditionViolation,
+    Reason,
+    ResourceRef,
+    invalid_field,
+)
+from service.domain.impact import DeletionImpact, provider_impact
+from service.domain.masks import PROVIDER_MASK, fields_to_write
+from service.domain.model import (
+    Provider,
+    ProviderConfig,
+    ProviderKind,
+    ProviderView,
+    SealedCredential,
+    State,
+)
+from service.store import ReadUnit, WriteUnit
+from service.usecases import replays
+from service.usecases.checks import PROVIDER_TYPE, existing_provider, matching_etag
+from service.usecases.context import Call, Context, RequestId, Written
+from service.usecases.sealed_writes import (
+    Binding,
+    CredentialChange,
+    binding_for,
+    credential_view,
+    write_sealed,
+)
+
+SHOWN_CHILDREN = 20
+NOTHING_DELETED = DeletionImpact((), 0, False, "")
+NOT_YET = datetime.min.replace(tzinfo=UTC)
+"""The times of a resource that the store has not stamped."""
+
+
+@dataclass(frozen=True, slots=True)
+class ProviderDraft:
+    """A provider as a caller sent it. ``config_kind`` is the kind whose config member is set, if any.
+
+    ``populated`` names the fields that hold anything, as an update without a mask needs to know.
+    """
+
+    name: str
+    display_name: str
+    kind: ProviderKind | None
+    config: ProviderConfig
+    config_kind: ProviderKind | None
+    labels: Mapping[str, str]
+    annotations: Mapping[str, str]
+    etag: str
+    populated: frozenset[str]
+
+
+def get_provider(ctx: Context, name: str) -> ProviderView:
+    """One provider. Raises NotFound."""
+    provider_id = ids.parse_provider_name(name)
+    view = ctx.store.read(lambda unit: unit.provider_view(provider_id))
+    if view is None:
+        raise NotFound(ResourceRef(PROVIDER_TYPE, name))
+    return view
+
+
+def create_provider(
+    ctx: Context,
+    call: Call,
+    draft: ProviderDraft,
+    *,
+    provider_id: str = "",
+    credential: CredentialChange | None = None,
+    start_disabled: bool = False,
+    validate_only: bool = False,
+    request: RequestId | None = None,
+) -> Written[ProviderView]:
+    """A new provider, sealed with its credential where one was sent.
+
+    Raises:
+        InvalidArgument: a field breaks a rule of the kind.
+        AlreadyExists: the id or the display name is taken.
+        Aborted: the request_id was used for another request.
+        Unavailable: the KMS or the database is away; nothing was written.
+    """
+    if validate_only:
+        request = None
+    earlier = ctx.store.read(lambda unit: _replayed(unit, call, request))
+    if earlier is not None:
+        return earlier
+    fresh = _new_provider(ctx, draft, provider_id, State.DISABLED if start_disabled else State.ACTIVE)
+
+    def insert(unit: WriteUnit, provider: Provider, sealed: SealedCredential | None) -> Written[ProviderView]:
+        again = _replayed(unit, call, request)
+        if again is not None:
+            return again
+        if not provider.provider_id:
+            derived = ids.derive_provider_id(
+                provider.display_name, lambda taken: unit.provider(taken) is not None
+            )
+            provider = replace(provider, provider_id=derived)
+        stored = unit.insert_provider(provider, sealed)
+        replays.remember(unit, call, request, stored.name)
+        return Written(ProviderView(stored), stored.revision)
+
+    if credential is None:
+        return ctx.store.write(lambda unit: insert(unit, fresh, None), validate_only=validate_only)
+    binding = binding_for(uid=fresh.uid, kind=fresh.kind, config=fresh.config, version=1, change=credential)
+    return write_sealed(
+        ctx,
+        call,
+        credential,
+        lambda _: binding,
+        lambda unit, bound, sealed: insert(
+            unit, replace(fresh, credential=credential_view(bound, credential, unit.now)), sealed
+        ),
+        validate_only=validate_only,
+    )
+
+
+def update_provider(
+    ctx: Context,
+    call: Call,
+    draft: ProviderDraft,
+    *,
+    paths: Collection[str] = (),
+    credential: CredentialChange | None = None,
+    allow_missing: bool = False,
+    validate_only: bool = False,
+) -> Written[ProviderView]:
+    """Write the masked fields, and the credential in the same transaction where one was sent.
+
+    Raises:
+        FailedPrecondition: CREDENTIAL_REENTRY_REQUIRED, when the change would send the stored credential to
+            another destination.
+        Aborted: the etag is stale.
+    """
+    provider_id = ids.parse_provider_name(draft.name, field="provider.name")
+    if allow_missing and ctx.store.read(lambda unit: unit.provider(provider_id)) is None:
+        return create_provider(
+            ctx, call, draft, provider_id=provider_id, credential=credential, validate_only=validate_only
+        )
+    fields = fields_to_write(PROVIDER_MASK, paths, draft.populated)
+
+    def change(unit: ReadUnit) -> tuple[Provider, Provider]:
+        before = existing_provider(unit, draft.name, field="provider.name")
+        matching_etag(before, draft.etag)
+        return before, _with_fields(ctx, before, draft, fields)
+
+    if credential is None:
+
+        def update(unit: WriteUnit) -> Written[ProviderView]:
+            before, after = change(unit)
+            _keep_destinations(before, after)
+            return _written(unit, unit.update_provider(before, after))
+
+        return ctx.store.write(update, validate_only=validate_only)
+
+    return _replace_credential(ctx, call, credential, change, validate_only=validate_only)
+
+
+def set_provider_credential(
+    ctx: Context,
+    call: Call,
+    name: str,
+    credential: CredentialChange,
+    *,
+    expected_version: int = 0,
+    validate_only: bool = False,
+    request: RequestId | None = None,
+) -> Written[ProviderView]:
+    """Replace the stored credential; the old data key is destroyed in the same transaction.
+
+    ``expected_version`` 0 asks for nothing; any other must be the current version.
+
+    Raises:
+        Aborted: CREDENTIAL_VERSION_MISMATCH, REQUEST_ID_REUSED, or the provider kept changing.
+        Unavailable: KMS_UNAVAILABLE; nothing was written.
+    """
+    if validate_only:
+        request = None
+    earlier = ctx.store.read(lambda unit: _replayed(unit, call, request))
+    if earlier is not None:
+        return earlier
+
+    def change(unit: ReadUnit) -> tuple[Provider, Provider]:
+        provider = existing_provider(unit, name)
+        version = _credential_version(provider)
+        if expected_version and expected_version != version:
+            raise Aborted(
+                f"the credential of {name} is at version {version}: read the provider again, then retry",
+                reason=Reason.CREDENTIAL_VERSION_MISMATCH,
+                metadata={"name": name, "current_version": str(version), "current_etag": provider.etag},
+                resource=ResourceRef(PROVIDER_TYPE, name),
+            )
+        return provider, provider
+
+    return _replace_credential(ctx, call, credential, change, validate_only=validate_only, request=request)
+
+
+def set_provider_state(
+    ctx: Context, name: str, state: State, *, etag: str = "", validate_only: bool = False
+) -> Written[ProviderView]:
+    """Enable or disable; repeating it changes nothing and succeeds."""
+
+    def work(unit: WriteUnit) -> Written[ProviderView]:
+        before = existing_provider(unit, name)
+        matching_etag(before, etag)
+        return _written(unit, unit.update_provider(before, replace(before, state=state)))
+
+    return ctx.store.write(work, validate_only=validate_only)
+
+
+def delete_provider(
+    ctx: Context,
+    name: str,
+    *,
+    etag: str = "",
+    force: bool = False,
+    allow_missing: bool = False,
+    validate_only: bool = False,
+    impact_token: str = "",
+) -> Written[DeletionImpact]:
+    """Delete the provider, its models and its credential in one revision; its data key is gone with it.
+
+    ``validate_only`` computes the same impact and deletes nothing, whatever ``force`` says.
+
+    Raises:
+        FailedPrecondition: PROVIDER_HAS_MODELS without ``force``.
+        Aborted: the etag is stale, or the impact is no longer what ``impact_token`` was given for.
+    """
+    provider_id = ids.parse_provider_name(name)
+
+    def work(unit: WriteUnit) -> Written[DeletionImpact]:
+        provider = unit.provider(provider_id)
+        if provider is None and allow_missing:
+            return Written(NOTHING_DELETED, 0)
+        provider = existing_provider(unit, name)
+        matching_etag(provider, etag)
+        models = unit.models_of(provider_id)
+        impact = provider_impact(ctx.impact_key, provider, models)
+        same_impact(impact, impact_token, name)
+        if models and not force and not validate_only:
+            raise _has_models(name, impact)
+        unit.delete_provider(provider)
+        return Written(impact, unit.revision)
+
+    return ctx.store.write(work, validate_only=validate_only)
+
+
+def _replace_credential(
+    ctx: Context,
+    call: Call,
+    credential: CredentialChange,
+    change: Callable[[ReadUnit], tuple[Provider, Provider]],
+    *,
+    validate_only: bool,
+    request: RequestId | None = None,
+) -> Written[ProviderView]:
+    def bind(unit: ReadUnit) -> Binding:
+        before, after = change(unit)
+        return binding_for(
+            uid=before.uid,
+            kind=before.kind,
+            config=after.config,
+            version=_credential_version(before) + 1,
+            change=credential,
+        )
+
+    def work(unit: WriteUnit, binding: Binding, sealed: SealedCredential) -> Written[ProviderView]:
+        again = _replayed(unit, call, request)
+        if again is not None:
+            return again
+        before, after = change(unit)
+        after = replace(after, credential=credential_view(binding, credential, unit.now))
+        stored = unit.update_provider(before, after, sealed)
+        replays.remember(unit, call, request, stored.name)
+        return _written(unit, stored)
+
+    return write_sealed(ctx, call, credential, bind, work, validate_only=validate_only)
+
+
+def _new_provider(ctx: Context, draft: ProviderDraft, provider_id: str, state: State) -> Provider:
+    if draft.kind is None:
+        raise invalid_field("provider.kind", "is required", rule="required")
+    ids.check_display_name(draft.display_name, field="provider.display_name")
+    return Provider(
+        provider_id=provider_id,
+        uid=ctx.new_uuid(),
+        display_name=draft.display_name,
+        kind=draft.kind,
+        state=state,
+        config=_config(ctx, draft.kind, draft),
+        labels=draft.labels,
+        annotations=draft.annotations,
+        create_time=NOT_YET,
+        update_time=NOT_YET,
+    )
+
+
+def _with_fields(ctx: Context, before: Provider, draft: ProviderDraft, fields: frozenset[str]) -> Provider:
+    if "kind" in fields and draft.kind is not before.kind:
+        raise invalid_field(
+            "provider.kind",
+            "cannot be changed: create another provider",
+            rule="immutable",
+            reason=Reason.FIELD_IMMUTABLE,
+        )
+    after = before
+    if "display_name" in fields:
+        ids.check_display_name(draft.display_name, field="provider.display_name")
+        after = replace(after, display_name=draft.display_name)
+    if "config" in fields:
+        after = replace(after, config=_config(ctx, before.kind, draft))
+    if "labels" in fields:
+        after = replace(after, labels=draft.labels)
+    if "annotations" in fields:
+        after = replace(after, annotations=draft.annotations)
+    return after
+
+
+def _config(ctx: Context, kind: ProviderKind, draft: ProviderDraft) -> ProviderConfig:
+    if draft.config_kind not in (None, kind):
+        member = kind_rules.config_member(kind)
+        raise invalid_field(
+            "provider.config",
+            f"must set the member {member}, which belongs to this kind",
+            rule="config.kind",
+            reason=Reason.CONFIG_KIND_MISMATCH,
+        )
+    return kind_rules.validate_config(kind, draft.config, ctx.url_policy, field="provider.config")
+
+
+def _keep_destinations(before: Provider, after: Provider) -> None:
+    """A stored credential is never sent anywhere but where it was given for."""
+    credential = before.credential
+    if credential is None:
+        return
+    old = destinations(before.kind, before.config, credential.type)
+    new = destinations(after.kind, after.config, credential.type)
+    if old != new:
+        text = "this change sends the credential to another destination: send the credential again with it"
+        raise FailedPrecondition(
+            f"{before.name}: {text}",
+            reason=Reason.CREDENTIAL_REENTRY_REQUIRED,
+            violations=[PreconditionViolation("CREDENTIAL", before.name, text)],
+            metadata={"name": before.name},
+            resource=ResourceRef(PROVIDER_TYPE, before.name),
+        )
+
+
+def same_impact(impact: DeletionImpact, token: str, name: str) -> None:
+    """Hold a delete to its preview. An empty token asks for nothing."""
+    if token and not hmac.compare_digest(token.encode(), impact.impact_token.encode()):
+        raise Aborted(
+            f"deleting {name} would now do something else than previewed: preview it again",
+            reason=Reason.IMPACT_CHANGED,
+            metadata={"name": name},
+            resource=ResourceRef(PROVIDER_TYPE, name),
+        )
+
+
+def _has_models(name: str, impact: DeletionImpact) -> FailedPrecondition:
+    count = impact.provider_model_count
+    return FailedPrecondition(
+        f"{name} has {count} provider models: set force to delete them with it",
+        reason=Reason.PROVIDER_HAS_MODELS,
+        violations=[
+            PreconditionViolation("CHILD_RESOURCE", child, "is deleted with its provider")
+            for child in impact.provider_models[:SHOWN_CHILDREN]
+        ],
+        metadata={"name": name, "provider_model_count": str(count)},
+    )
+
+
+def _replayed(unit: ReadUnit, call: Call, request: RequestId | None) -> Written[ProviderView] | None:
+    name = replays.replayed(unit, call, request)
+    return None if name is None else _written(unit, existing_provider(unit, name))
+
+
+def _written(unit: ReadUnit, provider: Provider) -> Written[ProviderView]:
+    view = unit.provider_view(provider.provider_id)
+    assert view is not None  # noqa: S101 - read in the same transaction
+    return Written(view, provider.revision)
+
+
+def _credential_version(provider: Provider) -> int:
+    return provider.credential.version if provider.credential else 0

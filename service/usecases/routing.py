@@ -1,0 +1,112 @@
+"""What routers ask for: pages of the active provider models, and sealed credentials.
+
+Nothing here touches SQL but the sealed credentials, which a router fetches once per credential version.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import partial
+
+from service.domain import ids
+from service.domain.errors import (
+    FailedPrecondition,
+    NotFound,
+    PreconditionViolation,
+    Reason,
+    RegistryError,
+    ResourceRef,
+)
+from service.domain.filter_parser import parse_filter
+from service.domain.filters import matches
+from service.domain.lists import ACTIVE_MODEL_LIST
+from service.domain.model import Provider, SealedCredential, State
+from service.domain.pages import Position, Query, effective_page_size
+from service.readmodel.snapshot import Row, Snapshot
+from service.store import ReadUnit
+from service.usecases.checks import PROVIDER_TYPE
+from service.usecases.context import Context, ListQuery
+
+METHOD = "ListActiveProviderModels"
+
+
+@dataclass(frozen=True, slots=True)
+class ActivePage:
+    """One page of ready rows. ``revision`` is that of the first page, from which a watch misses nothing."""
+
+    rows: Sequence[Row]
+    next_page_token: str
+    revision: int
+
+
+@dataclass(frozen=True, slots=True)
+class SealedFor:
+    """A sealed credential and the provider it belongs to."""
+
+    provider: Provider
+    sealed: SealedCredential
+
+
+def list_active(ctx: Context, snapshot: Snapshot, query: ListQuery) -> ActivePage:
+    """A page of the routable provider models, by resource name.
+
+    Raises:
+        InvalidArgument: INVALID_FILTER, INVALID_PAGE_TOKEN.
+    """
+    size = effective_page_size(query.page_size)
+    keep = parse_filter(query.filter, ACTIVE_MODEL_LIST.filter)
+    bound = Query(METHOD, "", query.filter)
+    position = ctx.page_tokens.read(bound, query.page_token)
+    begin = snapshot.behind(str(position.keys[0])) if position else 0
+    revision = position.revision if position else snapshot.revision
+    if keep is None:
+        rows = snapshot.model_rows[begin : begin + size]
+        more = begin + size < len(snapshot.model_rows)
+    else:
+        kept = [row for row in snapshot.model_rows[begin:] if matches(keep, partial(getattr, row.entry))]
+        rows, more = tuple(kept[:size]), len(kept) > size
+    token = ctx.page_tokens.issue(bound, Position((rows[-1].entry.name,), revision)) if more else ""
+    return ActivePage(rows, token, revision)
+
+
+def sealed_credentials(ctx: Context, names: Sequence[str]) -> list[SealedFor | RegistryError]:
+    """The sealed credential of each provider, in order; an error in the place of each that has none to give.
+
+    Only enabled providers give theirs: disabling one stops honest routers at once.
+    """
+    provider_ids = [ids.parse_provider_name(name, field=f"providers[{i}]") for i, name in enumerate(names)]
+
+    def work(unit: ReadUnit) -> list[SealedFor | RegistryError]:
+        providers = unit.providers(provider_ids)
+        sealed = unit.sealed_credentials(provider_ids)
+        return [
+            _sealed(providers.get(one), sealed.get(one), name)
+            for one, name in zip(provider_ids, names, strict=True)
+        ]
+
+    return ctx.store.read(work)
+
+
+def _sealed(
+    provider: Provider | None, sealed: SealedCredential | None, name: str
+) -> SealedFor | RegistryError:
+    resource = ResourceRef(PROVIDER_TYPE, name)
+    if provider is None:
+        return NotFound(resource)
+    if provider.state is not State.ACTIVE:
+        text = "is disabled: its credential is not given out"
+        return FailedPrecondition(
+            f"{name} {text}",
+            reason=Reason.PROVIDER_DISABLED,
+            violations=[PreconditionViolation("PROVIDER_STATE", name, text)],
+            metadata={"name": name},
+        )
+    if sealed is None:
+        return FailedPrecondition(
+            f"{name} has no stored credential: set one with SetProviderCredential",
+            reason=Reason.NO_STORED_CREDENTIAL,
+            metadata={"name": name},
+            resource=resource,
+        )
+    return SealedFor(provider, sealed)

@@ -1,0 +1,177 @@
+"""Writing a credential: sealed outside any transaction, written only if what it was bound to still holds.
+
+Sealing needs the KMS, which may take seconds, and a transaction blocks every other writer. So the binding
+(uid, credential version, destinations, primary key version) is read first, the credential is sealed to it,
+and the transaction compares the binding again before it stores anything. Three lost races end in ABORTED.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from datetime import datetime
+from typing import TypeVar
+from uuid import UUID
+
+from service.domain.credentials import CredentialMaterial, shown_prefix
+from service.domain.destinations import destinations
+from service.domain.errors import Aborted, Reason, Unavailable
+from service.domain.model import CredentialView, ProviderConfig, ProviderKind, SealedCredential
+from service.store import ReadUnit, RegistryRow, WriteUnit
+from service.usecases.context import Call, Context
+
+T = TypeVar("T")
+TRIES = 3
+
+
+@dataclass(frozen=True, slots=True)
+class CredentialChange:
+    """A credential in hand, as validated for its kind."""
+
+    material: CredentialMaterial
+    expire_time: datetime | None
+
+
+@dataclass(frozen=True, slots=True)
+class Binding:
+    """What a sealed credential is bound to: the parts of its AAD that depend on the provider."""
+
+    uid: UUID
+    kind: ProviderKind
+    version: int
+    destinations: tuple[str, ...]
+
+
+class BindingChanged(Exception):
+    """Raised inside the transaction when the provider is no longer what the credential was sealed for."""
+
+
+def binding_for(
+    *, uid: UUID, kind: ProviderKind, config: ProviderConfig, version: int, change: CredentialChange
+) -> Binding:
+    """The binding of this credential at this provider."""
+    return Binding(uid, kind, version, destinations(kind, config, change.material.type))
+
+
+def credential_view(binding: Binding, change: CredentialChange, now: datetime) -> CredentialView:
+    """What is shown of the credential from now on."""
+    return CredentialView(
+        type=change.material.type,
+        prefix=shown_prefix(binding.kind, change.material),
+        version=binding.version,
+        update_time=now,
+        expire_time=change.expire_time,
+    )
+
+
+def write_sealed(
+    ctx: Context,
+    call: Call,
+    change: CredentialChange,
+    bind: Callable[[ReadUnit], Binding],
+    work: Callable[[WriteUnit, Binding, SealedCredential], T],
+    *,
+    validate_only: bool,
+) -> T:
+    """Seal ``change`` to what ``bind`` reads, then run ``work`` if ``bind`` still reads the same inside it.
+
+    ``validate_only`` runs the same transaction with an empty envelope, rolls it back, and never calls the
+    KMS.
+
+    Raises:
+        Aborted: the provider kept changing while its credential was sealed.
+        Unavailable: KMS_UNAVAILABLE; nothing was written.
+    """
+    if validate_only:
+        binding = ctx.store.read(bind)
+        unsealed = _unsealed(ctx, binding, change)
+        return ctx.store.write(lambda unit: work(unit, binding, unsealed), validate_only=True)
+    for _ in range(TRIES):
+        binding, registry = ctx.store.read(lambda unit: (bind(unit), unit.registry()))
+        if registry.deployment_id is None or not registry.primary_key_version:
+            registry = record_primary(ctx, call)
+        sealed = ctx.sealer.seal(
+            deployment_id=_deployment(registry),
+            provider_uid=binding.uid,
+            kind=binding.kind,
+            credential_version=binding.version,
+            material=change.material,
+            destinations=binding.destinations,
+            timeout_seconds=call.seconds_left(),
+        )
+        if sealed.key_version != registry.primary_key_version:
+            record_primary(ctx, call)
+        try:
+            return ctx.store.write(lambda unit, b=binding, s=sealed: _checked(unit, bind, b, s, work))  # type: ignore[misc]
+        except BindingChanged:
+            continue
+    raise Aborted(
+        "the provider or the primary key version kept changing while the credential was sealed: retry",
+        reason=Reason.CONFLICT,
+    )
+
+
+def _checked(
+    unit: WriteUnit,
+    bind: Callable[[ReadUnit], Binding],
+    binding: Binding,
+    sealed: SealedCredential,
+    work: Callable[[WriteUnit, Binding, SealedCredential], T],
+) -> T:
+    if bind(unit) != binding or unit.registry().primary_key_version != sealed.key_version:
+        raise BindingChanged
+    return work(unit, binding, sealed)
+
+
+def record_primary(ctx: Context, call: Call) -> RegistryRow:
+    """Ask the sidecar for its primary key version and remember it, with what tells an old or foreign sidecar.
+
+    Raises:
+        Unavailable: the sidecar is away, is another deployment's, or serves an older keyring than before.
+    """
+    status = ctx.kms.status(timeout_seconds=call.seconds_left())
+
+    def work(unit: WriteUnit) -> RegistryRow:
+        row = unit.registry()
+        if row.deployment_id is not None and row.deployment_id != status.deployment_id:
+            raise Unavailable(
+                "the KMS sidecar belongs to another deployment: start the one that sealed this registry's data",
+                reason=Reason.KMS_UNAVAILABLE,
+            )
+        if status.keyring_seq < row.keyring_seq:
+            raise Unavailable(
+                "the KMS sidecar serves an older keyring than this registry has seen: restore the newest",
+                reason=Reason.KMS_UNAVAILABLE,
+            )
+        primary = status.primary_key_version
+        row = replace(
+            row,
+            deployment_id=status.deployment_id,
+            primary_key_version=primary,
+            keyring_seq=status.keyring_seq,
+            key_names_seen=tuple(dict.fromkeys((*row.key_names_seen, primary))),
+        )
+        unit.record_registry(row)
+        return row
+
+    return ctx.store.write(work)
+
+
+def _deployment(registry: RegistryRow) -> bytes:
+    assert registry.deployment_id is not None  # noqa: S101 - recorded just above
+    return registry.deployment_id
+
+
+def _unsealed(ctx: Context, binding: Binding, change: CredentialChange) -> SealedCredential:
+    """The row a dry run writes and rolls back: every constraint is met, nothing is sealed."""
+    return SealedCredential(
+        type=change.material.type,
+        version=binding.version,
+        dek_id=ctx.new_uuid(),
+        envelope=b"",
+        wrapped_data_key=b"",
+        key_version="",
+        commitment=b"",
+        context=b"",
+        destinations=binding.destinations,
+    )

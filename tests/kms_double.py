@@ -30,6 +30,11 @@ def wrap(dek: bytes, ref: str = REF) -> bytes:
     return head + bytes(a ^ b for a, b in zip(dek, _KEK, strict=True))
 
 
+def unwrap(wrapper: bytes) -> bytes:
+    """The key inside."""
+    return bytes(a ^ b for a, b in zip(wrapper[-32:], _KEK, strict=True))
+
+
 def wrapped_data_key(dek: bytes, context: bytes) -> kms_pb2.WrappedDataKey:
     """What an honest sidecar answers."""
     return kms_pb2.WrappedDataKey(
@@ -111,7 +116,7 @@ class KmsDouble(kms_grpc.KeyManagementServiceServicer):
 
 
 def _unwrapped(wrapped: kms_pb2.WrappedDataKey) -> kms_pb2.UnwrapResult:
-    dek = bytes(a ^ b for a, b in zip(wrapped.wrapped_data_key[-32:], _KEK, strict=True))
+    dek = unwrap(wrapped.wrapped_data_key)
     if oracle.commitment(dek, wrapped.context) != wrapped.commitment:
         return kms_pb2.UnwrapResult(error=status_pb2.Status(code=code_pb2.DATA_LOSS, message="corrupt"))
     return kms_pb2.UnwrapResult(plaintext=dek)

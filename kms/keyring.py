@@ -113,14 +113,6 @@ class KeyringError(Exception):
         self.message = message
         self.metadata = metadata
 
-    def __eq__(self, other: object) -> bool:
-        """Equal in all that a caller may learn, so that an error that crossed the wire can be compared."""
-        if not isinstance(other, KeyringError):
-            return NotImplemented
-        return (type(self), self.message, self.metadata) == (type(other), other.message, other.metadata)
-
-    __hash__ = Exception.__hash__
-
 
 class InvalidContext(KeyringError):
     """The CTX is malformed, or belongs to another deployment or audience."""

@@ -30,6 +30,7 @@ _SCRYPT_P = 1
 
 _PASSPHRASE_MIN_LENGTH = 16
 _PASSPHRASE_MIN_DISTINCT = 8
+_SIMPLE_STEPS = 3  # distances between neighbours: 0123456789012345 has two, random text many
 _PASSPHRASE_FILE_LIMIT = 1024
 
 
@@ -137,7 +138,7 @@ def refuse_weak(passphrase: bytes) -> None:
         raise UnlockRefused(f"the passphrase is too weak: {_PASSPHRASE_MIN_LENGTH} characters are the least")
     repeats = any(text == (text[:period] * len(text))[: len(text)] for period in range(1, len(text) // 2 + 1))
     steps = {ord(after) - ord(before) for before, after in pairwise(text)}
-    if repeats or len(steps) == 1 or len(set(text.casefold())) < _PASSPHRASE_MIN_DISTINCT:
+    if repeats or len(steps) <= _SIMPLE_STEPS or len(set(text.casefold())) < _PASSPHRASE_MIN_DISTINCT:
         raise UnlockRefused("the passphrase is too weak: it repeats itself or follows a simple pattern")
 
 

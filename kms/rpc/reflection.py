@@ -99,6 +99,7 @@ def reflection_files() -> list[descriptor_pb2.FileDescriptorProto]:
     v1.CopyFrom(alpha)
     v1.name = "grpc/reflection/v1/reflection.proto"
     v1.package = "grpc.reflection.v1"
+    v1.ClearField("options")  # import paths of other languages, v1alpha's
     typed = [field for message in v1.message_type for field in message.field if field.type_name]
     for field in typed:
         field.type_name = field.type_name.replace(".v1alpha.", ".v1.")

@@ -28,7 +28,7 @@ from kms.rpc.servicers import KeyAdmin, KeyManagement
 
 _HEALTH = "grpc.health.v1.Health"
 _THREADS_PER_ROLE = 8
-_GRACE_SECONDS = 5.0
+_GRACE_SECONDS = 2.0  # no call takes longer; open health watches always wait it out
 _OPTIONS = (
     ("grpc.so_reuseport", 0),
     ("grpc.max_receive_message_length", 1 << 20),
@@ -49,7 +49,7 @@ def serving(
     random: Callable[[int], bytes],
     logger: FilteringBoundLogger,
 ) -> Iterator[None]:
-    """Serves every role on its socket until the context ends; calls under way get 5 s to finish.
+    """Serves every role on its socket until the context ends; calls under way get 2 s to finish.
 
     Raises:
         SocketRefused: a socket cannot be had; nothing is served then.

@@ -31,6 +31,7 @@ DETAILS_KEY = "grpc-status-details-bin"
 _KEY_VERSION = "codevector.kms.v1.KeyVersion"
 _WRAPPED_DATA_KEY = "codevector.kms.v1.WrappedDataKey"
 _RETRY_SECONDS = 1
+_VIOLATIONS_TOLD = 20
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,15 +44,19 @@ class FieldViolation:
 
 
 class InvalidRequest(KeyringError):
-    """The request breaks rules of its shape."""
+    """The request breaks rules of its shape; the first twenty are told, since statuses travel in headers."""
 
     reason = "INVALID_FIELD"
 
     def __init__(self, violations: Sequence[FieldViolation]) -> None:
+        first = violations[0]
         super().__init__(
-            "the request is invalid: " + "; ".join(f"{v.field}: {v.description}" for v in violations)
+            f"the request breaks {len(violations)} rules, first {first.field}: {first.description}",
+            violations=str(len(violations)),
+            field=first.field,
+            description=first.description,
         )
-        self.violations = tuple(violations)
+        self.violations = tuple(violations[:_VIOLATIONS_TOLD])
 
 
 class InvalidPageToken(KeyringError):

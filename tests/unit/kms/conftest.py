@@ -1,0 +1,59 @@
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Iterator
+from contextlib import closing
+from datetime import UTC, datetime
+from pathlib import Path
+
+import pytest
+
+from kms.installation import initialise
+from kms.keyring_document import DOCUMENT_LIMIT
+from kms.keyring_file import KeyringFile
+from kms.local_keyring import LocalKeyring
+from kms.unlock import UnlockKind, UnlockMethod, UnlockRoot, UnlockSource, unlock
+
+DEPLOYMENT_ID = bytes([1]) * 16
+NOW = datetime(2026, 11, 23, 12, 0, 0, tzinfo=UTC)
+
+
+@pytest.fixture
+def home(tmp_path: Path) -> Path:
+    """A directory of mode 0700 with an initialised keyring."""
+    directory = tmp_path / "kms"
+    initialise(
+        keyring=directory / "keyring.json",
+        deployment_id_file=directory / "deployment-id",
+        declared_deployment_id=DEPLOYMENT_ID,
+        unlock_source=UnlockSource(UnlockKind.KEY_FILE, directory / "unlock.key"),
+        clock=lambda: NOW,
+        random=os.urandom,
+    )
+    return directory
+
+
+@pytest.fixture
+def keyring_file(home: Path) -> Iterator[KeyringFile]:
+    with closing(KeyringFile(home / "keyring.json", limit=DOCUMENT_LIMIT)) as file:
+        yield file
+
+
+@pytest.fixture
+def open_keyring(home: Path) -> Callable[[KeyringFile], LocalKeyring]:
+    source = UnlockSource(UnlockKind.KEY_FILE, home / "unlock.key")
+
+    def root(method: UnlockMethod) -> UnlockRoot:
+        return unlock(source, method)
+
+    def build(file: KeyringFile) -> LocalKeyring:
+        return LocalKeyring(
+            file, unlock=root, deployment_id=DEPLOYMENT_ID, clock=lambda: NOW, random=os.urandom
+        )
+
+    return build
+
+
+@pytest.fixture
+def keyring(keyring_file: KeyringFile, open_keyring: Callable[[KeyringFile], LocalKeyring]) -> LocalKeyring:
+    return open_keyring(keyring_file)

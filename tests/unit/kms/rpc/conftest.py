@@ -1,0 +1,44 @@
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+from contextlib import ExitStack
+from datetime import UTC, datetime
+from pathlib import Path
+from tempfile import TemporaryDirectory
+
+import grpc
+import pytest
+
+from kms.local_keyring import LocalKeyring
+from kms.rpc.roles import Role
+from kms.rpc.server import serving
+from kms.telemetry import build_logger
+
+
+@pytest.fixture
+def log(tmp_path: Path) -> Path:
+    """Where the served sidecar logs, at its most talkative."""
+    return tmp_path / "log"
+
+
+@pytest.fixture
+def channels(keyring: LocalKeyring, log: Path) -> Iterator[dict[Role, grpc.Channel]]:
+    """One open channel per role to a served keyring."""
+    with ExitStack() as stack:
+        directory = Path(stack.enter_context(TemporaryDirectory(prefix="kms-")))
+        places = {role: directory / f"{role.value}.sock" for role in Role}
+        logger = build_logger(stack.enter_context(log.open("w", buffering=1)), 10)
+        stack.enter_context(
+            serving(
+                keyring,
+                places,
+                release="1.2.3",
+                clock=lambda: datetime(2026, 11, 23, tzinfo=UTC),
+                random=os.urandom,
+                logger=logger,
+            )
+        )
+        yield {
+            role: stack.enter_context(grpc.insecure_channel(f"unix:{path}")) for role, path in places.items()
+        }

@@ -1,0 +1,222 @@
+"""The command as an operator meets it: real processes, exit codes, sentences."""
+
+from __future__ import annotations
+
+import json
+import os
+import resource
+import select
+import signal
+import socket
+import subprocess
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from tempfile import TemporaryDirectory
+
+import pytest
+
+REPOSITORY = Path(__file__).parents[3]
+
+
+class Sidecar:
+    """`python -m kms` with a home of its own and nothing else from this process's environment."""
+
+    def __init__(self, home: Path) -> None:
+        self.home = home
+        self.own = home / "kms"
+
+    def environment(self, **changes: str) -> dict[str, str]:
+        kept = {name: os.environ[name] for name in ("PATH", "PYTHONPATH") if name in os.environ}
+        return {**kept, "CODEVECTOR_HOME": str(self.home), **changes}
+
+    def run(self, *arguments: str, **changes: str) -> subprocess.CompletedProcess[str]:
+        return subprocess.run(
+            [sys.executable, "-m", "kms", *arguments],
+            cwd=REPOSITORY,
+            env=self.environment(**changes),
+            capture_output=True,
+            text=True,
+            timeout=60,
+            check=False,
+        )
+
+    @contextmanager
+    def serving(self, **changes: str) -> Iterator[tuple[subprocess.Popen[str], str]]:
+        """A process that has said that it serves, with that line; killed at the end if still there."""
+        with subprocess.Popen(
+            [sys.executable, "-m", "kms"],
+            cwd=REPOSITORY,
+            env=self.environment(**changes),
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            text=True,
+        ) as process:
+            try:
+                assert process.stdout is not None
+                assert select.select([process.stdout], [], [], 60)[0], "the sidecar did not start in time"
+                yield process, process.stdout.readline()
+            finally:
+                process.kill()
+
+
+@pytest.fixture
+def sidecar() -> Iterator[Sidecar]:
+    with TemporaryDirectory(prefix="kms-") as name:
+        yield Sidecar(Path(name))
+
+
+@pytest.fixture
+def initialised(sidecar: Sidecar) -> Sidecar:
+    assert sidecar.run("init").returncode == 0
+    return sidecar
+
+
+def refused(finished: subprocess.CompletedProcess[str]) -> str:
+    """The sentence of a refusal: alone on stderr, exit code 1, nothing on stdout."""
+    assert (finished.returncode, finished.stdout) == (1, ""), finished.stderr
+    said = [line for line in finished.stderr.splitlines() if not line.startswith("{")]
+    assert len(said) == 1, finished.stderr
+    assert said[0].startswith("kms: ")
+    return said[0]
+
+
+class TestServe:
+    @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
+    def test_says_one_line_and_stops_cleanly(self, initialised: Sidecar, number: signal.Signals) -> None:
+        own = initialised.own
+        with initialised.serving() as (process, line):
+            sockets = [f"{role}={own}/{role}.sock" for role in ("registry", "router", "admin")]
+            assert line == f"kms serving {' '.join(sockets)}\n"
+            assert {path.stat().st_mode & 0o777 for path in own.glob("*.sock")} == {0o600}
+            process.send_signal(number)
+            out, err = process.communicate(timeout=30)
+            assert (process.returncode, out) == (0, "")
+            assert [json.loads(each)["event"] for each in err.splitlines()] == [
+                "kms_keyring_opened",
+                "kms_serving",
+                "kms_stopping",
+            ]
+        assert not list(own.glob("*.sock"))
+
+    def test_starts_again_after_a_kill(self, initialised: Sidecar) -> None:
+        with initialised.serving() as (process, _):
+            process.kill()
+            process.wait(timeout=30)
+        assert len(list(initialised.own.glob("*.sock"))) == 3
+        with initialised.serving() as (_, line):
+            assert line.startswith("kms serving ")
+
+    def test_leaves_no_core_and_cannot_be_traced(self, initialised: Sidecar) -> None:
+        with initialised.serving() as (process, _):
+            limits = resource.prlimit(process.pid, resource.RLIMIT_CORE)
+            assert limits == (0, 0)
+            owner = Path(f"/proc/{process.pid}/environ").stat().st_uid
+            assert owner == 0, "a dumpable process would belong to its own account"
+
+    def test_a_second_process_is_refused(self, initialised: Sidecar) -> None:
+        with initialised.serving():
+            assert "another process holds the keyring" in refused(initialised.run())
+
+    def test_the_unlock_source_is_said(self, initialised: Sidecar) -> None:
+        with initialised.serving() as (process, _):
+            process.terminate()
+            opened = json.loads(process.communicate(timeout=30)[1].splitlines()[0])
+        assert opened["unlocked_by"] == f"key file {initialised.own}/unlock.key"
+
+
+class TestRefusals:
+    def test_no_keyring(self, sidecar: Sidecar) -> None:
+        assert "run `python -m kms init`" in refused(sidecar.run())
+        assert not sidecar.own.exists(), "serving creates nothing"
+
+    def test_keyring_open_to_others(self, initialised: Sidecar) -> None:
+        (initialised.own / "keyring.json").chmod(0o644)
+        assert "mode 0600" in refused(initialised.run())
+
+    def test_directory_open_to_others(self, initialised: Sidecar) -> None:
+        initialised.own.chmod(0o755)
+        assert "mode 0700" in refused(initialised.run())
+
+    def test_keyring_is_a_link(self, initialised: Sidecar) -> None:
+        path = initialised.own / "keyring.json"
+        path.rename(initialised.own / "real.json")
+        path.symlink_to(initialised.own / "real.json")
+        assert "symbolic link" in refused(initialised.run())
+
+    def test_keyring_changed(self, initialised: Sidecar) -> None:
+        path = initialised.own / "keyring.json"
+        path.write_bytes(path.read_bytes().replace(b'"seq":1', b'"seq":2'))
+        assert "was changed" in refused(initialised.run())
+
+    def test_another_unlock_key(self, initialised: Sidecar) -> None:
+        (initialised.own / "unlock.key").write_bytes(bytes(32))
+        assert "unlock secret" in refused(initialised.run())
+
+    def test_no_unlock_key(self, initialised: Sidecar) -> None:
+        (initialised.own / "unlock.key").unlink()
+        assert "unlock.key is missing" in refused(initialised.run())
+
+    def test_another_deployment_id(self, initialised: Sidecar) -> None:
+        assert "disagree" in refused(initialised.run(CODEVECTOR_DEPLOYMENT_ID="00" * 16))
+
+    def test_trace(self, initialised: Sidecar) -> None:
+        assert "GRPC_TRACE" in refused(initialised.run(GRPC_TRACE="http"))
+
+    def test_long_socket_path(self, initialised: Sidecar) -> None:
+        sentence = refused(initialised.run(CODEVECTOR_KMS_ROUTER_SOCKET="/tmp/" + "x" * 120))  # noqa: S108
+        assert "CODEVECTOR_KMS_ROUTER_SOCKET" in sentence
+
+    def test_socket_taken(self, initialised: Sidecar) -> None:
+        taken = initialised.own / "router.sock"
+        with socket.socket(socket.AF_UNIX) as listener:
+            listener.bind(str(taken))
+            listener.listen()
+            assert f"another process listens on {taken}" in refused(initialised.run())
+        assert not (initialised.own / "registry.sock").exists()
+
+    def test_bad_usage(self, sidecar: Sidecar) -> None:
+        assert sidecar.run("frobnicate").returncode == 2
+
+
+class TestInit:
+    def test_prints_places_and_no_secret(self, sidecar: Sidecar) -> None:
+        finished = sidecar.run("init")
+        assert finished.returncode == 0
+        assert str(sidecar.own / "keyring.json") in finished.stdout
+        assert (sidecar.own / "deployment-id").read_text().strip() in finished.stdout
+        assert (sidecar.own / "unlock.key").read_bytes().hex() not in finished.stdout + finished.stderr
+
+    def test_twice_is_refused(self, initialised: Sidecar) -> None:
+        assert "exists already" in refused(initialised.run("init"))
+
+    def test_with_a_passphrase(self, sidecar: Sidecar) -> None:
+        passphrase = sidecar.home / "passphrase"
+        passphrase.touch(mode=0o600)
+        passphrase.write_text("correct horse battery staple\n")
+        assert sidecar.run("init", CODEVECTOR_KEYRING_PASSPHRASE_FILE=str(passphrase)).returncode == 0
+        assert not (sidecar.own / "unlock.key").exists()
+        assert "set CODEVECTOR_KEYRING_PASSPHRASE_FILE" in refused(sidecar.run())
+        with sidecar.serving(CODEVECTOR_KEYRING_PASSPHRASE_FILE=str(passphrase)) as (_, line):
+            assert line.startswith("kms serving ")
+
+    def test_a_weak_passphrase_makes_no_keyring(self, sidecar: Sidecar) -> None:
+        passphrase = sidecar.home / "passphrase"
+        passphrase.touch(mode=0o600)
+        passphrase.write_text("passwordpassword\n")
+        finished = sidecar.run("init", CODEVECTOR_KEYRING_PASSPHRASE_FILE=str(passphrase))
+        assert "too weak" in refused(finished)
+        assert not (sidecar.own / "keyring.json").exists()
+
+
+class TestCheckConfig:
+    def test_prints_the_settings_and_touches_nothing(self, sidecar: Sidecar) -> None:
+        finished = sidecar.run("--check-config")
+        assert finished.returncode == 0
+        assert f"CODEVECTOR_KEYRING=local:{sidecar.own}/keyring.json" in finished.stdout.splitlines()
+        assert not sidecar.own.exists()
+
+    def test_refuses_as_serving_would(self, sidecar: Sidecar) -> None:
+        finished = sidecar.run("--check-config", CODEVECTOR_KEYRING="file:/x")
+        assert "CODEVECTOR_KEYRING" in refused(finished)

@@ -37,9 +37,10 @@ class Sealer:
     ) -> SealedCredential:
         """The credential, sealed for exactly these destinations and this version, and its wrapped key.
 
-        ``destinations`` are 1 to 8 items ``role SP url``, each once, and are stored sorted by their bytes. One
-        call of the sidecar, within ``timeout_seconds`` and the client's own deadline; never call it inside a
-        transaction. The answer's ``key_version`` is the primary at that moment: compare before storing.
+        ``destinations`` are 1 to 8 items ``role SP url``, each once, and are stored sorted by their bytes.
+        It makes one call of the sidecar, within ``timeout_seconds`` and the client's own deadline: never call
+        it inside a transaction. The answer's ``key_version`` is the primary at that moment: compare it before
+        storing.
 
         Raises:
             Unavailable: reason KMS_UNAVAILABLE; nothing was sealed.

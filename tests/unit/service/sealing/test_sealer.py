@@ -12,7 +12,6 @@ import pytest
 from service.domain.credentials import CredentialMaterial, parse_material
 from service.domain.errors import Unavailable
 from service.domain.model import CredentialType, ProviderKind, SealedCredential
-from service.sealing import sealer as sealer_module
 from service.sealing.kms_client import DataKey, KmsClient, WrappedDataKey
 from service.sealing.sealer import Sealer
 from tests import kms_double
@@ -90,7 +89,7 @@ class TestSealer:
             assert any(seen[0])
             return wrap(self, keys, timeout_seconds=timeout_seconds)
 
-        monkeypatch.setattr(sealer_module.KmsClient, "wrap", observed)
+        monkeypatch.setattr(KmsClient, "wrap", observed)
         with serving(KmsDouble(abort=code), tmp_path / "r.sock") as path, KmsClient(path) as kms:
             try:
                 seal(Sealer(kms, os.urandom))

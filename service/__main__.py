@@ -68,7 +68,7 @@ async def _serve(settings: Settings) -> None:
 def _is_serving(settings: Settings) -> bool:
     with grpc.insecure_channel(settings.address) as channel:
         try:
-            answer = health_pb2_grpc.HealthStub(channel).Check(
+            answer = health_pb2_grpc.HealthStub(channel).Check(  # type: ignore[attr-defined]
                 health_pb2.HealthCheckRequest(), timeout=HEALTH_SECONDS
             )
         except grpc.RpcError:

@@ -16,10 +16,11 @@ from google.protobuf.timestamp_pb2 import Timestamp
 
 from service.domain import kind_rules
 from service.domain.catalog import Catalog, CredentialForm, FormField, KindInfo
-from service.domain.credentials import credential_material
+from service.domain.credentials import parse_material
 from service.domain.errors import invalid_field
 from service.domain.impact import DeletionImpact
 from service.domain.model import (
+    CredentialType,
     CredentialView,
     ModelCapability,
     ModelFacts,
@@ -134,7 +135,7 @@ def credential_change(pb: provider_pb2.CredentialInput, *, field: str = "credent
     if member is None:
         raise invalid_field(field, "must set one of its members", rule="required")
     values = {name.name: value for name, value in getattr(pb, member).ListFields()}
-    material = credential_material(member, values, field=field)
+    material = parse_material(CredentialType[member.upper()], values, field=f"{field}.{member}")
     expire_time = _datetime(pb.expire_time, f"{field}.expire_time") if pb.HasField("expire_time") else None
     return CredentialChange(material, expire_time)
 

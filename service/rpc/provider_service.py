@@ -13,7 +13,7 @@ from codevector.providers.v1 import catalog_pb2, provider_model_pb2, provider_pb
 from codevector.providers.v1 import provider_service_pb2 as pb
 from google.protobuf.message import Message
 
-from service.domain.credentials import prefix_warning
+from service.domain.credential_hints import prefix_warning
 from service.domain.model import ProviderKind, State
 from service.rpc import convert
 from service.rpc.boundary import Exchange

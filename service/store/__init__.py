@@ -1,5 +1,6 @@
 """The only room that speaks SQL: providers, models, sealed credentials, the change log; on two databases."""
 
+from service.store.engines import masked_url
 from service.store.failures import StoreStartError
 from service.store.lists import Position
 from service.store.migrating import migrate
@@ -16,6 +17,7 @@ __all__ = [
     "Store",
     "StoreStartError",
     "WriteUnit",
+    "masked_url",
     "migrate",
     "open_store",
 ]

@@ -71,6 +71,15 @@ def parse_url(url: str) -> URL:
     raise StoreStartError("CODEVECTOR_DATABASE_URL must begin with sqlite:// or postgresql://")
 
 
+def masked_url(url: str) -> str:
+    """The address with its password masked, for showing.
+
+    Raises:
+        StoreStartError: as `parse_url`.
+    """
+    return parse_url(url).render_as_string(hide_password=True)
+
+
 def sqlite_path(url: URL) -> Path | None:
     """The database file, or None for PostgreSQL."""
     return Path(str(url.database)).absolute() if url.drivername == "sqlite+pysqlite" else None

@@ -134,6 +134,11 @@ class ReadUnit:
         found = self._provider_rows(_PROVIDERS.where(ProviderRow.provider_id == provider_id))
         return found[0] if found else None
 
+    def providers(self, provider_ids: Sequence[str]) -> dict[str, Provider]:
+        """Those of the providers that exist, by id."""
+        found = self._provider_rows(_PROVIDERS.where(ProviderRow.provider_id.in_(provider_ids)))
+        return {provider.provider_id: provider for provider in found}
+
     def provider_view(self, provider_id: str) -> ProviderView | None:
         """One provider with its counts, or None."""
         views = self._provider_views(_PROVIDER_VIEWS.where(ProviderRow.provider_id == provider_id))

@@ -16,6 +16,7 @@ from uuid import UUID
 from service.domain.credentials import CredentialMaterial, shown_prefix
 from service.domain.destinations import destinations
 from service.domain.errors import Aborted, Reason, Unavailable
+from service.domain.kind_rules import check_credential_type
 from service.domain.model import CredentialView, ProviderConfig, ProviderKind, SealedCredential
 from service.store import ReadUnit, RegistryRow, WriteUnit
 from service.usecases.context import Call, Context
@@ -49,7 +50,12 @@ class BindingChanged(Exception):
 def binding_for(
     *, uid: UUID, kind: ProviderKind, config: ProviderConfig, version: int, change: CredentialChange
 ) -> Binding:
-    """The binding of this credential at this provider."""
+    """The binding of this credential at this provider.
+
+    Raises:
+        InvalidArgument: CREDENTIAL_TYPE_MISMATCH, where the kind does not take this type.
+    """
+    check_credential_type(kind, change.material.type, field="credential")
     return Binding(uid, kind, version, destinations(kind, config, change.material.type))
 
 
@@ -135,7 +141,7 @@ def record_primary(ctx: Context, call: Call) -> RegistryRow:
         row = unit.registry()
         if row.deployment_id is not None and row.deployment_id != status.deployment_id:
             raise Unavailable(
-                "the KMS sidecar belongs to another deployment: start the one that sealed this registry's data",
+                "the KMS sidecar belongs to another deployment: start the one that sealed this data",
                 reason=Reason.KMS_UNAVAILABLE,
             )
         if status.keyring_seq < row.keyring_seq:

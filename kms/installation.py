@@ -10,6 +10,7 @@ from collections.abc import Callable
 from datetime import datetime
 from pathlib import Path
 
+from kms.keyring import KeyringError
 from kms.keyring_document import DOCUMENT_LIMIT
 from kms.keyring_file import KeyringFile
 from kms.local_keyring import create_keyring
@@ -71,6 +72,8 @@ def initialise(
         create_keyring(
             file, deployment_id=deployment_id, method=method, root=root, clock=clock, random=random
         )
+    except KeyringError as error:
+        raise StartRefused(f"init failed: {error.message}") from None
     except OSError as error:
         raise StartRefused(f"init cannot write {error.filename}: {error.strerror}") from None
     finally:

@@ -69,12 +69,17 @@ class TestFrozenKeyring:
 
 
 class TestTampering:
-    @pytest.mark.parametrize("position", range(len(STORED)))
-    def test_every_byte_flipped_is_refused(self, position: int) -> None:
-        changed = bytearray(STORED)
-        changed[position] ^= 1
-        with pytest.raises((DocumentRefused, UnlockRefused)):
-            read_whole(bytes(changed))
+    def test_every_bit_flipped_is_refused(self) -> None:
+        opened = []
+        for bit in range(len(STORED) * 8):
+            changed = bytearray(STORED)
+            changed[bit // 8] ^= 1 << bit % 8
+            try:
+                read_whole(bytes(changed))
+            except (DocumentRefused, UnlockRefused):
+                continue
+            opened.append(bit)
+        assert opened == []
 
     @given(st.integers(0, len(STORED) - 1), st.integers(1, 255))
     def test_any_change_of_a_byte_is_refused(self, position: int, change: int) -> None:

@@ -108,12 +108,9 @@ class TestServe:
         with initialised.serving() as (_, line):
             assert line.startswith("kms serving ")
 
-    def test_leaves_no_core_and_cannot_be_traced(self, initialised: Sidecar) -> None:
+    def test_leaves_no_core(self, initialised: Sidecar) -> None:
         with initialised.serving() as (process, _):
-            limits = resource.prlimit(process.pid, resource.RLIMIT_CORE)
-            assert limits == (0, 0)
-            owner = Path(f"/proc/{process.pid}/environ").stat().st_uid
-            assert owner == 0, "a dumpable process would belong to its own account"
+            assert resource.prlimit(process.pid, resource.RLIMIT_CORE) == (0, 0)
 
     def test_a_second_process_is_refused(self, initialised: Sidecar) -> None:
         with initialised.serving():

@@ -11,7 +11,7 @@ from codevector_providers.errors import CredentialCorrupt
 from codevector_providers.model import CredentialType, ProviderKind, RoutingProvider
 from codevector_providers.opening import Expected, SealedCredential, check, open_sealed
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from tests import oracle_envelope as oracle
@@ -110,6 +110,7 @@ def known_and_fields(draw: st.DrawFn) -> tuple[Expected, dict[str, str]]:
 
 
 class TestOpenOfSeal:
+    @settings(deadline=None)
     @given(known_and_fields(), st.binary(min_size=32, max_size=32), st.binary(min_size=12, max_size=12), ID)
     def test_gives_the_fields_back(
         self, case: tuple[Expected, dict[str, str]], dek: bytes, nonce: bytes, dek_id: bytes
@@ -118,6 +119,7 @@ class TestOpenOfSeal:
         sealed = seal_with_registry(known, fields, dek=dek, nonce=nonce, dek_id=dek_id)
         assert open_sealed(sealed, known, dek) == fields
 
+    @settings(deadline=None)
     @given(known_and_fields(), st.data())
     def test_any_flipped_bit_fails(self, case: tuple[Expected, dict[str, str]], data: st.DataObject) -> None:
         known, fields = case
@@ -143,12 +145,13 @@ class TestTampering:
             with pytest.raises(CredentialCorrupt):
                 open_sealed(replace(SEALED, envelope=flipped(FROZEN.envelope, bit)), KNOWN, FROZEN.dek)
 
-    @pytest.mark.parametrize("name", ["context", "commitment"])
-    def test_every_bit_of_the_columns(self, name: str) -> None:
-        octets: bytes = getattr(FROZEN, name)
-        for bit in range(len(octets) * 8):
+    def test_every_bit_of_the_columns(self) -> None:
+        for bit in range(len(FROZEN.context) * 8):
             with pytest.raises(CredentialCorrupt):
-                open_sealed(replace(SEALED, **{name: flipped(octets, bit)}), KNOWN, FROZEN.dek)
+                open_sealed(replace(SEALED, context=flipped(FROZEN.context, bit)), KNOWN, FROZEN.dek)
+        for bit in range(len(FROZEN.commitment) * 8):
+            with pytest.raises(CredentialCorrupt):
+                open_sealed(replace(SEALED, commitment=flipped(FROZEN.commitment, bit)), KNOWN, FROZEN.dek)
 
     def test_every_bit_of_the_data_key(self) -> None:
         for bit in range(256):
@@ -205,7 +208,7 @@ class TestAnotherBinding:
         ],
     )
     def test_of_the_router(self, known: Expected) -> None:
-        """The claims of the registry follow the router's knowledge: the envelope alone tells the difference."""
+        """Also when the registry's claims follow the router's knowledge: then the envelope alone tells."""
         claims = replace(
             SEALED,
             provider_uid=str(known.provider_uid),

@@ -6,7 +6,7 @@ import hashlib
 from uuid import UUID
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from service.domain.model import CredentialType, ProviderKind
@@ -79,6 +79,7 @@ TYPED_FIELDS = st.sampled_from(CredentialType).flatmap(
 
 
 class TestOpenOfSeal:
+    @settings(deadline=None)
     @given(TYPED_FIELDS, st.binary(min_size=32, max_size=32), st.binary(min_size=12, max_size=12))
     def test_gives_the_fields_back(
         self, typed: tuple[CredentialType, dict[str, str]], dek: bytes, nonce: bytes

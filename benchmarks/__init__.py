@@ -1,0 +1,1 @@
+"""What is measured, against what, as ratios within one interleaved run on one machine."""

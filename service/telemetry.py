@@ -7,6 +7,7 @@ text.
 from __future__ import annotations
 
 import logging
+import traceback
 from typing import Final, TextIO
 
 import structlog
@@ -34,6 +35,14 @@ def build_logger(stream: TextIO, level: int) -> FilteringBoundLogger:
         wrapper_class=structlog.make_filtering_bound_logger(level),
     ).bind()
     return logger
+
+
+def bug_fields(error: Exception) -> dict[str, object]:
+    """Where a bug happened: types and lines, never the exception's text, which may quote what was sent."""
+    frames = [
+        f"{frame.filename}:{frame.lineno} {frame.name}" for frame in traceback.extract_tb(error.__traceback__)
+    ]
+    return {"error": type(error).__qualname__, "stack": frames}
 
 
 class LibraryLines(logging.Handler):

@@ -17,7 +17,7 @@ from structlog.typing import FilteringBoundLogger
 from service.domain.errors import RegistryError
 from service.domain.routing import ChangeSet, Entry
 from service.readmodel.snapshot import Codec, Snapshot, advance, build
-from service.telemetry import SNAPSHOT_FAILED
+from service.telemetry import SNAPSHOT_FAILED, bug_fields
 
 POLL_SECONDS = 0.5
 REACH_SECONDS = 1.0
@@ -82,6 +82,10 @@ class LiveSnapshot:
                 snapshot = await self._run(self._newer)
             except RegistryError as error:
                 self._log.warning(SNAPSHOT_FAILED, reason=error.reason.value)
+                continue
+            except Exception as error:
+                # The top of a background task: were it to end here, routers would get this revision for ever.
+                self._log.error(SNAPSHOT_FAILED, **bug_fields(error))
                 continue
             if snapshot is not self.current:
                 async with self._advanced:

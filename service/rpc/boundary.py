@@ -9,7 +9,6 @@ from __future__ import annotations
 import asyncio
 import re
 import time
-import traceback
 import uuid
 from collections.abc import Awaitable, Callable, Iterable
 from dataclasses import dataclass
@@ -17,14 +16,14 @@ from typing import Any, TypeVar
 
 import grpc
 import protovalidate
-from google.protobuf.message import Message
+from google.protobuf.message import DecodeError, Message
 from google.rpc import status_pb2
 from grpc_status import rpc_status
 from structlog.typing import FilteringBoundLogger
 
 from service.domain.errors import FieldViolation, InvalidArgument, Reason, RegistryError
 from service.rpc import errors
-from service.telemetry import RPC_DONE, RPC_FAILED
+from service.telemetry import RPC_DONE, RPC_FAILED, bug_fields
 from service.usecases.context import Call
 
 MAX_SECONDS = 60.0
@@ -69,24 +68,29 @@ class Boundary:
         self._log = log
 
     def unary(
-        self, method: str, handler: Handler[RequestT, ResponseT], *, read_only: bool
-    ) -> Callable[[RequestT, grpc.aio.ServicerContext[RequestT, ResponseT]], Awaitable[ResponseT]]:
+        self,
+        method: str,
+        request_type: type[RequestT],
+        handler: Handler[RequestT, ResponseT],
+        *,
+        read_only: bool,
+    ) -> Callable[[bytes, grpc.aio.ServicerContext[bytes, ResponseT]], Awaitable[ResponseT]]:
         """The handler as gRPC calls it. ``method`` is the RPC's name, as idempotency and logs know it.
 
+        Requests are parsed here, since gRPC would answer bytes that do not parse as a bug of the service.
         Reads that succeed are logged at DEBUG only: routers poll, and a line per poll says nothing.
         """
 
-        async def served(
-            request: RequestT, context: grpc.aio.ServicerContext[RequestT, ResponseT]
-        ) -> ResponseT:
+        async def served(data: bytes, context: grpc.aio.ServicerContext[bytes, ResponseT]) -> ResponseT:
             started = time.perf_counter()
             request_id = _request_id(context.invocation_metadata())
-            seconds = min(context.time_remaining() or DEFAULT_SECONDS, MAX_SECONDS)
+            remaining = context.time_remaining()
+            seconds = DEFAULT_SECONDS if remaining is None else min(remaining, MAX_SECONDS)
             call = Call(LOOPBACK_PRINCIPAL, method, time.monotonic() + seconds)
             exchange = Exchange(call, request_id)
             code = "OK"
             try:
-                self._check(request)
+                request = self._request(request_type, data)
                 async with asyncio.timeout(seconds):
                     response = await handler(request, exchange)
                 context.set_trailing_metadata(exchange.trailers())
@@ -101,7 +105,7 @@ class Boundary:
                 code = "CANCELLED"
                 raise
             except Exception as error:
-                self._log.error(RPC_FAILED, method=method, request_id=request_id, **_stack(error))
+                self._log.error(RPC_FAILED, method=method, request_id=request_id, **bug_fields(error))
                 status = errors.internal_status(request_id)
                 code = "INTERNAL"
             finally:
@@ -119,10 +123,19 @@ class Boundary:
 
         return served
 
-    def _check(self, request: Message) -> None:
+    def _request(self, request_type: type[RequestT], data: bytes) -> RequestT:
+        try:
+            request = request_type.FromString(data)
+        except DecodeError:
+            name = request_type.DESCRIPTOR.full_name
+            raise InvalidArgument(
+                f"the request is no {name}: wrong bytes, or a string that is not UTF-8",
+                metadata={"message": name},
+            ) from None
         found = self._validator.collect_violations(request)
         if found:
             raise _invalid([_violation(violation.proto) for violation in found[:SHOWN_VIOLATIONS]])
+        return request
 
 
 async def _abort(
@@ -140,14 +153,6 @@ def _request_id(metadata: Iterable[Any] | None) -> str:
         if key == "x-request-id" and isinstance(value, str) and _REQUEST_ID.fullmatch(value):
             return value
     return str(uuid.uuid4())
-
-
-def _stack(error: Exception) -> dict[str, object]:
-    """Where a bug happened: types and lines, never the exception's text, which may quote what was sent."""
-    frames = [
-        f"{frame.filename}:{frame.lineno} {frame.name}" for frame in traceback.extract_tb(error.__traceback__)
-    ]
-    return {"error": type(error).__qualname__, "stack": frames}
 
 
 def _invalid(violations: list[FieldViolation]) -> InvalidArgument:

@@ -45,7 +45,7 @@ def status_of(error: RegistryError) -> status_pb2.Status:
     details: list[Message] = [
         error_details_pb2.ErrorInfo(reason=error.reason.value, domain=DOMAIN, metadata=error.metadata)
     ]
-    if isinstance(error, InvalidArgument):
+    if isinstance(error, InvalidArgument) and error.violations:
         details.append(_bad_request(error))
     if isinstance(error, FailedPrecondition) and error.violations:
         details.append(_precondition_failure(error))

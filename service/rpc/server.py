@@ -102,8 +102,12 @@ def _handler(
 ) -> grpc.RpcMethodHandler[Any, Any]:
     read_only = method.GetOptions().idempotency_level == method.GetOptions().NO_SIDE_EFFECTS
     return grpc.unary_unary_rpc_method_handler(
-        boundary.unary(method.name, getattr(servicer, method.name), read_only=read_only),
-        request_deserializer=GetMessageClass(method.input_type).FromString,
+        boundary.unary(
+            method.name,
+            GetMessageClass(method.input_type),
+            getattr(servicer, method.name),
+            read_only=read_only,
+        ),
         response_serializer=_serialized,
     )
 

@@ -1,9 +1,12 @@
-"""Checks that several use cases share: existence, etags, page sizes."""
+"""Checks that several use cases share: existence, etags, impact tokens."""
 
 from __future__ import annotations
 
+import hmac
+
 from service.domain import ids
 from service.domain.errors import Aborted, NotFound, Reason, ResourceRef
+from service.domain.impact import DeletionImpact
 from service.domain.model import Provider, ProviderModel
 from service.store import ReadUnit
 
@@ -32,10 +35,22 @@ def existing_model(unit: ReadUnit, name: str, *, field: str = "name") -> tuple[P
 def matching_etag(resource: Provider | ProviderModel, etag: str) -> None:
     """Refuse to act on a version that the caller has not seen. An empty etag asks for nothing."""
     if etag and etag != resource.etag:
-        kind = PROVIDER_TYPE if isinstance(resource, Provider) else PROVIDER_MODEL_TYPE
-        raise Aborted(
-            f"{resource.name} has changed since that etag was read: read it again, then retry",
-            reason=Reason.ETAG_MISMATCH,
-            metadata={"name": resource.name, "current_etag": resource.etag},
-            resource=ResourceRef(kind, resource.name),
-        )
+        text = f"{resource.name} has changed since that etag was read: read it again, then retry"
+        raise _stale(resource, text, Reason.ETAG_MISMATCH)
+
+
+def matching_impact(resource: Provider | ProviderModel, impact: DeletionImpact, token: str) -> None:
+    """Hold a delete to its preview. An empty token asks for nothing."""
+    if token and not hmac.compare_digest(token.encode(), impact.impact_token.encode()):
+        text = f"deleting {resource.name} would now do something else than previewed: preview it again"
+        raise _stale(resource, text, Reason.IMPACT_CHANGED)
+
+
+def _stale(resource: Provider | ProviderModel, message: str, reason: Reason) -> Aborted:
+    kind = PROVIDER_TYPE if isinstance(resource, Provider) else PROVIDER_MODEL_TYPE
+    return Aborted(
+        message,
+        reason=reason,
+        metadata={"name": resource.name, "current_etag": resource.etag},
+        resource=ResourceRef(kind, resource.name),
+    )

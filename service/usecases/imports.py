@@ -64,7 +64,7 @@ def import_provider_models(
         plan = _plan(unit, provider, catalog, upstream_model_ids)
         if again:
             plan = tuple(planned for planned in plan if not planned.created)
-        created = unit.insert_models(
+        unit.insert_models(
             [_model(ctx, provider, catalog, planned, state) for planned in plan if planned.created]
         )
         if not again:
@@ -80,7 +80,7 @@ def import_provider_models(
                 for planned in plan
             ),
         )
-        return Written(report, created[0].revision if created else 0)
+        return Written(report, unit.visible_revision)
 
     return ctx.store.write(work, validate_only=validate_only)
 

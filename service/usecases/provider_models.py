@@ -21,9 +21,15 @@ from service.domain.model import (
 from service.domain.routing import model_routable
 from service.store import WriteUnit
 from service.usecases import replays
-from service.usecases.checks import PROVIDER_MODEL_TYPE, existing_model, existing_provider, matching_etag
+from service.usecases.checks import (
+    PROVIDER_MODEL_TYPE,
+    existing_model,
+    existing_provider,
+    matching_etag,
+    matching_impact,
+)
 from service.usecases.context import Call, Context, RequestId, Written
-from service.usecases.providers import NOT_YET, NOTHING_DELETED, same_impact
+from service.usecases.providers import NOT_YET, NOTHING_DELETED
 
 FACT_FIELDS = PROVIDER_MODEL_MASK.mutable - {"labels"}
 """The fields that a catalog knows too: an edit of one is remembered as overridden."""
@@ -111,6 +117,7 @@ def update_provider_model(
     Editing the price of a model that needed review settles the review: the price is no longer the catalog's.
     """
     provider_id, model_id = ids.parse_provider_model_name(draft.name, field="provider_model.name")
+    written = fields_to_write(PROVIDER_MODEL_MASK, paths, draft.populated)
     if allow_missing and ctx.store.read(lambda unit: unit.model(provider_id, model_id)) is None:
         return create_provider_model(
             ctx,
@@ -120,7 +127,6 @@ def update_provider_model(
             model_id=model_id,
             validate_only=validate_only,
         )
-    written = fields_to_write(PROVIDER_MODEL_MASK, paths, draft.populated)
 
     def change(provider: Provider, before: ProviderModel) -> ProviderModel:
         matching_etag(before, draft.etag)
@@ -163,11 +169,11 @@ def delete_provider_model(
         model = unit.model(provider_id, model_id)
         if model is None:
             if allow_missing:
-                return Written(NOTHING_DELETED, 0)
+                return Written(NOTHING_DELETED, unit.visible_revision)
             raise NotFound(ResourceRef(PROVIDER_MODEL_TYPE, name))
         matching_etag(model, etag)
         impact = provider_model_impact(ctx.impact_key, model)
-        same_impact(impact, impact_token, name)
+        matching_impact(model, impact, impact_token)
         unit.delete_model(model)
         return Written(impact, unit.revision)
 
@@ -190,6 +196,8 @@ def _change(
 
 
 def _checked(facts: ModelFacts) -> ModelFacts:
+    if facts.display_name:
+        ids.check_display_name(facts.display_name, field="provider_model.display_name")
     if facts.pricing is not None:
         prices.check_pricing(facts.pricing, field="provider_model.pricing")
     return facts

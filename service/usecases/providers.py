@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hmac
 from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
@@ -30,7 +29,7 @@ from service.domain.model import (
 )
 from service.store import ReadUnit, WriteUnit
 from service.usecases import replays
-from service.usecases.checks import PROVIDER_TYPE, existing_provider, matching_etag
+from service.usecases.checks import PROVIDER_TYPE, existing_provider, matching_etag, matching_impact
 from service.usecases.context import Call, Context, RequestId, Written
 from service.usecases.sealed_writes import (
     Binding,
@@ -94,15 +93,12 @@ def create_provider(
     """
     if validate_only:
         request = None
-    earlier = ctx.store.read(lambda unit: _replayed(unit, call, request))
-    if earlier is not None:
-        return earlier
     fresh = _new_provider(ctx, draft, provider_id, State.DISABLED if start_disabled else State.ACTIVE)
 
+    def earlier(unit: ReadUnit) -> Written[ProviderView] | None:
+        return _replayed(unit, call, request)
+
     def insert(unit: WriteUnit, provider: Provider, sealed: SealedCredential | None) -> Written[ProviderView]:
-        again = _replayed(unit, call, request)
-        if again is not None:
-            return again
         if not provider.provider_id:
             derived = ids.derive_provider_id(
                 provider.display_name, lambda taken: unit.provider(taken) is not None
@@ -113,7 +109,9 @@ def create_provider(
         return Written(ProviderView(stored), stored.revision)
 
     if credential is None:
-        return ctx.store.write(lambda unit: insert(unit, fresh, None), validate_only=validate_only)
+        return ctx.store.write(
+            lambda unit: earlier(unit) or insert(unit, fresh, None), validate_only=validate_only
+        )
     binding = binding_for(uid=fresh.uid, kind=fresh.kind, config=fresh.config, version=1, change=credential)
     return write_sealed(
         ctx,
@@ -123,6 +121,7 @@ def create_provider(
         lambda unit, bound, sealed: insert(
             unit, replace(fresh, credential=credential_view(bound, credential, unit.now)), sealed
         ),
+        earlier=earlier,
         validate_only=validate_only,
     )
 
@@ -145,11 +144,11 @@ def update_provider(
         Aborted: the etag is stale.
     """
     provider_id = ids.parse_provider_name(draft.name, field="provider.name")
+    fields = fields_to_write(PROVIDER_MASK, paths, draft.populated)
     if allow_missing and ctx.store.read(lambda unit: unit.provider(provider_id)) is None:
         return create_provider(
             ctx, call, draft, provider_id=provider_id, credential=credential, validate_only=validate_only
         )
-    fields = fields_to_write(PROVIDER_MASK, paths, draft.populated)
 
     def change(unit: ReadUnit) -> tuple[Provider, Provider]:
         before = existing_provider(unit, draft.name, field="provider.name")
@@ -188,9 +187,6 @@ def set_provider_credential(
     """
     if validate_only:
         request = None
-    earlier = ctx.store.read(lambda unit: _replayed(unit, call, request))
-    if earlier is not None:
-        return earlier
 
     def change(unit: ReadUnit) -> tuple[Provider, Provider]:
         provider = existing_provider(unit, name)
@@ -243,12 +239,12 @@ def delete_provider(
     def work(unit: WriteUnit) -> Written[DeletionImpact]:
         provider = unit.provider(provider_id)
         if provider is None and allow_missing:
-            return Written(NOTHING_DELETED, 0)
+            return Written(NOTHING_DELETED, unit.visible_revision)
         provider = existing_provider(unit, name)
         matching_etag(provider, etag)
         models = unit.models_of(provider_id)
         impact = provider_impact(ctx.impact_key, provider, models)
-        same_impact(impact, impact_token, name)
+        matching_impact(provider, impact, impact_token)
         if models and not force and not validate_only:
             raise _has_models(name, impact)
         unit.delete_provider(provider)
@@ -277,16 +273,21 @@ def _replace_credential(
         )
 
     def work(unit: WriteUnit, binding: Binding, sealed: SealedCredential) -> Written[ProviderView]:
-        again = _replayed(unit, call, request)
-        if again is not None:
-            return again
         before, after = change(unit)
         after = replace(after, credential=credential_view(binding, credential, unit.now))
         stored = unit.update_provider(before, after, sealed)
         replays.remember(unit, call, request, stored.name)
         return _written(unit, stored)
 
-    return write_sealed(ctx, call, credential, bind, work, validate_only=validate_only)
+    return write_sealed(
+        ctx,
+        call,
+        credential,
+        bind,
+        work,
+        earlier=lambda unit: _replayed(unit, call, request),
+        validate_only=validate_only,
+    )
 
 
 def _new_provider(ctx: Context, draft: ProviderDraft, provider_id: str, state: State) -> Provider:
@@ -355,17 +356,6 @@ def _keep_destinations(before: Provider, after: Provider) -> None:
             violations=[PreconditionViolation("CREDENTIAL", before.name, text)],
             metadata={"name": before.name},
             resource=ResourceRef(PROVIDER_TYPE, before.name),
-        )
-
-
-def same_impact(impact: DeletionImpact, token: str, name: str) -> None:
-    """Hold a delete to its preview. An empty token asks for nothing."""
-    if token and not hmac.compare_digest(token.encode(), impact.impact_token.encode()):
-        raise Aborted(
-            f"deleting {name} would now do something else than previewed: preview it again",
-            reason=Reason.IMPACT_CHANGED,
-            metadata={"name": name},
-            resource=ResourceRef(PROVIDER_TYPE, name),
         )
 
 

@@ -8,8 +8,9 @@ from __future__ import annotations
 
 from datetime import timedelta
 
-from service.domain.errors import Aborted, Reason
+from service.domain.errors import Aborted, Reason, ResourceRef
 from service.store import ReadUnit, WriteUnit
+from service.usecases.checks import PROVIDER_MODEL_TYPE, PROVIDER_TYPE
 from service.usecases.context import Call, RequestId
 
 KEPT = timedelta(hours=24)
@@ -28,9 +29,13 @@ def replayed(unit: ReadUnit, call: Call, request: RequestId | None) -> str | Non
         return None
     if earlier.fingerprint != request.fingerprint:
         raise Aborted(
-            "this request_id was used for a different request within the last 24 hours: send a new one",
+            f"this request_id made {earlier.resource} with a different request within the last 24 hours: "
+            "send a new one",
             reason=Reason.REQUEST_ID_REUSED,
-            metadata={"request_id": request.request_id},
+            metadata={"request_id": request.request_id, "name": earlier.resource},
+            resource=ResourceRef(
+                PROVIDER_MODEL_TYPE if "/models/" in earlier.resource else PROVIDER_TYPE, earlier.resource
+            ),
         )
     return earlier.resource
 

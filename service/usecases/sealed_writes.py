@@ -77,10 +77,13 @@ def write_sealed(
     bind: Callable[[ReadUnit], Binding],
     work: Callable[[WriteUnit, Binding, SealedCredential], T],
     *,
+    earlier: Callable[[ReadUnit], T | None],
     validate_only: bool,
 ) -> T:
     """Seal ``change`` to what ``bind`` reads, then run ``work`` if ``bind`` still reads the same inside it.
 
+    ``earlier`` answers a request that was already done, before anything is sealed and again before it is
+    written: of two that come at once, the second must not be told that the first was in its way.
     ``validate_only`` runs the same transaction with an empty envelope, rolls it back, and never calls the
     KMS.
 
@@ -89,10 +92,25 @@ def write_sealed(
         Unavailable: KMS_UNAVAILABLE; nothing was written.
     """
     if validate_only:
-        binding = ctx.store.read(bind)
-        unsealed = _unsealed(ctx, binding, change)
-        return ctx.store.write(lambda unit: work(unit, binding, unsealed), validate_only=True)
+
+        def preview(unit: WriteUnit) -> T:
+            binding = bind(unit)
+            return work(unit, binding, _unsealed(ctx, binding, change))
+
+        return ctx.store.write(preview, validate_only=True)
+
+    def once(unit: WriteUnit, binding: Binding, sealed: SealedCredential) -> T:
+        done = earlier(unit)
+        if done is not None:
+            return done
+        if bind(unit) != binding or unit.registry().primary_key_version != sealed.key_version:
+            raise BindingChanged
+        return work(unit, binding, sealed)
+
     for _ in range(TRIES):
+        done = ctx.store.read(earlier)
+        if done is not None:
+            return done
         binding, registry = ctx.store.read(lambda unit: (bind(unit), unit.registry()))
         if registry.deployment_id is None or not registry.primary_key_version:
             registry = record_primary(ctx, call)
@@ -108,25 +126,13 @@ def write_sealed(
         if sealed.key_version != registry.primary_key_version:
             record_primary(ctx, call)
         try:
-            return ctx.store.write(lambda unit, b=binding, s=sealed: _checked(unit, bind, b, s, work))  # type: ignore[misc]
+            return ctx.store.write(lambda unit, b=binding, s=sealed: once(unit, b, s))  # type: ignore[misc]
         except BindingChanged:
             continue
     raise Aborted(
         "the provider or the primary key version kept changing while the credential was sealed: retry",
         reason=Reason.CONFLICT,
     )
-
-
-def _checked(
-    unit: WriteUnit,
-    bind: Callable[[ReadUnit], Binding],
-    binding: Binding,
-    sealed: SealedCredential,
-    work: Callable[[WriteUnit, Binding, SealedCredential], T],
-) -> T:
-    if bind(unit) != binding or unit.registry().primary_key_version != sealed.key_version:
-        raise BindingChanged
-    return work(unit, binding, sealed)
 
 
 def record_primary(ctx: Context, call: Call) -> RegistryRow:

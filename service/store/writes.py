@@ -238,8 +238,8 @@ class WriteUnit(ReadUnit):
         )
         self._bookkeeping = True
 
-    def compact(self) -> int:
-        """Forget change sets that are old and far behind: at least 24 hours and 10,000 revisions stay.
+    def compact(self, *, kept_for: timedelta = KEPT_FOR, kept_revisions: int = KEPT_REVISIONS) -> int:
+        """Forget change sets that are older than ``kept_for`` and further behind than ``kept_revisions``.
 
         Returns the head's ``compact_revision``, which never goes back. Takes no revision.
         """
@@ -247,8 +247,8 @@ class WriteUnit(ReadUnit):
         newest = self.revision - 1
         forgotten = self._connection.scalar(
             select(func.max(_CHANGE_LOG.c.revision)).where(
-                _CHANGE_LOG.c.commit_time < self.now - KEPT_FOR,
-                _CHANGE_LOG.c.revision <= newest - KEPT_REVISIONS,
+                _CHANGE_LOG.c.commit_time < self.now - kept_for,
+                _CHANGE_LOG.c.revision <= newest - kept_revisions,
             )
         )
         if forgotten is None:

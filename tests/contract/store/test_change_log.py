@@ -1,0 +1,342 @@
+"""The change log: what a router loaded once, brought up to date by it, is what it would load now."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import replace
+from datetime import timedelta
+
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from service.domain.model import ModelFacts, Provider, ProviderKind, ProviderModel, State
+from service.domain.routing import (
+    ActiveProviderModel,
+    Change,
+    ChangeSet,
+    Entry,
+    EntryKind,
+    RoutingProvider,
+    active_model,
+    routing_provider,
+)
+from service.store import ReadUnit, Store, WriteUnit
+from service.store.writes import KEPT_FOR, KEPT_REVISIONS
+from tests.registry_values import ManualClock, a_credential, a_model, a_provider
+
+PROVIDERS = ("a", "b", "a-b")
+MODELS = ("x", "y", "z")
+Table = dict[str, Entry]
+Operation = Callable[[WriteUnit], None]
+
+
+def loaded(unit: ReadUnit) -> tuple[int, Table]:
+    return unit.head().revision, {entry.name: entry for entry in unit.routing_entries()}
+
+
+def apply(table: Table, change_set: ChangeSet) -> Table:
+    """The table one revision later. Checks what every consumer may rely on."""
+    table = dict(table)
+    names = [change.name for change in change_set.changes]
+    assert len(set(names)) == len(names), "a name comes once in a change set"
+    assert names, "no empty change set is logged"
+    for change in change_set.changes:
+        assert table.get(change.name) != change.entry, "only what differs is logged"
+        if change.entry is None:
+            del table[change.name]
+        else:
+            assert change.entry.name == change.name
+            table[change.name] = change.entry
+        providers = {entry.name for entry in table.values() if isinstance(entry, RoutingProvider)}
+        assert {
+            entry.provider for entry in table.values() if isinstance(entry, ActiveProviderModel)
+        } <= providers, "no model without its provider, not even within a change set"
+    return table
+
+
+class Operations:
+    """Random changes to a small registry; one that has nothing to act upon does nothing."""
+
+    @staticmethod
+    def create(provider_id: str, kind: ProviderKind, state: State, has_credential: bool) -> Operation:
+        def work(unit: WriteUnit) -> None:
+            if unit.provider(provider_id) is None:
+                view, sealed = a_credential()
+                credential = view if has_credential else None
+                provider = a_provider(provider_id, kind=kind, state=state, credential=credential)
+                unit.insert_provider(provider, sealed if has_credential else None)
+
+        return work
+
+    @staticmethod
+    def change(provider_id: str, edit: Callable[[Provider], Provider]) -> Operation:
+        def work(unit: WriteUnit) -> None:
+            before = unit.provider(provider_id)
+            if before is not None:
+                unit.update_provider(before, edit(before))
+
+        return work
+
+    @staticmethod
+    def set_credential(provider_id: str) -> Operation:
+        def work(unit: WriteUnit) -> None:
+            before = unit.provider(provider_id)
+            if before is not None:
+                version = before.credential.version + 1 if before.credential else 1
+                view, sealed = a_credential(version)
+                unit.update_provider(before, replace(before, credential=view), sealed)
+
+        return work
+
+    @staticmethod
+    def delete(provider_id: str) -> Operation:
+        def work(unit: WriteUnit) -> None:
+            provider = unit.provider(provider_id)
+            if provider is not None:
+                unit.delete_provider(provider)
+
+        return work
+
+    @staticmethod
+    def add_models(provider_id: str, model_ids: frozenset[str], state: State) -> Operation:
+        def work(unit: WriteUnit) -> None:
+            if unit.provider(provider_id) is not None:
+                missing = sorted(model_ids - unit.taken_model_ids(provider_id))
+                unit.insert_models([a_model(name, provider_id=provider_id, state=state) for name in missing])
+
+        return work
+
+    @staticmethod
+    def change_model(
+        provider_id: str, model_id: str, edit: Callable[[ProviderModel], ProviderModel]
+    ) -> Operation:
+        def work(unit: WriteUnit) -> None:
+            before = unit.model(provider_id, model_id)
+            if before is not None:
+                unit.update_model(before, edit(before))
+
+        return work
+
+    @staticmethod
+    def delete_model(provider_id: str, model_id: str) -> Operation:
+        def work(unit: WriteUnit) -> None:
+            model = unit.model(provider_id, model_id)
+            if model is not None:
+                unit.delete_model(model)
+
+        return work
+
+
+def with_facts(**facts: int | str) -> Callable[[ProviderModel], ProviderModel]:
+    def edit(model: ProviderModel) -> ProviderModel:
+        changed: ModelFacts = replace(model.facts, **facts)  # type: ignore[arg-type]
+        return replace(model, facts=changed)
+
+    return edit
+
+
+def in_state(state: State) -> Callable[[Provider], Provider]:
+    return lambda provider: replace(provider, state=state)
+
+
+def model_in_state(state: State) -> Callable[[ProviderModel], ProviderModel]:
+    return lambda model: replace(model, state=state)
+
+
+def labelled(value: str) -> Callable[[Provider], Provider]:
+    return lambda provider: replace(provider, labels={"env": value})
+
+
+def annotated(value: str) -> Callable[[Provider], Provider]:
+    return lambda provider: replace(provider, annotations={"note": value})
+
+
+providers = st.sampled_from(PROVIDERS)
+models = st.sampled_from(MODELS)
+states = st.sampled_from(State)
+words = st.sampled_from(["one", "two"])
+operations = st.one_of(
+    st.builds(
+        Operations.create,
+        providers,
+        st.sampled_from([ProviderKind.OPENAI, ProviderKind.OPENAI_COMPATIBLE]),
+        states,
+        st.booleans(),
+    ),
+    st.builds(Operations.change, providers, st.builds(in_state, states)),
+    st.builds(Operations.change, providers, st.builds(labelled, words) | st.builds(annotated, words)),
+    st.builds(Operations.set_credential, providers),
+    st.builds(Operations.delete, providers),
+    st.builds(Operations.add_models, providers, st.frozensets(models, min_size=1), states),
+    st.builds(Operations.change_model, providers, models, st.builds(model_in_state, states)),
+    st.builds(
+        Operations.change_model, providers, models, st.builds(with_facts, context_window=st.integers(1, 3))
+    ),
+    st.builds(Operations.change_model, providers, models, st.builds(with_facts, display_name=words)),
+    st.builds(Operations.delete_model, providers, models),
+)
+units = st.lists(st.lists(operations, min_size=1, max_size=4), min_size=1, max_size=12)
+
+
+class TestInitialLoadAndChanges:
+    def test_add_up_to_what_is_there_now(self, store: Store) -> None:
+        def run(unit: WriteUnit, batch: list[Operation]) -> None:
+            for operation in batch:
+                operation(unit)
+
+        def start_over(unit: WriteUnit) -> None:
+            for provider_id in PROVIDERS:
+                Operations.delete(provider_id)(unit)
+
+        @settings(max_examples=40, deadline=None)
+        @given(units)
+        def check(batches: list[list[Operation]]) -> None:
+            store.write(start_over)
+            loads = [store.read(loaded)]
+            for batch in batches:
+                store.write(lambda unit, batch=batch: run(unit, batch))  # type: ignore[misc]
+                loads.append(store.read(loaded))
+            newest, now = loads[-1]
+            for revision, table in loads:
+                for change_set in store.read(lambda unit, since=revision: unit.changes_since(since)):  # type: ignore[misc]
+                    assert revision < change_set.revision <= newest
+                    table = apply(table, change_set)
+                assert table == now
+
+        check()
+
+
+def changes_of(store: Store, work: Callable[[WriteUnit], object]) -> tuple[Change, ...]:
+    """What one unit of work told routers."""
+    before = store.read(lambda unit: unit.head()).revision
+    store.write(work)
+    sets = store.read(lambda unit: unit.changes_since(before))
+    assert len(sets) <= 1
+    return sets[0].changes if sets else ()
+
+
+class TestChangeSets:
+    def put(self, name: str, entry: Entry | None) -> Change:
+        kind = EntryKind.PROVIDER_MODEL if "/models/" in name else EntryKind.PROVIDER
+        return Change(kind, name, entry)
+
+    def test_an_import_is_one(self, store: Store) -> None:
+        provider = store.write(lambda unit: unit.insert_provider(a_provider("acme"), None))
+        stored: list[ProviderModel] = []
+        changes = changes_of(
+            store, lambda unit: stored.extend(unit.insert_models([a_model(f"m{n}") for n in range(50)]))
+        )
+        wanted = [self.put(model.name, active_model(provider, model)) for model in stored]
+        assert list(changes) == sorted(wanted, key=lambda change: change.name)
+
+    def test_disabling_a_provider_removes_its_models_first(self, store: Store) -> None:
+        provider = store.write(lambda unit: unit.insert_provider(a_provider("acme"), None))
+        store.write(lambda unit: unit.insert_models([a_model("a"), a_model("b", state=State.DISABLED)]))
+        changes = changes_of(
+            store, lambda unit: unit.update_provider(provider, replace(provider, state=State.DISABLED))
+        )
+        assert changes == (
+            self.put("providers/acme/models/a", None),
+            self.put("providers/acme", None),
+        )
+
+    def test_enabling_it_puts_it_first(self, store: Store) -> None:
+        disabled = store.write(
+            lambda unit: unit.insert_provider(a_provider("acme", state=State.DISABLED), None)
+        )
+        [a, _] = store.write(
+            lambda unit: unit.insert_models([a_model("a"), a_model("b", state=State.DISABLED)])
+        )
+        enabled: list[Provider] = []
+        changes = changes_of(
+            store,
+            lambda unit: enabled.append(
+                unit.update_provider(disabled, replace(disabled, state=State.ACTIVE))
+            ),
+        )
+        assert changes == (
+            self.put("providers/acme", routing_provider(enabled[0])),
+            self.put("providers/acme/models/a", active_model(enabled[0], a)),
+        )
+
+    def test_a_first_credential_brings_a_provider_into_routing(self, store: Store) -> None:
+        bare = store.write(
+            lambda unit: unit.insert_provider(a_provider("acme", kind=ProviderKind.GROQ), None)
+        )
+        store.write(lambda unit: unit.insert_models([a_model("a")]))
+        assert store.read(lambda unit: unit.changes_since(0)) == []
+        view, sealed = a_credential()
+        changes = changes_of(
+            store, lambda unit: unit.update_provider(bare, replace(bare, credential=view), sealed)
+        )
+        assert [change.name for change in changes] == ["providers/acme", "providers/acme/models/a"]
+
+    def test_replacing_a_credential_tells_the_version_alone(self, store: Store) -> None:
+        view, sealed = a_credential()
+        provider = a_provider("acme", kind=ProviderKind.GROQ, credential=view)
+        before = store.write(lambda unit: unit.insert_provider(provider, sealed))
+        store.write(lambda unit: unit.insert_models([a_model("a")]))
+        view, sealed = a_credential(2)
+        [change] = changes_of(
+            store, lambda unit: unit.update_provider(before, replace(before, credential=view), sealed)
+        )
+        assert isinstance(change.entry, RoutingProvider)
+        assert change.entry.credential_version == 2
+
+    def test_what_routers_do_not_see_is_not_told(self, store: Store) -> None:
+        provider = store.write(lambda unit: unit.insert_provider(a_provider("acme"), None))
+        [model] = store.write(lambda unit: unit.insert_models([a_model("a")]))
+        assert not changes_of(
+            store, lambda unit: unit.update_provider(provider, replace(provider, annotations={"a": "b"}))
+        )
+        assert not changes_of(
+            store, lambda unit: unit.update_model(model, with_facts(display_name="New")(model))
+        )
+        assert store.read(lambda unit: unit.head()).revision == 4
+
+    def test_deleting_a_disabled_provider_is_not_told(self, store: Store) -> None:
+        provider = a_provider("acme", state=State.DISABLED)
+        stored = store.write(lambda unit: unit.insert_provider(provider, None))
+        store.write(lambda unit: unit.insert_models([a_model("a")]))
+        assert not changes_of(store, lambda unit: unit.delete_provider(stored))
+
+
+class TestCompaction:
+    def compact(self, store: Store, *, hours: int, revisions: int) -> int:
+        kept_for = timedelta(hours=hours)
+        return store.write(lambda unit: unit.compact(kept_for=kept_for, kept_revisions=revisions))
+
+    def kept(self, store: Store) -> list[int]:
+        return [change_set.revision for change_set in store.read(lambda unit: unit.changes_since(0))]
+
+    def six_revisions_an_hour_apart(self, store: Store, clock: ManualClock) -> None:
+        for number in range(6):
+            clock.advance(hours=1)
+            provider = a_provider(f"p{number}")
+            store.write(lambda unit, provider=provider: unit.insert_provider(provider, None))  # type: ignore[misc]
+
+    def test_forgets_what_is_both_old_and_far_behind(self, store: Store, clock: ManualClock) -> None:
+        self.six_revisions_an_hour_apart(store, clock)
+        assert self.compact(store, hours=24, revisions=0) == 0
+        assert self.compact(store, hours=0, revisions=6) == 0
+        assert self.kept(store) == [1, 2, 3, 4, 5, 6]
+        assert self.compact(store, hours=3, revisions=4) == 2
+        assert self.kept(store) == [3, 4, 5, 6]
+        assert self.compact(store, hours=4, revisions=0) == 2, "never goes back"
+        assert self.compact(store, hours=2, revisions=1) == 3
+        assert self.kept(store) == [4, 5, 6]
+
+    def test_takes_no_revision(self, store: Store, clock: ManualClock) -> None:
+        self.six_revisions_an_hour_apart(store, clock)
+        self.compact(store, hours=1, revisions=1)
+        head = store.read(lambda unit: unit.head())
+        assert (head.revision, head.compact_revision) == (6, 4)
+
+    def test_by_default_keeps_a_day_and_ten_thousand_revisions(
+        self, store: Store, clock: ManualClock
+    ) -> None:
+        assert (timedelta(hours=24), 10_000) == (KEPT_FOR, KEPT_REVISIONS)
+        self.six_revisions_an_hour_apart(store, clock)
+        clock.advance(days=30)
+        assert store.compact() == 0
+        assert len(self.kept(store)) == 6

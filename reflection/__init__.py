@@ -13,6 +13,7 @@ from typing import Any
 
 import grpc
 from google.protobuf import descriptor_pb2
+from grpc_health.v1 import health_pb2
 from grpc_reflection.v1alpha import reflection_pb2 as pb2
 
 Request = pb2.ServerReflectionRequest
@@ -104,6 +105,7 @@ def reflection_files() -> list[descriptor_pb2.FileDescriptorProto]:
     v1.CopyFrom(alpha)
     v1.name = "grpc/reflection/v1/reflection.proto"
     v1.package = "grpc.reflection.v1"
+    v1.ClearField("options")  # import paths of other languages, v1alpha's
     typed = [field for message in v1.message_type for field in message.field if field.type_name]
     for field in typed:
         field.type_name = field.type_name.replace(".v1alpha.", ".v1.")
@@ -114,9 +116,11 @@ def reflection_files() -> list[descriptor_pb2.FileDescriptorProto]:
 
 
 def described_files() -> list[descriptor_pb2.FileDescriptorProto]:
-    """The files of the bundled descriptor set: our contracts, with comments, and all they import."""
+    """All that the processes serve: our contracts, with comments and imports, health and reflection."""
     packed = importlib.resources.files("codevector").joinpath("descriptors.binpb").read_bytes()
-    return list(descriptor_pb2.FileDescriptorSet.FromString(packed).file)
+    health = descriptor_pb2.FileDescriptorProto()
+    health_pb2.DESCRIPTOR.CopyToProto(health)
+    return [*descriptor_pb2.FileDescriptorSet.FromString(packed).file, health, *reflection_files()]
 
 
 def handlers(index: DescriptorIndex, services: Sequence[str]) -> list[grpc.GenericRpcHandler]:

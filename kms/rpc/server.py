@@ -6,23 +6,21 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack, contextmanager
 from datetime import datetime
-from importlib.resources import files
 from pathlib import Path
 
 import grpc
 from codevector.kms.v1 import key_admin_service_pb2 as admin_pb2
 from codevector.kms.v1 import key_management_service_pb2 as management_pb2
-from google.protobuf import descriptor_pb2
 from google.protobuf.descriptor import FileDescriptor, ServiceDescriptor
 from grpc_health.v1 import health, health_pb2, health_pb2_grpc
 from protovalidate import Validator
 from structlog.typing import FilteringBoundLogger
 
+import reflection
 from kms.keyring import Keyring
 from kms.rpc import sockets
 from kms.rpc.guard import Guard
 from kms.rpc.pages import PageTokens
-from kms.rpc.reflection import VERSIONS, DescriptorIndex, reflection_files, reflection_handlers
 from kms.rpc.roles import ADMIN, MANAGEMENT, Role
 from kms.rpc.servicers import KeyAdmin, KeyManagement
 
@@ -56,7 +54,8 @@ def serving(
     """
     management = KeyManagement(keyring, release=release, clock=clock)
     admin = KeyAdmin(keyring, pages=PageTokens(random(32)))
-    index = DescriptorIndex(_described())
+    index = reflection.DescriptorIndex(reflection.described_files())
+    listed = (ADMIN, MANAGEMENT, _HEALTH, *reflection.VERSIONS)
     validator = Validator()
     with ExitStack() as stack:
         running = []
@@ -68,7 +67,7 @@ def serving(
                 handlers=[
                     guard.handlers(_service(management_pb2.DESCRIPTOR, MANAGEMENT), management.behaviours()),
                     guard.handlers(_service(admin_pb2.DESCRIPTOR, ADMIN), admin.behaviours()),
-                    *reflection_handlers(index, (ADMIN, MANAGEMENT, _HEALTH, *VERSIONS)),
+                    *reflection.handlers(index, listed),
                 ],
                 options=_OPTIONS,
             )
@@ -103,13 +102,3 @@ def _stop(running: Sequence[tuple[grpc.Server, health.HealthServicer]]) -> None:
 
 def _service(file: FileDescriptor, full_name: str) -> ServiceDescriptor:
     return file.services_by_name[full_name.rpartition(".")[2]]
-
-
-def _described() -> Iterator[descriptor_pb2.FileDescriptorProto]:
-    """Our own descriptions, with their comments, then those of the services that libraries bring."""
-    stored = files("codevector").joinpath("descriptors.binpb").read_bytes()
-    yield from descriptor_pb2.FileDescriptorSet.FromString(stored).file
-    health_file = descriptor_pb2.FileDescriptorProto()
-    health_pb2.DESCRIPTOR.CopyToProto(health_file)
-    yield health_file
-    yield from reflection_files()

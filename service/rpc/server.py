@@ -6,7 +6,6 @@ from typing import Any
 
 import grpc
 from codevector.providers.v1 import provider_service_pb2, routing_service_pb2
-from google.protobuf import descriptor_pb2
 from google.protobuf.descriptor import MethodDescriptor, ServiceDescriptor
 from google.protobuf.message import Message
 from google.protobuf.message_factory import GetMessageClass
@@ -83,11 +82,8 @@ class Server:
 
 
 def _reflection_handlers() -> list[grpc.GenericRpcHandler]:
-    health = descriptor_pb2.FileDescriptorProto()
-    health_pb2.DESCRIPTOR.CopyToProto(health)
-    files = [*reflection.described_files(), health, *reflection.reflection_files()]
     listed = (*SERVICES, health_pb2.DESCRIPTOR.services_by_name["Health"].full_name, *reflection.VERSIONS)
-    return reflection.aio_handlers(reflection.DescriptorIndex(files), sorted(listed))
+    return reflection.aio_handlers(reflection.DescriptorIndex(reflection.described_files()), sorted(listed))
 
 
 def _handlers(service: ServiceDescriptor, servicer: object, boundary: Boundary) -> grpc.GenericRpcHandler:

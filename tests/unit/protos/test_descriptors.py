@@ -14,6 +14,7 @@ from codevector.providers.v1 import (
     provider_pb2,
     provider_service_pb2,
     routing_service_pb2,
+    system_service_pb2,
 )
 from google.api import field_behavior_pb2
 from google.protobuf.descriptor import FieldDescriptor
@@ -32,6 +33,7 @@ MODULES = (
     provider_pb2,
     provider_service_pb2,
     routing_service_pb2,
+    system_service_pb2,
     key_admin_service_pb2,
     key_management_service_pb2,
 )
@@ -45,7 +47,7 @@ BEHAVIOUR_WORDS = {
     field_behavior_pb2.IDENTIFIER: "Identifier.",
 }
 
-READ_ONLY_METHOD = re.compile(r"(List|Get|BatchGet|BatchVerify)[A-Z]")
+READ_ONLY_METHOD = re.compile(r"(List|Get|BatchGet|Verify|BatchVerify|Digest)[A-Z]")
 
 Path = tuple[int, ...]
 

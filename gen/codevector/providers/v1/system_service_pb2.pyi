@@ -1,0 +1,160 @@
+import datetime
+
+from buf.validate import validate_pb2 as _validate_pb2
+from google.api import field_behavior_pb2 as _field_behavior_pb2
+from google.api import resource_pb2 as _resource_pb2
+from google.protobuf import timestamp_pb2 as _timestamp_pb2
+from google.protobuf.internal import containers as _containers
+from google.protobuf.internal import enum_type_wrapper as _enum_type_wrapper
+from google.protobuf import descriptor as _descriptor
+from google.protobuf import message as _message
+from collections.abc import Iterable as _Iterable, Mapping as _Mapping
+from typing import ClassVar as _ClassVar, Optional as _Optional, Union as _Union
+
+DESCRIPTOR: _descriptor.FileDescriptor
+
+class GetEncryptionStatusRequest(_message.Message):
+    __slots__ = ()
+    def __init__(self) -> None: ...
+
+class GetEncryptionStatusResponse(_message.Message):
+    __slots__ = ("primary_key_version", "usage", "data_key_count", "stale_data_key_count", "kms_healthy", "kms_message", "quarantined_count", "sweep_state", "quarantined", "kms_primary_key_version", "keyring_seq", "audit_seq", "audit_head", "notice_time", "deployment_id")
+    class SweepState(int, metaclass=_enum_type_wrapper.EnumTypeWrapper):
+        __slots__ = ()
+        SWEEP_STATE_UNSPECIFIED: _ClassVar[GetEncryptionStatusResponse.SweepState]
+        SWEEP_STATE_DONE: _ClassVar[GetEncryptionStatusResponse.SweepState]
+        SWEEP_STATE_RUNNING: _ClassVar[GetEncryptionStatusResponse.SweepState]
+        SWEEP_STATE_WAITING: _ClassVar[GetEncryptionStatusResponse.SweepState]
+        SWEEP_STATE_BLOCKED: _ClassVar[GetEncryptionStatusResponse.SweepState]
+    SWEEP_STATE_UNSPECIFIED: GetEncryptionStatusResponse.SweepState
+    SWEEP_STATE_DONE: GetEncryptionStatusResponse.SweepState
+    SWEEP_STATE_RUNNING: GetEncryptionStatusResponse.SweepState
+    SWEEP_STATE_WAITING: GetEncryptionStatusResponse.SweepState
+    SWEEP_STATE_BLOCKED: GetEncryptionStatusResponse.SweepState
+    PRIMARY_KEY_VERSION_FIELD_NUMBER: _ClassVar[int]
+    USAGE_FIELD_NUMBER: _ClassVar[int]
+    DATA_KEY_COUNT_FIELD_NUMBER: _ClassVar[int]
+    STALE_DATA_KEY_COUNT_FIELD_NUMBER: _ClassVar[int]
+    KMS_HEALTHY_FIELD_NUMBER: _ClassVar[int]
+    KMS_MESSAGE_FIELD_NUMBER: _ClassVar[int]
+    QUARANTINED_COUNT_FIELD_NUMBER: _ClassVar[int]
+    SWEEP_STATE_FIELD_NUMBER: _ClassVar[int]
+    QUARANTINED_FIELD_NUMBER: _ClassVar[int]
+    KMS_PRIMARY_KEY_VERSION_FIELD_NUMBER: _ClassVar[int]
+    KEYRING_SEQ_FIELD_NUMBER: _ClassVar[int]
+    AUDIT_SEQ_FIELD_NUMBER: _ClassVar[int]
+    AUDIT_HEAD_FIELD_NUMBER: _ClassVar[int]
+    NOTICE_TIME_FIELD_NUMBER: _ClassVar[int]
+    DEPLOYMENT_ID_FIELD_NUMBER: _ClassVar[int]
+    primary_key_version: str
+    usage: _containers.RepeatedCompositeFieldContainer[KeyVersionUsage]
+    data_key_count: int
+    stale_data_key_count: int
+    kms_healthy: bool
+    kms_message: str
+    quarantined_count: int
+    sweep_state: GetEncryptionStatusResponse.SweepState
+    quarantined: _containers.RepeatedCompositeFieldContainer[RewrapFailure]
+    kms_primary_key_version: str
+    keyring_seq: int
+    audit_seq: int
+    audit_head: bytes
+    notice_time: _timestamp_pb2.Timestamp
+    deployment_id: str
+    def __init__(self, primary_key_version: _Optional[str] = ..., usage: _Optional[_Iterable[_Union[KeyVersionUsage, _Mapping]]] = ..., data_key_count: _Optional[int] = ..., stale_data_key_count: _Optional[int] = ..., kms_healthy: bool = ..., kms_message: _Optional[str] = ..., quarantined_count: _Optional[int] = ..., sweep_state: _Optional[_Union[GetEncryptionStatusResponse.SweepState, str]] = ..., quarantined: _Optional[_Iterable[_Union[RewrapFailure, _Mapping]]] = ..., kms_primary_key_version: _Optional[str] = ..., keyring_seq: _Optional[int] = ..., audit_seq: _Optional[int] = ..., audit_head: _Optional[bytes] = ..., notice_time: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., deployment_id: _Optional[str] = ...) -> None: ...
+
+class KeyVersionUsage(_message.Message):
+    __slots__ = ("key_version", "data_key_count")
+    KEY_VERSION_FIELD_NUMBER: _ClassVar[int]
+    DATA_KEY_COUNT_FIELD_NUMBER: _ClassVar[int]
+    key_version: str
+    data_key_count: int
+    def __init__(self, key_version: _Optional[str] = ..., data_key_count: _Optional[int] = ...) -> None: ...
+
+class RewrapDataKeysRequest(_message.Message):
+    __slots__ = ("batch_size", "validate_only", "release_quarantined")
+    BATCH_SIZE_FIELD_NUMBER: _ClassVar[int]
+    VALIDATE_ONLY_FIELD_NUMBER: _ClassVar[int]
+    RELEASE_QUARANTINED_FIELD_NUMBER: _ClassVar[int]
+    batch_size: int
+    validate_only: bool
+    release_quarantined: bool
+    def __init__(self, batch_size: _Optional[int] = ..., validate_only: bool = ..., release_quarantined: bool = ...) -> None: ...
+
+class RewrapDataKeysResponse(_message.Message):
+    __slots__ = ("rewrapped_count", "remaining_count", "primary_key_version", "failures", "quarantined_count")
+    REWRAPPED_COUNT_FIELD_NUMBER: _ClassVar[int]
+    REMAINING_COUNT_FIELD_NUMBER: _ClassVar[int]
+    PRIMARY_KEY_VERSION_FIELD_NUMBER: _ClassVar[int]
+    FAILURES_FIELD_NUMBER: _ClassVar[int]
+    QUARANTINED_COUNT_FIELD_NUMBER: _ClassVar[int]
+    rewrapped_count: int
+    remaining_count: int
+    primary_key_version: str
+    failures: _containers.RepeatedCompositeFieldContainer[RewrapFailure]
+    quarantined_count: int
+    def __init__(self, rewrapped_count: _Optional[int] = ..., remaining_count: _Optional[int] = ..., primary_key_version: _Optional[str] = ..., failures: _Optional[_Iterable[_Union[RewrapFailure, _Mapping]]] = ..., quarantined_count: _Optional[int] = ...) -> None: ...
+
+class RewrapFailure(_message.Message):
+    __slots__ = ("resource", "reason", "failed_count", "key_version")
+    RESOURCE_FIELD_NUMBER: _ClassVar[int]
+    REASON_FIELD_NUMBER: _ClassVar[int]
+    FAILED_COUNT_FIELD_NUMBER: _ClassVar[int]
+    KEY_VERSION_FIELD_NUMBER: _ClassVar[int]
+    resource: str
+    reason: str
+    failed_count: int
+    key_version: str
+    def __init__(self, resource: _Optional[str] = ..., reason: _Optional[str] = ..., failed_count: _Optional[int] = ..., key_version: _Optional[str] = ...) -> None: ...
+
+class VerifyDataKeysRequest(_message.Message):
+    __slots__ = ("page_size", "page_token")
+    PAGE_SIZE_FIELD_NUMBER: _ClassVar[int]
+    PAGE_TOKEN_FIELD_NUMBER: _ClassVar[int]
+    page_size: int
+    page_token: str
+    def __init__(self, page_size: _Optional[int] = ..., page_token: _Optional[str] = ...) -> None: ...
+
+class VerifyDataKeysResponse(_message.Message):
+    __slots__ = ("verified_count", "failed_count", "usage", "failures", "next_page_token")
+    VERIFIED_COUNT_FIELD_NUMBER: _ClassVar[int]
+    FAILED_COUNT_FIELD_NUMBER: _ClassVar[int]
+    USAGE_FIELD_NUMBER: _ClassVar[int]
+    FAILURES_FIELD_NUMBER: _ClassVar[int]
+    NEXT_PAGE_TOKEN_FIELD_NUMBER: _ClassVar[int]
+    verified_count: int
+    failed_count: int
+    usage: _containers.RepeatedCompositeFieldContainer[KeyVersionUsage]
+    failures: _containers.RepeatedCompositeFieldContainer[VerifyFailure]
+    next_page_token: str
+    def __init__(self, verified_count: _Optional[int] = ..., failed_count: _Optional[int] = ..., usage: _Optional[_Iterable[_Union[KeyVersionUsage, _Mapping]]] = ..., failures: _Optional[_Iterable[_Union[VerifyFailure, _Mapping]]] = ..., next_page_token: _Optional[str] = ...) -> None: ...
+
+class VerifyFailure(_message.Message):
+    __slots__ = ("resource", "reason", "key_version")
+    RESOURCE_FIELD_NUMBER: _ClassVar[int]
+    REASON_FIELD_NUMBER: _ClassVar[int]
+    KEY_VERSION_FIELD_NUMBER: _ClassVar[int]
+    resource: str
+    reason: str
+    key_version: str
+    def __init__(self, resource: _Optional[str] = ..., reason: _Optional[str] = ..., key_version: _Optional[str] = ...) -> None: ...
+
+class DigestProvidersRequest(_message.Message):
+    __slots__ = ()
+    def __init__(self) -> None: ...
+
+class DigestProvidersResponse(_message.Message):
+    __slots__ = ("sha256", "provider_count", "credential_count", "provider_model_count", "revision", "store_id")
+    SHA256_FIELD_NUMBER: _ClassVar[int]
+    PROVIDER_COUNT_FIELD_NUMBER: _ClassVar[int]
+    CREDENTIAL_COUNT_FIELD_NUMBER: _ClassVar[int]
+    PROVIDER_MODEL_COUNT_FIELD_NUMBER: _ClassVar[int]
+    REVISION_FIELD_NUMBER: _ClassVar[int]
+    STORE_ID_FIELD_NUMBER: _ClassVar[int]
+    sha256: bytes
+    provider_count: int
+    credential_count: int
+    provider_model_count: int
+    revision: int
+    store_id: str
+    def __init__(self, sha256: _Optional[bytes] = ..., provider_count: _Optional[int] = ..., credential_count: _Optional[int] = ..., provider_model_count: _Optional[int] = ..., revision: _Optional[int] = ..., store_id: _Optional[str] = ...) -> None: ...

@@ -12,7 +12,7 @@ from pathlib import Path
 import grpc
 import uvloop
 
-from service.rpc.server import OPTIONS
+from service.rpc.options import OPTIONS
 
 
 def _constant(answer: bytes) -> Callable[[bytes, grpc.aio.ServicerContext[bytes, bytes]], Awaitable[bytes]]:

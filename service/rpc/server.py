@@ -15,22 +15,9 @@ from structlog.typing import FilteringBoundLogger
 
 import reflection
 from service.rpc.boundary import Boundary
+from service.rpc.options import OPTIONS
 from service.rpc.provider_service import ProviderServicer
 from service.rpc.routing_service import RoutingServicer
-
-MAX_RECEIVE_BYTES = 1 << 20
-MAX_SEND_BYTES = 64 << 20
-MAX_METADATA_BYTES = 16 << 10
-
-OPTIONS = (
-    ("grpc.so_reuseport", 0),  # else a second server on the port starts too, and shares it silently
-    ("grpc.max_receive_message_length", MAX_RECEIVE_BYTES),
-    ("grpc.max_send_message_length", MAX_SEND_BYTES),
-    ("grpc.max_metadata_size", MAX_METADATA_BYTES),
-    # Clients ping every 30 s; the default minimum of 5 min would answer them with GOAWAY.
-    ("grpc.http2.min_recv_ping_interval_without_data_ms", 10_000),
-    ("grpc.keepalive_permit_without_calls", 1),
-)
 
 PROVIDER_SERVICE: ServiceDescriptor = provider_service_pb2.DESCRIPTOR.services_by_name["ProviderService"]
 ROUTING_SERVICE: ServiceDescriptor = routing_service_pb2.DESCRIPTOR.services_by_name["RoutingService"]

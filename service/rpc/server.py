@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import socket
 from typing import Any
 
 import grpc
@@ -25,7 +26,7 @@ SERVICES = (PROVIDER_SERVICE.full_name, ROUTING_SERVICE.full_name)
 
 
 class PortTaken(Exception):
-    """Another process listens on the address; the message is one sentence that says what to do."""
+    """The address cannot be served on; the message is one sentence that says what to do."""
 
 
 class Server:
@@ -38,6 +39,7 @@ class Server:
         Raises:
             PortTaken: the address cannot be bound.
         """
+        _check_free(address)
         boundary = Boundary(log)
         self._server = grpc.aio.server(options=OPTIONS)
         self._server.add_generic_rpc_handlers(
@@ -52,9 +54,7 @@ class Server:
         try:
             self._server.add_insecure_port(address)
         except RuntimeError:
-            raise PortTaken(
-                f"{address} is taken: stop what listens there, or set CODEVECTOR_GRPC_PORT"
-            ) from None
+            raise PortTaken(_taken(address)) from None
 
     async def start(self) -> None:
         """Serve, and say so in the health of the server and of each service."""
@@ -66,6 +66,29 @@ class Server:
         """Turn health off, let calls finish for at most ``grace_seconds``, then end."""
         await self._health.enter_graceful_shutdown()
         await self._server.stop(grace_seconds)
+
+
+def _check_free(address: str) -> None:
+    """Try the address with a socket of our own: gRPC would print lines of its core before it fails.
+
+    Raises:
+        PortTaken: it cannot be bound.
+    """
+    host, _, port = address.rpartition(":")
+    with socket.socket() as probe:
+        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            probe.bind((host, int(port)))
+        except PermissionError:
+            raise PortTaken(
+                f"{address} may not be bound by this account: set CODEVECTOR_GRPC_PORT to 1024 or above"
+            ) from None
+        except OSError:
+            raise PortTaken(_taken(address)) from None
+
+
+def _taken(address: str) -> str:
+    return f"{address} is taken: stop what listens there, or set CODEVECTOR_GRPC_PORT"
 
 
 def _reflection_handlers() -> list[grpc.GenericRpcHandler]:

@@ -1,4 +1,4 @@
-"""Migrating and opening: the schema is what the rows say, and whoever may not start is told why in a sentence."""
+"""Migrating and opening: the schema is what the rows say, and who may not start is told why in a sentence."""
 
 from __future__ import annotations
 

@@ -1,0 +1,106 @@
+"""How many statements a unit of work takes must not grow with its rows."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import replace
+from typing import Any
+
+import pytest
+from sqlalchemy import Engine, event
+
+from service.domain.lists import OrderBy
+from service.domain.model import ProviderKind, State
+from service.store import Store, WriteUnit
+from tests.registry_values import a_credential, a_model, a_provider
+
+
+@contextmanager
+def counted_statements() -> Iterator[list[str]]:
+    """The statements sent while the context lasts, by all engines."""
+    sent: list[str] = []
+
+    def note(_conn: object, _cursor: object, statement: str, *_: Any) -> None:
+        sent.append(statement)
+
+    event.listen(Engine, "before_cursor_execute", note)
+    try:
+        yield sent
+    finally:
+        event.remove(Engine, "before_cursor_execute", note)
+
+
+def prepare(store: Store, rows: int) -> None:
+    def work(unit: WriteUnit) -> None:
+        view, sealed = a_credential()
+        unit.insert_provider(a_provider("acme", kind=ProviderKind.OPENAI, credential=view), sealed)
+        unit.insert_models([a_model(f"m{n}") for n in range(rows)])
+
+    store.write(work)
+
+
+def import_models(store: Store, rows: int) -> None:
+    store.write(lambda unit: unit.insert_models([a_model(f"new{n}") for n in range(rows)]))
+
+
+def disable_provider(store: Store, _rows: int) -> None:
+    def work(unit: WriteUnit) -> None:
+        before = unit.provider("acme")
+        assert before is not None
+        unit.update_provider(before, replace(before, state=State.DISABLED))
+
+    store.write(work)
+
+
+def replace_credential(store: Store, _rows: int) -> None:
+    def work(unit: WriteUnit) -> None:
+        before = unit.provider("acme")
+        assert before is not None
+        view, sealed = a_credential(2)
+        unit.update_provider(before, replace(before, credential=view), sealed)
+
+    store.write(work)
+
+
+def delete_provider(store: Store, _rows: int) -> None:
+    def work(unit: WriteUnit) -> None:
+        provider = unit.provider("acme")
+        assert provider is not None
+        unit.delete_provider(provider)
+
+    store.write(work)
+
+
+def load_routing(store: Store, _rows: int) -> None:
+    store.read(lambda unit: (unit.head(), unit.routing_entries(), unit.changes_since(0)))
+
+
+def list_everything(store: Store, _rows: int) -> None:
+    order = OrderBy("display_name")
+    store.read(lambda unit: unit.list_providers(filter=None, order_by=order, after=None, limit=1000))
+    store.read(
+        lambda unit: unit.list_models(provider_id=None, filter=None, order_by=order, after=None, limit=1000)
+    )
+
+
+@pytest.mark.parametrize(
+    ("act", "at_most"),
+    [
+        pytest.param(import_models, 7, id="import"),
+        pytest.param(disable_provider, 8, id="disable"),
+        pytest.param(replace_credential, 12, id="replace credential"),
+        pytest.param(delete_provider, 10, id="delete"),
+        pytest.param(load_routing, 5, id="load routing"),
+        pytest.param(list_everything, 4, id="list"),
+    ],
+)
+def test_do_not_grow_with_the_rows(store: Store, act: Callable[[Store, int], None], at_most: int) -> None:
+    counts = []
+    for rows in (3, 300):
+        prepare(store, rows)
+        with counted_statements() as sent:
+            act(store, rows)
+        counts.append(len(sent))
+        store.write(lambda unit: [unit.delete_provider(p) for p in [unit.provider("acme")] if p])
+    assert counts[0] == counts[1] <= at_most

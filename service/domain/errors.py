@@ -40,6 +40,12 @@ class Reason(StrEnum):
     STORE_UNAVAILABLE = "STORE_UNAVAILABLE"
 
 
+PROVIDER_TYPE = "codevector/Provider"
+PROVIDER_MODEL_TYPE = "codevector/ProviderModel"
+CATALOG_TYPE = "codevector/Catalog"
+"""The resource types of `ResourceRef`, as the API's annotations spell them."""
+
+
 @dataclass(frozen=True, slots=True)
 class FieldViolation:
     """One broken rule of one field. ``field`` is the snake_case proto path; ``rule`` names the rule."""

@@ -8,8 +8,8 @@ from __future__ import annotations
 
 import hashlib
 
-from service.domain.model import ModelFacts, Provider, ProviderModel
-from service.domain.routing import canonical_json, pricing_to_json
+from service.domain.json_forms import canonical_json, facts_to_json
+from service.domain.model import Provider, ProviderModel
 
 
 def provider_etag(provider: Provider) -> str:
@@ -41,22 +41,6 @@ def provider_model_etag(model: ProviderModel) -> str:
             "labels": dict(model.labels),
         },
     )
-
-
-def facts_to_json(facts: ModelFacts) -> dict[str, object]:
-    """Model facts as plain JSON values (also how the imported base is stored)."""
-    return {
-        "upstream_model_id": facts.upstream_model_id,
-        "display_name": facts.display_name,
-        "kind": facts.kind,
-        "context_window": facts.context_window,
-        "max_output_tokens": facts.max_output_tokens,
-        "embedding_dimensions": facts.embedding_dimensions,
-        "pricing": pricing_to_json(facts.pricing),
-        "capabilities": list(facts.capabilities),
-        "retire_time": facts.retire_time.isoformat() if facts.retire_time else None,
-        "needs_review": facts.needs_review,
-    }
 
 
 def _etag(revision: int, stored: dict[str, object]) -> str:

@@ -10,15 +10,14 @@ import json
 from collections.abc import Mapping
 from dataclasses import dataclass
 from enum import StrEnum
-from typing import Any
 from uuid import UUID
 
+from service.domain.json_forms import canonical_json, pricing_from_json, pricing_to_json
 from service.domain.model import (
     CredentialType,
     ModelCapability,
     ModelKind,
     Pricing,
-    PricingTier,
     Provider,
     ProviderConfig,
     ProviderKind,
@@ -137,39 +136,6 @@ def active_model(provider: Provider, model: ProviderModel) -> ActiveProviderMode
         capabilities=facts.capabilities,
         labels=model.labels,
     )
-
-
-def canonical_json(value: object) -> bytes:
-    """Sorted keys, no blanks, UTF-8: equal values give equal bytes."""
-    return json.dumps(value, sort_keys=True, separators=(",", ":"), ensure_ascii=False).encode()
-
-
-def pricing_to_json(pricing: Pricing | None) -> dict[str, Any] | None:
-    """Prices as plain JSON values; decimal strings stay strings."""
-    if pricing is None:
-        return None
-    return {
-        "currency_code": pricing.currency_code,
-        **_prices(pricing),
-        "tiers": [{"above_input_tokens": tier.above_input_tokens, **_prices(tier)} for tier in pricing.tiers],
-    }
-
-
-def _prices(prices: Pricing | PricingTier) -> dict[str, str | None]:
-    return {
-        "input": prices.input,
-        "output": prices.output,
-        "cached_input": prices.cached_input,
-        "cache_write": prices.cache_write,
-    }
-
-
-def pricing_from_json(value: Mapping[str, Any] | None) -> Pricing | None:
-    """The inverse of `pricing_to_json`."""
-    if value is None:
-        return None
-    tiers = tuple(PricingTier(**tier) for tier in value["tiers"])
-    return Pricing(**{**value, "tiers": tiers})
 
 
 def entry_to_json(entry: Entry) -> bytes:

@@ -20,7 +20,7 @@ from uuid import UUID
 from sqlalchemy import BigInteger, Dialect, Integer, Text
 from sqlalchemy.types import TypeDecorator
 
-from service.domain.routing import canonical_json
+from service.domain.json_forms import canonical_json
 
 E = TypeVar("E", bound=IntEnum)
 

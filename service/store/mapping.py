@@ -2,23 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from datetime import datetime
 from typing import Any
 
-from service.domain.etags import facts_to_json
 from service.domain.ids import display_name_key
+from service.domain.json_forms import facts_from_json, facts_to_json, pricing_from_json, pricing_to_json
 from service.domain.model import (
     CredentialView,
     ModelCapability,
     ModelFacts,
-    ModelKind,
     Provider,
     ProviderConfig,
     ProviderModel,
     SealedCredential,
 )
-from service.domain.routing import pricing_from_json, pricing_to_json
 from service.store.rows import CredentialRow, ProviderModelRow, ProviderRow
 
 Values = dict[str, Any]
@@ -160,17 +156,3 @@ def model_values(model: ProviderModel) -> Values:
         "revision": model.revision,
         "etag": model.etag,
     }
-
-
-def facts_from_json(value: Mapping[str, Any]) -> ModelFacts:
-    """The inverse of `service.domain.etags.facts_to_json`."""
-    retire_time = value["retire_time"]
-    return ModelFacts(
-        **{
-            **value,
-            "kind": ModelKind(value["kind"]),
-            "pricing": pricing_from_json(value["pricing"]),
-            "capabilities": tuple(ModelCapability(number) for number in value["capabilities"]),
-            "retire_time": None if retire_time is None else datetime.fromisoformat(retire_time),
-        }
-    )

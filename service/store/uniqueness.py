@@ -4,13 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from service.domain.errors import AlreadyExists, Reason, ResourceRef
+from service.domain.errors import PROVIDER_MODEL_TYPE, PROVIDER_TYPE, AlreadyExists, Reason, ResourceRef
 from service.domain.ids import display_name_key, provider_model_name, provider_name
 from service.domain.model import Provider, ProviderModel
 from service.store.reads import ReadUnit
-
-PROVIDER_TYPE = "codevector/Provider"
-PROVIDER_MODEL_TYPE = "codevector/ProviderModel"
 
 
 def provider_clash(unit: ReadUnit, provider: Provider, *, is_new: bool) -> AlreadyExists | None:

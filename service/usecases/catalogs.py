@@ -5,14 +5,13 @@ from __future__ import annotations
 from typing import TypeVar
 
 from service.domain.catalog import Catalog, KindInfo, kind_from_slug
-from service.domain.errors import NotFound, ResourceRef
+from service.domain.errors import CATALOG_TYPE, NotFound, ResourceRef
 from service.domain.pages import Position, Query, effective_page_size
 from service.usecases.context import Context, ListQuery
 from service.usecases.imports import find_catalog
 from service.usecases.listing import Page
 
 T = TypeVar("T")
-CATALOG_TYPE = "codevector/Catalog"
 
 
 def get_catalog(ctx: Context, name: str, version: str) -> Catalog:

@@ -5,13 +5,10 @@ from __future__ import annotations
 import hmac
 
 from service.domain import ids
-from service.domain.errors import Aborted, NotFound, Reason, ResourceRef
+from service.domain.errors import PROVIDER_MODEL_TYPE, PROVIDER_TYPE, Aborted, NotFound, Reason, ResourceRef
 from service.domain.impact import DeletionImpact
 from service.domain.model import Provider, ProviderModel
 from service.store import ReadUnit
-
-PROVIDER_TYPE = "codevector/Provider"
-PROVIDER_MODEL_TYPE = "codevector/ProviderModel"
 
 
 def existing_provider(unit: ReadUnit, name: str, *, field: str = "name") -> Provider:

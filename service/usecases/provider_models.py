@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 from dataclasses import fields as dataclass_fields
 
 from service.domain import ids, prices
-from service.domain.errors import NotFound, Reason, ResourceRef, invalid_field
+from service.domain.errors import PROVIDER_MODEL_TYPE, NotFound, Reason, ResourceRef, invalid_field
 from service.domain.impact import DeletionImpact, provider_model_impact
 from service.domain.masks import PROVIDER_MODEL_MASK, fields_to_write
 from service.domain.model import (
@@ -22,7 +22,6 @@ from service.domain.routing import model_routable
 from service.store import WriteUnit
 from service.usecases import replays
 from service.usecases.checks import (
-    PROVIDER_MODEL_TYPE,
     existing_model,
     existing_provider,
     matching_etag,

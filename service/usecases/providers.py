@@ -9,6 +9,7 @@ from datetime import UTC, datetime
 from service.domain import ids, kind_rules
 from service.domain.destinations import destinations
 from service.domain.errors import (
+    PROVIDER_TYPE,
     Aborted,
     FailedPrecondition,
     NotFound,
@@ -29,7 +30,7 @@ from service.domain.model import (
 )
 from service.store import ReadUnit, WriteUnit
 from service.usecases import replays
-from service.usecases.checks import PROVIDER_TYPE, existing_provider, matching_etag, matching_impact
+from service.usecases.checks import existing_provider, matching_etag, matching_impact
 from service.usecases.context import Call, Context, RequestId, Written
 from service.usecases.sealed_writes import (
     Binding,

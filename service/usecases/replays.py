@@ -8,9 +8,8 @@ from __future__ import annotations
 
 from datetime import timedelta
 
-from service.domain.errors import Aborted, Reason, ResourceRef
+from service.domain.errors import PROVIDER_MODEL_TYPE, PROVIDER_TYPE, Aborted, Reason, ResourceRef
 from service.store import ReadUnit, WriteUnit
-from service.usecases.checks import PROVIDER_MODEL_TYPE, PROVIDER_TYPE
 from service.usecases.context import Call, RequestId
 
 KEPT = timedelta(hours=24)

@@ -11,6 +11,7 @@ from functools import partial
 
 from service.domain import ids
 from service.domain.errors import (
+    PROVIDER_TYPE,
     FailedPrecondition,
     NotFound,
     PreconditionViolation,
@@ -25,7 +26,6 @@ from service.domain.model import Provider, SealedCredential, State
 from service.domain.pages import Position, Query, effective_page_size
 from service.readmodel.snapshot import Row, Snapshot
 from service.store import ReadUnit
-from service.usecases.checks import PROVIDER_TYPE
 from service.usecases.context import Context, ListQuery
 
 METHOD = "ListActiveProviderModels"

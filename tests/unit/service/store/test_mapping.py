@@ -10,10 +10,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from service.domain.etags import facts_to_json
+from service.domain.json_forms import canonical_json, facts_from_json, facts_to_json
 from service.domain.model import ModelCapability, ModelFacts
-from service.domain.routing import canonical_json
-from service.store.mapping import facts_from_json
 from tests.registry_values import FULL_PRICING, a_model
 
 

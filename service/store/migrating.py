@@ -2,19 +2,18 @@
 
 One migrator at a time: the database's file lock on SQLite, an advisory lock on PostgreSQL. All migrations
 that are due, and the rows every database begins with, are one transaction.
+
+Alembic is imported where it migrates: a server that only checks its database starts half a second earlier.
 """
 
 from __future__ import annotations
 
 from contextlib import ExitStack
 from pathlib import Path
+from typing import TYPE_CHECKING
 from uuid import UUID, uuid4
 
-from alembic import command
-from alembic.config import Config
-from alembic.runtime.migration import MigrationContext
-from alembic.script import ScriptDirectory
-from sqlalchemy import Connection, insert, select, text
+from sqlalchemy import Connection, insert, inspect, select, text
 from sqlalchemy.exc import DBAPIError
 
 from service.store import engines
@@ -22,6 +21,12 @@ from service.store.failures import StoreStartError
 from service.store.file_lock import FileLock
 from service.store.rows import SINGLE_ROW, RegistryInfoRow, RevisionCounterRow
 
+if TYPE_CHECKING:
+    from alembic.config import Config
+    from alembic.script import ScriptDirectory
+
+HEAD = "0001"
+"""The newest migration; a test holds it to the scripts."""
 _ADVISORY_LOCK = 0x636F6465766563  # "codevec": any constant that no other program is likely to use
 _SET_UP_POSTGRESQL = (
     "SET LOCAL lock_timeout = '60s'",
@@ -58,24 +63,32 @@ def check_current(connection: Connection) -> None:
     Raises:
         StoreStartError: newer, older, or no schema at all.
     """
-    current = MigrationContext.configure(connection).get_current_revision()
-    script = ScriptDirectory.from_config(_config())
-    if current == script.get_current_head():
+    current = _current(connection)
+    if current == HEAD:
         return
     if current is None:
         raise StoreStartError("the database is empty: migrate it first")
-    _refuse_newer(script, current)
+    _refuse_newer(_scripts(_config()), current)
     raise StoreStartError("the database was written by an older version of this program: migrate it first")
+
+
+def _current(connection: Connection) -> str | None:
+    if not inspect(connection).has_table("alembic_version"):
+        return None
+    version: str | None = connection.scalar(text("SELECT version_num FROM alembic_version"))
+    return version
 
 
 def _upgrade(connection: Connection) -> None:
     if connection.dialect.name == "postgresql":
         for statement in _SET_UP_POSTGRESQL:
             connection.execute(text(statement))
+    from alembic import command
+
     config = _config()
-    current = MigrationContext.configure(connection).get_current_revision()
+    current = _current(connection)
     if current is not None:
-        _refuse_newer(ScriptDirectory.from_config(config), current)
+        _refuse_newer(_scripts(config), current)
     config.attributes["connection"] = connection
     command.upgrade(config, "head")
     _first_rows(connection, store_id=uuid4())
@@ -99,7 +112,15 @@ def _first_rows(connection: Connection, *, store_id: UUID) -> None:
     )
 
 
+def _scripts(config: Config) -> ScriptDirectory:
+    from alembic.script import ScriptDirectory
+
+    return ScriptDirectory.from_config(config)
+
+
 def _config() -> Config:
+    from alembic.config import Config
+
     config = Config()
     config.set_main_option("script_location", str(Path(__file__).with_name("migrations")).replace("%", "%%"))
     config.set_main_option("path_separator", "os")

@@ -13,6 +13,7 @@ from alembic.runtime.migration import MigrationContext
 from sqlalchemy import Connection, create_engine, inspect, text
 
 from service.store import Store, StoreStartError, migrate, open_store
+from service.store.migrating import HEAD
 from service.store.rows import Base
 from tests.registry_values import ManualClock, a_provider
 
@@ -49,6 +50,7 @@ class TestMigrating:
         with connected(empty_url) as connection:
             context = MigrationContext.configure(connection, opts={"compare_server_default": True})
             assert compare_metadata(context, Base.metadata) == []
+            assert context.get_current_revision() == HEAD
 
     def test_sorts_text_by_bytes_everywhere(self, empty_url: str, dialect: str) -> None:
         migrate(empty_url)

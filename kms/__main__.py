@@ -7,8 +7,8 @@ import logging
 import os
 import signal
 import sys
-import threading
 from collections.abc import Sequence
+from queue import SimpleQueue
 
 from kms import app, hygiene
 from kms.refusal import StartRefused
@@ -47,15 +47,16 @@ def _init(settings: Settings) -> None:
 
 def _serve(settings: Settings) -> None:
     """Serves until SIGTERM or SIGINT."""
-    stop = threading.Event()
+    # Not an Event: a handler that runs while its thread holds the Event's lock never returns.
+    stop: SimpleQueue[None] = SimpleQueue()
     for number in (signal.SIGTERM, signal.SIGINT):
-        signal.signal(number, lambda *_: stop.set())
+        signal.signal(number, lambda *_: stop.put(None))
     logger = build_logger(sys.stderr, settings.logging_level)
     logging.getLogger().addHandler(LibraryLines(logger))
     with app.build(settings, logger):
         sockets = " ".join(f"{role.value}={path}" for role, path in settings.sockets.items())
         print(f"kms serving {sockets}", flush=True)
-        stop.wait()
+        stop.get()
 
 
 if __name__ == "__main__":

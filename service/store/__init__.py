@@ -1,21 +1,41 @@
 """The only room that speaks SQL: providers, models, sealed credentials, the change log; on two databases."""
 
+from service.store.data_keys import (
+    QUARANTINE_AFTER,
+    Backlog,
+    DataKeyFault,
+    DataKeyPair,
+    ProvidersDigest,
+    StaleDataKey,
+    SweepLease,
+)
 from service.store.engines import masked_url
 from service.store.failures import StoreStartError
 from service.store.lists import Position
 from service.store.migrating import migrate
 from service.store.reads import Head, ReadUnit, RegistryRow, RememberedRequest
+from service.store.rewraps import Failed, RewrapUnit, Swap
 from service.store.store import Store, open_store
 from service.store.writes import WriteUnit
 
 __all__ = [
+    "QUARANTINE_AFTER",
+    "Backlog",
+    "DataKeyFault",
+    "DataKeyPair",
+    "Failed",
     "Head",
     "Position",
+    "ProvidersDigest",
     "ReadUnit",
     "RegistryRow",
     "RememberedRequest",
+    "RewrapUnit",
+    "StaleDataKey",
     "Store",
     "StoreStartError",
+    "Swap",
+    "SweepLease",
     "WriteUnit",
     "masked_url",
     "migrate",

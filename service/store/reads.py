@@ -33,6 +33,7 @@ from service.domain.routing import (
     routing_provider,
 )
 from service.store import lists
+from service.store.data_keys import DataKeyReads
 from service.store.lists import ROUTABLE, ListShape, Position
 from service.store.mapping import model_from_row, provider_from_rows
 from service.store.rows import (
@@ -91,6 +92,9 @@ class RegistryRow:
     primary_key_version: str
     key_names_seen: tuple[str, ...]
     keyring_seq: int
+    audit_seq: int = 0
+    audit_head: bytes = b""
+    notice_time: datetime | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -101,12 +105,12 @@ class RememberedRequest:
     resource: str
 
 
-class ReadUnit:
+class ReadUnit(DataKeyReads):
     """Reads within one transaction. Values only: nothing returned refers to the database any more."""
 
     def __init__(self, session: Session, now: datetime) -> None:
+        super().__init__(session)
         # Statements of a write unit go past the session, so what it has loaded before may be stale.
-        self._session = session
         self._fresh = {"populate_existing": True}
         self.now = now
 
@@ -127,6 +131,9 @@ class ReadUnit:
             primary_key_version=row.primary_key_version,
             key_names_seen=tuple(row.key_names_seen),
             keyring_seq=row.keyring_seq,
+            audit_seq=row.audit_seq,
+            audit_head=row.audit_head,
+            notice_time=row.notice_time,
         )
 
     def provider(self, provider_id: str) -> Provider | None:

@@ -75,7 +75,7 @@ class ChangeLogRow(Base):
 
 
 class RegistryInfoRow(Base):
-    """What the registry knows of the KMS it seals with. Recording it takes no revision."""
+    """What the registry knows of the KMS it seals with, and who sweeps. Recording it takes no revision."""
 
     __tablename__ = "registry"
     __table_args__ = (CheckConstraint("id = 1", name="single_row"),)
@@ -85,6 +85,11 @@ class RegistryInfoRow(Base):
     primary_key_version: Mapped[str]
     key_names_seen: Mapped[JsonList]
     keyring_seq: Mapped[int]
+    audit_seq: Mapped[int] = mapped_column(default=0)
+    audit_head: Mapped[bytes] = mapped_column(default=b"")
+    notice_time: Mapped[datetime | None]
+    sweep_holder: Mapped[str] = mapped_column(default="")
+    sweep_expire_time: Mapped[datetime | None]
 
 
 class IdempotencyRow(Base):
@@ -123,15 +128,21 @@ class ProviderRow(Base):
 
 
 class DataKeyRow(Base):
-    """A wrapped DEK. Rewraps change ``wrapped`` and ``key_version`` here and nothing anywhere else."""
+    """A wrapped DEK. Rewraps change ``wrapped`` and ``key_version`` here and nothing anywhere else.
+
+    ``failed_count`` and ``fault`` tell of rewraps that failed since the last that went well.
+    """
 
     __tablename__ = "data_keys"
+    __table_args__ = (Index(None, "key_version", "failed_count"),)
 
     dek_id: Mapped[UUID] = mapped_column(primary_key=True)
     wrapped: Mapped[bytes]
-    key_version: Mapped[str] = mapped_column(index=True)
+    key_version: Mapped[str]
     context: Mapped[bytes]
     commitment: Mapped[bytes]
+    failed_count: Mapped[int] = mapped_column(default=0)
+    fault: Mapped[str] = mapped_column(default="")
 
 
 class CredentialRow(Base):

@@ -30,6 +30,7 @@ from service.store.failures import (
 )
 from service.store.file_lock import FileLock
 from service.store.reads import ReadUnit
+from service.store.rewraps import RewrapUnit
 from service.store.writes import Outcome, WriteUnit
 
 T = TypeVar("T")
@@ -96,6 +97,16 @@ class Store:
         """
         return self._retrying(lambda: self._read_once(work))
 
+    def rewrap(self, work: Callable[[RewrapUnit], T]) -> T:
+        """Run ``work`` in one short transaction that does not take the counter row: creates go on beside it.
+
+        ``work`` may run several times, must not call the store, and whatever it raises rolls back.
+
+        Raises:
+            Aborted, Unavailable: as `write`.
+        """
+        return self._retrying(lambda: self._rewrap_once(work))
+
     def compact(self) -> int:
         """Forget old change sets: at least 24 hours and 10,000 revisions stay. To be called hourly.
 
@@ -125,6 +136,13 @@ class Store:
         with Session(self._engine, autoflush=False) as session:
             session.connection(execution_options=self._read_options)
             return work(ReadUnit(session, self._now()))
+
+    def _rewrap_once(self, work: Callable[[RewrapUnit], T]) -> T:
+        with self._writers, Session(self._engine, autoflush=False) as session:
+            connection = session.connection(execution_options=engines.WRITE)
+            result = work(RewrapUnit(connection, self._now()))
+            self._commit(session)
+            return result
 
     def _now(self) -> datetime:
         return self._clock().astimezone(UTC)

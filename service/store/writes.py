@@ -234,6 +234,9 @@ class WriteUnit(ReadUnit):
                 "primary_key_version": row.primary_key_version,
                 "key_names_seen": list(row.key_names_seen),
                 "keyring_seq": row.keyring_seq,
+                "audit_seq": row.audit_seq,
+                "audit_head": row.audit_head,
+                "notice_time": row.notice_time,
             },
         )
         self._bookkeeping = True

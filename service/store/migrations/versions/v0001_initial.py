@@ -56,6 +56,11 @@ def _create_bookkeeping() -> None:
         sa.Column("primary_key_version", BYTEWISE, nullable=False),
         sa.Column("key_names_seen", JSON, nullable=False),
         sa.Column("keyring_seq", sa.BigInteger(), nullable=False),
+        sa.Column("audit_seq", sa.BigInteger(), nullable=False),
+        sa.Column("audit_head", sa.LargeBinary(), nullable=False),
+        sa.Column("notice_time", TIME, nullable=True),
+        sa.Column("sweep_holder", BYTEWISE, nullable=False),
+        sa.Column("sweep_expire_time", TIME, nullable=True),
         sa.PrimaryKeyConstraint("id", name="pk_registry"),
         sa.CheckConstraint("id = 1", name=op.f("ck_registry_single_row")),
     )
@@ -100,9 +105,11 @@ def _create_providers() -> None:
         sa.Column("key_version", BYTEWISE, nullable=False),
         sa.Column("context", sa.LargeBinary(), nullable=False),
         sa.Column("commitment", sa.LargeBinary(), nullable=False),
+        sa.Column("failed_count", sa.BigInteger(), nullable=False),
+        sa.Column("fault", BYTEWISE, nullable=False),
         sa.PrimaryKeyConstraint("dek_id", name="pk_data_keys"),
     )
-    op.create_index("ix_data_keys_key_version", "data_keys", ["key_version"])
+    op.create_index("ix_data_keys_key_version_failed_count", "data_keys", ["key_version", "failed_count"])
     op.create_table(
         "credentials",
         sa.Column("provider_id", BYTEWISE, nullable=False),

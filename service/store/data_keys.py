@@ -1,0 +1,286 @@
+"""Reading data keys: which have to be moved, which are sick, and what a rotation must leave alone.
+
+The table is the work list of a sweep: what is not under the primary version is still to be done.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any, cast
+from uuid import UUID
+
+from sqlalchemy import ColumnElement, Select, Table, case, func, literal_column, select
+from sqlalchemy.orm import Session
+
+from service.store.rows import (
+    Base,
+    CredentialRow,
+    DataKeyRow,
+    ProviderModelRow,
+    ProviderRow,
+    RegistryInfoRow,
+    RevisionCounterRow,
+)
+
+QUARANTINE_AFTER = 3
+"""Failures from which on a sweep goes round a data key."""
+HEADER_BYTES = 56
+"""The part of an envelope that is not ciphertext. Source: docs/formats/envelope.md."""
+
+# Ids stay the text they are stored as: a sweep turns a million of them over and looks into none.
+_DEK_ID: ColumnElement[str] = literal_column("data_keys.dek_id")
+
+
+@dataclass(frozen=True, slots=True)
+class StaleDataKey:
+    """A wrapper to move. ``dek_id`` is the row's key as stored, ``key_version`` what its column says."""
+
+    dek_id: str
+    wrapped: bytes
+    key_version: str
+    context: bytes
+    commitment: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class DataKeyFault:
+    """A data key that could not be moved. ``provider_id`` is None where no credential refers to it."""
+
+    dek_id: str
+    provider_id: str | None
+    key_version: str
+    failed_count: int
+    fault: str
+
+
+@dataclass(frozen=True, slots=True)
+class Backlog:
+    """Data keys by the version in their column. ``stale`` counts the quarantined too."""
+
+    usage: dict[str, int]
+    stale: int
+    quarantined: int
+
+    @property
+    def total(self) -> int:
+        """All data keys."""
+        return sum(self.usage.values())
+
+    @property
+    def remaining(self) -> int:
+        """What a sweep still has to move."""
+        return self.stale - self.quarantined
+
+
+@dataclass(frozen=True, slots=True)
+class CredentialFacts:
+    """What the wrapper and the envelope of a credential must agree with; ``header`` begins the envelope."""
+
+    provider_id: str
+    provider_uid: UUID
+    version: int
+    header: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class DataKeyPair:
+    """A data key with the credential it belongs to, or None where none refers to it."""
+
+    data_key: StaleDataKey
+    credential: CredentialFacts | None
+
+
+@dataclass(frozen=True, slots=True)
+class SweepLease:
+    """Who sweeps, and until when if nothing is heard of them; ``holder`` is empty when nobody does."""
+
+    holder: str
+    expire_time: datetime | None
+
+
+@dataclass(frozen=True, slots=True)
+class ProvidersDigest:
+    """SHA-256 over every column of the rows that a rotation leaves alone, and how many they are."""
+
+    sha256: bytes
+    providers: int
+    credentials: int
+    provider_models: int
+    revision: int
+    store_id: UUID
+
+
+class DataKeyReads:
+    """The part of a unit that reads data keys."""
+
+    def __init__(self, session: Session) -> None:
+        self._session = session
+
+    def backlog(self, primary: str) -> Backlog:
+        """How many data keys are under which version, and how many are not under ``primary``."""
+        sick = func.sum(case((DataKeyRow.failed_count >= QUARANTINE_AFTER, 1), else_=0))
+        rows = self._session.execute(
+            select(DataKeyRow.key_version, func.count(), sick)
+            .group_by(DataKeyRow.key_version)
+            .order_by(DataKeyRow.key_version)
+        ).all()
+        others = [(count, int(quarantined)) for version, count, quarantined in rows if version != primary]
+        return Backlog(
+            usage={version: count for version, count, _ in rows},
+            stale=sum(count for count, _ in others),
+            quarantined=sum(quarantined for _, quarantined in others),
+        )
+
+    def stale_data_keys(self, primary: str, *, after: str, limit: int) -> list[StaleDataKey]:
+        """At most ``limit`` wrappers behind ``after`` that are not under ``primary``, in key order.
+
+        The quarantined are left out.
+        """
+        rows = self._session.execute(
+            select(
+                _DEK_ID, DataKeyRow.wrapped, DataKeyRow.key_version, DataKeyRow.context, DataKeyRow.commitment
+            )
+            .where(
+                after < _DEK_ID,
+                DataKeyRow.key_version != primary,
+                DataKeyRow.failed_count < QUARANTINE_AFTER,
+            )
+            .order_by(_DEK_ID)
+            .limit(limit)
+        )
+        return [StaleDataKey(*row) for row in rows]
+
+    def quarantined_data_keys(self, primary: str, *, limit: int) -> list[DataKeyFault]:
+        """At most ``limit`` of the data keys that no sweep tries any more, in key order."""
+        rows = self._session.execute(
+            select(
+                _DEK_ID,
+                CredentialRow.provider_id,
+                DataKeyRow.key_version,
+                DataKeyRow.failed_count,
+                DataKeyRow.fault,
+            )
+            .select_from(DataKeyRow)
+            .outerjoin(CredentialRow, CredentialRow.dek_id == DataKeyRow.dek_id)
+            .where(DataKeyRow.key_version != primary, DataKeyRow.failed_count >= QUARANTINE_AFTER)
+            .order_by(_DEK_ID)
+            .limit(limit)
+        )
+        return [DataKeyFault(*row) for row in rows]
+
+    def data_key_faults(self, dek_ids: Sequence[str]) -> list[DataKeyFault]:
+        """What is known of these data keys, in key order; those that are gone are left out."""
+        rows = self._session.execute(
+            select(
+                _DEK_ID,
+                CredentialRow.provider_id,
+                DataKeyRow.key_version,
+                DataKeyRow.failed_count,
+                DataKeyRow.fault,
+            )
+            .select_from(DataKeyRow)
+            .outerjoin(CredentialRow, CredentialRow.dek_id == DataKeyRow.dek_id)
+            .where(_DEK_ID.in_(dek_ids))
+            .order_by(_DEK_ID)
+        )
+        return [DataKeyFault(*row) for row in rows]
+
+    def data_key_pairs(self, *, after: str, limit: int) -> list[DataKeyPair]:
+        """At most ``limit`` data keys behind ``after``, in key order, each with what it must agree with."""
+        rows = self._session.execute(
+            select(
+                _DEK_ID,
+                DataKeyRow.wrapped,
+                DataKeyRow.key_version,
+                DataKeyRow.context,
+                DataKeyRow.commitment,
+                CredentialRow.provider_id,
+                ProviderRow.uid,
+                CredentialRow.version,
+                func.substr(CredentialRow.envelope, 1, HEADER_BYTES),
+            )
+            .select_from(DataKeyRow)
+            .outerjoin(CredentialRow, CredentialRow.dek_id == DataKeyRow.dek_id)
+            .outerjoin(ProviderRow, ProviderRow.provider_id == CredentialRow.provider_id)
+            .where(after < _DEK_ID)
+            .order_by(_DEK_ID)
+            .limit(limit)
+        )
+        return [
+            DataKeyPair(
+                StaleDataKey(*row[:5]),
+                None
+                if row[5] is None or row[6] is None
+                else CredentialFacts(row[5], row[6], row[7], bytes(row[8])),
+            )
+            for row in rows
+        ]
+
+    def credentials_without_data_key(self) -> list[str]:
+        """The providers whose credential refers to no data key: only a writer past the store can do that."""
+        return list(
+            self._session.scalars(
+                select(CredentialRow.provider_id)
+                .outerjoin(DataKeyRow, DataKeyRow.dek_id == CredentialRow.dek_id)
+                .where(DataKeyRow.dek_id.is_(None))
+                .order_by(CredentialRow.provider_id)
+            )
+        )
+
+    def sweep_lease(self) -> SweepLease:
+        """Who sweeps."""
+        row = self._session.execute(
+            select(RegistryInfoRow.sweep_holder, RegistryInfoRow.sweep_expire_time)
+        ).one()
+        return SweepLease(*row)
+
+    def providers_digest(self) -> ProvidersDigest:
+        """The digest of all providers, credentials and provider models, of one moment.
+
+        Rows are hashed in key order as the database holds them: a change made past this program shows too.
+        """
+        digest = hashlib.sha256(b"codevector/providers-digest/1")
+        providers = self._digest(digest, ProviderRow, "provider_id")
+        credentials = self._digest(digest, CredentialRow, "provider_id")
+        models = self._digest(digest, ProviderModelRow, "provider_id", "model_id")
+        head = self._session.execute(select(RevisionCounterRow.revision, RevisionCounterRow.store_id)).one()
+        return ProvidersDigest(digest.digest(), providers, credentials, models, *head)
+
+    def _digest(self, digest: Any, row_type: type[Base], *order: str) -> int:
+        """Hash all rows of a table, columns in the order of their names. Returns how many rows."""
+        table = cast(Table, row_type.__table__)
+        names = sorted(column.name for column in table.columns)
+        # Bare columns, without the types that would turn what is stored into something else.
+        statement: Select[*tuple[Any, ...]] = (
+            select(*(literal_column(name) for name in names))
+            .select_from(table)
+            .order_by(*(table.c[name] for name in order))
+        )
+        digest.update(_field(table.name.encode()) + _field(",".join(names).encode()))
+        count = 0
+        for row in self._session.execute(statement, execution_options={"yield_per": 1000}):
+            digest.update(b"".join(_encoded(row)))
+            count += 1
+        return count
+
+
+def _encoded(row: Sequence[object]) -> Iterator[bytes]:
+    """Each value with its type and length, so that no two rows read the same."""
+    for value in row:
+        if value is None:
+            yield b"n" + _field(b"")
+        elif isinstance(value, str):
+            yield b"s" + _field(value.encode())
+        elif isinstance(value, int):  # bool too: SQLite stores it as a number
+            yield b"i" + _field(b"%d" % value)
+        elif isinstance(value, bytes):
+            yield b"b" + _field(value)
+        else:
+            raise TypeError(f"a column holds {type(value).__name__}")
+
+
+def _field(octets: bytes) -> bytes:
+    return len(octets).to_bytes(4, "big") + octets

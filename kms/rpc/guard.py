@@ -12,7 +12,7 @@ from uuid import uuid4
 
 import grpc
 from google.protobuf.descriptor import MethodDescriptor, ServiceDescriptor
-from google.protobuf.message import Message
+from google.protobuf.message import DecodeError, Message
 from google.protobuf.message_factory import GetMessageClass
 from google.rpc import status_pb2
 from protovalidate import Validator, Violation
@@ -27,6 +27,7 @@ from kms.rpc.status import (
     FieldViolation,
     InternalError,
     InvalidRequest,
+    MalformedRequest,
     RoleRequired,
     code_of,
     status_of,
@@ -55,23 +56,24 @@ class Guard:
 
     def _handler(self, method: MethodDescriptor, behaviour: Behaviour) -> grpc.RpcMethodHandler[Any, Any]:
         return grpc.unary_unary_rpc_method_handler(
-            self._guarded(method.full_name, behaviour),
-            request_deserializer=GetMessageClass(method.input_type).FromString,
+            self._guarded(method.full_name, GetMessageClass(method.input_type), behaviour),
             response_serializer=GetMessageClass(method.output_type).SerializeToString,
         )
 
     def _guarded(
-        self, method: str, behaviour: Behaviour
-    ) -> Callable[[Message, grpc.ServicerContext], Message]:
+        self, method: str, request_type: type[Message], behaviour: Behaviour
+    ) -> Callable[[bytes, grpc.ServicerContext], Message]:
+        """Requests are parsed here: gRPC would do it before the role is checked, and call it a bug."""
         allowed = allowed_roles(method)
 
-        def call(request: Message, context: grpc.ServicerContext) -> Message:
+        def call(octets: bytes, context: grpc.ServicerContext) -> Message:
             started = time.perf_counter()
             request_id = _request_id(context)
             context.set_trailing_metadata(((_REQUEST_ID_KEY, request_id),))
             try:
                 if self.role not in allowed:
                     raise RoleRequired(allowed)
+                request = _parsed(request_type, octets)
                 _refuse_invalid(self.validator, request)
                 response = behaviour(request)
             except KeyringError as refusal:
@@ -118,6 +120,13 @@ class _Aborted(grpc.Status):
             (DETAILS_KEY, status.SerializeToString()),
             (_REQUEST_ID_KEY, request_id),
         )
+
+
+def _parsed(request_type: type[Message], octets: bytes) -> Message:
+    try:
+        return request_type.FromString(octets)
+    except DecodeError:
+        raise MalformedRequest(request_type.DESCRIPTOR.full_name) from None
 
 
 def _refuse_invalid(validator: Validator, request: Message) -> None:

@@ -59,6 +59,18 @@ class InvalidRequest(KeyringError):
         self.violations = tuple(violations[:_VIOLATIONS_TOLD])
 
 
+class MalformedRequest(KeyringError):
+    """The bytes are no request of the method."""
+
+    reason = "INVALID_FIELD"
+
+    def __init__(self, message_name: str) -> None:
+        super().__init__(
+            f"the request is no {message_name}: wrong bytes, or a string that is not UTF-8",
+            request_type=message_name,
+        )
+
+
 class InvalidPageToken(KeyringError):
     """The page token is not one that this process gave out."""
 
@@ -148,6 +160,7 @@ _TABLE: Mapping[type[KeyringError], tuple[grpc.StatusCode, _Detail]] = MappingPr
         KeyVersionUnavailable: (grpc.StatusCode.FAILED_PRECONDITION, _precondition),
         KeyVersionNotPrimary: (grpc.StatusCode.FAILED_PRECONDITION, _precondition),
         KeyVersionState: (grpc.StatusCode.FAILED_PRECONDITION, _precondition),
+        MalformedRequest: (grpc.StatusCode.INVALID_ARGUMENT, None),
         RoleRequired: (grpc.StatusCode.PERMISSION_DENIED, None),
         KeyringUnavailable: (grpc.StatusCode.UNAVAILABLE, _retry),
         CorruptDataKey: (grpc.StatusCode.DATA_LOSS, _wrapped_data_key),

@@ -86,6 +86,27 @@ class TestRefusals:
             registry.BatchWrapDataKeys(pb2.BatchWrapDataKeysRequest(items=items))
         assert refused.value.code() is grpc.StatusCode.RESOURCE_EXHAUSTED
 
+    @pytest.mark.parametrize(
+        ("role", "code"),
+        [
+            (Role.REGISTRY, grpc.StatusCode.INVALID_ARGUMENT),
+            (Role.ROUTER, grpc.StatusCode.PERMISSION_DENIED),
+        ],
+    )
+    def test_bytes_that_are_no_request(
+        self, channels: Channels, log: Path, role: Role, code: grpc.StatusCode
+    ) -> None:
+        """The caller is at fault, not the sidecar; and the role comes first."""
+        wrap: Any = channels[role].unary_unary("/codevector.kms.v1.KeyManagementService/BatchWrapDataKeys")
+        with pytest.raises(grpc.RpcError) as refused:
+            wrap(b"\x0a\x7f" + CANARY)
+        assert refused.value.code() is code
+        assert isinstance(refused.value, grpc.Call)
+        status = rpc_status.from_call(refused.value)
+        assert status is not None
+        assert b"canary" not in status.SerializeToString()
+        assert "canary" not in log.read_text()
+
     def test_a_bug_tells_the_caller_only_its_request_id(
         self, registry: Any, keyring: LocalKeyring, monkeypatch: pytest.MonkeyPatch, log: Path
     ) -> None:

@@ -26,6 +26,7 @@ from kms.rpc.status import (
     InternalError,
     InvalidPageToken,
     InvalidRequest,
+    MalformedRequest,
     RoleRequired,
     code_of,
     status_of,
@@ -40,6 +41,7 @@ DETAILS: dict[str, type[Message]] = {
 }
 CASES: list[tuple[KeyringError, str, str, str | None]] = [
     (InvalidRequest([VIOLATION]), "INVALID_ARGUMENT", "INVALID_FIELD", "BadRequest"),
+    (MalformedRequest("a.b.C"), "INVALID_ARGUMENT", "INVALID_FIELD", None),
     (InvalidContext("other label"), "INVALID_ARGUMENT", "INVALID_FIELD", "BadRequest"),
     (InvalidPageToken(), "INVALID_ARGUMENT", "INVALID_PAGE_TOKEN", "BadRequest"),
     (UnknownKeyVersion("keyVersions/x"), "NOT_FOUND", "RESOURCE_NOT_FOUND", "ResourceInfo"),

@@ -18,7 +18,7 @@ OWN_DISTRIBUTIONS = ("codevector-providers", "codevector-providers-protos")
 """Installed from this folder, so not in the lock."""
 
 HEADER = "# Made by `make lock`; edit pyproject.toml instead.\n"
-EXTRAS = ("postgres",)
+EXTRAS = ("cli", "postgres")
 
 
 def compile_lock(target: Path, source: str, *options: str) -> None:
@@ -45,10 +45,9 @@ def compile_lock(target: Path, source: str, *options: str) -> None:
 def lock() -> None:
     folder = ROOT / "requirements"
     folder.mkdir(exist_ok=True)
-    extras = [part for extra in EXTRAS for part in ("--extra", extra)]
     with_runtime = ("--constraint", "requirements/runtime.lock")
-    compile_lock(folder / "runtime.lock", "pyproject.toml", *extras)
-    compile_lock(folder / "dev.lock", "pyproject.toml", *extras, "--group", "dev", *with_runtime)
+    compile_lock(folder / "runtime.lock", "pyproject.toml", "--all-extras")
+    compile_lock(folder / "dev.lock", "pyproject.toml", "--all-extras", "--group", "dev", *with_runtime)
     compile_lock(folder / "go.lock", "requirements/go.in")
 
 

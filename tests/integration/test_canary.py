@@ -229,6 +229,8 @@ def wrong_ways(canaries: Canaries) -> Iterator[Submission]:
         "not-ascii": ("openai", api_key(canaries.api_key() + "é")),
         "too-long": ("openai", api_key(canaries.api_key(length=65 * 1024))),
         "long-secret": ("azure", azure(canaries, client_secret=canaries.text(length=1025))),
+        "blank-secret": ("azure", azure(canaries, client_secret=f"{canaries.text()} {canaries.text()}")),
+        "blank-token": ("bedrock", aws(canaries, session_token=f"{canaries.text()}\t")),
         "no-uuid": ("azure", azure(canaries, tenant_id=canaries.text())),
         "no-key-id": ("bedrock", aws(canaries, access_key_id=canaries.text())),
         "no-role": ("bedrock", aws(canaries, assume_role_arn=canaries.text())),

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 from enum import Enum
 from typing import NoReturn, Protocol
 from uuid import UUID
@@ -51,6 +51,7 @@ class Backend(Enum):
     """Where the KEKs are."""
 
     LOCAL_KEYRING = "local"
+    VAULT_TRANSIT = "vault-transit"
 
 
 class VersionState(Enum):
@@ -59,16 +60,31 @@ class VersionState(Enum):
     PENDING = "PENDING"
     PRIMARY = "PRIMARY"
     DECRYPT_ONLY = "DECRYPT_ONLY"
+    DISABLED = "DISABLED"
+    DESTROY_SCHEDULED = "DESTROY_SCHEDULED"
+    DESTROYED = "DESTROYED"
+
+
+SOAK = timedelta(days=7)
+"""How long a version must have been DISABLED before its destruction may be scheduled."""
+
+DESTRUCTION_DELAY_DEFAULT = timedelta(days=30)
+DESTRUCTION_DELAY_FLOOR = timedelta(days=7)
+DESTRUCTION_DELAY_CEILING = timedelta(days=365)
 
 
 @dataclass(frozen=True, slots=True)
 class KeyVersion:
-    """One KEK version as others may see it. `name` is `keyVersions/{v}`, never used twice."""
+    """One KEK version as others may see it. `name` is `keyVersions/{v}`, never used twice.
+
+    `destroy_time` is set where the state is DESTROY_SCHEDULED (when it will be) or DESTROYED (when it was).
+    """
 
     name: str
     state: VersionState
     algorithm: str
     create_time: datetime
+    destroy_time: datetime | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -150,14 +166,12 @@ class KeyVersionNotPrimary(KeyringError):
 
 
 class KeyVersionState(KeyringError):
-    """The version's state does not allow what was asked."""
+    """The version's state does not allow what was asked; `why` ends the sentence about it."""
 
     reason = "KEY_VERSION_STATE"
 
-    def __init__(self, name: str, state: VersionState) -> None:
-        super().__init__(
-            f"{name} is {state.value} and cannot become primary", key_version=name, state=state.value
-        )
+    def __init__(self, name: str, state: VersionState, why: str = "cannot become primary") -> None:
+        super().__init__(f"{name} is {state.value} and {why}", key_version=name, state=state.value)
 
 
 class UnknownKeyVersion(KeyringError):
@@ -194,8 +208,26 @@ class KeyringUnavailable(KeyringError):
 
     reason = "KMS_UNAVAILABLE"
 
+    def __init__(self, message: str = "the keyring could not be stored or read back") -> None:
+        super().__init__(message)
+
+
+class DecryptUnavailable(KeyringError):
+    """This sidecar's identity may not open wrappers: it only makes them, another one verifies."""
+
+    reason = "VERIFY_UNAVAILABLE"
+
     def __init__(self) -> None:
-        super().__init__("the keyring could not be stored or read back")
+        super().__init__("this sidecar may not open data keys: ask one that may")
+
+
+class KeyAdminUnavailable(KeyringError):
+    """This sidecar cannot change versions: they are changed where the keys are, and noticed here."""
+
+    reason = "KEY_VERSION_STATE"
+
+    def __init__(self, message: str) -> None:
+        super().__init__(message)
 
 
 class Keyring(Protocol):
@@ -239,4 +271,56 @@ class Keyring(Protocol):
             UnknownKeyVersion: there is no such version.
             KeyVersionState: the version is neither PENDING nor PRIMARY, or older than the primary.
             KeyringUnavailable: the change could not be stored.
+        """
+
+    def disable_version(self, name: str, *, confirmed_unreferenced: bool) -> KeyVersion:
+        """Stops a version from opening (KEY_VERSION_UNAVAILABLE from then on); a no-op where it is DISABLED.
+
+        Local: any version but the primary, each by itself. Transit: raises min_decryption_version, so the
+        versions before this one are disabled with it, and it is refused while one of them is to stay.
+
+        Raises:
+            UnknownKeyVersion: there is no such version.
+            KeyVersionState: it is PRIMARY, its destruction is scheduled or done, or nobody confirmed that no
+                wrapper refers to it.
+            KeyringUnavailable: the change could not be stored.
+        """
+
+    def enable_version(self, name: str) -> KeyVersion:
+        """Makes a DISABLED version DECRYPT_ONLY; a no-op where it is that already.
+
+        Local: as said. Transit: lowers min_decryption_version, so versions after this one are enabled too.
+
+        Raises:
+            UnknownKeyVersion, KeyringUnavailable: as above.
+            KeyVersionState: it is in any other state; a scheduled destruction is cancelled first.
+        """
+
+    def schedule_destruction(self, name: str, delay: timedelta) -> KeyVersion:
+        """Has the key of a version destroyed `delay` from now; where that is scheduled the time stays.
+
+        Local: the time is in the keyring file. A backend that cannot keep one raises KeyAdminUnavailable.
+
+        Raises:
+            UnknownKeyVersion, KeyringUnavailable: as above.
+            KeyVersionState: it is not DISABLED, has not been so for SOAK, or `delay` is not within bounds.
+        """
+
+    def cancel_destruction(self, name: str) -> KeyVersion:
+        """Makes a DESTROY_SCHEDULED version DISABLED again; a no-op where it is that already.
+
+        Raises:
+            UnknownKeyVersion, KeyringUnavailable: as above.
+            KeyVersionState: it is in any other state.
+        """
+
+    def destroy_due(self) -> list[KeyVersion]:
+        """Destroys the keys whose time has come; answers those versions, now DESTROYED.
+
+        Called at start and from time to time while serving. Local: no file of the keyring holds the key
+        afterwards, and a destruction that was cut off is finished. Transit: trims the key, which takes a
+        version only together with all before it.
+
+        Raises:
+            KeyringUnavailable: that could not be done or stored; the next call tries again.
         """

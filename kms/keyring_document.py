@@ -15,7 +15,7 @@ from __future__ import annotations
 import hmac
 import json
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from typing import Any
 
@@ -52,7 +52,7 @@ class Kek:
 
     __slots__ = ("_prk", "check")
 
-    def __init__(self, octets: bytes) -> None:
+    def __init__(self, octets: bytes | bytearray) -> None:
         self._prk = hkdf_extract(octets)
         self.check = self.derive(_CHECK_LABEL)[:8].hex()
 
@@ -69,6 +69,8 @@ class VersionRecord:
     """One KEK version. `sealed` is the KEK under the file's seal key, nonce first; `kek` the same, opened.
 
     `request_id` and `expected_latest` are the request that created it, so that a repeated one is known.
+    `disable_time` is set from DISABLED on, `destroy_time` from DESTROY_SCHEDULED on. A DESTROYED version is a
+    tombstone: `sealed` is empty and `kek` None.
     """
 
     ref: str
@@ -78,7 +80,15 @@ class VersionRecord:
     request_id: str
     expected_latest: str
     sealed: bytes = field(repr=False)
-    kek: Kek
+    kek: Kek | None
+    disable_time: datetime | None = None
+    destroy_time: datetime | None = None
+
+    def destroyed(self, moment: datetime) -> VersionRecord:
+        """The tombstone of this version."""
+        return replace(
+            self, state=VersionState.DESTROYED, sealed=b"", kek=None, destroy_time=whole_seconds(moment)
+        )
 
 
 @dataclass(frozen=True, slots=True)
@@ -130,7 +140,7 @@ class DocumentCodec:
         kek = Kek(octets)
         number = len(document.versions) + 1
         ref = _ref(document.keyring_id, number, kek.check)
-        create_time = create_time.astimezone(UTC).replace(microsecond=0)
+        create_time = whole_seconds(create_time)
         nonce = random(_NONCE_LENGTH)
         aad = _kek_aad(document.deployment_id, ref, number, create_time)
         sealed = nonce + AESGCM(self._seal_key).encrypt(nonce, octets, aad)
@@ -182,24 +192,36 @@ class DocumentCodec:
         return KeyringDocument(self._keyring_id, deployment_id, body["seq"], method, versions)
 
     def _read_version(self, entry: dict[str, Any], number: int, deployment_id: bytes) -> VersionRecord:
-        create_time = datetime.strptime(entry["create_time"], _TIME).replace(tzinfo=UTC)
-        sealed = bytes.fromhex(entry["kek"])
-        aad = _kek_aad(deployment_id, entry["ref"], number, create_time)
-        octets = AESGCM(self._seal_key).decrypt(sealed[:_NONCE_LENGTH], sealed[_NONCE_LENGTH:], aad)
-        kek = Kek(octets)
-        expected_ref = _ref(self._keyring_id, number, kek.check)
-        if (entry["ref"], entry["number"], entry["algorithm"]) != (expected_ref, number, ALGORITHM):
-            raise ValueError("a version that is not what its name says")
-        return VersionRecord(
+        version = VersionRecord(
             ref=entry["ref"],
             number=number,
             state=VersionState(entry["state"]),
-            create_time=create_time,
+            create_time=_read_time(entry["create_time"]),
             request_id=entry["request_id"],
             expected_latest=entry["expected_latest"],
-            sealed=sealed,
-            kek=kek,
+            sealed=bytes.fromhex(entry["kek"]),
+            kek=None,
+            disable_time=_read_time(entry["disable_time"]) if "disable_time" in entry else None,
+            destroy_time=_read_time(entry["destroy_time"]) if "destroy_time" in entry else None,
         )
+        _refuse_inconsistent(version, entry)
+        if version.state is VersionState.DESTROYED:
+            return version
+        kek = self._open_kek(version, deployment_id)
+        if version.ref != _ref(self._keyring_id, number, kek.check):
+            raise ValueError("a version that is not what its name says")
+        return replace(version, kek=kek)
+
+    def _open_kek(self, version: VersionRecord, deployment_id: bytes) -> Kek:
+        aad = _kek_aad(deployment_id, version.ref, version.number, version.create_time)
+        nonce, ciphertext = version.sealed[:_NONCE_LENGTH], version.sealed[_NONCE_LENGTH:]
+        octets = bytearray(KEK_LENGTH)
+        try:
+            # ValueError for another length, InvalidTag for another key: both leave no KEK behind.
+            AESGCM(self._seal_key).decrypt_into(nonce, ciphertext, aad, octets)
+            return Kek(octets)
+        finally:
+            octets[:] = bytes(KEK_LENGTH)
 
 
 def read_preamble(octets: bytes) -> tuple[bytes, UnlockMethod]:
@@ -247,8 +269,37 @@ def _kek_aad(deployment_id: bytes, ref: str, number: int, create_time: datetime)
     return length_prefixed(_KEK_LABEL, deployment_id, ref.encode("ascii"), number.to_bytes(4, "big"), time)
 
 
+def whole_seconds(moment: datetime) -> datetime:
+    """A moment as the file can hold it: UTC, whole seconds."""
+    return moment.astimezone(UTC).replace(microsecond=0)
+
+
+_WITH_DISABLE_TIME = frozenset(
+    {VersionState.DISABLED, VersionState.DESTROY_SCHEDULED, VersionState.DESTROYED}
+)
+_WITH_DESTROY_TIME = frozenset({VersionState.DESTROY_SCHEDULED, VersionState.DESTROYED})
+
+
+def _refuse_inconsistent(version: VersionRecord, entry: dict[str, Any]) -> None:
+    """Raises ValueError where number, algorithm, state, times and key do not fit each other."""
+    if (entry["number"], entry["algorithm"]) != (version.number, ALGORITHM):
+        raise ValueError("number or algorithm")
+    if (version.disable_time is not None) != (version.state in _WITH_DISABLE_TIME):
+        raise ValueError("disable_time")
+    if (version.destroy_time is not None) != (version.state in _WITH_DESTROY_TIME):
+        raise ValueError("destroy_time")
+    if bool(version.sealed) != (version.state is not VersionState.DESTROYED):
+        raise ValueError("a destroyed version with a key, or another without one")
+
+
+def _read_time(text: str) -> datetime:
+    return datetime.strptime(text, _TIME).replace(tzinfo=UTC)
+
+
 def _encode_version(version: VersionRecord) -> dict[str, Any]:
+    times = {"disable_time": version.disable_time, "destroy_time": version.destroy_time}
     return {
+        **{name: time.strftime(_TIME) for name, time in times.items() if time is not None},
         "algorithm": ALGORITHM,
         "create_time": version.create_time.strftime(_TIME),
         "expected_latest": version.expected_latest,

@@ -16,6 +16,7 @@ import os
 from contextlib import suppress
 from pathlib import Path
 
+from kms.disk import DISK, Disk
 from kms.private_files import FileRefused, open_private_directory, read_private, write_synced
 from kms.refusal import StartRefused
 
@@ -27,7 +28,7 @@ class KeyringLocked(StartRefused):
 class KeyringFile:
     """One locked keyring file. Close it to give up the lock."""
 
-    def __init__(self, path: Path, *, limit: int) -> None:
+    def __init__(self, path: Path, *, limit: int, disk: Disk = DISK) -> None:
         """Checks the directory and takes the lock; the file itself may not exist yet.
 
         Raises:
@@ -36,6 +37,7 @@ class KeyringFile:
         """
         self._path = path
         self._limit = limit
+        self._disk = disk
         self._directory = open_private_directory(path.parent)
         try:
             self._lock = self._take_lock()
@@ -80,9 +82,28 @@ class KeyringFile:
         self._put(self._path, content)
         self.sync_directory()
 
+    def replace_all(self, content: bytes) -> None:
+        """Makes `content` the keyring and both older generations, so that nothing they held is left.
+
+        The keyring itself comes first: cut off anywhere, the next call finishes the rest. Raises OSError.
+        """
+        for path in (self._path, self._generation(1), self._generation(2)):
+            self._put(path, content)
+        self.sync_directory()
+
+    def older(self) -> list[bytes | None]:
+        """The two contents before, newest first; None for one that is missing or cannot be read."""
+        contents: list[bytes | None] = []
+        for path in (self._generation(1), self._generation(2)):
+            try:
+                contents.append(read_private(path, limit=self._limit, directory=self._directory))
+            except (OSError, FileRefused):
+                contents.append(None)
+        return contents
+
     def sync_directory(self) -> None:
         """Makes the names durable."""
-        os.fsync(self._directory)
+        self._disk.sync(self._directory)
 
     def close(self) -> None:
         """Gives up the lock; the lock file stays, since deleting it would let two processes hold one each."""
@@ -94,11 +115,11 @@ class KeyringFile:
 
     def _put(self, path: Path, content: bytes) -> None:
         temporary = self._path.with_name(f"{self._path.name}.tmp")
-        write_synced(temporary, content, directory=self._directory)
+        write_synced(temporary, content, directory=self._directory, disk=self._disk)
         self._rename(temporary, path)
 
     def _rename(self, source: Path, target: Path) -> None:
-        os.rename(source.name, target.name, src_dir_fd=self._directory, dst_dir_fd=self._directory)
+        self._disk.rename(source.name, target.name, directory=self._directory)
 
     def _take_lock(self) -> int:
         name = f"{self._path.name}.lock"

@@ -12,7 +12,7 @@ import hmac
 import threading
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
-from datetime import datetime
+from datetime import datetime, timedelta
 from uuid import UUID
 
 from cryptography.exceptions import InvalidTag
@@ -39,7 +39,6 @@ from kms.keyring import (
     KeyringUnavailable,
     KeyVersion,
     KeyVersionNotPrimary,
-    KeyVersionState,
     KeyVersionUnavailable,
     LatestVersionConflict,
     RequestIdReused,
@@ -60,6 +59,7 @@ from kms.keyring_document import (
 from kms.keyring_file import KeyringFile
 from kms.private_files import FileRefused
 from kms.unlock import UnlockMethod, UnlockRoot
+from kms.version_life import OPENING, activated, cancelled, disabled, enabled, is_due, scheduled
 
 _NONCE_LENGTH = 12
 _BODY_LENGTH = _NONCE_LENGTH + DATA_KEY_LENGTH + 16
@@ -144,7 +144,7 @@ class LocalKeyring:
             backend=Backend.LOCAL_KEYRING,
             deployment_id=self._deployment_id,
             primary=_name(ring.primary),
-            accepted=tuple(_name(version) for version in ring.document.versions),
+            accepted=tuple(_name(v) for v in ring.document.versions if v.state in OPENING),
             wrap_healthy=True,
             unwrap_healthy=True,
             message="",
@@ -237,20 +237,40 @@ class LocalKeyring:
         """See `Keyring.activate_version`."""
         with self._changing:
             ring = self._current()
-            version = ring.by_ref.get(name.removeprefix(KEY_VERSION_PREFIX))
-            if version is None or _name(version) != name:
-                raise UnknownKeyVersion(name)
-            if version is ring.primary:
-                return _public(version)
-            # An older PENDING version would take the primary back to a KEK that predates the last rotation.
-            if version.state is not VersionState.PENDING or version.number < ring.primary.number:
-                raise KeyVersionState(name, version.state)
-            states = {ring.primary.ref: VersionState.DECRYPT_ONLY, version.ref: VersionState.PRIMARY}
-            versions = (
-                replace(each, state=states.get(each.ref, each.state)) for each in ring.document.versions
-            )
-            self._store(replace(ring.document, versions=tuple(versions)))
+            version = _named(ring, name)
+            if version is not ring.primary:
+                self._change(ring, *activated(version, ring.primary))
             return _public(self._ring.primary)
+
+    def disable_version(self, name: str, *, confirmed_unreferenced: bool) -> KeyVersion:
+        """See `Keyring.disable_version`."""
+        now = self._clock()
+        return self._turn(name, lambda v: disabled(v, now, confirmed_unreferenced=confirmed_unreferenced))
+
+    def enable_version(self, name: str) -> KeyVersion:
+        """See `Keyring.enable_version`."""
+        return self._turn(name, enabled)
+
+    def schedule_destruction(self, name: str, delay: timedelta) -> KeyVersion:
+        """See `Keyring.schedule_destruction`."""
+        now = self._clock()
+        return self._turn(name, lambda version: scheduled(version, now, delay))
+
+    def cancel_destruction(self, name: str) -> KeyVersion:
+        """See `Keyring.cancel_destruction`."""
+        return self._turn(name, cancelled)
+
+    def destroy_due(self) -> list[KeyVersion]:
+        """See `Keyring.destroy_due`."""
+        with self._changing:
+            ring = self._current()
+            now = self._clock()
+            due = [version for version in ring.document.versions if is_due(version, now)]
+            if due:
+                self._change(ring, *(version.destroyed(now) for version in due))
+            elif self._remains(ring):
+                self._write(ring.stored, self._file.replace_all)
+            return [_public(self._ring.by_ref[version.ref]) for version in due]
 
     def _context(self, octets: bytes) -> DekContext:
         try:
@@ -273,6 +293,8 @@ class LocalKeyring:
             raise CorruptDataKey(context.dek_id)
         version = ring.by_ref.get(wrapper.ref)
         if version is None or wrapper.backend != BACKEND_LOCAL:
+            raise KeyVersionUnavailable(name)
+        if version.kek is None or version.state not in OPENING:
             raise KeyVersionUnavailable(name)
         data_key = _decrypt(version.kek, item.context, wrapper.body)
         if data_key is None:
@@ -308,15 +330,52 @@ class LocalKeyring:
             raise KeyringUnavailable from None
         return self._ring
 
+    def _turn(self, name: str, act: Callable[[VersionRecord], VersionRecord]) -> KeyVersion:
+        """Stores what `act` makes of one version, if it makes another; answers it as it is then."""
+        with self._changing:
+            ring = self._current()
+            version = _named(ring, name)
+            changed = act(version)
+            return _public(version) if changed is version else self._change(ring, changed)
+
+    def _change(self, ring: _Ring, *changed: VersionRecord) -> KeyVersion:
+        """Stores the ring with these versions changed; answers the last of them as it is then."""
+        by_ref = {version.ref: version for version in changed}
+        versions = tuple(by_ref.get(each.ref, each) for each in ring.document.versions)
+        self._store(replace(ring.document, versions=versions))
+        return _public(self._ring.by_ref[changed[-1].ref])
+
     def _store(self, document: KeyringDocument) -> None:
-        """Writes `document` under the next seq, reads it back, tests it, and only then uses it."""
+        """Writes `document` under the next seq, reads it back, tests it, and only then uses it.
+
+        Where a version has been destroyed no older generation is kept: it would hold the key.
+        """
         stored = self._codec.encode(replace(document, seq=document.seq + 1))
+        known = {v.ref for v in self._ring.document.versions if v.state is VersionState.DESTROYED}
+        destroyed = {v.ref for v in document.versions if v.state is VersionState.DESTROYED}
+        self._write(stored, self._file.replace_all if destroyed - known else self._file.replace)
+
+    def _write(self, stored: bytes, write: Callable[[bytes], None]) -> None:
         try:
             self._load(stored)
-            self._file.replace(stored)
+            write(stored)
             self._ring = self._load(self._file.read())
         except (OSError, FileRefused, DocumentRefused):
             raise KeyringUnavailable from None
+
+    def _remains(self, ring: _Ring) -> bool:
+        """Whether an older generation may hold a key that was destroyed: the destruction was cut off."""
+        destroyed = {v.ref for v in ring.document.versions if v.state is VersionState.DESTROYED}
+        return bool(destroyed) and any(self._holds(content, destroyed) for content in self._file.older())
+
+    def _holds(self, content: bytes | None, destroyed: set[str]) -> bool:
+        if content is None:
+            return True  # missing or unreadable: writing it anew settles it
+        try:
+            versions = self._codec.decode(content).versions
+        except DocumentRefused:
+            return True
+        return any(version.ref in destroyed and version.sealed for version in versions)
 
 
 def seal_data_key(kek: Kek, context: bytes, data_key: DataKey, nonce: bytes) -> bytes:
@@ -325,6 +384,8 @@ def seal_data_key(kek: Kek, context: bytes, data_key: DataKey, nonce: bytes) -> 
 
 
 def _wrapped(version: VersionRecord, context: bytes, data_key: DataKey, nonce: bytes) -> WrappedDataKey:
+    if version.kek is None:
+        raise KeyVersionUnavailable(_name(version))
     body = seal_data_key(version.kek, context, data_key, nonce)
     return WrappedDataKey(
         wrapped=Wrapper(BACKEND_LOCAL, version.ref, body).encode(),
@@ -348,9 +409,11 @@ def _decrypt(kek: Kek, context: bytes, body: bytes) -> DataKey | None:
 
 
 def _self_test(document: KeyringDocument, random: Callable[[int], bytes]) -> None:
-    """Every version wraps and opens a throw-away key, else DocumentRefused."""
+    """Every version that has a key wraps and opens a throw-away one, else DocumentRefused."""
     context = DekContext(document.deployment_id, bytes(16), bytes(16), 0).encode()
     for version in document.versions:
+        if version.kek is None:
+            continue
         data_key = DataKey(random(DATA_KEY_LENGTH))
         body = seal_data_key(version.kek, context, data_key, random(_NONCE_LENGTH))
         opened = _decrypt(version.kek, context, body)
@@ -362,5 +425,12 @@ def _name(version: VersionRecord) -> str:
     return KEY_VERSION_PREFIX + version.ref
 
 
+def _named(ring: _Ring, name: str) -> VersionRecord:
+    version = ring.by_ref.get(name.removeprefix(KEY_VERSION_PREFIX))
+    if version is None or _name(version) != name:
+        raise UnknownKeyVersion(name)
+    return version
+
+
 def _public(version: VersionRecord) -> KeyVersion:
-    return KeyVersion(_name(version), version.state, ALGORITHM, version.create_time)
+    return KeyVersion(_name(version), version.state, ALGORITHM, version.create_time, version.destroy_time)

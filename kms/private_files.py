@@ -10,6 +10,7 @@ import stat
 from contextlib import suppress
 from pathlib import Path
 
+from kms.disk import DISK, Disk, write_all
 from kms.refusal import StartRefused
 
 _READ_FLAGS = os.O_RDONLY | os.O_NOFOLLOW | os.O_CLOEXEC | os.O_NONBLOCK
@@ -86,7 +87,7 @@ def read_systemd_credential(path: Path, *, limit: int) -> bytes:
         os.close(descriptor)
 
 
-def create_private(path: Path, content: bytes) -> None:
+def create_private(path: Path, content: bytes, *, disk: Disk = DISK) -> None:
     """Writes a new file with mode 0600, durable when this returns; raises FileExistsError if there is one.
 
     The name appears only with the whole content behind it, so an interrupted `init` can be run again. The
@@ -97,24 +98,21 @@ def create_private(path: Path, content: bytes) -> None:
     temporary = path.with_name(path.name + ".tmp")
     directory = os.open(path.parent, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
     try:
-        write_synced(temporary, content, directory=directory)
-        os.rename(temporary.name, path.name, src_dir_fd=directory, dst_dir_fd=directory)
-        os.fsync(directory)
+        write_synced(temporary, content, directory=directory, disk=disk)
+        disk.rename(temporary.name, path.name, directory=directory)
+        disk.sync(directory)
     finally:
         os.close(directory)
 
 
-def write_synced(path: Path, content: bytes, *, directory: int) -> None:
+def write_synced(path: Path, content: bytes, *, directory: int, disk: Disk = DISK) -> None:
     """Writes `path`'s last component anew in `directory`, mode 0600, and syncs it; a left-over goes first."""
     with suppress(FileNotFoundError):
-        os.unlink(path.name, dir_fd=directory)
-    flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
-    descriptor = os.open(path.name, flags, 0o600, dir_fd=directory)
+        disk.unlink(path.name, directory=directory)
+    descriptor = disk.open(path.name, os.O_WRONLY | os.O_CREAT | os.O_EXCL, directory=directory)
     try:
-        view = memoryview(content)
-        while view:
-            view = view[os.write(descriptor, view) :]
-        os.fsync(descriptor)
+        write_all(disk, descriptor, content)
+        disk.sync(descriptor)
     finally:
         os.close(descriptor)
 

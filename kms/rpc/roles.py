@@ -29,6 +29,10 @@ ALLOWED: Mapping[str, frozenset[Role]] = MappingProxyType(
         f"{ADMIN}.ListKeyVersions": frozenset({Role.ADMIN}),
         f"{ADMIN}.CreateKeyVersion": frozenset({Role.ADMIN}),
         f"{ADMIN}.ActivateKeyVersion": frozenset({Role.ADMIN}),
+        f"{ADMIN}.DisableKeyVersion": frozenset({Role.ADMIN}),
+        f"{ADMIN}.EnableKeyVersion": frozenset({Role.ADMIN}),
+        f"{ADMIN}.ScheduleKeyVersionDestruction": frozenset({Role.ADMIN}),
+        f"{ADMIN}.CancelKeyVersionDestruction": frozenset({Role.ADMIN}),
     }
 )
 

@@ -14,6 +14,7 @@ from google.protobuf.message import Message
 from google.rpc import status_pb2
 
 from kms.keyring import (
+    DESTRUCTION_DELAY_DEFAULT,
     Backend,
     DataKey,
     Keyring,
@@ -28,11 +29,17 @@ from kms.rpc.status import status_of
 
 Behaviour = Callable[[Any], Message]
 
-_BACKENDS = {Backend.LOCAL_KEYRING: management_pb2.GetStatusResponse.BACKEND_LOCAL_KEYRING}
+_BACKENDS = {
+    Backend.LOCAL_KEYRING: management_pb2.GetStatusResponse.BACKEND_LOCAL_KEYRING,
+    Backend.VAULT_TRANSIT: management_pb2.GetStatusResponse.BACKEND_VAULT_TRANSIT,
+}
 _STATES = {
     VersionState.PENDING: management_pb2.KeyVersion.STATE_PENDING,
     VersionState.PRIMARY: management_pb2.KeyVersion.STATE_PRIMARY,
     VersionState.DECRYPT_ONLY: management_pb2.KeyVersion.STATE_DECRYPT_ONLY,
+    VersionState.DISABLED: management_pb2.KeyVersion.STATE_DISABLED,
+    VersionState.DESTROY_SCHEDULED: management_pb2.KeyVersion.STATE_DESTROY_SCHEDULED,
+    VersionState.DESTROYED: management_pb2.KeyVersion.STATE_DESTROYED,
 }
 
 
@@ -131,6 +138,10 @@ class KeyAdmin:
             "ListKeyVersions": self.list_versions,
             "CreateKeyVersion": self.create_version,
             "ActivateKeyVersion": self.activate_version,
+            "DisableKeyVersion": self.disable_version,
+            "EnableKeyVersion": self.enable_version,
+            "ScheduleKeyVersionDestruction": self.schedule_destruction,
+            "CancelKeyVersionDestruction": self.cancel_destruction,
         }
 
     def list_versions(self, request: admin_pb2.ListKeyVersionsRequest) -> admin_pb2.ListKeyVersionsResponse:
@@ -150,6 +161,29 @@ class KeyAdmin:
     def activate_version(self, request: admin_pb2.ActivateKeyVersionRequest) -> management_pb2.KeyVersion:
         """PENDING becomes PRIMARY."""
         return _key_version(self._keyring.activate_version(request.name))
+
+    def disable_version(self, request: admin_pb2.DisableKeyVersionRequest) -> management_pb2.KeyVersion:
+        """It opens nothing any more."""
+        return _key_version(
+            self._keyring.disable_version(request.name, confirmed_unreferenced=request.confirmed_unreferenced)
+        )
+
+    def enable_version(self, request: admin_pb2.EnableKeyVersionRequest) -> management_pb2.KeyVersion:
+        """DISABLED becomes DECRYPT_ONLY."""
+        return _key_version(self._keyring.enable_version(request.name))
+
+    def schedule_destruction(
+        self, request: admin_pb2.ScheduleKeyVersionDestructionRequest
+    ) -> management_pb2.KeyVersion:
+        """DISABLED becomes DESTROY_SCHEDULED."""
+        delay = request.delay.ToTimedelta() if request.HasField("delay") else DESTRUCTION_DELAY_DEFAULT
+        return _key_version(self._keyring.schedule_destruction(request.name, delay))
+
+    def cancel_destruction(
+        self, request: admin_pb2.CancelKeyVersionDestructionRequest
+    ) -> management_pb2.KeyVersion:
+        """DESTROY_SCHEDULED becomes DISABLED."""
+        return _key_version(self._keyring.cancel_destruction(request.name))
 
 
 def _wrapped(message: management_pb2.WrappedDataKey) -> WrappedDataKey:
@@ -175,6 +209,7 @@ def _key_version(version: KeyVersion) -> management_pb2.KeyVersion:
         state=_STATES[version.state],
         algorithm=version.algorithm,
         create_time=_timestamp(version.create_time),
+        destroy_time=_timestamp(version.destroy_time) if version.destroy_time else None,
     )
 
 

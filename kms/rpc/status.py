@@ -13,7 +13,9 @@ from google.rpc import error_details_pb2, status_pb2
 
 from kms.keyring import (
     CorruptDataKey,
+    DecryptUnavailable,
     InvalidContext,
+    KeyAdminUnavailable,
     KeyringError,
     KeyringUnavailable,
     KeyVersionNotPrimary,
@@ -161,6 +163,8 @@ _TABLE: Mapping[type[KeyringError], tuple[grpc.StatusCode, _Detail]] = MappingPr
         KeyVersionNotPrimary: (grpc.StatusCode.FAILED_PRECONDITION, _precondition),
         KeyVersionState: (grpc.StatusCode.FAILED_PRECONDITION, _precondition),
         MalformedRequest: (grpc.StatusCode.INVALID_ARGUMENT, None),
+        DecryptUnavailable: (grpc.StatusCode.FAILED_PRECONDITION, _precondition),
+        KeyAdminUnavailable: (grpc.StatusCode.FAILED_PRECONDITION, _precondition),
         RoleRequired: (grpc.StatusCode.PERMISSION_DENIED, None),
         KeyringUnavailable: (grpc.StatusCode.UNAVAILABLE, _retry),
         CorruptDataKey: (grpc.StatusCode.DATA_LOSS, _wrapped_data_key),
@@ -171,12 +175,12 @@ _TABLE: Mapping[type[KeyringError], tuple[grpc.StatusCode, _Detail]] = MappingPr
 
 def code_of(error: KeyringError) -> grpc.StatusCode:
     """The status code of a refusal."""
-    return _TABLE[type(error)][0]
+    return _row(error)[0]
 
 
 def status_of(error: KeyringError, path: str = "") -> status_pb2.Status:
     """The whole status; `path` is the proto path of the field at fault, where one is."""
-    code, detail = _TABLE[type(error)]
+    code, detail = _row(error)
     details: list[Message] = [
         error_details_pb2.ErrorInfo(reason=error.reason, domain=DOMAIN, metadata=error.metadata)
     ]
@@ -185,6 +189,11 @@ def status_of(error: KeyringError, path: str = "") -> status_pb2.Status:
     return status_pb2.Status(
         code=code.value[0], message=error.message, details=[_packed(each) for each in details]
     )
+
+
+def _row(error: KeyringError) -> tuple[grpc.StatusCode, _Detail]:
+    """The row of the error's class, or of the nearest class it derives from."""
+    return next(_TABLE[kind] for kind in type(error).__mro__ if kind in _TABLE)
 
 
 def _packed(message: Message) -> any_pb2.Any:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from datetime import UTC
+from datetime import UTC, timedelta
 from typing import Any
 from uuid import UUID
 
@@ -40,28 +40,37 @@ _ERRORS: Mapping[str, Callable[[str, Mapping[str, str]], KeyringError]] = {
     "CREDENTIAL_CORRUPT": lambda _, metadata: CorruptDataKey(bytes.fromhex(metadata["data_key_id"])),
     "KEY_VERSION_UNAVAILABLE": lambda _, metadata: KeyVersionUnavailable(metadata["key_version"]),
     "KEY_VERSION_NOT_PRIMARY": lambda _, metadata: KeyVersionNotPrimary(metadata["primary_key_version"]),
-    "KEY_VERSION_STATE": lambda _, metadata: KeyVersionState(
-        metadata["key_version"], VersionState(metadata["state"])
+    "KEY_VERSION_STATE": lambda message, metadata: KeyVersionState(
+        metadata["key_version"],
+        VersionState(metadata["state"]),
+        message.removeprefix(f"{metadata['key_version']} is {metadata['state']} and "),
     ),
     "RESOURCE_NOT_FOUND": lambda _, metadata: UnknownKeyVersion(metadata["key_version"]),
     "CONFLICT": lambda _, metadata: LatestVersionConflict(metadata["current_latest"]),
     "REQUEST_ID_REUSED": lambda _, metadata: RequestIdReused(UUID(metadata["request_id"])),
 }
 
+_BACKENDS = {
+    pb2.GetStatusResponse.BACKEND_LOCAL_KEYRING: Backend.LOCAL_KEYRING,
+    pb2.GetStatusResponse.BACKEND_VAULT_TRANSIT: Backend.VAULT_TRANSIT,
+}
+
 
 class GrpcKeyring:
-    """A `Keyring` whose implementation is behind sockets."""
+    """A `Keyring` whose implementation is behind sockets; `destroy_due` alone is not on the wire."""
 
-    def __init__(self, channels: Mapping[Role, grpc.Channel]) -> None:
+    def __init__(
+        self, channels: Mapping[Role, grpc.Channel], destroy_due: Callable[[], list[KeyVersion]]
+    ) -> None:
+        self._destroy_due = destroy_due
         self._registry = management_grpc.KeyManagementServiceStub(channels[Role.REGISTRY])
         self._router = management_grpc.KeyManagementServiceStub(channels[Role.ROUTER])
         self._admin = admin_grpc.KeyAdminServiceStub(channels[Role.ADMIN])
 
     def status(self) -> KeyringStatus:
         answer = _called(self._registry.GetStatus, pb2.GetStatusRequest())
-        assert answer.backend == pb2.GetStatusResponse.BACKEND_LOCAL_KEYRING
         return KeyringStatus(
-            backend=Backend.LOCAL_KEYRING,
+            backend=_BACKENDS[answer.backend],
             deployment_id=bytes.fromhex(answer.deployment_id),
             primary=answer.primary_key_version,
             accepted=tuple(answer.accepted_key_versions),
@@ -108,6 +117,25 @@ class GrpcKeyring:
             _called(self._admin.ActivateKeyVersion, admin_pb2.ActivateKeyVersionRequest(name=name))
         )
 
+    def disable_version(self, name: str, *, confirmed_unreferenced: bool) -> KeyVersion:
+        request = admin_pb2.DisableKeyVersionRequest(name=name, confirmed_unreferenced=confirmed_unreferenced)
+        return _version(_called(self._admin.DisableKeyVersion, request))
+
+    def enable_version(self, name: str) -> KeyVersion:
+        return _version(_called(self._admin.EnableKeyVersion, admin_pb2.EnableKeyVersionRequest(name=name)))
+
+    def schedule_destruction(self, name: str, delay: timedelta) -> KeyVersion:
+        request = admin_pb2.ScheduleKeyVersionDestructionRequest(name=name)
+        request.delay.FromTimedelta(delay)
+        return _version(_called(self._admin.ScheduleKeyVersionDestruction, request))
+
+    def cancel_destruction(self, name: str) -> KeyVersion:
+        request = admin_pb2.CancelKeyVersionDestructionRequest(name=name)
+        return _version(_called(self._admin.CancelKeyVersionDestruction, request))
+
+    def destroy_due(self) -> list[KeyVersion]:
+        return self._destroy_due()
+
 
 def _called(method: Any, request: Any) -> Any:
     try:
@@ -144,4 +172,5 @@ def _wrap_outcome(result: pb2.WrapResult) -> WrappedDataKey | KeyringError:
 def _version(message: pb2.KeyVersion) -> KeyVersion:
     state = VersionState(pb2.KeyVersion.State.Name(message.state).removeprefix("STATE_"))
     create_time = message.create_time.ToDatetime(tzinfo=UTC)
-    return KeyVersion(message.name, state, message.algorithm, create_time)
+    destroy_time = message.destroy_time.ToDatetime(tzinfo=UTC) if message.HasField("destroy_time") else None
+    return KeyVersion(message.name, state, message.algorithm, create_time, destroy_time)

@@ -26,9 +26,10 @@ from buf.validate import validate_pb2 as buf_dot_validate_dot_validate__pb2
 from codevector.kms.v1 import key_management_service_pb2 as codevector_dot_kms_dot_v1_dot_key__management__service__pb2
 from google.api import field_behavior_pb2 as google_dot_api_dot_field__behavior__pb2
 from google.api import resource_pb2 as google_dot_api_dot_resource__pb2
+from google.protobuf import duration_pb2 as google_dot_protobuf_dot_duration__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n)codevector/kms/v1/key_admin_service.proto\x12\x11\x63odevector.kms.v1\x1a\x1b\x62uf/validate/validate.proto\x1a.codevector/kms/v1/key_management_service.proto\x1a\x1fgoogle/api/field_behavior.proto\x1a\x19google/api/resource.proto\"Z\n\x16ListKeyVersionsRequest\x12\x1e\n\tpage_size\x18\x01 \x01(\x05\x42\x0b\xe2\x41\x01\x01\xbaH\x04\x1a\x02(\x00\x12 \n\npage_token\x18\x02 \x01(\tB\x0c\xe2\x41\x01\x01\xbaH\x05r\x03\x18\x80\x10\"s\n\x17ListKeyVersionsResponse\x12\x39\n\x0ckey_versions\x18\x01 \x03(\x0b\x32\x1d.codevector.kms.v1.KeyVersionB\x04\xe2\x41\x01\x03\x12\x1d\n\x0fnext_page_token\x18\x02 \x01(\tB\x04\xe2\x41\x01\x03\"|\n\x17\x43reateKeyVersionRequest\x12 \n\nrequest_id\x18\x01 \x01(\tB\x0c\xe2\x41\x01\x02\xbaH\x05r\x03\xb0\x01\x01\x12?\n\x0f\x65xpected_latest\x18\x02 \x01(\tB&\xe2\x41\x01\x01\xfa\x41\x17\n\x15\x63odevector/KeyVersion\xbaH\x05r\x03\x18\x80\x01\"S\n\x19\x41\x63tivateKeyVersionRequest\x12\x36\n\x04name\x18\x01 \x01(\tB(\xe2\x41\x01\x02\xfa\x41\x17\n\x15\x63odevector/KeyVersion\xbaH\x07r\x05\x10\x01\x18\x80\x01\x32\xc2\x02\n\x0fKeyAdminService\x12m\n\x0fListKeyVersions\x12).codevector.kms.v1.ListKeyVersionsRequest\x1a*.codevector.kms.v1.ListKeyVersionsResponse\"\x03\x90\x02\x01\x12]\n\x10\x43reateKeyVersion\x12*.codevector.kms.v1.CreateKeyVersionRequest\x1a\x1d.codevector.kms.v1.KeyVersion\x12\x61\n\x12\x41\x63tivateKeyVersion\x12,.codevector.kms.v1.ActivateKeyVersionRequest\x1a\x1d.codevector.kms.v1.KeyVersionb\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n)codevector/kms/v1/key_admin_service.proto\x12\x11\x63odevector.kms.v1\x1a\x1b\x62uf/validate/validate.proto\x1a.codevector/kms/v1/key_management_service.proto\x1a\x1fgoogle/api/field_behavior.proto\x1a\x19google/api/resource.proto\x1a\x1egoogle/protobuf/duration.proto\"Z\n\x16ListKeyVersionsRequest\x12\x1e\n\tpage_size\x18\x01 \x01(\x05\x42\x0b\xe2\x41\x01\x01\xbaH\x04\x1a\x02(\x00\x12 \n\npage_token\x18\x02 \x01(\tB\x0c\xe2\x41\x01\x01\xbaH\x05r\x03\x18\x80\x10\"s\n\x17ListKeyVersionsResponse\x12\x39\n\x0ckey_versions\x18\x01 \x03(\x0b\x32\x1d.codevector.kms.v1.KeyVersionB\x04\xe2\x41\x01\x03\x12\x1d\n\x0fnext_page_token\x18\x02 \x01(\tB\x04\xe2\x41\x01\x03\"|\n\x17\x43reateKeyVersionRequest\x12 \n\nrequest_id\x18\x01 \x01(\tB\x0c\xe2\x41\x01\x02\xbaH\x05r\x03\xb0\x01\x01\x12?\n\x0f\x65xpected_latest\x18\x02 \x01(\tB&\xe2\x41\x01\x01\xfa\x41\x17\n\x15\x63odevector/KeyVersion\xbaH\x05r\x03\x18\x80\x01\"S\n\x19\x41\x63tivateKeyVersionRequest\x12\x36\n\x04name\x18\x01 \x01(\tB(\xe2\x41\x01\x02\xfa\x41\x17\n\x15\x63odevector/KeyVersion\xbaH\x07r\x05\x10\x01\x18\x80\x01\"x\n\x18\x44isableKeyVersionRequest\x12\x36\n\x04name\x18\x01 \x01(\tB(\xe2\x41\x01\x02\xfa\x41\x17\n\x15\x63odevector/KeyVersion\xbaH\x07r\x05\x10\x01\x18\x80\x01\x12$\n\x16\x63onfirmed_unreferenced\x18\x02 \x01(\x08\x42\x04\xe2\x41\x01\x02\"Q\n\x17\x45nableKeyVersionRequest\x12\x36\n\x04name\x18\x01 \x01(\tB(\xe2\x41\x01\x02\xfa\x41\x17\n\x15\x63odevector/KeyVersion\xbaH\x07r\x05\x10\x01\x18\x80\x01\"\xa1\x01\n$ScheduleKeyVersionDestructionRequest\x12\x36\n\x04name\x18\x01 \x01(\tB(\xe2\x41\x01\x02\xfa\x41\x17\n\x15\x63odevector/KeyVersion\xbaH\x07r\x05\x10\x01\x18\x80\x01\x12\x41\n\x05\x64\x65lay\x18\x02 \x01(\x0b\x32\x19.google.protobuf.DurationB\x17\xe2\x41\x01\x01\xbaH\x10\xaa\x01\r\"\x05\x08\x80\xe7\x84\x0f\x32\x04\x08\x80\xf5$\"\\\n\"CancelKeyVersionDestructionRequest\x12\x36\n\x04name\x18\x01 \x01(\tB(\xe2\x41\x01\x02\xfa\x41\x17\n\x15\x63odevector/KeyVersion\xbaH\x07r\x05\x10\x01\x18\x80\x01\x32\xf0\x05\n\x0fKeyAdminService\x12m\n\x0fListKeyVersions\x12).codevector.kms.v1.ListKeyVersionsRequest\x1a*.codevector.kms.v1.ListKeyVersionsResponse\"\x03\x90\x02\x01\x12]\n\x10\x43reateKeyVersion\x12*.codevector.kms.v1.CreateKeyVersionRequest\x1a\x1d.codevector.kms.v1.KeyVersion\x12\x61\n\x12\x41\x63tivateKeyVersion\x12,.codevector.kms.v1.ActivateKeyVersionRequest\x1a\x1d.codevector.kms.v1.KeyVersion\x12_\n\x11\x44isableKeyVersion\x12+.codevector.kms.v1.DisableKeyVersionRequest\x1a\x1d.codevector.kms.v1.KeyVersion\x12]\n\x10\x45nableKeyVersion\x12*.codevector.kms.v1.EnableKeyVersionRequest\x1a\x1d.codevector.kms.v1.KeyVersion\x12w\n\x1dScheduleKeyVersionDestruction\x12\x37.codevector.kms.v1.ScheduleKeyVersionDestructionRequest\x1a\x1d.codevector.kms.v1.KeyVersion\x12s\n\x1b\x43\x61ncelKeyVersionDestruction\x12\x35.codevector.kms.v1.CancelKeyVersionDestructionRequest\x1a\x1d.codevector.kms.v1.KeyVersionb\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
@@ -49,16 +50,36 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_CREATEKEYVERSIONREQUEST'].fields_by_name['expected_latest']._serialized_options = b'\342A\001\001\372A\027\n\025codevector/KeyVersion\272H\005r\003\030\200\001'
   _globals['_ACTIVATEKEYVERSIONREQUEST'].fields_by_name['name']._loaded_options = None
   _globals['_ACTIVATEKEYVERSIONREQUEST'].fields_by_name['name']._serialized_options = b'\342A\001\002\372A\027\n\025codevector/KeyVersion\272H\007r\005\020\001\030\200\001'
+  _globals['_DISABLEKEYVERSIONREQUEST'].fields_by_name['name']._loaded_options = None
+  _globals['_DISABLEKEYVERSIONREQUEST'].fields_by_name['name']._serialized_options = b'\342A\001\002\372A\027\n\025codevector/KeyVersion\272H\007r\005\020\001\030\200\001'
+  _globals['_DISABLEKEYVERSIONREQUEST'].fields_by_name['confirmed_unreferenced']._loaded_options = None
+  _globals['_DISABLEKEYVERSIONREQUEST'].fields_by_name['confirmed_unreferenced']._serialized_options = b'\342A\001\002'
+  _globals['_ENABLEKEYVERSIONREQUEST'].fields_by_name['name']._loaded_options = None
+  _globals['_ENABLEKEYVERSIONREQUEST'].fields_by_name['name']._serialized_options = b'\342A\001\002\372A\027\n\025codevector/KeyVersion\272H\007r\005\020\001\030\200\001'
+  _globals['_SCHEDULEKEYVERSIONDESTRUCTIONREQUEST'].fields_by_name['name']._loaded_options = None
+  _globals['_SCHEDULEKEYVERSIONDESTRUCTIONREQUEST'].fields_by_name['name']._serialized_options = b'\342A\001\002\372A\027\n\025codevector/KeyVersion\272H\007r\005\020\001\030\200\001'
+  _globals['_SCHEDULEKEYVERSIONDESTRUCTIONREQUEST'].fields_by_name['delay']._loaded_options = None
+  _globals['_SCHEDULEKEYVERSIONDESTRUCTIONREQUEST'].fields_by_name['delay']._serialized_options = b'\342A\001\001\272H\020\252\001\r\"\005\010\200\347\204\0172\004\010\200\365$'
+  _globals['_CANCELKEYVERSIONDESTRUCTIONREQUEST'].fields_by_name['name']._loaded_options = None
+  _globals['_CANCELKEYVERSIONDESTRUCTIONREQUEST'].fields_by_name['name']._serialized_options = b'\342A\001\002\372A\027\n\025codevector/KeyVersion\272H\007r\005\020\001\030\200\001'
   _globals['_KEYADMINSERVICE'].methods_by_name['ListKeyVersions']._loaded_options = None
   _globals['_KEYADMINSERVICE'].methods_by_name['ListKeyVersions']._serialized_options = b'\220\002\001'
-  _globals['_LISTKEYVERSIONSREQUEST']._serialized_start=201
-  _globals['_LISTKEYVERSIONSREQUEST']._serialized_end=291
-  _globals['_LISTKEYVERSIONSRESPONSE']._serialized_start=293
-  _globals['_LISTKEYVERSIONSRESPONSE']._serialized_end=408
-  _globals['_CREATEKEYVERSIONREQUEST']._serialized_start=410
-  _globals['_CREATEKEYVERSIONREQUEST']._serialized_end=534
-  _globals['_ACTIVATEKEYVERSIONREQUEST']._serialized_start=536
-  _globals['_ACTIVATEKEYVERSIONREQUEST']._serialized_end=619
-  _globals['_KEYADMINSERVICE']._serialized_start=622
-  _globals['_KEYADMINSERVICE']._serialized_end=944
+  _globals['_LISTKEYVERSIONSREQUEST']._serialized_start=233
+  _globals['_LISTKEYVERSIONSREQUEST']._serialized_end=323
+  _globals['_LISTKEYVERSIONSRESPONSE']._serialized_start=325
+  _globals['_LISTKEYVERSIONSRESPONSE']._serialized_end=440
+  _globals['_CREATEKEYVERSIONREQUEST']._serialized_start=442
+  _globals['_CREATEKEYVERSIONREQUEST']._serialized_end=566
+  _globals['_ACTIVATEKEYVERSIONREQUEST']._serialized_start=568
+  _globals['_ACTIVATEKEYVERSIONREQUEST']._serialized_end=651
+  _globals['_DISABLEKEYVERSIONREQUEST']._serialized_start=653
+  _globals['_DISABLEKEYVERSIONREQUEST']._serialized_end=773
+  _globals['_ENABLEKEYVERSIONREQUEST']._serialized_start=775
+  _globals['_ENABLEKEYVERSIONREQUEST']._serialized_end=856
+  _globals['_SCHEDULEKEYVERSIONDESTRUCTIONREQUEST']._serialized_start=859
+  _globals['_SCHEDULEKEYVERSIONDESTRUCTIONREQUEST']._serialized_end=1020
+  _globals['_CANCELKEYVERSIONDESTRUCTIONREQUEST']._serialized_start=1022
+  _globals['_CANCELKEYVERSIONDESTRUCTIONREQUEST']._serialized_end=1114
+  _globals['_KEYADMINSERVICE']._serialized_start=1117
+  _globals['_KEYADMINSERVICE']._serialized_end=1869
 # @@protoc_insertion_point(module_scope)

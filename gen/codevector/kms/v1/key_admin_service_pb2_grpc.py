@@ -27,8 +27,10 @@ if _version_not_supported:
 
 
 class KeyAdminServiceStub(object):
-    """Lists, creates and activates versions of the key-encryption key. Role: admin, on a socket of its own. Rotating is
-    to create a version, to activate it, and then to rewrap the data keys of the registry.
+    """Lists, creates, activates and retires versions of the key-encryption key. Role: admin, on a socket of its own.
+    Rotating is to create a version, to activate it, and then to rewrap the data keys of the registry. Retiring is to
+    disable a version that nothing refers to, and after a while to schedule the destruction of its key. A change of state
+    that is repeated changes nothing and succeeds; one that the state does not allow is FAILED_PRECONDITION.
     """
 
     def __init__(self, channel):
@@ -52,11 +54,33 @@ class KeyAdminServiceStub(object):
                 request_serializer=codevector_dot_kms_dot_v1_dot_key__admin__service__pb2.ActivateKeyVersionRequest.SerializeToString,
                 response_deserializer=codevector_dot_kms_dot_v1_dot_key__management__service__pb2.KeyVersion.FromString,
                 _registered_method=True)
+        self.DisableKeyVersion = channel.unary_unary(
+                '/codevector.kms.v1.KeyAdminService/DisableKeyVersion',
+                request_serializer=codevector_dot_kms_dot_v1_dot_key__admin__service__pb2.DisableKeyVersionRequest.SerializeToString,
+                response_deserializer=codevector_dot_kms_dot_v1_dot_key__management__service__pb2.KeyVersion.FromString,
+                _registered_method=True)
+        self.EnableKeyVersion = channel.unary_unary(
+                '/codevector.kms.v1.KeyAdminService/EnableKeyVersion',
+                request_serializer=codevector_dot_kms_dot_v1_dot_key__admin__service__pb2.EnableKeyVersionRequest.SerializeToString,
+                response_deserializer=codevector_dot_kms_dot_v1_dot_key__management__service__pb2.KeyVersion.FromString,
+                _registered_method=True)
+        self.ScheduleKeyVersionDestruction = channel.unary_unary(
+                '/codevector.kms.v1.KeyAdminService/ScheduleKeyVersionDestruction',
+                request_serializer=codevector_dot_kms_dot_v1_dot_key__admin__service__pb2.ScheduleKeyVersionDestructionRequest.SerializeToString,
+                response_deserializer=codevector_dot_kms_dot_v1_dot_key__management__service__pb2.KeyVersion.FromString,
+                _registered_method=True)
+        self.CancelKeyVersionDestruction = channel.unary_unary(
+                '/codevector.kms.v1.KeyAdminService/CancelKeyVersionDestruction',
+                request_serializer=codevector_dot_kms_dot_v1_dot_key__admin__service__pb2.CancelKeyVersionDestructionRequest.SerializeToString,
+                response_deserializer=codevector_dot_kms_dot_v1_dot_key__management__service__pb2.KeyVersion.FromString,
+                _registered_method=True)
 
 
 class KeyAdminServiceServicer(object):
-    """Lists, creates and activates versions of the key-encryption key. Role: admin, on a socket of its own. Rotating is
-    to create a version, to activate it, and then to rewrap the data keys of the registry.
+    """Lists, creates, activates and retires versions of the key-encryption key. Role: admin, on a socket of its own.
+    Rotating is to create a version, to activate it, and then to rewrap the data keys of the registry. Retiring is to
+    disable a version that nothing refers to, and after a while to schedule the destruction of its key. A change of state
+    that is repeated changes nothing and succeeds; one that the state does not allow is FAILED_PRECONDITION.
     """
 
     def ListKeyVersions(self, request, context):
@@ -81,6 +105,36 @@ class KeyAdminServiceServicer(object):
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
+    def DisableKeyVersion(self, request, context):
+        """Stops a version from unwrapping; EnableKeyVersion takes it back. Refused for the primary, and unless the caller
+        has made sure that no wrapper refers to the version: the sidecar cannot see them.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def EnableKeyVersion(self, request, context):
+        """Lets a disabled version unwrap again, as STATE_DECRYPT_ONLY.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def ScheduleKeyVersionDestruction(self, request, context):
+        """Has the key of a version destroyed after a delay. Refused unless the version has been disabled for 7 days.
+        Repeating it does not move the time: cancel first.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def CancelKeyVersionDestruction(self, request, context):
+        """Takes a scheduled destruction back; the version is disabled again.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
 
 def add_KeyAdminServiceServicer_to_server(servicer, server):
     rpc_method_handlers = {
@@ -99,6 +153,26 @@ def add_KeyAdminServiceServicer_to_server(servicer, server):
                     request_deserializer=codevector_dot_kms_dot_v1_dot_key__admin__service__pb2.ActivateKeyVersionRequest.FromString,
                     response_serializer=codevector_dot_kms_dot_v1_dot_key__management__service__pb2.KeyVersion.SerializeToString,
             ),
+            'DisableKeyVersion': grpc.unary_unary_rpc_method_handler(
+                    servicer.DisableKeyVersion,
+                    request_deserializer=codevector_dot_kms_dot_v1_dot_key__admin__service__pb2.DisableKeyVersionRequest.FromString,
+                    response_serializer=codevector_dot_kms_dot_v1_dot_key__management__service__pb2.KeyVersion.SerializeToString,
+            ),
+            'EnableKeyVersion': grpc.unary_unary_rpc_method_handler(
+                    servicer.EnableKeyVersion,
+                    request_deserializer=codevector_dot_kms_dot_v1_dot_key__admin__service__pb2.EnableKeyVersionRequest.FromString,
+                    response_serializer=codevector_dot_kms_dot_v1_dot_key__management__service__pb2.KeyVersion.SerializeToString,
+            ),
+            'ScheduleKeyVersionDestruction': grpc.unary_unary_rpc_method_handler(
+                    servicer.ScheduleKeyVersionDestruction,
+                    request_deserializer=codevector_dot_kms_dot_v1_dot_key__admin__service__pb2.ScheduleKeyVersionDestructionRequest.FromString,
+                    response_serializer=codevector_dot_kms_dot_v1_dot_key__management__service__pb2.KeyVersion.SerializeToString,
+            ),
+            'CancelKeyVersionDestruction': grpc.unary_unary_rpc_method_handler(
+                    servicer.CancelKeyVersionDestruction,
+                    request_deserializer=codevector_dot_kms_dot_v1_dot_key__admin__service__pb2.CancelKeyVersionDestructionRequest.FromString,
+                    response_serializer=codevector_dot_kms_dot_v1_dot_key__management__service__pb2.KeyVersion.SerializeToString,
+            ),
     }
     generic_handler = grpc.method_handlers_generic_handler(
             'codevector.kms.v1.KeyAdminService', rpc_method_handlers)
@@ -108,8 +182,10 @@ def add_KeyAdminServiceServicer_to_server(servicer, server):
 
  # This class is part of an EXPERIMENTAL API.
 class KeyAdminService(object):
-    """Lists, creates and activates versions of the key-encryption key. Role: admin, on a socket of its own. Rotating is
-    to create a version, to activate it, and then to rewrap the data keys of the registry.
+    """Lists, creates, activates and retires versions of the key-encryption key. Role: admin, on a socket of its own.
+    Rotating is to create a version, to activate it, and then to rewrap the data keys of the registry. Retiring is to
+    disable a version that nothing refers to, and after a while to schedule the destruction of its key. A change of state
+    that is repeated changes nothing and succeeds; one that the state does not allow is FAILED_PRECONDITION.
     """
 
     @staticmethod
@@ -182,6 +258,114 @@ class KeyAdminService(object):
             target,
             '/codevector.kms.v1.KeyAdminService/ActivateKeyVersion',
             codevector_dot_kms_dot_v1_dot_key__admin__service__pb2.ActivateKeyVersionRequest.SerializeToString,
+            codevector_dot_kms_dot_v1_dot_key__management__service__pb2.KeyVersion.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def DisableKeyVersion(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/codevector.kms.v1.KeyAdminService/DisableKeyVersion',
+            codevector_dot_kms_dot_v1_dot_key__admin__service__pb2.DisableKeyVersionRequest.SerializeToString,
+            codevector_dot_kms_dot_v1_dot_key__management__service__pb2.KeyVersion.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def EnableKeyVersion(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/codevector.kms.v1.KeyAdminService/EnableKeyVersion',
+            codevector_dot_kms_dot_v1_dot_key__admin__service__pb2.EnableKeyVersionRequest.SerializeToString,
+            codevector_dot_kms_dot_v1_dot_key__management__service__pb2.KeyVersion.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def ScheduleKeyVersionDestruction(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/codevector.kms.v1.KeyAdminService/ScheduleKeyVersionDestruction',
+            codevector_dot_kms_dot_v1_dot_key__admin__service__pb2.ScheduleKeyVersionDestructionRequest.SerializeToString,
+            codevector_dot_kms_dot_v1_dot_key__management__service__pb2.KeyVersion.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def CancelKeyVersionDestruction(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/codevector.kms.v1.KeyAdminService/CancelKeyVersionDestruction',
+            codevector_dot_kms_dot_v1_dot_key__admin__service__pb2.CancelKeyVersionDestructionRequest.SerializeToString,
             codevector_dot_kms_dot_v1_dot_key__management__service__pb2.KeyVersion.FromString,
             options,
             channel_credentials,

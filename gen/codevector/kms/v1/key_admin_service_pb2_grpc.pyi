@@ -28,8 +28,10 @@ GRPC_GENERATED_VERSION: str
 GRPC_VERSION: str
 
 class KeyAdminServiceStub:
-    """Lists, creates and activates versions of the key-encryption key. Role: admin, on a socket of its own. Rotating is
-    to create a version, to activate it, and then to rewrap the data keys of the registry.
+    """Lists, creates, activates and retires versions of the key-encryption key. Role: admin, on a socket of its own.
+    Rotating is to create a version, to activate it, and then to rewrap the data keys of the registry. Retiring is to
+    disable a version that nothing refers to, and after a while to schedule the destruction of its key. A change of state
+    that is repeated changes nothing and succeeds; one that the state does not allow is FAILED_PRECONDITION.
     """
 
     @_typing.overload
@@ -44,11 +46,25 @@ class KeyAdminServiceStub:
     """Makes a pending version the primary; the old primary becomes STATE_DECRYPT_ONLY. Activating the primary changes
     nothing and succeeds.
     """
+    DisableKeyVersion: _grpc.UnaryUnaryMultiCallable[_key_admin_service_pb2.DisableKeyVersionRequest, _key_management_service_pb2.KeyVersion]
+    """Stops a version from unwrapping; EnableKeyVersion takes it back. Refused for the primary, and unless the caller
+    has made sure that no wrapper refers to the version: the sidecar cannot see them.
+    """
+    EnableKeyVersion: _grpc.UnaryUnaryMultiCallable[_key_admin_service_pb2.EnableKeyVersionRequest, _key_management_service_pb2.KeyVersion]
+    """Lets a disabled version unwrap again, as STATE_DECRYPT_ONLY."""
+    ScheduleKeyVersionDestruction: _grpc.UnaryUnaryMultiCallable[_key_admin_service_pb2.ScheduleKeyVersionDestructionRequest, _key_management_service_pb2.KeyVersion]
+    """Has the key of a version destroyed after a delay. Refused unless the version has been disabled for 7 days.
+    Repeating it does not move the time: cancel first.
+    """
+    CancelKeyVersionDestruction: _grpc.UnaryUnaryMultiCallable[_key_admin_service_pb2.CancelKeyVersionDestructionRequest, _key_management_service_pb2.KeyVersion]
+    """Takes a scheduled destruction back; the version is disabled again."""
 
 @_typing.type_check_only
 class KeyAdminServiceAsyncStub(KeyAdminServiceStub):
-    """Lists, creates and activates versions of the key-encryption key. Role: admin, on a socket of its own. Rotating is
-    to create a version, to activate it, and then to rewrap the data keys of the registry.
+    """Lists, creates, activates and retires versions of the key-encryption key. Role: admin, on a socket of its own.
+    Rotating is to create a version, to activate it, and then to rewrap the data keys of the registry. Retiring is to
+    disable a version that nothing refers to, and after a while to schedule the destruction of its key. A change of state
+    that is repeated changes nothing and succeeds; one that the state does not allow is FAILED_PRECONDITION.
     """
 
     def __init__(self, channel: _aio.Channel) -> None: ...
@@ -60,10 +76,24 @@ class KeyAdminServiceAsyncStub(KeyAdminServiceStub):
     """Makes a pending version the primary; the old primary becomes STATE_DECRYPT_ONLY. Activating the primary changes
     nothing and succeeds.
     """
+    DisableKeyVersion: _aio.UnaryUnaryMultiCallable[_key_admin_service_pb2.DisableKeyVersionRequest, _key_management_service_pb2.KeyVersion]  # type: ignore[assignment]
+    """Stops a version from unwrapping; EnableKeyVersion takes it back. Refused for the primary, and unless the caller
+    has made sure that no wrapper refers to the version: the sidecar cannot see them.
+    """
+    EnableKeyVersion: _aio.UnaryUnaryMultiCallable[_key_admin_service_pb2.EnableKeyVersionRequest, _key_management_service_pb2.KeyVersion]  # type: ignore[assignment]
+    """Lets a disabled version unwrap again, as STATE_DECRYPT_ONLY."""
+    ScheduleKeyVersionDestruction: _aio.UnaryUnaryMultiCallable[_key_admin_service_pb2.ScheduleKeyVersionDestructionRequest, _key_management_service_pb2.KeyVersion]  # type: ignore[assignment]
+    """Has the key of a version destroyed after a delay. Refused unless the version has been disabled for 7 days.
+    Repeating it does not move the time: cancel first.
+    """
+    CancelKeyVersionDestruction: _aio.UnaryUnaryMultiCallable[_key_admin_service_pb2.CancelKeyVersionDestructionRequest, _key_management_service_pb2.KeyVersion]  # type: ignore[assignment]
+    """Takes a scheduled destruction back; the version is disabled again."""
 
 class KeyAdminServiceServicer(metaclass=_abc_1.ABCMeta):
-    """Lists, creates and activates versions of the key-encryption key. Role: admin, on a socket of its own. Rotating is
-    to create a version, to activate it, and then to rewrap the data keys of the registry.
+    """Lists, creates, activates and retires versions of the key-encryption key. Role: admin, on a socket of its own.
+    Rotating is to create a version, to activate it, and then to rewrap the data keys of the registry. Retiring is to
+    disable a version that nothing refers to, and after a while to schedule the destruction of its key. A change of state
+    that is repeated changes nothing and succeeds; one that the state does not allow is FAILED_PRECONDITION.
     """
 
     @_abc_1.abstractmethod
@@ -91,5 +121,41 @@ class KeyAdminServiceServicer(metaclass=_abc_1.ABCMeta):
         """Makes a pending version the primary; the old primary becomes STATE_DECRYPT_ONLY. Activating the primary changes
         nothing and succeeds.
         """
+
+    @_abc_1.abstractmethod
+    def DisableKeyVersion(
+        self,
+        request: _key_admin_service_pb2.DisableKeyVersionRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_key_management_service_pb2.KeyVersion, _abc.Awaitable[_key_management_service_pb2.KeyVersion]]:
+        """Stops a version from unwrapping; EnableKeyVersion takes it back. Refused for the primary, and unless the caller
+        has made sure that no wrapper refers to the version: the sidecar cannot see them.
+        """
+
+    @_abc_1.abstractmethod
+    def EnableKeyVersion(
+        self,
+        request: _key_admin_service_pb2.EnableKeyVersionRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_key_management_service_pb2.KeyVersion, _abc.Awaitable[_key_management_service_pb2.KeyVersion]]:
+        """Lets a disabled version unwrap again, as STATE_DECRYPT_ONLY."""
+
+    @_abc_1.abstractmethod
+    def ScheduleKeyVersionDestruction(
+        self,
+        request: _key_admin_service_pb2.ScheduleKeyVersionDestructionRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_key_management_service_pb2.KeyVersion, _abc.Awaitable[_key_management_service_pb2.KeyVersion]]:
+        """Has the key of a version destroyed after a delay. Refused unless the version has been disabled for 7 days.
+        Repeating it does not move the time: cancel first.
+        """
+
+    @_abc_1.abstractmethod
+    def CancelKeyVersionDestruction(
+        self,
+        request: _key_admin_service_pb2.CancelKeyVersionDestructionRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_key_management_service_pb2.KeyVersion, _abc.Awaitable[_key_management_service_pb2.KeyVersion]]:
+        """Takes a scheduled destruction back; the version is disabled again."""
 
 def add_KeyAdminServiceServicer_to_server(servicer: KeyAdminServiceServicer, server: _typing.Union[_grpc.Server, _aio.Server]) -> None: ...

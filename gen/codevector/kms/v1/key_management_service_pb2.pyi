@@ -24,8 +24,10 @@ class GetStatusResponse(_message.Message):
         __slots__ = ()
         BACKEND_UNSPECIFIED: _ClassVar[GetStatusResponse.Backend]
         BACKEND_LOCAL_KEYRING: _ClassVar[GetStatusResponse.Backend]
+        BACKEND_VAULT_TRANSIT: _ClassVar[GetStatusResponse.Backend]
     BACKEND_UNSPECIFIED: GetStatusResponse.Backend
     BACKEND_LOCAL_KEYRING: GetStatusResponse.Backend
+    BACKEND_VAULT_TRANSIT: GetStatusResponse.Backend
     VERSION_FIELD_NUMBER: _ClassVar[int]
     BACKEND_FIELD_NUMBER: _ClassVar[int]
     PRIMARY_KEY_VERSION_FIELD_NUMBER: _ClassVar[int]
@@ -141,23 +143,31 @@ class BatchVerifyDataKeysResponse(_message.Message):
     def __init__(self, results: _Optional[_Iterable[_Union[_status_pb2.Status, _Mapping]]] = ...) -> None: ...
 
 class KeyVersion(_message.Message):
-    __slots__ = ("name", "state", "algorithm", "create_time")
+    __slots__ = ("name", "state", "algorithm", "create_time", "destroy_time")
     class State(int, metaclass=_enum_type_wrapper.EnumTypeWrapper):
         __slots__ = ()
         STATE_UNSPECIFIED: _ClassVar[KeyVersion.State]
         STATE_PENDING: _ClassVar[KeyVersion.State]
         STATE_PRIMARY: _ClassVar[KeyVersion.State]
         STATE_DECRYPT_ONLY: _ClassVar[KeyVersion.State]
+        STATE_DISABLED: _ClassVar[KeyVersion.State]
+        STATE_DESTROY_SCHEDULED: _ClassVar[KeyVersion.State]
+        STATE_DESTROYED: _ClassVar[KeyVersion.State]
     STATE_UNSPECIFIED: KeyVersion.State
     STATE_PENDING: KeyVersion.State
     STATE_PRIMARY: KeyVersion.State
     STATE_DECRYPT_ONLY: KeyVersion.State
+    STATE_DISABLED: KeyVersion.State
+    STATE_DESTROY_SCHEDULED: KeyVersion.State
+    STATE_DESTROYED: KeyVersion.State
     NAME_FIELD_NUMBER: _ClassVar[int]
     STATE_FIELD_NUMBER: _ClassVar[int]
     ALGORITHM_FIELD_NUMBER: _ClassVar[int]
     CREATE_TIME_FIELD_NUMBER: _ClassVar[int]
+    DESTROY_TIME_FIELD_NUMBER: _ClassVar[int]
     name: str
     state: KeyVersion.State
     algorithm: str
     create_time: _timestamp_pb2.Timestamp
-    def __init__(self, name: _Optional[str] = ..., state: _Optional[_Union[KeyVersion.State, str]] = ..., algorithm: _Optional[str] = ..., create_time: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ...) -> None: ...
+    destroy_time: _timestamp_pb2.Timestamp
+    def __init__(self, name: _Optional[str] = ..., state: _Optional[_Union[KeyVersion.State, str]] = ..., algorithm: _Optional[str] = ..., create_time: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., destroy_time: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ...) -> None: ...

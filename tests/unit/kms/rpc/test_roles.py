@@ -31,6 +31,10 @@ PROMISED = {
     "ListKeyVersions": {"admin"},
     "CreateKeyVersion": {"admin"},
     "ActivateKeyVersion": {"admin"},
+    "DisableKeyVersion": {"admin"},
+    "EnableKeyVersion": {"admin"},
+    "ScheduleKeyVersionDestruction": {"admin"},
+    "CancelKeyVersionDestruction": {"admin"},
 }
 
 

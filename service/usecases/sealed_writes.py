@@ -8,18 +8,19 @@ and the transaction compares the binding again before it stores anything. Three 
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from datetime import datetime
 from typing import TypeVar
 from uuid import UUID
 
 from service.domain.credentials import CredentialMaterial, shown_prefix
 from service.domain.destinations import destinations
-from service.domain.errors import Aborted, Reason, Unavailable
+from service.domain.errors import Aborted, Reason
 from service.domain.kind_rules import check_credential_type
 from service.domain.model import CredentialView, ProviderConfig, ProviderKind, SealedCredential
 from service.store import ReadUnit, RegistryRow, WriteUnit
 from service.usecases.context import Call, Context
+from service.usecases.noticing import notice
 
 T = TypeVar("T")
 TRIES = 3
@@ -41,6 +42,14 @@ class Binding:
     kind: ProviderKind
     version: int
     destinations: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class _Start:
+    """What was read before sealing, all at one moment."""
+
+    binding: Binding
+    registry: RegistryRow
 
 
 class BindingChanged(Exception):
@@ -99,6 +108,10 @@ def write_sealed(
 
         return ctx.store.write(preview, validate_only=True)
 
+    def begin(unit: ReadUnit) -> T | _Start:
+        done = earlier(unit)
+        return _Start(bind(unit), unit.registry()) if done is None else done
+
     def once(unit: WriteUnit, binding: Binding, sealed: SealedCredential) -> T:
         done = earlier(unit)
         if done is not None:
@@ -108,10 +121,10 @@ def write_sealed(
         return work(unit, binding, sealed)
 
     for _ in range(TRIES):
-        done = ctx.store.read(earlier)
-        if done is not None:
-            return done
-        binding, registry = ctx.store.read(lambda unit: (bind(unit), unit.registry()))
+        start = ctx.store.read(begin)
+        if not isinstance(start, _Start):
+            return start
+        binding, registry = start.binding, start.registry
         if registry.deployment_id is None or not registry.primary_key_version:
             registry = record_primary(ctx, call)
         sealed = ctx.sealer.seal(
@@ -136,37 +149,8 @@ def write_sealed(
 
 
 def record_primary(ctx: Context, call: Call) -> RegistryRow:
-    """Ask the sidecar for its primary key version and remember it, with what tells an old or foreign sidecar.
-
-    Raises:
-        Unavailable: the sidecar is away, is another deployment's, or serves an older keyring than before.
-    """
-    status = ctx.kms.status(timeout_seconds=call.seconds_left())
-
-    def work(unit: WriteUnit) -> RegistryRow:
-        row = unit.registry()
-        if row.deployment_id is not None and row.deployment_id != status.deployment_id:
-            raise Unavailable(
-                "the KMS sidecar belongs to another deployment: start the one that sealed this data",
-                reason=Reason.KMS_UNAVAILABLE,
-            )
-        if status.keyring_seq < row.keyring_seq:
-            raise Unavailable(
-                "the KMS sidecar serves an older keyring than this registry has seen: restore the newest",
-                reason=Reason.KMS_UNAVAILABLE,
-            )
-        primary = status.primary_key_version
-        row = replace(
-            row,
-            deployment_id=status.deployment_id,
-            primary_key_version=primary,
-            keyring_seq=status.keyring_seq,
-            key_names_seen=tuple(dict.fromkeys((*row.key_names_seen, primary))),
-        )
-        unit.record_registry(row)
-        return row
-
-    return ctx.store.write(work)
+    """Ask the sidecar for its primary key version and remember it (`noticing.notice`)."""
+    return notice(ctx, timeout_seconds=call.seconds_left())[1]
 
 
 def _deployment(registry: RegistryRow) -> bytes:

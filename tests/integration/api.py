@@ -249,11 +249,11 @@ def refused(call: Callable[[], object]) -> Refusal:
     try:
         answer = call()
     except grpc.RpcError as error:
-        return refusal(error)
+        return refusal_of(error)
     raise AssertionError(f"was accepted: {answer}")
 
 
-def refusal(error: grpc.RpcError) -> Refusal:
+def refusal_of(error: grpc.RpcError) -> Refusal:
     assert isinstance(error, grpc.Call)
     status = rpc_status.from_call(error)
     assert status is not None, f"{error.code()} without details: {error.details()}"
@@ -381,6 +381,11 @@ class Api:
         assert isinstance(answer, routing_service_pb2.GetRoutingSnapshotResponse)
         return answer.snapshot
 
+    def revision(self) -> int:
+        """The newest revision that routers see."""
+        request = routing_service_pb2.ListActiveProviderModelsRequest(page_size=1)
+        return int(self.call("ListActiveProviderModels", request).revision)
+
     def pages(self, method: str, request: Any, *, size: int) -> Iterator[Any]:
         """The answers of all pages of a list."""
         token = ""
@@ -395,20 +400,18 @@ class Api:
                 return
 
     def stored(self) -> tuple[object, ...]:
-        """All that a refused request might have changed: the head revision, every provider and model."""
+        """What a request might have changed: the head revision, all providers, models changed last."""
         providers = [
             provider.SerializeToString(deterministic=True)
             for page in self.pages("ListProviders", pb.ListProvidersRequest(), size=1000)
             for provider in page.providers
         ]
-        models = [
-            model.SerializeToString(deterministic=True)
-            for page in self.pages(
-                "ListProviderModels", pb.ListProviderModelsRequest(parent="providers/-"), size=1000
-            )
-            for model in page.provider_models
-        ]
-        return self.snapshot().revision, providers, models
+        newest = self.call(
+            "ListProviderModels",
+            pb.ListProviderModelsRequest(parent="providers/-", page_size=50, order_by="update_time desc"),
+        )
+        latest = newest.SerializeToString(deterministic=True)
+        return self.revision(), providers, newest.total_size, latest
 
     @contextmanager
     def nothing_changes(self) -> Iterator[None]:

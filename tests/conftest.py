@@ -6,6 +6,7 @@ from collections.abc import Iterator
 
 import pytest
 
+from tests.openbao import OpenBao, running_openbao
 from tests.postgresql import PostgresServer, running_server
 
 
@@ -13,4 +14,12 @@ from tests.postgresql import PostgresServer, running_server
 def postgres_server() -> Iterator[PostgresServer]:
     """A real PostgreSQL, started for this run. Tests that need it fail where it cannot start."""
     with running_server() as server:
+        yield server
+
+
+@pytest.fixture(scope="session")
+def openbao() -> Iterator[OpenBao]:
+    """A real OpenBao with a Transit mount and AppRole. Tests that need it fail where it cannot start."""
+    with running_openbao() as server:
+        server.set_up()
         yield server

@@ -4,7 +4,8 @@ import logging
 import os
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, closing
-from datetime import UTC, datetime
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
 from functools import partial
 from io import StringIO
 from pathlib import Path
@@ -15,7 +16,7 @@ import pytest
 
 from kms.formats import DekContext
 from kms.installation import initialise
-from kms.keyring import Keyring
+from kms.keyring import Backend, Keyring
 from kms.keyring_document import DOCUMENT_LIMIT
 from kms.keyring_file import KeyringFile
 from kms.local_keyring import LocalKeyring
@@ -24,15 +25,25 @@ from kms.rpc.server import serving
 from kms.telemetry import build_logger
 from kms.unlock import UnlockKind, UnlockSource, unlock
 from tests.contract.kms.grpc_keyring import GrpcKeyring
+from tests.vault_keyrings import vault_keyring
 
 DEPLOYMENT_ID = bytes.fromhex("0123456789abcdef0123456789abcdef")
 
 
-def now() -> datetime:
-    return datetime(2026, 11, 23, 12, 0, 0, tzinfo=UTC)
+class Clock:
+    """A clock that only tests move."""
+
+    def __init__(self) -> None:
+        self.now = datetime(2026, 11, 23, 12, 0, 0, tzinfo=UTC)
+
+    def __call__(self) -> datetime:
+        return self.now
+
+    def pass_by(self, time: timedelta) -> None:
+        self.now += time
 
 
-def local_keyring(stack: ExitStack) -> LocalKeyring:
+def local_keyring(stack: ExitStack, now: Clock) -> LocalKeyring:
     directory = Path(stack.enter_context(TemporaryDirectory(prefix="kms-"))) / "kms"
     source = UnlockSource(UnlockKind.KEY_FILE, directory / "unlock.key")
     path = directory / "keyring.json"
@@ -50,8 +61,7 @@ def local_keyring(stack: ExitStack) -> LocalKeyring:
     )
 
 
-def served_local_keyring(stack: ExitStack) -> GrpcKeyring:
-    keyring = local_keyring(stack)
+def served(stack: ExitStack, keyring: Keyring, now: Clock) -> GrpcKeyring:
     directory = Path(stack.enter_context(TemporaryDirectory(prefix="kms-")))
     places = {role: directory / f"{role.value}.sock" for role in Role}
     logger = build_logger(StringIO(), logging.INFO)
@@ -61,20 +71,78 @@ def served_local_keyring(stack: ExitStack) -> GrpcKeyring:
     channels = {
         role: stack.enter_context(grpc.insecure_channel(f"unix:{path}")) for role, path in places.items()
     }
-    return GrpcKeyring(channels)
+    return GrpcKeyring(channels, keyring.destroy_due)
 
 
-KEYRINGS: dict[str, Callable[[ExitStack], Keyring]] = {
-    "local": local_keyring,
-    "grpc in front of local": served_local_keyring,
-}
+@dataclass(frozen=True)
+class Traits:
+    """In what the backends may differ, and in nothing else."""
+
+    backend: Backend
+    wrapper_head: bytes
+    body_length: int
+    has_pending: bool
+    """Whether a version is made before it is used. In Transit creating is rotating."""
+    one_by_one: bool
+    """Whether any version can be disabled by itself. In Transit all before it must have been."""
+    rewrap_sees_keys: bool
+    """Whether rewrapping can check commitments. In Transit the keys stay in the server."""
+    foreign: tuple[str, bytes, bytes]
+    """Ref, backend and body of a wrapper that is another backend's."""
 
 
-@pytest.fixture(params=KEYRINGS)
-def keyring(request: pytest.FixtureRequest) -> Iterator[Keyring]:
-    """Each implementation in turn, new and with one primary version."""
+LOCAL = Traits(
+    backend=Backend.LOCAL_KEYRING,
+    wrapper_head=b"CVW1\x01\x01",
+    body_length=60,
+    has_pending=True,
+    one_by_one=True,
+    rewrap_sees_keys=True,
+    foreign=("transit-0123abcd-v1-1764000000", b"\x02", b"vault:v1:AAAA"),
+)
+TRANSIT = Traits(
+    backend=Backend.VAULT_TRANSIT,
+    wrapper_head=b"CVW1\x02\x01",
+    body_length=len("vault:v1:") + 80,
+    has_pending=False,
+    one_by_one=False,
+    rewrap_sees_keys=False,
+    foreign=("local-0123abcd-v1-89abcdef01234567", b"\x01", bytes(60)),
+)
+
+
+def build(stack: ExitStack, request: pytest.FixtureRequest, clock: Clock) -> tuple[Keyring, Traits]:
+    """The implementation that the request's parameter names, new and with one primary version."""
+    keyring: Keyring
+    if request.param.endswith("transit"):
+        server = request.getfixturevalue("openbao")
+        keyring, traits = vault_keyring(stack, server, deployment_id=DEPLOYMENT_ID), TRANSIT
+    else:
+        keyring, traits = local_keyring(stack, clock), LOCAL
+    return (served(stack, keyring, clock) if request.param.startswith("grpc") else keyring), traits
+
+
+@pytest.fixture
+def clock() -> Clock:
+    """What a local keyring takes for now."""
+    return Clock()
+
+
+@pytest.fixture(params=["local", "transit", "grpc in front of local", "grpc in front of transit"])
+def implementation(request: pytest.FixtureRequest, clock: Clock) -> Iterator[tuple[Keyring, Traits]]:
+    """Each implementation in turn."""
     with ExitStack() as stack:
-        yield KEYRINGS[request.param](stack)
+        yield build(stack, request, clock)
+
+
+@pytest.fixture
+def keyring(implementation: tuple[Keyring, Traits]) -> Keyring:
+    return implementation[0]
+
+
+@pytest.fixture
+def traits(implementation: tuple[Keyring, Traits]) -> Traits:
+    return implementation[1]
 
 
 @pytest.fixture

@@ -1,0 +1,72 @@
+"""Transit keyrings over a real server, as the sidecar builds them, with what tests want to hold of them."""
+
+from __future__ import annotations
+
+import os
+import time
+from collections.abc import Callable
+from contextlib import ExitStack, closing
+from datetime import UTC, datetime
+from pathlib import Path
+from tempfile import TemporaryDirectory
+
+from kms.circuit import Circuit
+from kms.keyring_file import KeyringFile
+from kms.vault_access import AppRole, VaultAccess, VaultSecret
+from kms.vault_key import TransitAddress
+from kms.vault_keyring import VaultKeyring
+from kms.vault_ledger import LEDGER_LIMIT, Ledger
+from kms.vault_session import AdminSession, VaultLink, VaultSession
+from kms.vault_transit import Transit
+from tests.openbao import OpenBao
+
+
+def now() -> datetime:
+    return datetime.now(UTC)
+
+
+def vault_link(stack: ExitStack, address: str, monotonic: Callable[[], float] = time.monotonic) -> VaultLink:
+    """A link whose circuit closes again at once, so that tests need not wait for it."""
+    access = VaultAccess(address, VaultSecret(""))
+    return stack.enter_context(
+        closing(VaultLink(access, Circuit(monotonic=monotonic, uniform=lambda low, _: low)))
+    )
+
+
+def vault_keyring(
+    stack: ExitStack,
+    server: OpenBao,
+    *,
+    deployment_id: bytes,
+    address: TransitAddress | None = None,
+    identity: AppRole | VaultSecret | None = None,
+    policy: str = "sidecar",
+    admin: bool = True,
+    clock: Callable[[], datetime] = now,
+    monotonic: Callable[[], float] = time.monotonic,
+) -> VaultKeyring:
+    """A keyring on a key of its own, under the repository's policies unless told otherwise."""
+    address = address or server.transit_key()
+    identity = identity or server.app_role(server.policy(policy, address))
+    link = vault_link(stack, server.address, monotonic)
+    session = VaultSession(link, identity, monotonic=monotonic)
+    directory = Path(stack.enter_context(TemporaryDirectory(prefix="vault-")))
+    token_file = directory / "admin-token"
+    token_file.touch(mode=0o600)
+    token_file.write_text(server.token(server.policy("admin", address)).reveal() + "\n")
+
+    ledger = stack.enter_context(closing(KeyringFile(directory / "ledger.json", limit=LEDGER_LIMIT)))
+
+    def administration() -> Transit:
+        return Transit(AdminSession(link, token_file), address)
+
+    return VaultKeyring(
+        Transit(session, address),
+        Ledger(address, ledger if admin else None),
+        admin=administration if admin else None,
+        complaint=lambda: session.complaint,
+        deployment_id=deployment_id,
+        clock=clock,
+        monotonic=monotonic,
+        random=os.urandom,
+    )

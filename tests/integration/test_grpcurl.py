@@ -19,7 +19,7 @@ from google.protobuf.descriptor import FileDescriptor
 from grpc_reflection.v1alpha import reflection_pb2
 
 from tests import oracle_envelope as oracle
-from tests.integration.grpcurl import Grpcurl
+from tests.integration.grpcurl import Grpcurl, Refusal
 from tests.integration.harness import Instance, running
 
 PROVIDERS = "codevector.providers.v1.ProviderService"
@@ -31,6 +31,7 @@ LISTED = [
     "grpc.reflection.v1.ServerReflection",
     "grpc.reflection.v1alpha.ServerReflection",
 ]
+ADMIN_METHODS = key_admin_service_pb2.DESCRIPTOR.services_by_name["KeyAdminService"].methods
 TARGETS = ["service", "registry", "router", "admin"]
 KEY = "sk-proj-made-up-0123456789abcdef"
 CAMEL = re.compile(r"[a-z][A-Za-z0-9]*|@type")
@@ -79,7 +80,7 @@ def assert_readable(answer: Any, inside_map: bool = False) -> None:
 
 
 class Caller:
-    """Calls that must succeed, each answer readable; remembers what was called."""
+    """Calls whose answers must be readable; remembers what was called."""
 
     def __init__(self, grpcurl: Grpcurl) -> None:
         self._grpcurl = grpcurl
@@ -90,6 +91,13 @@ class Caller:
         answer = self._grpcurl.call(method, request)
         assert_readable(answer)
         return answer
+
+    def refused(self, method: str, **request: Any) -> Refusal:
+        """A call that must be refused."""
+        self.called.add(method)
+        refusal = self._grpcurl.refusal(method, request)
+        assert_readable(list(refusal.details))
+        return refusal
 
 
 class TestDiscovery:
@@ -370,6 +378,13 @@ class TestEveryMethod:
         assert moved["keyVersion"] == new["name"]
         assert as_router(f"{MANAGEMENT}/BatchUnwrapDataKeys", items=[{"wrapped": moved}]) == opened
 
+        retired = as_admin(f"{ADMIN}/DisableKeyVersion", name=old["name"], confirmedUnreferenced=True)
+        assert retired["state"] == "STATE_DISABLED"
+        early = as_admin.refused(f"{ADMIN}/ScheduleKeyVersionDestruction", name=old["name"], delay="2592000s")
+        assert (early.code, early.reason) == ("FailedPrecondition", "KEY_VERSION_STATE")
+        assert as_admin(f"{ADMIN}/CancelKeyVersionDestruction", name=old["name"])["state"] == "STATE_DISABLED"
+        assert as_admin(f"{ADMIN}/EnableKeyVersion", name=old["name"])["state"] == "STATE_DECRYPT_ONLY"
+
         called = as_registry.called | as_router.called | as_admin.called
         assert called == methods(key_management_service_pb2.DESCRIPTOR, key_admin_service_pb2.DESCRIPTOR)
 
@@ -378,7 +393,7 @@ class TestEveryMethod:
         [
             ("registry", {"GetStatus", "BatchWrapDataKeys", "BatchRewrapDataKeys", "BatchVerifyDataKeys"}),
             ("router", {"GetStatus", "BatchUnwrapDataKeys"}),
-            ("admin", {"ListKeyVersions", "CreateKeyVersion", "ActivateKeyVersion"}),
+            ("admin", {method.name for method in ADMIN_METHODS}),
         ],
     )
     def test_a_socket_refuses_what_its_role_may_not_call(

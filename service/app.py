@@ -25,6 +25,7 @@ from service.rpc.provider_service import ProviderServicer
 from service.rpc.routing_codec import encode_row, encode_whole
 from service.rpc.routing_service import RoutingServicer
 from service.rpc.server import Server
+from service.rpc.system_service import SystemServicer
 from service.rpc.threads import Threads
 from service.sealing.kms_client import KmsClient
 from service.sealing.registry_secret import create_registry_secret, load_registry_secret
@@ -32,6 +33,7 @@ from service.sealing.sealer import Sealer
 from service.settings import Settings
 from service.store import ReadUnit, Store, migrate, open_store
 from service.usecases.context import Context
+from service.usecases.key_follower import KeyFollower
 
 CATALOGS = Path(service.__file__).parent.parent / "catalogs"
 GRACE_SECONDS = 5.0
@@ -83,6 +85,7 @@ async def build(settings: Settings, log: FilteringBoundLogger) -> AsyncIterator[
             page_tokens=PageTokens(secret.derive("codevector/page-token/1")),
             impact_key=secret.derive("codevector/impact-token/1"),
             new_uuid=uuid.uuid4,
+            primary_changed=lambda: follower.nudge(),
         )
         live = LiveSnapshot(_source(store), Codec(encode_row, encode_whole), threads.run, log)
         store.on_commit = live.nudge
@@ -95,9 +98,16 @@ async def build(settings: Settings, log: FilteringBoundLogger) -> AsyncIterator[
                 reached=live.reached,
             ),
             RoutingServicer(ctx, threads, live),
+            SystemServicer(ctx, threads),
             log,
         )
-        for task in (live.follow(), _compact_hourly(store, threads, log)):
+        follower = KeyFollower(ctx, threads.run, server.report_kms, log, holder=str(uuid.uuid4()))
+        for task in (
+            live.follow(),
+            _compact_hourly(store, threads, log),
+            follower.follow(),
+            follower.sweep(),
+        ):
             stack.push_async_callback(_cancelled, asyncio.create_task(task))
         await server.start()
         stack.push_async_callback(server.stop, GRACE_SECONDS)

@@ -15,12 +15,16 @@ from structlog.typing import FilteringBoundLogger
 
 COMPACTED: Final = "change_log_compacted"
 COMPACTION_FAILED: Final = "change_log_compaction_failed"
+KMS_AWAY: Final = "kms_away"
+KMS_BACK: Final = "kms_back"
 LIBRARY_MESSAGE: Final = "library_message"
 RPC_DONE: Final = "rpc_done"
 RPC_FAILED: Final = "rpc_failed"
 SERVING: Final = "serving"
 SNAPSHOT_FAILED: Final = "snapshot_failed"
 STOPPING: Final = "stopping"
+SWEEP_ENDED: Final = "sweep_ended"
+SWEEP_FAILED: Final = "sweep_failed"
 
 
 def build_logger(stream: TextIO, level: int) -> FilteringBoundLogger:

@@ -6,7 +6,7 @@ import socket
 from typing import Any
 
 import grpc
-from codevector.providers.v1 import provider_service_pb2, routing_service_pb2
+from codevector.providers.v1 import provider_service_pb2, routing_service_pb2, system_service_pb2
 from google.protobuf.descriptor import MethodDescriptor, ServiceDescriptor
 from google.protobuf.message import Message
 from google.protobuf.message_factory import GetMessageClass
@@ -19,10 +19,17 @@ from service.rpc.boundary import Boundary
 from service.rpc.options import OPTIONS
 from service.rpc.provider_service import ProviderServicer
 from service.rpc.routing_service import RoutingServicer
+from service.rpc.system_service import SystemServicer
 
 PROVIDER_SERVICE: ServiceDescriptor = provider_service_pb2.DESCRIPTOR.services_by_name["ProviderService"]
 ROUTING_SERVICE: ServiceDescriptor = routing_service_pb2.DESCRIPTOR.services_by_name["RoutingService"]
-SERVICES = (PROVIDER_SERVICE.full_name, ROUTING_SERVICE.full_name)
+SYSTEM_SERVICE: ServiceDescriptor = system_service_pb2.DESCRIPTOR.services_by_name["SystemService"]
+SERVICES = (PROVIDER_SERVICE.full_name, ROUTING_SERVICE.full_name, SYSTEM_SERVICE.full_name)
+
+KMS_WRAP = "kms.wrap"
+"""Health name of what needs the sidecar to wrap: creating and replacing credentials, moving wrappers."""
+KMS_UNWRAP = "kms.unwrap"
+"""Health name of what needs it to open: moving and verifying wrappers."""
 
 
 class PortTaken(Exception):
@@ -33,7 +40,12 @@ class Server:
     """A server that is bound to its address and not started yet."""
 
     def __init__(
-        self, address: str, provider: ProviderServicer, routing: RoutingServicer, log: FilteringBoundLogger
+        self,
+        address: str,
+        provider: ProviderServicer,
+        routing: RoutingServicer,
+        system: SystemServicer,
+        log: FilteringBoundLogger,
     ) -> None:
         """
         Raises:
@@ -46,6 +58,7 @@ class Server:
             (
                 _handlers(PROVIDER_SERVICE, provider, boundary),
                 _handlers(ROUTING_SERVICE, routing, boundary),
+                _handlers(SYSTEM_SERVICE, system, boundary),
             )
         )
         self._health = health_aio.HealthServicer()
@@ -61,6 +74,15 @@ class Server:
         await self._server.start()
         for name in ("", *SERVICES):
             await self._health.set(name, health_pb2.HealthCheckResponse.SERVING)
+
+    async def report_kms(self, wraps: bool, unwraps: bool) -> None:
+        """Say in the health of each capability whether it works; before the first time neither is known.
+
+        The server and its services stay healthy without the sidecar: all but these capabilities works.
+        """
+        for name, works in ((KMS_WRAP, wraps), (KMS_UNWRAP, unwraps)):
+            status = health_pb2.HealthCheckResponse
+            await self._health.set(name, status.SERVING if works else status.NOT_SERVING)
 
     async def stop(self, grace_seconds: float) -> None:
         """Turn health off, let calls finish for at most ``grace_seconds``, then end."""

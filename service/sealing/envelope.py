@@ -80,22 +80,27 @@ def sorted_destinations(items: Sequence[str]) -> tuple[str, ...]:
 
 
 def encode_context(binding: Binding) -> bytes:
+    """CTX of a binding, as `context_of` its parts."""
+    return context_of(binding.deployment_id, binding.provider_uid, binding.dek_id, binding.credential_version)
+
+
+def context_of(deployment_id: bytes, provider_uid: UUID, dek_id: UUID, credential_version: int) -> bytes:
     """CTX: what a wrapped data key belongs to; 103 bytes. The sidecar parses it too.
 
     Raises:
         ValueError: the deployment id is not 16 bytes, or the version is not a positive 64-bit number.
     """
-    if len(binding.deployment_id) != DEPLOYMENT_ID_BYTES:
+    if len(deployment_id) != DEPLOYMENT_ID_BYTES:
         raise ValueError(f"a deployment id is {DEPLOYMENT_ID_BYTES} bytes")
-    if not 1 <= binding.credential_version < 1 << 63:
+    if not 1 <= credential_version < 1 << 63:
         raise ValueError("a credential version is a positive int64")
     return length_prefixed(
         b"codevector/dek/1",
-        binding.deployment_id,
+        deployment_id,
         AUDIENCE,
-        binding.provider_uid.bytes,
-        binding.dek_id.bytes,
-        struct.pack(">Q", binding.credential_version),
+        provider_uid.bytes,
+        dek_id.bytes,
+        struct.pack(">Q", credential_version),
     )
 
 

@@ -2,14 +2,15 @@
 
 May see: data keys on their way to be wrapped. Must never: print a message of these RPCs (protobuf shows the
 secret in it), keep a key, or ask to unwrap - the sidecar would refuse, and the registry has no use for it.
-Synchronous and safe to share between threads.
+Synchronous and safe to share between threads. All its calls may be repeated: none changes the sidecar.
 """
 
 from __future__ import annotations
 
 import hmac
-import struct
-from collections.abc import Iterator, Sequence
+import random
+import time
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
@@ -20,11 +21,20 @@ import grpc
 from codevector.kms.v1 import key_management_service_pb2 as kms_pb2
 from codevector.kms.v1 import key_management_service_pb2_grpc as kms_grpc
 
-from service.domain.errors import Reason, Unavailable
+from service.sealing import kms_failures as failures
+from service.sealing.circuit import Circuit
+from service.sealing.kms_failures import ItemFailure, Refusal
+from service.sealing.wrappers import key_version_of
 
 WRAP_BATCH_MAX_ITEMS = 256
+REWRAP_BATCH_MAX_ITEMS = 256
+VERIFY_BATCH_MAX_ITEMS = 1024
 DEADLINE_SECONDS = 5.0
-KEY_VERSION_COLLECTION = "keyVersions/"
+BATCH_DEADLINE_SECONDS = 15.0
+TRIES = 3
+FIRST_PAUSE_SECONDS = 0.05
+FAIR_TIMEOUT_SECONDS = 1.0
+"""A call that was given less time than this and missed it tells nothing of the sidecar."""
 
 # A sidecar that was restarted is found again within half a second, instead of gRPC's default of two minutes;
 # a pool of its own keeps one client's backoff from delaying another's.
@@ -36,37 +46,9 @@ _CHANNEL_OPTIONS = (
     ("grpc.max_reconnect_backoff_ms", 500),
 )
 
-_WRAPPER_HEAD = struct.Struct(">4sBBH")
-
-_MESSAGES = {
-    grpc.StatusCode.UNAVAILABLE: (
-        "The key-management sidecar does not answer: see that it runs, then send the request again."
-    ),
-    grpc.StatusCode.DEADLINE_EXCEEDED: (
-        "The key-management sidecar did not answer in time: send the request again, and see its log if that "
-        "does not help."
-    ),
-    grpc.StatusCode.PERMISSION_DENIED: (
-        "The key-management sidecar does not accept this service in the registry's role: set "
-        "CODEVECTOR_KMS_REGISTRY_SOCKET to the sidecar's registry socket."
-    ),
-    grpc.StatusCode.INVALID_ARGUMENT: (
-        "The key-management sidecar refused the request as made for another deployment: see that it and this "
-        "service have one CODEVECTOR_DEPLOYMENT_ID."
-    ),
-    grpc.StatusCode.FAILED_PRECONDITION: (
-        "The key-management sidecar has no usable primary key version: see its status message."
-    ),
-}
-_CODES = {code.value[0]: code for code in grpc.StatusCode}
-_MESSAGE_OTHERWISE = "The key-management sidecar failed: see its log, then send the request again."
-_MESSAGE_ECHO = (
-    "The key-management sidecar answered with other values than it was asked about, and nothing was stored: "
-    "see that CODEVECTOR_KMS_REGISTRY_SOCKET names a sidecar of this version."
-)
-
 _Request = TypeVar("_Request")
 _Response = TypeVar("_Response")
+_Item = TypeVar("_Item")
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,6 +64,8 @@ class KmsStatus:
     deployment_id: bytes
     keyring_seq: int
     server_time: datetime
+    audit_seq: int = 0
+    audit_head: bytes = b""
 
 
 @dataclass(frozen=True, slots=True)
@@ -101,12 +85,42 @@ class WrappedDataKey:
     key_version: str
 
 
+@dataclass(frozen=True, slots=True)
+class StoredWrapper:
+    """A wrapper as its row has it, with the context and commitment that it must open in and match."""
+
+    wrapped: bytes
+    key_version: str
+    context: bytes
+    commitment: bytes
+
+
+class NotPrimary(Exception):
+    """The target of a rewrap is not the sidecar's primary version any more: ask for its status again."""
+
+
 @final
 class KmsClient:
-    """One channel to one sidecar. Connects when first used; close it, or use it as a context manager."""
+    """One channel to one sidecar. Connects when first used; close it, or use it as a context manager.
 
-    def __init__(self, socket: Path, *, deadline_seconds: float = DEADLINE_SECONDS) -> None:
+    A call that finds nobody is tried again after a random pause, three times within its deadline. After
+    failures in a row callers are refused at once for a while (`Circuit`); `status` always asks.
+    """
+
+    def __init__(
+        self,
+        socket: Path,
+        *,
+        deadline_seconds: float = DEADLINE_SECONDS,
+        clock: Callable[[], float] = time.monotonic,
+        sleep: Callable[[float], None] = time.sleep,
+        jitter: Callable[[float, float], float] = random.uniform,
+    ) -> None:
         self._deadline_seconds = deadline_seconds
+        self._clock = clock
+        self._sleep = sleep
+        self._jitter = jitter
+        self._circuit = Circuit(clock)
         self._channel = grpc.insecure_channel(f"unix:{socket.absolute()}", options=_CHANNEL_OPTIONS)
         self._stub = kms_grpc.KeyManagementServiceStub(self._channel)
 
@@ -128,11 +142,16 @@ class KmsClient:
         Raises:
             Unavailable: reason KMS_UNAVAILABLE.
         """
-        answer = self._call(self._stub.GetStatus, kms_pb2.GetStatusRequest(), timeout_seconds)
+        deadline = _smaller(self._deadline_seconds, timeout_seconds)
+        answer = self._tried(self._stub.GetStatus, kms_pb2.GetStatusRequest(), deadline)
+        if isinstance(answer, Refusal):
+            raise answer.error()
+        if answer.wrap_healthy:
+            self._circuit.succeeded()
         try:
             deployment_id = bytes.fromhex(answer.deployment_id)
         except ValueError:
-            raise _unavailable(_MESSAGE_ECHO) from None
+            raise failures.unavailable(failures.MESSAGE_ECHO) from None
         return KmsStatus(
             version=answer.version,
             primary_key_version=answer.primary_key_version,
@@ -157,63 +176,189 @@ class KmsClient:
             Unavailable: reason KMS_UNAVAILABLE.
         """
         wrapped: list[WrappedDataKey] = []
-        for batch in _batches(keys):
+        for batch in _batches(keys, WRAP_BATCH_MAX_ITEMS):
             request = kms_pb2.BatchWrapDataKeysRequest(
                 items=[kms_pb2.WrapItem(context=key.context, plaintext=bytes(key.dek)) for key in batch]
             )
-            answer = self._call(self._stub.BatchWrapDataKeys, request, timeout_seconds)
+            deadline = _smaller(self._deadline_seconds, timeout_seconds)
+            answer = self._guarded(self._stub.BatchWrapDataKeys, request, deadline)
+            if isinstance(answer, Refusal):
+                raise answer.error()
             if len(answer.results) != len(batch):
-                raise _unavailable(_MESSAGE_ECHO)
-            wrapped += [_checked(key, result) for key, result in zip(batch, answer.results, strict=True)]
+                raise failures.unavailable(failures.MESSAGE_ECHO)
+            wrapped += [_wrapped(key, result) for key, result in zip(batch, answer.results, strict=True)]
         return tuple(wrapped)
 
-    def _call(
+    def rewrap(
+        self, items: Sequence[StoredWrapper], target: str, *, timeout_seconds: float | None = None
+    ) -> list[WrappedDataKey | ItemFailure]:
+        """Move at most 256 wrappers to ``target``; what became of each, in order.
+
+        A wrapper that is returned may be stored in place of the one sent: its context and commitment are the
+        same, and its bytes name ``target``. What is malformed as stored is not sent.
+
+        Raises:
+            NotPrimary: ``target`` is not the primary version.
+            Unavailable: reason KMS_UNAVAILABLE.
+        """
+        outcomes: list[WrappedDataKey | ItemFailure] = [_fault(item) or _UNSENT for item in items]
+        sent = [index for index, outcome in enumerate(outcomes) if outcome is _UNSENT]
+        if not sent:
+            return outcomes
+        request = kms_pb2.BatchRewrapDataKeysRequest(
+            items=[_message(items[index]) for index in sent], target_key_version=target
+        )
+        deadline = _smaller(BATCH_DEADLINE_SECONDS, timeout_seconds)
+        answer = self._guarded(self._stub.BatchRewrapDataKeys, request, deadline)
+        if isinstance(answer, Refusal):
+            if answer.reason == failures.NOT_PRIMARY:
+                raise NotPrimary
+            raise answer.error()
+        if len(answer.results) != len(sent):
+            raise failures.unavailable(failures.MESSAGE_ECHO)
+        for index, result in zip(sent, answer.results, strict=True):
+            outcomes[index] = _rewrapped(items[index], target, result)
+        return outcomes
+
+    def verify(
+        self, items: Sequence[StoredWrapper], *, timeout_seconds: float | None = None
+    ) -> list[ItemFailure | None]:
+        """Whether each of at most 1,024 wrappers opens and matches; None where all is well, in order.
+
+        Raises:
+            FailedPrecondition: KMS_CANNOT_VERIFY, the sidecar may not decrypt.
+            Unavailable: reason KMS_UNAVAILABLE.
+        """
+        outcomes: list[ItemFailure | None] = [_fault(item) for item in items]
+        sent = [index for index, outcome in enumerate(outcomes) if outcome is None]
+        if not sent:
+            return outcomes
+        request = kms_pb2.BatchVerifyDataKeysRequest(items=[_message(items[index]) for index in sent])
+        deadline = _smaller(BATCH_DEADLINE_SECONDS, timeout_seconds)
+        answer = self._guarded(self._stub.BatchVerifyDataKeys, request, deadline)
+        if isinstance(answer, Refusal):
+            if answer.code is grpc.StatusCode.FAILED_PRECONDITION:
+                raise failures.cannot_verify()
+            raise answer.error()
+        if len(answer.results) != len(sent):
+            raise failures.unavailable(failures.MESSAGE_ECHO)
+        for index, status in zip(sent, answer.results, strict=True):
+            outcomes[index] = failures.item_failure_of(status) if status.code else None
+        return outcomes
+
+    def _guarded(
         self,
         method: grpc.UnaryUnaryMultiCallable[_Request, _Response],
         request: _Request,
-        timeout_seconds: float | None,
-    ) -> _Response:
-        """One RPC within the smaller of the client's deadline and the caller's."""
-        deadline = self._deadline_seconds
-        if timeout_seconds is not None:
-            deadline = min(deadline, max(timeout_seconds, 0.0))
-        try:
-            return method(request, timeout=deadline)
-        except grpc.RpcError as error:
-            code = error.code() if isinstance(error, grpc.Call) else grpc.StatusCode.UNKNOWN
-        raise _unavailable(_MESSAGES.get(code, _MESSAGE_OTHERWISE))
+        deadline_seconds: float,
+    ) -> _Response | Refusal:
+        """One RPC, if the circuit lets it through."""
+        pause = self._circuit.admit()
+        if pause is not None:
+            raise failures.unavailable(failures.MESSAGE_OPEN_CIRCUIT, retry_after_seconds=pause)
+        answer = self._tried(method, request, deadline_seconds)
+        if not isinstance(answer, Refusal):
+            self._circuit.succeeded()
+        return answer
+
+    def _tried(
+        self,
+        method: grpc.UnaryUnaryMultiCallable[_Request, _Response],
+        request: _Request,
+        deadline_seconds: float,
+    ) -> _Response | Refusal:
+        """One RPC within its deadline, again where nobody answered. Failures are told to the circuit."""
+        ends = self._clock() + deadline_seconds
+        attempt = 0
+        while True:
+            attempt += 1
+            left = max(ends - self._clock(), 0.0)
+            answer = _once(method, request, left)
+            if not isinstance(answer, Refusal):
+                return answer
+            # The whole of the interval is drawn from, so that replicas do not come back together.
+            pause = self._jitter(0.0, FIRST_PAUSE_SECONDS * 2**attempt)
+            if answer.code is not grpc.StatusCode.UNAVAILABLE or attempt == TRIES or pause >= left:
+                self._report(answer, deadline_seconds)
+                return answer
+            self._sleep(pause)
+
+    def _report(self, refusal: Refusal, deadline_seconds: float) -> None:
+        """A refusal of the request is an answer; only silence counts against the sidecar."""
+        late = refusal.code is grpc.StatusCode.DEADLINE_EXCEEDED
+        if refusal.code is grpc.StatusCode.UNAVAILABLE or (late and deadline_seconds >= FAIR_TIMEOUT_SECONDS):
+            self._circuit.failed()
+        elif not late:
+            self._circuit.succeeded()
 
 
-def _batches(keys: Sequence[DataKey]) -> Iterator[Sequence[DataKey]]:
-    for start in range(0, len(keys), WRAP_BATCH_MAX_ITEMS):
-        yield keys[start : start + WRAP_BATCH_MAX_ITEMS]
+_UNSENT = ItemFailure("UNSENT")
 
 
-def _checked(key: DataKey, result: kms_pb2.WrapResult) -> WrappedDataKey:
+def _once(
+    method: grpc.UnaryUnaryMultiCallable[_Request, _Response], request: _Request, timeout: float
+) -> _Response | Refusal:
+    try:
+        return method(request, timeout=timeout)
+    except grpc.RpcError as error:
+        return failures.refusal_of(error)
+
+
+def _smaller(deadline_seconds: float, timeout_seconds: float | None) -> float:
+    return deadline_seconds if timeout_seconds is None else min(deadline_seconds, max(timeout_seconds, 0.0))
+
+
+def _batches(items: Sequence[_Item], size: int) -> Iterator[Sequence[_Item]]:
+    for start in range(0, len(items), size):
+        yield items[start : start + size]
+
+
+def _message(item: StoredWrapper) -> kms_pb2.WrappedDataKey:
+    return kms_pb2.WrappedDataKey(
+        wrapped_data_key=item.wrapped,
+        key_version=item.key_version,
+        commitment=item.commitment,
+        context=item.context,
+    )
+
+
+def _fault(item: StoredWrapper) -> ItemFailure | None:
+    """What is wrong with a row by itself. One item out of shape would have the sidecar refuse its batch."""
+    named = key_version_of(item.wrapped)
+    if named is None or len(item.wrapped) > 8192 or len(named) > 128:
+        return ItemFailure(failures.WRAPPER_MALFORMED)
+    if named != item.key_version:
+        return ItemFailure(failures.KEY_VERSION_MISMATCH)
+    if len(item.commitment) != 32 or not 1 <= len(item.context) <= 2048:
+        return ItemFailure(failures.WRAPPER_MALFORMED)
+    return None
+
+
+def _wrapped(key: DataKey, result: kms_pb2.WrapResult) -> WrappedDataKey:
     """The wrapper, once its echo is right. Storing one that belongs elsewhere would lose the credential."""
     if result.WhichOneof("outcome") == "error":
-        code = _CODES.get(result.error.code, grpc.StatusCode.UNKNOWN)
-        raise _unavailable(_MESSAGES.get(code, _MESSAGE_OTHERWISE))
+        raise failures.item_error_of(result.error)
     answer = result.wrapped
     if not (
         hmac.compare_digest(answer.context, key.context)
         and hmac.compare_digest(answer.commitment, key.commitment)
         and answer.key_version == key_version_of(answer.wrapped_data_key)
     ):
-        raise _unavailable(_MESSAGE_ECHO)
+        raise failures.unavailable(failures.MESSAGE_ECHO)
     return WrappedDataKey(wrapped=answer.wrapped_data_key, key_version=answer.key_version)
 
 
-def key_version_of(wrapper: bytes) -> str | None:
-    """The resource name of the key version a wrapper's own bytes name, or None if they are no wrapper."""
-    if len(wrapper) < _WRAPPER_HEAD.size:
-        return None
-    magic, _backend, suite, ref_bytes = _WRAPPER_HEAD.unpack_from(wrapper)
-    ref = wrapper[_WRAPPER_HEAD.size : _WRAPPER_HEAD.size + ref_bytes]
-    if magic != b"CVW1" or suite != 1 or not ref or len(ref) != ref_bytes or not ref.isascii():
-        return None
-    return KEY_VERSION_COLLECTION + ref.decode("ascii")
-
-
-def _unavailable(message: str) -> Unavailable:
-    return Unavailable(message, reason=Reason.KMS_UNAVAILABLE, retry_after_seconds=1.0)
+def _rewrapped(item: StoredWrapper, target: str, result: kms_pb2.WrapResult) -> WrappedDataKey | ItemFailure:
+    """The wrapper to store, once it is the one asked for."""
+    if result.WhichOneof("outcome") == "error":
+        return failures.item_failure_of(result.error)
+    answer = result.wrapped
+    wrapped = answer.wrapped_data_key
+    if (
+        answer.context != item.context
+        or answer.commitment != item.commitment
+        or answer.key_version != target
+        or key_version_of(wrapped) != target
+    ):
+        return ItemFailure(failures.WRONG_ANSWER)
+    return WrappedDataKey(wrapped, target)

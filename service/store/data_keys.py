@@ -34,6 +34,10 @@ HEADER_BYTES = 56
 _DEK_ID: ColumnElement[str] = literal_column("data_keys.dek_id")
 
 
+_AFTER_EVERY_KEY = "~"
+"""Sorts behind every character of a key."""
+
+
 @dataclass(frozen=True, slots=True)
 class StaleDataKey:
     """A wrapper to move. ``dek_id`` is the row's key as stored, ``key_version`` what its column says."""
@@ -134,10 +138,12 @@ class DataKeyReads:
             quarantined=sum(quarantined for _, quarantined in others),
         )
 
-    def stale_data_keys(self, primary: str, *, after: str, limit: int) -> list[StaleDataKey]:
-        """At most ``limit`` wrappers behind ``after`` that are not under ``primary``, in key order.
+    def stale_data_keys(
+        self, primary: str, *, after: str, limit: int, until: str = _AFTER_EVERY_KEY
+    ) -> list[StaleDataKey]:
+        """At most ``limit`` wrappers behind ``after`` and up to ``until`` that are not under ``primary``.
 
-        The quarantined are left out.
+        In key order; the quarantined are left out.
         """
         rows = self._session.execute(
             select(
@@ -145,6 +151,7 @@ class DataKeyReads:
             )
             .where(
                 after < _DEK_ID,
+                until >= _DEK_ID,
                 DataKeyRow.key_version != primary,
                 DataKeyRow.failed_count < QUARANTINE_AFTER,
             )

@@ -10,7 +10,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
-from sqlalchemy import Connection, Table, or_, update
+from sqlalchemy import ColumnElement, Connection, Table, and_, or_, update
 
 from service.store.data_keys import QUARANTINE_AFTER
 from service.store.rows import DataKeyRow, RegistryInfoRow
@@ -85,10 +85,17 @@ class RewrapUnit:
 
     def release_quarantined(self) -> int:
         """Forget the failures of all that is quarantined, so that it is tried again. Returns how many."""
-        statement = (
-            update(_KEYS).where(_KEYS.c.failed_count >= QUARANTINE_AFTER).values(failed_count=0, fault="")
+        return self._release(_KEYS.c.failed_count >= QUARANTINE_AFTER)
+
+    def release_faults(self, fault: str, key_versions: Sequence[str]) -> int:
+        """The same for what has this fault and is under one of these versions, which work again."""
+        return self._release(
+            and_(
+                _KEYS.c.failed_count >= QUARANTINE_AFTER,
+                _KEYS.c.fault == fault,
+                _KEYS.c.key_version.in_(key_versions),
+            )
         )
-        return self._connection.execute(statement).rowcount
 
     def take_lease(self, holder: str, *, seconds: float) -> bool:
         """Hold the sweep for so long, anew if it is held already; False while somebody else holds it.
@@ -113,6 +120,9 @@ class RewrapUnit:
             .where(_REGISTRY.c.sweep_holder == holder)
             .values(sweep_holder="", sweep_expire_time=None)
         )
+
+    def _release(self, which: ColumnElement[bool]) -> int:
+        return self._connection.execute(update(_KEYS).where(which).values(failed_count=0, fault="")).rowcount
 
     def _bulk(self, rows: Sequence[tuple[bytes | str | int, ...]], sqlite: str, postgresql: str) -> int:
         if not rows:

@@ -18,6 +18,10 @@ from service.store import Store
 T = TypeVar("T")
 
 
+def ignore_change() -> None:
+    """For a registry that nobody sweeps."""
+
+
 @dataclass(frozen=True, slots=True)
 class Context:
     """The rooms a use case may call. Built once by the application."""
@@ -30,6 +34,8 @@ class Context:
     page_tokens: PageTokens
     impact_key: bytes = field(repr=False)
     new_uuid: Callable[[], UUID]
+    primary_changed: Callable[[], None] = ignore_change
+    """Called in the thread that recorded another primary key version: there are wrappers to move."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -12,7 +12,8 @@ from codevector.kms.v1 import key_management_service_pb2 as kms_pb2
 from google.rpc import code_pb2, status_pb2
 
 from service.domain.errors import Reason, Unavailable
-from service.sealing.kms_client import DataKey, KmsClient, key_version_of
+from service.sealing.kms_client import DataKey, KmsClient
+from service.sealing.wrappers import key_version_of
 from tests import kms_double, oracle_envelope
 from tests.kms_double import KmsDouble, serving
 

@@ -1,0 +1,125 @@
+"""SystemService: how data keys are wrapped, moving them, and the proofs of a rotation."""
+
+# ruff: noqa: N802 - methods are named as their RPCs
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from codevector.providers.v1 import system_service_pb2 as pb
+
+from service.rpc.boundary import Exchange
+from service.rpc.threads import Threads
+from service.store import DataKeyFault
+from service.usecases import encryption_status, rotation, verification
+from service.usecases.context import Context
+from service.usecases.encryption_status import SweepState
+
+_SWEEP_STATES = {
+    SweepState.DONE: pb.GetEncryptionStatusResponse.SWEEP_STATE_DONE,
+    SweepState.RUNNING: pb.GetEncryptionStatusResponse.SWEEP_STATE_RUNNING,
+    SweepState.WAITING: pb.GetEncryptionStatusResponse.SWEEP_STATE_WAITING,
+    SweepState.BLOCKED: pb.GetEncryptionStatusResponse.SWEEP_STATE_BLOCKED,
+}
+
+
+class SystemServicer:
+    """The handlers, by RPC name."""
+
+    def __init__(self, ctx: Context, threads: Threads) -> None:
+        self._ctx = ctx
+        self._run = threads.run
+
+    async def GetEncryptionStatus(
+        self, request: pb.GetEncryptionStatusRequest, exchange: Exchange
+    ) -> pb.GetEncryptionStatusResponse:
+        found = await self._run(lambda: encryption_status.encryption_status(self._ctx, exchange.call))
+        registry = found.registry
+        answer = pb.GetEncryptionStatusResponse(
+            primary_key_version=registry.primary_key_version,
+            usage=_usage(found.backlog.usage),
+            data_key_count=found.backlog.total,
+            stale_data_key_count=found.backlog.stale,
+            kms_healthy=found.kms_healthy,
+            kms_message=found.kms_message,
+            quarantined_count=found.backlog.quarantined,
+            sweep_state=_SWEEP_STATES[found.sweep_state],
+            quarantined=[_failure(fault) for fault in found.quarantined],
+            kms_primary_key_version=found.kms_primary_key_version,
+            keyring_seq=registry.keyring_seq,
+            audit_seq=registry.audit_seq,
+            audit_head=registry.audit_head,
+            deployment_id=(registry.deployment_id or b"").hex(),
+        )
+        if registry.notice_time is not None:
+            answer.notice_time.FromDatetime(registry.notice_time)
+        return answer
+
+    async def RewrapDataKeys(
+        self, request: pb.RewrapDataKeysRequest, exchange: Exchange
+    ) -> pb.RewrapDataKeysResponse:
+        done = await self._run(
+            lambda: rotation.rewrap_data_keys(
+                self._ctx,
+                exchange.call,
+                batch_size=request.batch_size,
+                validate_only=request.validate_only,
+                release_quarantined=request.release_quarantined,
+            )
+        )
+        return pb.RewrapDataKeysResponse(
+            rewrapped_count=done.moved,
+            remaining_count=done.backlog.remaining,
+            primary_key_version=done.primary_key_version,
+            failures=[_failure(fault) for fault in done.failures],
+            quarantined_count=done.backlog.quarantined,
+        )
+
+    async def VerifyDataKeys(
+        self, request: pb.VerifyDataKeysRequest, exchange: Exchange
+    ) -> pb.VerifyDataKeysResponse:
+        page = await self._run(
+            lambda: verification.verify_data_keys(
+                self._ctx, exchange.call, page_size=request.page_size, page_token=request.page_token
+            )
+        )
+        return pb.VerifyDataKeysResponse(
+            verified_count=page.sound,
+            failed_count=len(page.failures),
+            usage=_usage(page.usage),
+            failures=[
+                pb.VerifyFailure(resource=one.resource, reason=one.reason, key_version=one.key_version)
+                for one in page.failures
+            ],
+            next_page_token=page.next_page_token,
+        )
+
+    async def DigestProviders(
+        self, request: pb.DigestProvidersRequest, exchange: Exchange
+    ) -> pb.DigestProvidersResponse:
+        digest = await self._run(lambda: encryption_status.providers_digest(self._ctx))
+        return pb.DigestProvidersResponse(
+            sha256=digest.sha256,
+            provider_count=digest.providers,
+            credential_count=digest.credentials,
+            provider_model_count=digest.provider_models,
+            revision=digest.revision,
+            store_id=str(digest.store_id),
+        )
+
+
+def _usage(counts: Mapping[str, int]) -> list[pb.KeyVersionUsage]:
+    return [
+        pb.KeyVersionUsage(key_version=version, data_key_count=count) for version, count in counts.items()
+    ]
+
+
+def _failure(fault: DataKeyFault) -> pb.RewrapFailure:
+    return pb.RewrapFailure(
+        resource=f"dataKeys/{fault.dek_id}"
+        if fault.provider_id is None
+        else f"providers/{fault.provider_id}",
+        reason=fault.fault,
+        failed_count=fault.failed_count,
+        key_version=fault.key_version,
+    )

@@ -1,0 +1,88 @@
+"""How the stored data keys are wrapped, told from rows, so that each replica says the same."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from enum import Enum
+
+from service.domain.errors import Unavailable
+from service.sealing.kms_client import KmsStatus
+from service.store import Backlog, DataKeyFault, ProvidersDigest, ReadUnit, RegistryRow
+from service.usecases.context import Call, Context
+from service.usecases.noticing import record
+
+SHOWN_QUARANTINED = 100
+KMS_SECONDS = 2.0
+
+
+class SweepState(Enum):
+    """What the moving of data keys is at."""
+
+    DONE = "every data key is under the primary version"
+    RUNNING = "somebody moves them"
+    WAITING = "there are some to move, and nobody is at it"
+    BLOCKED = "all that is left is quarantined"
+
+
+@dataclass(frozen=True, slots=True)
+class EncryptionStatus:
+    """The stored state at one moment, and what the sidecar said just before."""
+
+    registry: RegistryRow
+    backlog: Backlog
+    quarantined: list[DataKeyFault]
+    sweep_state: SweepState
+    kms_healthy: bool
+    kms_message: str
+    kms_primary_key_version: str
+
+
+def encryption_status(ctx: Context, call: Call) -> EncryptionStatus:
+    """The state now. Answers also while the sidecar is away.
+
+    A primary version that the sidecar tells is noticed on the way, so that nobody reads "done" of a rotation
+    that has only just been activated.
+    """
+    healthy, message, told = _ask(ctx, call)
+
+    def work(unit: ReadUnit) -> EncryptionStatus:
+        registry = unit.registry()
+        primary = registry.primary_key_version
+        backlog = unit.backlog(primary)
+        return EncryptionStatus(
+            registry=registry,
+            backlog=backlog,
+            quarantined=unit.quarantined_data_keys(primary, limit=SHOWN_QUARANTINED),
+            sweep_state=_sweep_state(unit, backlog),
+            kms_healthy=healthy,
+            kms_message=message,
+            kms_primary_key_version=told,
+        )
+
+    return ctx.store.read(work)
+
+
+def providers_digest(ctx: Context) -> ProvidersDigest:
+    """The digest of every row that a rotation leaves alone."""
+    return ctx.store.read(lambda unit: unit.providers_digest())
+
+
+def _ask(ctx: Context, call: Call) -> tuple[bool, str, str]:
+    """(healthy, message, primary version) of the sidecar, within a part of the call's time."""
+    told: KmsStatus | None = None
+    try:
+        told = ctx.kms.status(timeout_seconds=min(KMS_SECONDS, call.seconds_left() / 2))
+        record(ctx, told)
+    except Unavailable as error:
+        return False, error.message, told.primary_key_version if told else ""
+    return told.wrap_healthy, told.message, told.primary_key_version
+
+
+def _sweep_state(unit: ReadUnit, backlog: Backlog) -> SweepState:
+    if not backlog.stale:
+        return SweepState.DONE
+    if not backlog.remaining:
+        return SweepState.BLOCKED
+    lease = unit.sweep_lease()
+    held = lease.expire_time is not None and lease.expire_time > unit.now
+    return SweepState.RUNNING if held else SweepState.WAITING

@@ -1,0 +1,130 @@
+"""Following the key sidecar: two background tasks, one that asks how it is and one that moves wrappers.
+
+Both run use cases in threads, a bounded step each, so that a shutdown waits for no more than one step.
+Neither ever ends by a failure: it is logged and the next poll tries again.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import time
+from collections.abc import Awaitable, Callable
+from functools import partial
+from typing import Any
+
+from structlog.typing import FilteringBoundLogger
+
+from service.domain.errors import RegistryError, Unavailable
+from service.sealing.kms_client import KmsStatus
+from service.telemetry import KMS_AWAY, KMS_BACK, SWEEP_ENDED, SWEEP_FAILED, bug_fields
+from service.usecases import rotation
+from service.usecases.context import Context
+from service.usecases.noticing import notice
+from service.usecases.rotation import Sweeping
+
+POLL_SECONDS = 15.0
+
+Run = Callable[[Callable[[], Any]], Awaitable[Any]]
+
+
+class KeyFollower:
+    """Create it inside the event loop that will run ``follow`` and ``sweep``.
+
+    ``report`` is told after each poll whether wrapping and whether unwrapping works. ``holder`` names this
+    process among replicas.
+    """
+
+    def __init__(
+        self,
+        ctx: Context,
+        run: Run,
+        report: Callable[[bool, bool], Awaitable[None]],
+        log: FilteringBoundLogger,
+        *,
+        holder: str,
+    ) -> None:
+        self._ctx = ctx
+        self._run = run
+        self._report = report
+        self._log = log
+        self._holder = holder
+        self._loop = asyncio.get_running_loop()
+        self._due = asyncio.Event()
+        self._away = False
+
+    def nudge(self) -> None:
+        """Tell that there are wrappers to move. Safe from any thread, also when the loop has ended."""
+        if not self._loop.is_closed():
+            self._loop.call_soon_threadsafe(self._due.set)
+
+    async def follow(self) -> None:
+        """Ask the sidecar every 15 seconds until cancelled; wake the sweep where there is work."""
+        while True:
+            try:
+                await self._look()
+            except RegistryError as error:
+                self._went(away=True, reason=error.reason.value)
+                await self._report(False, False)
+            except Exception as error:
+                # The top of a background task: were it to end here, no rotation would be noticed any more.
+                self._log.error(KMS_AWAY, **bug_fields(error))
+            await asyncio.sleep(POLL_SECONDS)
+
+    async def sweep(self) -> None:
+        """Move wrappers whenever there are some to move, until cancelled."""
+        while True:
+            await self._due.wait()
+            self._due.clear()
+            try:
+                await self._sweep()
+            except RegistryError as error:
+                self._log.warning(SWEEP_FAILED, reason=error.reason.value)
+            except Exception as error:
+                # As in follow: the next poll begins anew.
+                self._log.error(SWEEP_FAILED, **bug_fields(error))
+
+    async def _look(self) -> None:
+        status: KmsStatus
+        status, _ = await self._run(lambda: notice(self._ctx))
+        self._went(away=False, reason="")
+        await self._report(status.wrap_healthy, status.unwrap_healthy)
+        accepted = status.accepted_key_versions
+        if status.wrap_healthy and await self._run(lambda: rotation.begin_sweep(self._ctx, accepted)):
+            self._due.set()
+
+    def _went(self, *, away: bool, reason: str) -> None:
+        """One line when the sidecar goes and one when it comes back, none in between."""
+        if away != self._away:
+            self._away = away
+            if away:
+                self._log.warning(KMS_AWAY, reason=reason)
+            else:
+                self._log.info(KMS_BACK)
+
+    async def _sweep(self) -> None:
+        """Pass over the table until a pass moves nothing. What failed in it waits for the next poll."""
+        started, moved, passed, after = time.perf_counter(), 0, 0, ""
+        try:
+            while True:
+                step = await self._run(partial(rotation.sweep_step, self._ctx, self._holder, after))
+                if step.found is Sweeping.HELD:
+                    # Its holder may have been killed: look again as soon as its lease can have run out.
+                    self._loop.call_later(rotation.LEASE_SECONDS, self._due.set)
+                    return
+                after, passed = step.after, passed + step.moved
+                if step.found is Sweeping.PASSED:
+                    left = await self._run(lambda: rotation.backlog(self._ctx))
+                    moved, again, passed = moved + passed, passed > 0, 0
+                    if not left.remaining or not again:
+                        break
+            self._log.info(
+                SWEEP_ENDED,
+                moved=moved,
+                remaining=left.remaining,
+                quarantined=left.quarantined,
+                seconds=round(time.perf_counter() - started, 3),
+            )
+        finally:
+            with contextlib.suppress(Unavailable):
+                await self._run(lambda: rotation.end_sweep(self._ctx, self._holder))

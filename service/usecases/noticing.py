@@ -1,0 +1,100 @@
+"""Noticing what the key sidecar says: a new primary version is recorded, an old or foreign sidecar refused.
+
+Whatever the registry has seen of a sidecar it remembers, so that a keyring put back from a backup, a key made
+anew under an old name, or another installation's sidecar cannot seal a single credential here.
+"""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+from service.domain.errors import Reason, Unavailable
+from service.domain.key_versions import recreated, shares_local_keyring
+from service.sealing.kms_client import KmsStatus
+from service.store import RegistryRow, WriteUnit
+from service.usecases.context import Context
+
+OTHER_DEPLOYMENT = "the KMS sidecar belongs to another deployment: start the one that sealed this data"
+RECREATED_KEY = (
+    "the KMS sidecar has another key under a name that this registry has seen: restore the key it was, or "
+    "rotate to a new version in the keyring that sealed this data"
+)
+
+
+class OlderKeyring(Unavailable):
+    """The sidecar's keyring is in an older state than one that was seen."""
+
+    def __init__(self) -> None:
+        super().__init__(
+            "the KMS sidecar serves an older keyring than this registry has seen: restore the newest",
+            reason=Reason.KMS_UNAVAILABLE,
+        )
+
+
+def notice(ctx: Context, *, timeout_seconds: float | None = None) -> tuple[KmsStatus, RegistryRow]:
+    """Ask the sidecar how it is, and record its primary version and what tells it from an older one.
+
+    Raises:
+        Unavailable: the sidecar is away, is another deployment's, or serves an older keyring than before.
+    """
+    status = ctx.kms.status(timeout_seconds=timeout_seconds)
+    try:
+        return status, record(ctx, status)
+    except OlderKeyring:
+        # Or this answer was overtaken: somebody recorded a newer one since it was asked for.
+        status = ctx.kms.status(timeout_seconds=timeout_seconds)
+        return status, record(ctx, status)
+
+
+def record(ctx: Context, status: KmsStatus) -> RegistryRow:
+    """Remember a status under the counter lock, so that no credential is written under another primary.
+
+    Recording what is known already writes nothing. After a new primary the sweep is woken.
+
+    Raises:
+        Unavailable: see `notice`; nothing was recorded.
+    """
+    known = ctx.store.read(lambda unit: unit.registry())
+    if _taken_up(known, status) == known:
+        return known
+
+    def work(unit: WriteUnit) -> tuple[RegistryRow, RegistryRow]:
+        before = unit.registry()
+        after = _taken_up(before, status)
+        if after != before:
+            after = replace(after, notice_time=unit.now)
+            unit.record_registry(after)
+        return before, after
+
+    before, after = ctx.store.write(work)
+    if after.primary_key_version != before.primary_key_version:
+        ctx.primary_changed()
+    return after
+
+
+def _taken_up(row: RegistryRow, status: KmsStatus) -> RegistryRow:
+    """The record with what the status says.
+
+    Raises:
+        Unavailable: the status is of a sidecar that must not be sealed with.
+    """
+    if row.deployment_id is not None and row.deployment_id != status.deployment_id:
+        raise Unavailable(OTHER_DEPLOYMENT, reason=Reason.KMS_UNAVAILABLE)
+    names = (*status.accepted_key_versions, status.primary_key_version)
+    if recreated(row.key_names_seen, names) is not None:
+        raise Unavailable(RECREATED_KEY, reason=Reason.KMS_UNAVAILABLE)
+    # Without a local keyring there is no sequence; with one that was never seen there is none to compare.
+    keyring_seq = status.keyring_seq or row.keyring_seq
+    if keyring_seq < row.keyring_seq and shares_local_keyring(row.key_names_seen, names):
+        raise OlderKeyring
+    # An audit that has become shorter was cut, or is another sidecar's: what was seen stays as evidence.
+    longer = status.audit_seq > row.audit_seq
+    return replace(
+        row,
+        deployment_id=status.deployment_id,
+        primary_key_version=status.primary_key_version,
+        keyring_seq=keyring_seq,
+        key_names_seen=tuple(dict.fromkeys((*row.key_names_seen, *names))),
+        audit_seq=status.audit_seq if longer else row.audit_seq,
+        audit_head=status.audit_head if longer else row.audit_head,
+    )

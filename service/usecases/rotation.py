@@ -1,0 +1,190 @@
+"""Moving wrappers to the primary key version, by the sweep in the background and by RewrapDataKeys.
+
+The table is the work list: what is not under the primary version is still to be moved, so a sweep that was
+killed is simply begun anew. Old wrapper in, new wrapper out of the sidecar, then compare-and-swap; no
+provider row is read or written, and no revision is used.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from enum import Enum
+
+from service.sealing.kms_client import NotPrimary, StoredWrapper
+from service.sealing.kms_failures import KEY_VERSION_UNAVAILABLE, ItemFailure
+from service.store import Backlog, DataKeyFault, Failed, RewrapUnit, StaleDataKey, Swap
+from service.usecases.context import Call, Context
+from service.usecases.noticing import notice
+
+BATCH_ITEMS = 256
+STEP_BATCHES = 8
+LEASE_SECONDS = 10.0
+DEFAULT_ITEMS = 500
+MAX_ITEMS = 5000
+SHOWN_FAILURES = 100
+SPARE_SECONDS = 2.0
+"""What a call keeps of its time to answer in."""
+
+
+@dataclass(frozen=True, slots=True)
+class Moved:
+    """What became of one batch. ``read`` fewer than asked for means that the end was reached."""
+
+    read: int
+    moved: int
+    failed: tuple[str, ...]
+    last: str
+
+
+class Sweeping(Enum):
+    """What a step of the sweep found."""
+
+    MORE = "there is more behind where it stopped"
+    PASSED = "it came to the end of the table"
+    HELD = "another replica sweeps"
+
+
+@dataclass(frozen=True, slots=True)
+class Step:
+    """One step: what it found, how many wrappers it moved, and behind which key to go on."""
+
+    found: Sweeping
+    moved: int
+    after: str
+
+
+@dataclass(frozen=True, slots=True)
+class Rewrapped:
+    """What RewrapDataKeys answers."""
+
+    moved: int
+    backlog: Backlog
+    primary_key_version: str
+    failures: list[DataKeyFault]
+
+
+def backlog(ctx: Context) -> Backlog:
+    """How many data keys are under which version, against the recorded primary."""
+    return ctx.store.read(lambda unit: unit.backlog(unit.registry().primary_key_version))
+
+
+def begin_sweep(ctx: Context, accepted: Sequence[str]) -> bool:
+    """Whether there is anything to move.
+
+    What was quarantined for want of a key version is let go once that version is accepted again: it was the
+    keyring that failed, not the wrapper.
+    """
+    found = backlog(ctx)
+    if found.quarantined and ctx.store.rewrap(
+        lambda unit: unit.release_faults(KEY_VERSION_UNAVAILABLE, accepted)
+    ):
+        found = backlog(ctx)
+    return found.remaining > 0
+
+
+def sweep_step(ctx: Context, holder: str, after: str) -> Step:
+    """Move at most 2,048 wrappers behind ``after``, if nobody else sweeps; each 256 are one transaction.
+
+    Raises:
+        Unavailable: the sidecar or the database is away; what was moved stays moved.
+    """
+    if not ctx.store.rewrap(lambda unit: unit.take_lease(holder, seconds=LEASE_SECONDS)):
+        return Step(Sweeping.HELD, 0, after)
+    primary = ctx.store.read(lambda unit: unit.registry()).primary_key_version
+    moved = 0
+    try:
+        for _ in range(STEP_BATCHES):
+            batch = _move(ctx, primary, after=after, limit=BATCH_ITEMS)
+            moved += batch.moved
+            after = batch.last
+            if batch.read < BATCH_ITEMS:
+                return Step(Sweeping.PASSED, moved, "")
+    except NotPrimary:
+        notice(ctx)
+    return Step(Sweeping.MORE, moved, after)
+
+
+def end_sweep(ctx: Context, holder: str) -> None:
+    """Let another replica sweep."""
+    ctx.store.rewrap(lambda unit: unit.give_lease(holder))
+
+
+def rewrap_data_keys(
+    ctx: Context, call: Call, *, batch_size: int, validate_only: bool, release_quarantined: bool
+) -> Rewrapped:
+    """Move one batch at once, beside a sweep that may be at work.
+
+    It begins at a random place in key order and goes round, so that it and the sweep seldom want the same
+    rows; where they do, one of them loses and nothing else happens.
+
+    Raises:
+        Unavailable: the sidecar or the database is away; what was moved stays moved.
+    """
+    primary = notice(ctx, timeout_seconds=call.seconds_left())[1].primary_key_version
+    moved, failed = 0, list[str]()
+    if not validate_only:
+        if release_quarantined:
+            ctx.store.rewrap(lambda unit: unit.release_quarantined())
+        moved, failed = _move_round(ctx, call, primary, min(batch_size or DEFAULT_ITEMS, MAX_ITEMS))
+    failures, left = ctx.store.read(
+        lambda unit: (unit.data_key_faults(failed[:SHOWN_FAILURES]), unit.backlog(primary))
+    )
+    return Rewrapped(moved, left, primary, failures)
+
+
+def _move_round(ctx: Context, call: Call, primary: str, limit: int) -> tuple[int, list[str]]:
+    start = str(ctx.new_uuid())
+    moved, failed = 0, list[str]()
+    for after, until in ((start, None), ("", start)):
+        while limit > 0 and (call.seconds_left() > SPARE_SECONDS or not moved):
+            size = min(limit, BATCH_ITEMS)
+            try:
+                batch = _move(ctx, primary, after=after, until=until, limit=size, call=call)
+            except NotPrimary:
+                primary = notice(ctx, timeout_seconds=call.seconds_left())[1].primary_key_version
+                continue
+            moved += batch.moved
+            failed += batch.failed
+            limit -= batch.read
+            after = batch.last
+            if batch.read < size:
+                break
+    return moved, failed
+
+
+def _move(
+    ctx: Context, primary: str, *, after: str, limit: int, until: str | None = None, call: Call | None = None
+) -> Moved:
+    """Move at most ``limit`` wrappers behind ``after``.
+
+    Raises:
+        NotPrimary: the sidecar has another primary version by now; nothing was moved.
+        Unavailable: nothing was moved.
+    """
+    bounds = {} if until is None else {"until": until}
+    items = ctx.store.read(lambda unit: unit.stale_data_keys(primary, after=after, limit=limit, **bounds))
+    if not items:
+        return Moved(0, 0, (), after)
+    outcomes = ctx.kms.rewrap(
+        [_stored(item) for item in items],
+        primary,
+        timeout_seconds=None if call is None else call.seconds_left(),
+    )
+    swaps, failures = [], []
+    for item, outcome in zip(items, outcomes, strict=True):
+        if isinstance(outcome, ItemFailure):
+            failures.append(Failed(item.dek_id, item.key_version, outcome.reason, not outcome.passing))
+        else:
+            swaps.append(Swap(item.dek_id, item.key_version, outcome.wrapped, outcome.key_version))
+
+    def store(unit: RewrapUnit) -> int:
+        unit.fail(failures)
+        return unit.swap(swaps)
+
+    moved = ctx.store.rewrap(store)
+    return Moved(len(items), moved, tuple(one.dek_id for one in failures), items[-1].dek_id)
+
+
+def _stored(item: StaleDataKey) -> StoredWrapper:
+    return StoredWrapper(item.wrapped, item.key_version, item.context, item.commitment)

@@ -58,8 +58,8 @@ def load_registry_secret(path: Path) -> RegistrySecret:
         descriptor = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_CLOEXEC | os.O_NONBLOCK)
     except FileNotFoundError:
         raise RegistrySecretError(
-            f"The registry secret {path} is missing: restore it from its backup, or name it with "
-            "CODEVECTOR_REGISTRY_SECRET_FILE."
+            f"The registry secret {path} is missing: prepare a new home with `python -m service migrate`, "
+            "restore an old home's from its backup, or name it with CODEVECTOR_REGISTRY_SECRET_FILE."
         ) from None
     except OSError as error:
         raise RegistrySecretError(f"The registry secret {path} cannot be read: {error.strerror}.") from None

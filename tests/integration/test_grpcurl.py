@@ -13,7 +13,7 @@ from typing import Any
 import grpc
 import pytest
 from codevector.kms.v1 import key_admin_service_pb2, key_management_service_pb2
-from codevector.providers.v1 import provider_service_pb2, routing_service_pb2
+from codevector.providers.v1 import provider_service_pb2, routing_service_pb2, system_service_pb2
 from google.protobuf import descriptor_pb2
 from google.protobuf.descriptor import FileDescriptor
 from grpc_reflection.v1alpha import reflection_pb2
@@ -24,6 +24,7 @@ from tests.integration.harness import Instance, running
 
 PROVIDERS = "codevector.providers.v1.ProviderService"
 ROUTING = "codevector.providers.v1.RoutingService"
+SYSTEM = "codevector.providers.v1.SystemService"
 MANAGEMENT = "codevector.kms.v1.KeyManagementService"
 ADMIN = "codevector.kms.v1.KeyAdminService"
 LISTED = [
@@ -35,7 +36,7 @@ ADMIN_METHODS = key_admin_service_pb2.DESCRIPTOR.services_by_name["KeyAdminServi
 TARGETS = ["service", "registry", "router", "admin"]
 KEY = "sk-proj-made-up-0123456789abcdef"
 CAMEL = re.compile(r"[a-z][A-Za-z0-9]*|@type")
-INT64 = {"revision", "credentialVersion", "keyringSeq"}
+INT64 = {"revision", "credentialVersion", "keyringSeq", "dataKeyCount", "verifiedCount"}
 
 
 @pytest.fixture(scope="module")
@@ -74,7 +75,7 @@ def assert_readable(answer: Any, inside_map: bool = False) -> None:
         assert inside_map or CAMEL.fullmatch(key), key
         if key in INT64:
             assert re.fullmatch(r"[0-9]+", value), (key, value)
-        if key in ("state", "kind", "source", "action", "providerKind", "credentialType"):
+        if key in ("state", "sweepState", "kind", "source", "action", "providerKind", "credentialType"):
             assert re.fullmatch(r"[A-Z][A-Z0-9_]+", value), (key, value)
         assert_readable(value, key in ("labels", "annotations", "headers", "metadata"))
 
@@ -103,7 +104,7 @@ class Caller:
 class TestDiscovery:
     @pytest.mark.parametrize("name", TARGETS)
     def test_list(self, installation: Instance, name: str) -> None:
-        ours = [PROVIDERS, ROUTING] if name == "service" else [ADMIN, MANAGEMENT]
+        ours = [PROVIDERS, ROUTING, SYSTEM] if name == "service" else [ADMIN, MANAGEMENT]
         assert Grpcurl(target(installation, name)).list() == ours + LISTED
 
     @pytest.mark.parametrize(
@@ -223,7 +224,7 @@ class TestReflection:
 
 
 class TestHealth:
-    @pytest.mark.parametrize("service", ["", PROVIDERS, ROUTING])
+    @pytest.mark.parametrize("service", ["", PROVIDERS, ROUTING, SYSTEM])
     def test_of_the_registry(self, registry: Grpcurl, service: str) -> None:
         assert registry.call("grpc.health.v1.Health/Check", {"service": service}) == {"status": "SERVING"}
 
@@ -239,7 +240,7 @@ class TestHealth:
 
 class TestEveryMethod:
     def test_of_the_registry(self, registry: Grpcurl) -> None:
-        """Each RPC of both services, called with JSON as one would type it."""
+        """Each RPC of each service, called with JSON as one would type it."""
         call = Caller(registry)
         name = "providers/every"
         made = call(
@@ -330,6 +331,13 @@ class TestEveryMethod:
         assert base64.b64decode(sealed["sealedCredential"]["envelope"])[:4] == b"CVC1"
         assert sealed["sealedCredential"]["destinations"] == ["api https://api.openai.com"]
 
+        status = call(f"{SYSTEM}/GetEncryptionStatus")
+        assert status["sweepState"].startswith("SWEEP_STATE_")
+        assert status["primaryKeyVersion"] == sealed["sealedCredential"]["keyVersion"]
+        assert call(f"{SYSTEM}/RewrapDataKeys")["primaryKeyVersion"] == status["primaryKeyVersion"]
+        assert int(call(f"{SYSTEM}/VerifyDataKeys")["verifiedCount"]) >= 1
+        assert int(call(f"{SYSTEM}/DigestProviders")["credentialCount"]) >= 1
+
         preview = call(f"{PROVIDERS}/DeleteProvider", name=name, validateOnly=True)["impact"]
         assert preview["providerModelCount"] == 3
         assert preview["credentialDestroyed"] is True
@@ -343,7 +351,9 @@ class TestEveryMethod:
         )
         assert call(f"{PROVIDERS}/DeleteProvider", name=name, force=True)["impact"]["providerModelCount"] == 2
 
-        assert call.called == methods(provider_service_pb2.DESCRIPTOR, routing_service_pb2.DESCRIPTOR)
+        assert call.called == methods(
+            provider_service_pb2.DESCRIPTOR, routing_service_pb2.DESCRIPTOR, system_service_pb2.DESCRIPTOR
+        )
 
     def test_of_the_sidecar(self, installation: Instance) -> None:
         """Each RPC on the socket of its role; what one role wraps, only the other unwraps."""

@@ -76,16 +76,20 @@ def advance(codec: Codec, current: Snapshot, change_sets: Iterable[ChangeSet], h
 
 def _next(codec: Codec, current: Snapshot, revision: int, changes: Sequence[Change]) -> Snapshot:
     providers, models = dict(current.providers), dict(current.models)
+    # Replacing and removing keep a dict's order. A name that enters goes to the end, also one that was there
+    # before and left in an earlier change.
+    entered: set[EntryKind] = set()
     for change in changes:
         table = providers if change.kind is EntryKind.PROVIDER else models
         if change.entry is None:
             table.pop(change.name, None)
-        else:
-            table[change.name] = Row(change.entry, codec.row(change.entry))
-    # Replacing and removing keep a dict's order; only a new name makes it worth sorting.
-    if providers.keys() - current.providers.keys():
+            continue
+        if change.name not in table:
+            entered.add(change.kind)
+        table[change.name] = Row(change.entry, codec.row(change.entry))
+    if EntryKind.PROVIDER in entered:
         providers = dict(sorted(providers.items()))
-    if models.keys() - current.models.keys():
+    if EntryKind.PROVIDER_MODEL in entered:
         models = dict(sorted(models.items()))
     rows = tuple(models.values())
     return Snapshot(

@@ -1,0 +1,177 @@
+"""A snapshot that was brought up to date is the one that would be built anew."""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Iterator
+from contextlib import closing
+from dataclasses import replace
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from service.domain.model import State
+from service.domain.routing import Change, ChangeSet, Entry, EntryKind, active_model, routing_provider
+from service.readmodel.snapshot import Codec, Snapshot, advance, build
+from service.rpc.routing_codec import encode_row, encode_whole
+from service.store import Store, WriteUnit, migrate, open_store
+from tests.registry_values import ManualClock, a_credential, a_model, a_provider
+
+CODEC = Codec(encode_row, encode_whole)
+PROVIDERS = ("acme", "bolt", "corp")
+MODELS = ("fast", "slow")
+
+
+def provider_entry(provider_id: str, number: int) -> Entry:
+    entry = routing_provider(a_provider(provider_id, labels={"n": str(number)}))
+    assert entry is not None
+    return entry
+
+
+def model_entry(provider_id: str, model_id: str, number: int) -> Entry:
+    model = a_model(model_id, provider_id=provider_id, context_window=number)
+    entry = active_model(a_provider(provider_id), model)
+    assert entry is not None
+    return entry
+
+
+@st.composite
+def changes(draw: st.DrawFn) -> Change:
+    provider_id, number = draw(st.sampled_from(PROVIDERS)), draw(st.integers(0, 5))
+    model_id = draw(st.none() | st.sampled_from(MODELS))
+    if model_id is None:
+        entry = provider_entry(provider_id, number)
+        kind = EntryKind.PROVIDER
+    else:
+        entry = model_entry(provider_id, model_id, number)
+        kind = EntryKind.PROVIDER_MODEL
+    return Change(kind, entry.name, entry if draw(st.booleans()) else None)
+
+
+CHANGE_SETS = st.lists(st.lists(changes(), max_size=4).map(tuple), max_size=12)
+
+
+def table_of(sets: list[tuple[Change, ...]]) -> list[Entry]:
+    """What is left of all changes, in no particular order."""
+    table = {change.name: change.entry for one in sets for change in one}
+    entries = [entry for entry in table.values() if entry is not None]
+    random.Random(len(sets)).shuffle(entries)
+    return entries
+
+
+class TestAdvance:
+    @given(CHANGE_SETS, st.lists(st.integers(1, 4), min_size=12, max_size=12), st.integers(0, 3))
+    def test_equals_building_anew(
+        self, sets: list[tuple[Change, ...]], steps: list[int], repeated: int
+    ) -> None:
+        """In steps of any size, each of which may bring change sets that were applied before."""
+        snapshot = build(CODEC, 0, "store", [])
+        numbered = [ChangeSet(revision, one) for revision, one in enumerate(sets, start=1)]
+        while snapshot.revision < len(sets):
+            begin = max(0, snapshot.revision - repeated)
+            head = min(snapshot.revision + steps[snapshot.revision], len(sets))
+            snapshot = advance(CODEC, snapshot, numbered[begin:head], head)
+        assert snapshot == build(CODEC, len(sets), "store", table_of(sets))
+
+    def test_keeps_the_order_where_a_name_leaves_and_enters_again(self) -> None:
+        fast, slow = (model_entry("acme", model_id, 1) for model_id in MODELS)
+        before = build(CODEC, 1, "store", [fast, slow])
+        left = ChangeSet(2, (Change(EntryKind.PROVIDER_MODEL, fast.name, None),))
+        entered = ChangeSet(3, (Change(EntryKind.PROVIDER_MODEL, fast.name, fast),))
+        assert advance(CODEC, before, [left, entered], 3).model_names == (fast.name, slow.name)
+
+    def test_moves_the_revision_where_routers_see_nothing(self) -> None:
+        before = build(CODEC, 1, "store", [provider_entry("acme", 1)])
+        after = advance(CODEC, before, [], 5)
+        assert (after.revision, after.providers) == (5, before.providers)
+
+    def test_shares_the_rows_that_did_not_change(self) -> None:
+        entries = [model_entry("acme", model_id, 1) for model_id in MODELS]
+        before = build(CODEC, 1, "store", entries)
+        after = advance(
+            CODEC, before, [ChangeSet(2, (Change(EntryKind.PROVIDER_MODEL, entries[0].name, None),))], 2
+        )
+        assert after.model_rows == before.model_rows[1:]
+        assert after.model_rows[0] is before.model_rows[1]
+
+
+class TestBehind:
+    @pytest.mark.parametrize(
+        ("name", "expected"),
+        [("", 0), ("providers/acme/models/fast", 1), ("providers/acme/models/g", 1), ("z", 2)],
+    )
+    def test_finds_the_next_model(self, name: str, expected: int) -> None:
+        entries = [model_entry("acme", model_id, 1) for model_id in MODELS]
+        assert build(CODEC, 1, "store", entries).behind(name) == expected
+
+
+OPERATIONS = st.lists(
+    st.tuples(
+        st.sampled_from(("create", "delete", "enable", "disable", "label", "seal", "add", "drop", "switch")),
+        st.sampled_from(PROVIDERS),
+        st.sampled_from(MODELS),
+    ),
+    max_size=25,
+)
+
+
+@pytest.fixture(scope="module")
+def store(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Store]:
+    url = f"sqlite:///{tmp_path_factory.mktemp('follow') / 'registry.db'}"
+    migrate(url)
+    with closing(open_store(url, clock=ManualClock())) as store:
+        yield store
+
+
+class TestFollowingTheStore:
+    """Whatever is done to the store, following its change log leads to the table it has."""
+
+    @given(operations=OPERATIONS, every=st.integers(1, 5))
+    def test_leads_to_what_loading_gives(
+        self, store: Store, operations: list[tuple[str, str, str]], every: int
+    ) -> None:
+        snapshot = loaded(store)
+        for number, (operation, provider_id, model_id) in enumerate(operations):
+            store.write(lambda unit, o=operation, p=provider_id, m=model_id: do(unit, o, p, m))  # type: ignore[misc]
+            if number % every == 0:
+                snapshot = followed(store, snapshot)
+        assert followed(store, snapshot) == loaded(store)
+
+
+def loaded(store: Store) -> Snapshot:
+    revision, entries = store.read(lambda unit: (unit.head().revision, unit.routing_entries()))
+    return build(CODEC, revision, "store", entries)
+
+
+def followed(store: Store, snapshot: Snapshot) -> Snapshot:
+    head, sets = store.read(lambda unit: (unit.head().revision, unit.changes_since(snapshot.revision)))
+    return advance(CODEC, snapshot, sets, head)
+
+
+def do(unit: WriteUnit, operation: str, provider_id: str, model_id: str) -> None:
+    """One operation, or nothing where it does not apply."""
+    provider, model = unit.provider(provider_id), unit.model(provider_id, model_id)
+    if provider is None:
+        if operation == "create":
+            unit.insert_provider(a_provider(provider_id), None)
+        return
+    match operation:
+        case "delete":
+            unit.delete_provider(provider)
+        case "enable":
+            unit.update_provider(provider, replace(provider, state=State.ACTIVE))
+        case "disable":
+            unit.update_provider(provider, replace(provider, state=State.DISABLED))
+        case "label":
+            unit.update_provider(provider, replace(provider, labels={"n": str(unit.revision)}))
+        case "seal":
+            view, sealed = a_credential(provider.credential.version + 1 if provider.credential else 1)
+            unit.update_provider(provider, replace(provider, credential=view), sealed)
+        case "add" if model is None:
+            unit.insert_models([a_model(model_id, provider_id=provider_id)])
+        case "drop" if model is not None:
+            unit.delete_model(model)
+        case "switch" if model is not None:
+            state = State.DISABLED if model.state is State.ACTIVE else State.ACTIVE
+            unit.update_model(model, replace(model, state=state))

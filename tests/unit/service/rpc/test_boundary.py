@@ -1,0 +1,175 @@
+"""What surrounds every call, on a real server with handlers of these tests."""
+
+from __future__ import annotations
+
+import asyncio
+import io
+import json
+import logging
+import time
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
+from typing import Any, cast
+
+import grpc
+import pytest
+from codevector.providers.v1 import provider_service_pb2 as pb
+from google.rpc import error_details_pb2, status_pb2
+from grpc_status import rpc_status
+
+from service.domain.errors import NotFound, ResourceRef
+from service.rpc.boundary import Boundary, Exchange
+from service.telemetry import build_logger
+
+CANARY = "cAnArY-41c2"
+REQUEST = pb.GetProviderRequest(name="providers/acme")
+Handler = Callable[[pb.GetProviderRequest, Exchange], Awaitable[pb.ListProvidersResponse]]
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """What the caller got, and what was logged."""
+
+    code: grpc.StatusCode
+    message: str
+    reason: str
+    trailers: dict[str, str]
+    lines: list[dict[str, object]]
+    everything: str
+
+
+async def respond(request: pb.GetProviderRequest, exchange: Exchange) -> pb.ListProvidersResponse:
+    return pb.ListProvidersResponse(total_size=len(request.name))
+
+
+def outcome(
+    handler: Handler,
+    data: bytes = REQUEST.SerializeToString(),
+    *,
+    timeout: float | None = 5,
+    read_only: bool = False,
+    metadata: tuple[tuple[str, str], ...] = (),
+) -> Outcome:
+    """One call of a handler behind the boundary."""
+    stream = io.StringIO()
+    return asyncio.run(_outcome(handler, data, timeout, read_only, metadata, stream))
+
+
+async def _outcome(
+    handler: Handler,
+    data: bytes,
+    timeout: float | None,
+    read_only: bool,
+    metadata: tuple[tuple[str, str], ...],
+    stream: io.StringIO,
+) -> Outcome:
+    boundary = Boundary(build_logger(stream, logging.DEBUG))
+    method: grpc.RpcMethodHandler[bytes, Any] = grpc.unary_unary_rpc_method_handler(
+        boundary.unary("Try", pb.GetProviderRequest, handler, read_only=read_only),
+        response_serializer=pb.ListProvidersResponse.SerializeToString,
+    )
+    server = grpc.aio.server()
+    server.add_generic_rpc_handlers((grpc.method_handlers_generic_handler("test.Service", {"Try": method}),))
+    port = server.add_insecure_port("127.0.0.1:0")
+    await server.start()
+    try:
+        async with grpc.aio.insecure_channel(f"127.0.0.1:{port}") as channel:
+            attempt: Any = channel.unary_unary("/test.Service/Try")
+            call = attempt(data, timeout=timeout, metadata=metadata)
+            try:
+                await call
+                status = status_pb2.Status()
+            except grpc.aio.AioRpcError as error:
+                status = rpc_status.from_call(cast(grpc.Call, error)) or status_pb2.Status(
+                    message=error.details() or ""
+                )
+            code, trailers = await call.code(), await call.trailing_metadata()
+    finally:
+        await server.stop(1)
+    infos = [one for one in status.details if one.type_url.endswith("ErrorInfo")]
+    return Outcome(
+        code=code,
+        message=status.message,
+        reason=error_details_pb2.ErrorInfo.FromString(infos[0].value).reason if infos else "",
+        trailers={key: str(value) for key, value in trailers or ()},
+        lines=[json.loads(line) for line in stream.getvalue().splitlines()],
+        everything=f"{status}{trailers}{stream.getvalue()}",
+    )
+
+
+class TestAnswers:
+    def test_carry_the_callers_request_id(self) -> None:
+        got = outcome(respond, metadata=(("x-request-id", "trace-1"),))
+        assert got.code is grpc.StatusCode.OK
+        assert got.trailers["x-request-id"] == "trace-1"
+        assert got.lines[0]["request_id"] == "trace-1"
+
+    def test_carry_what_the_handler_noted(self) -> None:
+        async def handler(request: pb.GetProviderRequest, exchange: Exchange) -> pb.ListProvidersResponse:
+            exchange.revision, exchange.warning = 7, "Mind the gap."
+            return pb.ListProvidersResponse()
+
+        got = outcome(handler)
+        assert (got.trailers["x-revision"], got.trailers["x-warning"]) == ("7", "Mind the gap.")
+
+    @pytest.mark.parametrize(("read_only", "level"), [(True, "debug"), (False, "info")])
+    def test_of_reads_are_logged_at_debug_alone(self, read_only: bool, level: str) -> None:
+        [line] = outcome(respond, read_only=read_only).lines
+        assert (line["event"], line["level"], line["code"]) == ("rpc_done", level, "OK")
+
+
+class TestRefusals:
+    def test_broken_rules_never_reach_the_handler(self) -> None:
+        got = outcome(respond, pb.GetProviderRequest(name=CANARY).SerializeToString())
+        assert (got.code, got.reason) == (grpc.StatusCode.INVALID_ARGUMENT, "INVALID_FIELD")
+        assert CANARY not in got.everything
+
+    def test_neither_do_bytes_that_are_no_message(self) -> None:
+        got = outcome(respond, b"\xff" + CANARY.encode())
+        assert (got.code, got.reason) == (grpc.StatusCode.INVALID_ARGUMENT, "INVALID_FIELD")
+        assert CANARY not in got.everything
+
+    def test_domain_errors_get_their_code(self) -> None:
+        async def handler(request: pb.GetProviderRequest, exchange: Exchange) -> pb.ListProvidersResponse:
+            raise NotFound(ResourceRef("codevector/Provider", request.name))
+
+        got = outcome(handler)
+        assert (got.code, got.reason) == (grpc.StatusCode.NOT_FOUND, "RESOURCE_NOT_FOUND")
+        assert got.trailers["x-request-id"]
+        assert got.lines[-1]["code"] == "NOT_FOUND"
+
+
+class TestBugs:
+    def test_are_internal_and_keep_their_text_to_themselves(self) -> None:
+        async def handler(request: pb.GetProviderRequest, exchange: Exchange) -> pb.ListProvidersResponse:
+            raise ValueError(f"cannot use {CANARY}")
+
+        got = outcome(handler, metadata=(("x-request-id", "trace-1"),))
+        assert (got.code, got.reason) == (grpc.StatusCode.INTERNAL, "INTERNAL")
+        assert "trace-1" in got.message
+        assert CANARY not in got.everything
+        failed = next(line for line in got.lines if line["event"] == "rpc_failed")
+        assert failed["error"] == "ValueError"
+        assert "test_boundary.py" in str(failed["stack"])
+
+
+class TestDeadlines:
+    def test_a_call_ends_when_its_time_is_over(self) -> None:
+        async def handler(request: pb.GetProviderRequest, exchange: Exchange) -> pb.ListProvidersResponse:
+            await asyncio.Event().wait()
+            raise AssertionError("unreachable")
+
+        assert outcome(handler, timeout=0.05).code is grpc.StatusCode.DEADLINE_EXCEEDED
+
+    @pytest.mark.parametrize(
+        ("timeout", "seconds"), [(None, 30), (5, 5), (600, 60)], ids=["absent", "given", "too-long"]
+    )
+    def test_handlers_know_how_long_they_have(self, timeout: float | None, seconds: float) -> None:
+        left: list[float] = []
+
+        async def handler(request: pb.GetProviderRequest, exchange: Exchange) -> pb.ListProvidersResponse:
+            left.append(exchange.call.deadline - time.monotonic())
+            return pb.ListProvidersResponse()
+
+        outcome(handler, timeout=timeout)
+        assert seconds - 1 < left[0] <= seconds

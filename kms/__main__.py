@@ -39,8 +39,11 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 def _init(settings: Settings) -> None:
     deployment_id = app.initialise_installation(settings)
+    if settings.keyring_file is None:
+        print(f"kms made deployment_id={deployment_id.hex()}; the keys are in {settings.keyrings[0]}")
+        return
     print(
-        f"kms made keyring={settings.keyring} deployment_id={deployment_id.hex()}; it opens with the "
+        f"kms made keyring={settings.keyring_file} deployment_id={deployment_id.hex()}; it opens with the "
         f"{settings.unlock}, which belongs in another backup than the keyring"
     )
 

@@ -3,23 +3,21 @@
 from __future__ import annotations
 
 import os
+import time
 from collections.abc import Iterator
-from contextlib import closing, contextmanager
+from contextlib import ExitStack, contextmanager
 from datetime import UTC, datetime
-from functools import partial
 from importlib.metadata import PackageNotFoundError, version
 
 from structlog.typing import FilteringBoundLogger
 
 from kms import telemetry
-from kms.installation import initialise, read_deployment_id
-from kms.keyring_document import DOCUMENT_LIMIT
-from kms.keyring_file import KeyringFile
-from kms.local_keyring import LocalKeyring
-from kms.refusal import StartRefused
+from kms.backends import Surroundings, open_keyrings
+from kms.installation import initialise, initialise_identity, read_deployment_id
+from kms.keyring import Keyring, KeyringUnavailable
 from kms.rpc.server import serving
 from kms.settings import Settings
-from kms.unlock import unlock
+from kms.upkeep import upkeep
 
 _DISTRIBUTION = "codevector-provider-service"
 
@@ -27,11 +25,17 @@ _DISTRIBUTION = "codevector-provider-service"
 def initialise_installation(settings: Settings) -> bytes:
     """Makes keys, deployment id and directories where they are missing; answers the deployment id.
 
-    Raises:
+    Keys in Vault are made in Vault. Raises:
         StartRefused: there is a keyring already, or something cannot be made.
     """
+    if settings.keyring_file is None:
+        return initialise_identity(
+            deployment_id_file=settings.deployment_id_file,
+            declared_deployment_id=settings.deployment_id,
+            random=os.urandom,
+        )
     return initialise(
-        keyring=settings.keyring,
+        keyring=settings.keyring_file,
         deployment_id_file=settings.deployment_id_file,
         declared_deployment_id=settings.deployment_id,
         unlock_source=settings.unlock,
@@ -47,36 +51,47 @@ def build(settings: Settings, logger: FilteringBoundLogger) -> Iterator[None]:
     Raises:
         StartRefused: something is missing, not private, damaged, or taken.
     """
-    if not os.path.lexists(settings.keyring):
-        raise StartRefused(f"the keyring {settings.keyring} is missing: run `python -m kms init`")
-    with closing(KeyringFile(settings.keyring, limit=DOCUMENT_LIMIT)) as file:
-        keyring = LocalKeyring(
-            file,
-            unlock=partial(unlock, settings.unlock),
+    with ExitStack() as stack:
+        around = Surroundings(
+            directory=settings.directory,
             deployment_id=read_deployment_id(settings.deployment_id_file, settings.deployment_id),
+            unlock=settings.unlock,
+            vault=settings.vault,
             clock=_now,
+            monotonic=time.monotonic,
             random=os.urandom,
         )
+        opened = open_keyrings(settings.keyrings, around, stack)
+        _tell(logger, settings, opened.keyring, around.deployment_id)
+        stack.enter_context(upkeep(opened.keyring, opened.refreshes, logger))
+        stack.enter_context(
+            serving(
+                opened.keyring,
+                settings.sockets,
+                release=_release(),
+                clock=_now,
+                random=os.urandom,
+                logger=logger,
+            )
+        )
+        logger.info(telemetry.SERVING)
+        yield
+        logger.info(telemetry.STOPPING)
+
+
+def _tell(logger: FilteringBoundLogger, settings: Settings, keyring: Keyring, deployment_id: bytes) -> None:
+    """One line about what was opened; a keyring in Vault may not be reachable yet."""
+    fields: dict[str, object] = {
+        "keyring": ",".join(map(str, settings.keyrings)),
+        "unlocked_by": str(settings.unlock),
+        "deployment_id": deployment_id.hex(),
+    }
+    try:
         status = keyring.status()
-        logger.info(
-            telemetry.KEYRING_OPENED,
-            keyring=str(settings.keyring),
-            primary_key_version=status.primary,
-            keyring_seq=status.seq,
-            unlocked_by=str(settings.unlock),
-            deployment_id=status.deployment_id.hex(),
-        )
-        with serving(
-            keyring,
-            settings.sockets,
-            release=_release(),
-            clock=_now,
-            random=os.urandom,
-            logger=logger,
-        ):
-            logger.info(telemetry.SERVING)
-            yield
-            logger.info(telemetry.STOPPING)
+        fields |= {"primary_key_version": status.primary, "keyring_seq": status.seq}
+    except KeyringUnavailable as error:
+        fields["failure"] = error.message
+    logger.info(telemetry.KEYRING_OPENED, **fields)
 
 
 def _release() -> str:

@@ -43,6 +43,24 @@ def read_deployment_id(file: Path, declared: bytes | None) -> bytes:
     return stored or declared or b""
 
 
+def initialise_identity(
+    *, deployment_id_file: Path, declared_deployment_id: bytes | None, random: Callable[[int], bytes]
+) -> bytes:
+    """Creates the deployment id of an installation whose keys are elsewhere; answers it.
+
+    Raises:
+        StartRefused: there is one already, or something found is not private or does not fit.
+    """
+    make_private_directory(deployment_id_file.parent)
+    try:
+        create_private(deployment_id_file, _deployment_id_line(declared_deployment_id or random(16)))
+    except FileExistsError:
+        raise StartRefused(f"the deployment id {deployment_id_file} exists already") from None
+    except OSError as error:
+        raise StartRefused(f"init cannot write {error.filename}: {error.strerror}") from None
+    return read_deployment_id(deployment_id_file, declared_deployment_id)
+
+
 def initialise(
     *,
     keyring: Path,
@@ -66,8 +84,7 @@ def initialise(
         method = prepare(unlock_source, random)
         root = unlock(unlock_source, method)
         if _read_stored(deployment_id_file) is None:
-            chosen = declared_deployment_id or random(16)
-            create_private(deployment_id_file, chosen.hex().encode("ascii") + b"\n")
+            create_private(deployment_id_file, _deployment_id_line(declared_deployment_id or random(16)))
         deployment_id = read_deployment_id(deployment_id_file, declared_deployment_id)
         create_keyring(
             file, deployment_id=deployment_id, method=method, root=root, clock=clock, random=random
@@ -79,6 +96,10 @@ def initialise(
     finally:
         file.close()
     return deployment_id
+
+
+def _deployment_id_line(deployment_id: bytes) -> bytes:
+    return deployment_id.hex().encode("ascii") + b"\n"
 
 
 def _read_stored(file: Path) -> bytes | None:

@@ -1,4 +1,4 @@
-"""The settings: read from the environment once, checked, frozen. No secret is among them, only its place."""
+"""The settings: read from the environment once, checked, frozen. Secrets are places, or print as nothing."""
 
 from __future__ import annotations
 
@@ -7,13 +7,18 @@ import os
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from urllib.parse import urlsplit
 
+from kms.backends import LOCAL, VAULT_TRANSIT, KeyringUri
 from kms.installation import parse_deployment_id
 from kms.refusal import StartRefused
 from kms.rpc.roles import Role
 from kms.rpc.sockets import PATH_LIMIT
 from kms.unlock import SYSTEMD_CREDENTIAL_NAME, UnlockKind, UnlockSource
+from kms.vault_access import AppRole, VaultAccess, VaultSecret
 
+_VAULT_IDENTITIES = ("VAULT_TOKEN", "VAULT_ROLE_ID", "VAULT_SECRET_ID")
+_LOOPBACK = frozenset({"localhost", "127.0.0.1", "::1"})
 _LOG_LEVELS = {
     "debug": logging.DEBUG,
     "info": logging.INFO,
@@ -28,16 +33,31 @@ class SettingsRefused(StartRefused):
 
 @dataclass(frozen=True, slots=True)
 class Settings:
-    """All paths are absolute. `deployment_id` is what the environment declares, None where it is silent."""
+    """All paths are absolute. `deployment_id` is what the environment declares, None where it is silent.
+
+    `keyrings` is not empty: the first wraps, the others only open. `vault` is set where one of them is there.
+    """
 
     home: Path
-    keyring: Path
+    keyrings: tuple[KeyringUri, ...]
+    vault: VaultAccess | None
     sockets: Mapping[Role, Path]
     deployment_id_file: Path
     deployment_id: bytes | None
     unlock: UnlockSource
     log_level: str
     insecure_debug: bool
+
+    @property
+    def directory(self) -> Path:
+        """The sidecar's own directory."""
+        return self.home / "kms"
+
+    @property
+    def keyring_file(self) -> Path | None:
+        """Of the first keyring, where it is a local one."""
+        first = self.keyrings[0]
+        return Path(first.place) if first.scheme == LOCAL else None
 
     @property
     def logging_level(self) -> int:
@@ -49,7 +69,8 @@ class Settings:
         sockets = [f"{_socket_name(role)}={path}" for role, path in self.sockets.items()]
         return [
             f"CODEVECTOR_HOME={self.home}",
-            f"CODEVECTOR_KEYRING=local:{self.keyring}",
+            f"CODEVECTOR_KEYRING={','.join(map(str, self.keyrings))}",
+            *(_vault_lines(self.vault) if self.vault else ()),
             *sockets,
             f"CODEVECTOR_DEPLOYMENT_ID={self.deployment_id.hex() if self.deployment_id else ''}",
             f"deployment id file={self.deployment_id_file}",
@@ -73,12 +94,14 @@ def load(environment: Mapping[str, str], *, exists: Callable[[Path], bool] = os.
         )
     home = _path(given.get("CODEVECTOR_HOME", "./var"))
     own = home / "kms"
+    keyrings = _keyrings(given.get("CODEVECTOR_KEYRING", f"{LOCAL}:{own / 'keyring.json'}"))
     log_level = given.get("CODEVECTOR_LOG_LEVEL", "info").lower()
     if log_level not in _LOG_LEVELS:
         raise SettingsRefused(f"CODEVECTOR_LOG_LEVEL must be one of {', '.join(_LOG_LEVELS)}")
     return Settings(
         home=home,
-        keyring=_keyring(given.get("CODEVECTOR_KEYRING", f"local:{own / 'keyring.json'}")),
+        keyrings=keyrings,
+        vault=_vault(given) if any(uri.scheme == VAULT_TRANSIT for uri in keyrings) else None,
         sockets=_sockets(given, own),
         deployment_id_file=own / "deployment-id",
         deployment_id=_deployment_id(given.get("CODEVECTOR_DEPLOYMENT_ID")),
@@ -88,11 +111,54 @@ def load(environment: Mapping[str, str], *, exists: Callable[[Path], bool] = os.
     )
 
 
-def _keyring(uri: str) -> Path:
-    scheme, _, rest = uri.partition(":")
-    if scheme != "local" or not rest or "," in rest:
-        raise SettingsRefused("CODEVECTOR_KEYRING must be one keyring of the form local:PATH")
-    return _path(rest)
+def _keyrings(text: str) -> tuple[KeyringUri, ...]:
+    try:
+        keyrings = tuple(KeyringUri.parse(each) for each in text.split(","))
+    except ValueError as error:
+        raise SettingsRefused(f"CODEVECTOR_KEYRING cannot be used: {error}") from None
+    if len(set(keyrings)) < len(keyrings):
+        raise SettingsRefused("CODEVECTOR_KEYRING names the same keyring twice")
+    return keyrings
+
+
+def _vault(given: Mapping[str, str]) -> VaultAccess:
+    admin_token_file = given.get("CODEVECTOR_KMS_ADMIN_VAULT_TOKEN_FILE")
+    return VaultAccess(
+        address=_vault_address(given.get("VAULT_ADDR", "")),
+        identity=_vault_identity(given),
+        admin_token_file=_path(admin_token_file) if admin_token_file else None,
+        ca_file=_path(given["VAULT_CACERT"]) if "VAULT_CACERT" in given else None,
+        namespace=given.get("VAULT_NAMESPACE"),
+    )
+
+
+def _vault_address(text: str) -> str:
+    parts = urlsplit(text)
+    if parts.scheme not in ("http", "https") or not parts.hostname or parts.username or parts.query:
+        raise SettingsRefused("VAULT_ADDR must be the server's URL, like https://vault.example.com:8200")
+    if parts.scheme == "http" and parts.hostname not in _LOOPBACK:
+        raise SettingsRefused("VAULT_ADDR must begin with https://: data keys pass through it")
+    return text.rstrip("/")
+
+
+def _vault_identity(given: Mapping[str, str]) -> AppRole | VaultSecret:
+    token, role_id, secret_id = (given.get(name) for name in _VAULT_IDENTITIES)
+    if token and not role_id and not secret_id:
+        return VaultSecret(token)
+    if role_id and secret_id and not token:
+        return AppRole(role_id, VaultSecret(secret_id))
+    raise SettingsRefused("a keyring in Vault needs VAULT_ROLE_ID and VAULT_SECRET_ID, or VAULT_TOKEN alone")
+
+
+def _vault_lines(vault: VaultAccess) -> list[str]:
+    identity = "token" if isinstance(vault.identity, VaultSecret) else f"AppRole {vault.identity.role_id}"
+    return [
+        f"VAULT_ADDR={vault.address}",
+        f"VAULT_NAMESPACE={vault.namespace or ''}",
+        f"VAULT_CACERT={vault.ca_file or ''}",
+        f"Vault identity=******** of {identity}",
+        f"CODEVECTOR_KMS_ADMIN_VAULT_TOKEN_FILE={vault.admin_token_file or ''}",
+    ]
 
 
 def _sockets(given: Mapping[str, str], own: Path) -> dict[Role, Path]:

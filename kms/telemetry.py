@@ -14,9 +14,11 @@ from structlog.typing import FilteringBoundLogger
 CALL = "kms_call"
 CALL_FAILED = "kms_call_failed"
 KEYRING_OPENED = "kms_keyring_opened"
+KEY_VERSION_DESTROYED = "kms_key_version_destroyed"
 LIBRARY_MESSAGE = "kms_library_message"
 SERVING = "kms_serving"
 STOPPING = "kms_stopping"
+UPKEEP = "kms_upkeep"
 
 
 def build_logger(stream: TextIO, level: int) -> FilteringBoundLogger:

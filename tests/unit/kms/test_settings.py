@@ -4,16 +4,23 @@ from pathlib import Path
 
 import pytest
 
+from kms.backends import KeyringUri
 from kms.rpc.roles import Role
 from kms.settings import SettingsRefused, load
 from kms.unlock import UnlockKind, UnlockSource
+from kms.vault_access import AppRole, VaultSecret
+
+TRANSIT = "vault-transit:transit/codevector"
+VAULT = "https://vault.example.com:8200"
 
 
 class TestDefaults:
     def test_everything_is_in_the_home(self) -> None:
         settings = load({"CODEVECTOR_HOME": "/srv/cv"})
         own = Path("/srv/cv/kms")
-        assert settings.keyring == own / "keyring.json"
+        assert settings.keyrings == (KeyringUri("local", str(own / "keyring.json")),)
+        assert settings.keyring_file == own / "keyring.json"
+        assert settings.vault is None
         assert settings.sockets == {role: own / f"{role.value}.sock" for role in Role}
         assert settings.deployment_id_file == own / "deployment-id"
         assert settings.deployment_id is None
@@ -35,11 +42,40 @@ class TestRefusals:
         [
             pytest.param({"GRPC_TRACE": "all"}, "GRPC_TRACE", id="trace"),
             pytest.param({"CODEVECTOR_INSECURE_DEBUG": "yes"}, "must be 0 or 1", id="switch"),
-            pytest.param(
-                {"CODEVECTOR_KEYRING": "vault-transit:transit/cv"}, "local:PATH", id="other keyring"
-            ),
-            pytest.param({"CODEVECTOR_KEYRING": "local:/a,local:/b"}, "one keyring", id="two keyrings"),
+            pytest.param({"CODEVECTOR_KEYRING": "file:/x"}, "local: or vault-transit:", id="other keyring"),
+            pytest.param({"CODEVECTOR_KEYRING": "local:/a,local:/a"}, "twice", id="a keyring twice"),
             pytest.param({"CODEVECTOR_KEYRING": "local:"}, "local:PATH", id="no path"),
+            pytest.param({"CODEVECTOR_KEYRING": "local:/a,"}, "local: or vault-transit:", id="empty keyring"),
+            pytest.param({"CODEVECTOR_KEYRING": "vault-transit:cv"}, "MOUNT/KEY", id="no mount"),
+            pytest.param({"CODEVECTOR_KEYRING": "vault-transit:a/../b"}, "MOUNT/KEY", id="dots"),
+            pytest.param({"CODEVECTOR_KEYRING": TRANSIT}, "VAULT_ADDR must be", id="no address"),
+            pytest.param(
+                {"CODEVECTOR_KEYRING": TRANSIT, "VAULT_ADDR": "vault:8200"}, "VAULT_ADDR must be", id="no URL"
+            ),
+            pytest.param(
+                {"CODEVECTOR_KEYRING": TRANSIT, "VAULT_ADDR": "http://vault:8200"},
+                "must begin with https://",
+                id="keys in clear",
+            ),
+            pytest.param(
+                {"CODEVECTOR_KEYRING": TRANSIT, "VAULT_ADDR": VAULT}, "VAULT_ROLE_ID and", id="no identity"
+            ),
+            pytest.param(
+                {"CODEVECTOR_KEYRING": TRANSIT, "VAULT_ADDR": VAULT, "VAULT_ROLE_ID": "r"},
+                "VAULT_ROLE_ID and",
+                id="half an AppRole",
+            ),
+            pytest.param(
+                {
+                    "CODEVECTOR_KEYRING": TRANSIT,
+                    "VAULT_ADDR": VAULT,
+                    "VAULT_ROLE_ID": "r",
+                    "VAULT_SECRET_ID": "s",
+                    "VAULT_TOKEN": "t",
+                },
+                "VAULT_TOKEN alone",
+                id="two identities",
+            ),
             pytest.param({"CODEVECTOR_DEPLOYMENT_ID": "12"}, "32 hex digits", id="deployment id"),
             pytest.param({"CODEVECTOR_LOG_LEVEL": "loud"}, "CODEVECTOR_LOG_LEVEL", id="log level"),
             pytest.param(
@@ -73,6 +109,47 @@ class TestRefusals:
 
     def test_trace_is_allowed_by_the_explicit_switch(self) -> None:
         assert load({"GRPC_TRACE": "all", "CODEVECTOR_INSECURE_DEBUG": "1"}).insecure_debug
+
+
+class TestVault:
+    def test_an_app_role_and_all_that_goes_with_it(self) -> None:
+        settings = load(
+            {
+                "CODEVECTOR_KEYRING": f"{TRANSIT}, local:/k",
+                "VAULT_ADDR": VAULT + "/",
+                "VAULT_ROLE_ID": "role",
+                "VAULT_SECRET_ID": "canary-secret",
+                "VAULT_CACERT": "/etc/vault/ca.pem",
+                "VAULT_NAMESPACE": "team",
+                "CODEVECTOR_KMS_ADMIN_VAULT_TOKEN_FILE": "/run/admin",
+            }
+        )
+        assert [str(uri) for uri in settings.keyrings] == [TRANSIT, "local:/k"]
+        assert settings.keyring_file is None
+        assert settings.vault is not None
+        assert isinstance(settings.vault.identity, AppRole)
+        assert settings.vault.identity.role_id == "role"
+        assert settings.vault.address == VAULT
+        assert (settings.vault.ca_file, settings.vault.namespace) == (Path("/etc/vault/ca.pem"), "team")
+        assert settings.vault.admin_token_file == Path("/run/admin")
+        assert "canary" not in repr(settings) + "".join(settings.lines())
+
+    @pytest.mark.parametrize("host", ["127.0.0.1", "localhost", "[::1]"])
+    def test_a_token_and_clear_text_on_loopback(self, host: str) -> None:
+        settings = load(
+            {
+                "CODEVECTOR_KEYRING": TRANSIT,
+                "VAULT_ADDR": f"http://{host}:8200",
+                "VAULT_TOKEN": "canary-token",
+            }
+        )
+        assert settings.vault is not None
+        assert isinstance(settings.vault.identity, VaultSecret)
+        assert settings.vault.identity.reveal() == "canary-token"
+        assert "canary" not in repr(settings) + "".join(settings.lines())
+
+    def test_variables_of_vault_mean_nothing_without_a_keyring_there(self) -> None:
+        assert load({"VAULT_ADDR": "nonsense", "VAULT_TOKEN": "t"}).vault is None
 
 
 class TestUnlockSource:

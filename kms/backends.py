@@ -1,0 +1,148 @@
+"""Where keys may be kept: one row per scheme of CODEVECTOR_KEYRING, and how each row is opened.
+
+A further backend is a module with a `Keyring` and a row in BACKENDS.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import ExitStack, closing
+from dataclasses import dataclass
+from datetime import datetime
+from functools import partial
+from pathlib import Path
+from types import MappingProxyType
+
+from kms.combined_keyring import CombinedKeyring, Member
+from kms.keyring import Keyring
+from kms.keyring_document import DOCUMENT_LIMIT
+from kms.keyring_file import KeyringFile
+from kms.local_keyring import LocalKeyring
+from kms.refusal import StartRefused
+from kms.unlock import UnlockSource, unlock
+from kms.vault_access import VaultAccess
+from kms.vault_key import TransitAddress
+
+LOCAL = "local"
+VAULT_TRANSIT = "vault-transit"
+
+
+@dataclass(frozen=True, slots=True)
+class KeyringUri:
+    """`scheme:place`; for a local keyring the place is an absolute path."""
+
+    scheme: str
+    place: str
+
+    @classmethod
+    def parse(cls, text: str) -> KeyringUri:
+        """Raises ValueError, with what the form is."""
+        scheme, _, place = text.strip().partition(":")
+        if scheme not in BACKENDS:
+            raise ValueError(f"a keyring begins with {' or '.join(f'{name}:' for name in BACKENDS)}")
+        return cls(scheme, BACKENDS[scheme].normalise(place))
+
+    def __str__(self) -> str:
+        return f"{self.scheme}:{self.place}"
+
+
+@dataclass(frozen=True, slots=True)
+class Surroundings:
+    """What keyrings are opened with. `directory` is the sidecar's own; `vault` may be None."""
+
+    directory: Path
+    deployment_id: bytes
+    unlock: UnlockSource
+    vault: VaultAccess | None
+    clock: Callable[[], datetime]
+    monotonic: Callable[[], float]
+    random: Callable[[int], bytes]
+
+
+@dataclass(frozen=True, slots=True)
+class Opened:
+    """An open keyring, and what is to be called from time to time so that it notices what others changed."""
+
+    keyring: Keyring
+    prefix: str
+    refreshes: tuple[Callable[[], None], ...]
+
+
+@dataclass(frozen=True, slots=True)
+class BackendKind:
+    """`normalise` checks a place, raising ValueError; what `open` opens is closed by the stack."""
+
+    normalise: Callable[[str], str]
+    open: Callable[[str, Surroundings, ExitStack], Opened]
+
+
+def open_keyrings(uris: Sequence[KeyringUri], around: Surroundings, stack: ExitStack) -> Opened:
+    """One keyring over all `uris`: the first wraps, the others only open.
+
+    Raises:
+        StartRefused: one of them cannot be used.
+    """
+    opened = [BACKENDS[uri.scheme].open(uri.place, around, stack) for uri in uris]
+    if len(opened) == 1:
+        return opened[0]
+    if len({each.prefix for each in opened}) < len(opened):
+        raise StartRefused("CODEVECTOR_KEYRING names the same keyring twice")
+    combined = CombinedKeyring([Member(each.prefix, each.keyring) for each in opened])
+    return Opened(combined, opened[0].prefix, tuple(call for each in opened for call in each.refreshes))
+
+
+def _local_place(place: str) -> str:
+    if not place:
+        raise ValueError("a local keyring is local:PATH")
+    # Absolute, links left as they are: the last component is checked when it is opened.
+    return os.path.abspath(place)
+
+
+def _open_local(place: str, around: Surroundings, stack: ExitStack) -> Opened:
+    if not os.path.lexists(place):
+        raise StartRefused(f"the keyring {place} is missing: run `python -m kms init`")
+    file = stack.enter_context(closing(KeyringFile(Path(place), limit=DOCUMENT_LIMIT)))
+    keyring = LocalKeyring(
+        file,
+        unlock=partial(unlock, around.unlock),
+        deployment_id=around.deployment_id,
+        clock=around.clock,
+        random=around.random,
+    )
+    ref = keyring.status().primary.partition("/")[2]
+    return Opened(keyring, "-".join(ref.split("-")[:2]) + "-", ())
+
+
+def _transit_place(place: str) -> str:
+    return str(TransitAddress.parse(place))
+
+
+def _open_transit(place: str, around: Surroundings, stack: ExitStack) -> Opened:
+    if around.vault is None:
+        raise StartRefused("a keyring in Vault needs VAULT_ADDR and an identity")
+    try:
+        # hvac comes with an extra, and nobody waits for it who keeps no keys in Vault.
+        from kms.vault_opening import open_transit
+    except ModuleNotFoundError as error:
+        raise StartRefused(f"a keyring in Vault needs the extra `vault`: {error.name} is missing") from None
+    address = TransitAddress.parse(place)
+    keyring = open_transit(
+        address,
+        around.vault,
+        stack,
+        directory=around.directory,
+        deployment_id=around.deployment_id,
+        clock=around.clock,
+        monotonic=around.monotonic,
+        random=around.random,
+    )
+    return Opened(keyring, f"transit-{address.keyring_id}-", (keyring.refresh,))
+
+
+BACKENDS: Mapping[str, BackendKind] = MappingProxyType(
+    {
+        LOCAL: BackendKind(_local_place, _open_local),
+        VAULT_TRANSIT: BackendKind(_transit_place, _open_transit),
+    }
+)

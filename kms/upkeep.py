@@ -1,0 +1,66 @@
+"""What a serving sidecar does by itself: it notices changes made elsewhere, and destroys what is due."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+
+from structlog.typing import FilteringBoundLogger
+
+from kms import telemetry
+from kms.keyring import Keyring, KeyringError
+
+REFRESH_SECONDS = 10.0
+"""The registry asks each 15 s, so a rotation in Vault itself is noticed within half a minute."""
+
+
+@contextmanager
+def upkeep(
+    keyring: Keyring, refreshes: Sequence[Callable[[], None]], logger: FilteringBoundLogger
+) -> Iterator[None]:
+    """Keeps a keyring up to date in a thread of its own for as long as the context lasts."""
+    stop = threading.Event()
+
+    def run() -> None:
+        keeper = Upkeep(keyring, refreshes, logger)
+        while True:
+            keeper.round()
+            if stop.wait(REFRESH_SECONDS):
+                return
+
+    thread = threading.Thread(target=run, name="kms-upkeep", daemon=True)
+    thread.start()
+    try:
+        yield
+    finally:
+        stop.set()
+        thread.join()
+
+
+class Upkeep:
+    """One round after the other; what fails is logged when it begins and when it ends, and tried again."""
+
+    def __init__(
+        self, keyring: Keyring, refreshes: Sequence[Callable[[], None]], logger: FilteringBoundLogger
+    ) -> None:
+        self._keyring = keyring
+        self._refreshes = tuple(refreshes)
+        self._logger = logger
+        self._failing: dict[Callable[[], None], str] = {}
+
+    def round(self) -> None:
+        """Refreshes, then destroys the key versions whose time has come."""
+        for task in (*self._refreshes, self._destroy_due):
+            failure = ""
+            try:
+                task()
+            except KeyringError as error:
+                failure = error.message
+            if failure != self._failing.get(task, ""):
+                self._failing[task] = failure
+                self._logger.warning(telemetry.UPKEEP, failure=failure)
+
+    def _destroy_due(self) -> None:
+        for version in self._keyring.destroy_due():
+            self._logger.warning(telemetry.KEY_VERSION_DESTROYED, key_version=version.name)

@@ -2,19 +2,24 @@
 
 from __future__ import annotations
 
+import os
+import shutil
 import subprocess
 import sys
+import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 import codevector_providers
 import httpx
 import pytest
 
-from tests.integration.grpcurl import Grpcurl
+from tests.integration.grpcurl import Grpcurl, program
 from tests.integration.harness import ROOT, Instance, free_port, running
+from tests.launched import Launched
 from tests.unit.sdk.loopback import Recorder, listening
 
 EXAMPLES = ROOT / "sdk" / "examples"
@@ -158,6 +163,38 @@ class TestJourney:
         )
         assert admin("ListProviders") == {}
         assert admin("ListProviderModels", parent="providers/-") == {}
+
+
+class TestPasted:
+    def test_every_line_that_make_run_prints_works(self) -> None:
+        """All that stands between the heading and the end, pasted into a shell as it is."""
+        home = Path(tempfile.mkdtemp(prefix="cv-"))
+        run = Launched(home / "home", port=free_port())
+        try:
+            run.wait_ready()
+            _, _, after = run.output.partition("Lines to paste")
+            lines = after.partition("\n")[2].partition("\nready: ")[0]
+            assert lines.count("grpcurl -plaintext") >= 6
+            found = f"{Path(program()).parent}:{os.environ['PATH']}"
+            done = subprocess.run(
+                ["bash", "-e"],
+                input=lines,
+                cwd=ROOT,
+                env=os.environ | {"PATH": found},
+                capture_output=True,
+                text=True,
+                timeout=60,
+                check=False,
+            )
+            assert done.returncode == 0, done.stderr
+            assert '"displayName": "OpenAI production"' in done.stdout
+            assert '"displayName": "OpenAI"' in done.stdout
+            assert '"activeProviderModels"' in done.stdout
+            assert "rpc CreateProvider (" in done.stdout
+            assert run.stop() == 0
+        finally:
+            run.end()
+            shutil.rmtree(home)
 
 
 class TestExample:

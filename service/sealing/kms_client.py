@@ -33,6 +33,10 @@ DEADLINE_SECONDS = 5.0
 BATCH_DEADLINE_SECONDS = 15.0
 TRIES = 3
 FIRST_PAUSE_SECONDS = 0.05
+MESSAGE_BYTES = 900_000
+"""The sidecar takes messages of up to 1 MiB."""
+ITEM_OVERHEAD_BYTES = 256
+"""Of an item, what is neither wrapper nor context: version, commitment, tags and lengths."""
 FAIR_TIMEOUT_SECONDS = 1.0
 """A call that was given less time than this and missed it tells nothing of the sidecar."""
 
@@ -192,7 +196,7 @@ class KmsClient:
     def rewrap(
         self, items: Sequence[StoredWrapper], target: str, *, timeout_seconds: float | None = None
     ) -> list[WrappedDataKey | ItemFailure]:
-        """Move at most 256 wrappers to ``target``; what became of each, in order.
+        """Move wrappers to ``target``; what became of each, in order.
 
         A wrapper that is returned may be stored in place of the one sent: its context and commitment are the
         same, and its bytes name ``target``. What is malformed as stored is not sent.
@@ -202,48 +206,46 @@ class KmsClient:
             Unavailable: reason KMS_UNAVAILABLE.
         """
         outcomes: list[WrappedDataKey | ItemFailure] = [_fault(item) or _UNSENT for item in items]
-        sent = [index for index, outcome in enumerate(outcomes) if outcome is _UNSENT]
-        if not sent:
-            return outcomes
-        request = kms_pb2.BatchRewrapDataKeysRequest(
-            items=[_message(items[index]) for index in sent], target_key_version=target
-        )
-        deadline = _smaller(BATCH_DEADLINE_SECONDS, timeout_seconds)
-        answer = self._guarded(self._stub.BatchRewrapDataKeys, request, deadline)
-        if isinstance(answer, Refusal):
-            if answer.reason == failures.NOT_PRIMARY:
-                raise NotPrimary
-            raise answer.error()
-        if len(answer.results) != len(sent):
-            raise failures.unavailable(failures.MESSAGE_ECHO)
-        for index, result in zip(sent, answer.results, strict=True):
-            outcomes[index] = _rewrapped(items[index], target, result)
+        good = [index for index, outcome in enumerate(outcomes) if outcome is _UNSENT]
+        for sent in _messages_of(items, good, REWRAP_BATCH_MAX_ITEMS):
+            request = kms_pb2.BatchRewrapDataKeysRequest(
+                items=[_message(items[index]) for index in sent], target_key_version=target
+            )
+            deadline = _smaller(BATCH_DEADLINE_SECONDS, timeout_seconds)
+            answer = self._guarded(self._stub.BatchRewrapDataKeys, request, deadline)
+            if isinstance(answer, Refusal):
+                if answer.reason == failures.NOT_PRIMARY:
+                    raise NotPrimary
+                raise answer.error()
+            if len(answer.results) != len(sent):
+                raise failures.unavailable(failures.MESSAGE_ECHO)
+            for index, result in zip(sent, answer.results, strict=True):
+                outcomes[index] = _rewrapped(items[index], target, result)
         return outcomes
 
     def verify(
         self, items: Sequence[StoredWrapper], *, timeout_seconds: float | None = None
     ) -> list[ItemFailure | None]:
-        """Whether each of at most 1,024 wrappers opens and matches; None where all is well, in order.
+        """Whether each wrapper opens and matches; None where all is well, in order.
 
         Raises:
             FailedPrecondition: KMS_CANNOT_VERIFY, the sidecar may not decrypt.
             Unavailable: reason KMS_UNAVAILABLE.
         """
         outcomes: list[ItemFailure | None] = [_fault(item) for item in items]
-        sent = [index for index, outcome in enumerate(outcomes) if outcome is None]
-        if not sent:
-            return outcomes
-        request = kms_pb2.BatchVerifyDataKeysRequest(items=[_message(items[index]) for index in sent])
-        deadline = _smaller(BATCH_DEADLINE_SECONDS, timeout_seconds)
-        answer = self._guarded(self._stub.BatchVerifyDataKeys, request, deadline)
-        if isinstance(answer, Refusal):
-            if answer.code is grpc.StatusCode.FAILED_PRECONDITION:
-                raise failures.cannot_verify()
-            raise answer.error()
-        if len(answer.results) != len(sent):
-            raise failures.unavailable(failures.MESSAGE_ECHO)
-        for index, status in zip(sent, answer.results, strict=True):
-            outcomes[index] = failures.item_failure_of(status) if status.code else None
+        good = [index for index, outcome in enumerate(outcomes) if outcome is None]
+        for sent in _messages_of(items, good, VERIFY_BATCH_MAX_ITEMS):
+            request = kms_pb2.BatchVerifyDataKeysRequest(items=[_message(items[index]) for index in sent])
+            deadline = _smaller(BATCH_DEADLINE_SECONDS, timeout_seconds)
+            answer = self._guarded(self._stub.BatchVerifyDataKeys, request, deadline)
+            if isinstance(answer, Refusal):
+                if answer.code is grpc.StatusCode.FAILED_PRECONDITION:
+                    raise failures.cannot_verify()
+                raise answer.error()
+            if len(answer.results) != len(sent):
+                raise failures.unavailable(failures.MESSAGE_ECHO)
+            for index, status in zip(sent, answer.results, strict=True):
+                outcomes[index] = failures.item_failure_of(status) if status.code else None
         return outcomes
 
     def _guarded(
@@ -311,6 +313,22 @@ def _smaller(deadline_seconds: float, timeout_seconds: float | None) -> float:
 def _batches(items: Sequence[_Item], size: int) -> Iterator[Sequence[_Item]]:
     for start in range(0, len(items), size):
         yield items[start : start + size]
+
+
+def _messages_of(
+    items: Sequence[StoredWrapper], indexes: Sequence[int], most_items: int
+) -> Iterator[list[int]]:
+    """The indexes in groups that the sidecar takes in one message, by their number and their size."""
+    group, size = list[int](), 0
+    for index in indexes:
+        item = items[index]
+        size += len(item.wrapped) + len(item.context) + ITEM_OVERHEAD_BYTES
+        if group and (len(group) == most_items or size > MESSAGE_BYTES):
+            yield group
+            group, size = [], len(item.wrapped) + len(item.context) + ITEM_OVERHEAD_BYTES
+        group.append(index)
+    if group:
+        yield group
 
 
 def _message(item: StoredWrapper) -> kms_pb2.WrappedDataKey:

@@ -13,7 +13,7 @@ from uuid import UUID
 
 from service.domain.pages import Position, Query
 from service.sealing import envelope
-from service.sealing.kms_client import VERIFY_BATCH_MAX_ITEMS, StoredWrapper
+from service.sealing.kms_client import StoredWrapper
 from service.sealing.kms_failures import (
     KEY_VERSION_MISMATCH,
     WRAPPER_MALFORMED,
@@ -93,12 +93,9 @@ def verify_data_keys(ctx: Context, call: Call, *, page_size: int, page_token: st
 def _open(ctx: Context, call: Call, pairs: Sequence[DataKeyPair], reasons: list[str | None]) -> None:
     """Let the sidecar open what is right so far; its verdicts go into ``reasons``."""
     asked = [index for index, reason in enumerate(reasons) if reason is None]
-    for start in range(0, len(asked), VERIFY_BATCH_MAX_ITEMS):
-        batch = asked[start : start + VERIFY_BATCH_MAX_ITEMS]
-        items = [_stored(pairs[index]) for index in batch]
-        outcomes = ctx.kms.verify(items, timeout_seconds=call.seconds_left())
-        for index, outcome in zip(batch, outcomes, strict=True):
-            reasons[index] = _verdict(outcome)
+    outcomes = ctx.kms.verify([_stored(pairs[index]) for index in asked], timeout_seconds=call.seconds_left())
+    for index, outcome in zip(asked, outcomes, strict=True):
+        reasons[index] = _verdict(outcome)
 
 
 def _verdict(outcome: ItemFailure | None) -> str | None:

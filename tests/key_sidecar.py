@@ -1,0 +1,124 @@
+"""A real sidecar inside the test's process: a local keyring behind its sockets, with faults on demand."""
+
+from __future__ import annotations
+
+import logging
+import os
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import ExitStack, closing, contextmanager
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from functools import partial
+from io import StringIO
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from uuid import uuid4
+
+import grpc
+from codevector.kms.v1 import key_management_service_pb2 as kms_pb2
+from codevector.kms.v1 import key_management_service_pb2_grpc as kms_grpc
+
+from kms.installation import initialise
+from kms.keyring import KeyringError, KeyringStatus, WrappedDataKey
+from kms.keyring_document import DOCUMENT_LIMIT
+from kms.keyring_file import KeyringFile
+from kms.local_keyring import LocalKeyring
+from kms.rpc.roles import Role
+from kms.rpc.server import serving
+from kms.telemetry import build_logger
+from kms.unlock import UnlockKind, UnlockSource, unlock
+from service.domain.model import SealedCredential
+
+DEPLOYMENT_ID = bytes.fromhex("0123456789abcdef0123456789abcdef")
+
+Rewrapped = list[WrappedDataKey | KeyringError]
+
+
+@dataclass
+class FaultyKeyring:
+    """The keyring, and what tests have it do wrong. It is the real one in every other respect."""
+
+    real: LocalKeyring
+    before_rewrap: Callable[[], None] = lambda: None
+    spoil_rewrap: Callable[[Rewrapped], Rewrapped] = lambda results: results
+    change_status: Callable[[KeyringStatus], KeyringStatus] = lambda status: status
+    rewrapped: list[int] = field(default_factory=list)
+    """The sizes of the batches so far."""
+
+    def status(self) -> KeyringStatus:
+        return self.change_status(self.real.status())
+
+    def rewrap(self, items: Sequence[WrappedDataKey], target: str) -> Rewrapped:
+        self.before_rewrap()
+        self.rewrapped.append(len(items))
+        return self.spoil_rewrap(self.real.rewrap(items, target))
+
+    def __getattr__(self, name: str) -> object:
+        return getattr(self.real, name)
+
+
+@dataclass(frozen=True)
+class KeySidecar:
+    """A sidecar at work."""
+
+    keyring: FaultyKeyring
+    registry_socket: Path
+    router: kms_grpc.KeyManagementServiceStub
+
+    @property
+    def primary(self) -> str:
+        return self.keyring.real.status().primary
+
+    def rotate(self) -> str:
+        """Create and activate a version, as an administrator does. Returns its name."""
+        latest = self.keyring.real.list_versions()[-1].name
+        version = self.keyring.real.create_version(uuid4(), latest)
+        return self.keyring.real.activate_version(version.name).name
+
+    def opens(self, sealed: SealedCredential) -> bool:
+        """Whether a router gets the data key of this credential."""
+        wrapped = kms_pb2.WrappedDataKey(
+            wrapped_data_key=sealed.wrapped_data_key,
+            key_version=sealed.key_version,
+            commitment=sealed.commitment,
+            context=sealed.context,
+        )
+        request = kms_pb2.BatchUnwrapDataKeysRequest(items=[kms_pb2.UnwrapItem(wrapped=wrapped)])
+        [result] = self.router.BatchUnwrapDataKeys(request, timeout=10).results
+        return bool(result.WhichOneof("outcome") == "plaintext")
+
+
+@contextmanager
+def key_sidecar() -> Iterator[KeySidecar]:
+    """A new keyring, served to the registry and to routers until the block ends."""
+    with ExitStack() as stack:
+        directory = Path(stack.enter_context(TemporaryDirectory(prefix="kms-"))) / "kms"
+        keyring = FaultyKeyring(_keyring(stack, directory))
+        places = {role: directory / f"{role.value}.sock" for role in (Role.REGISTRY, Role.ROUTER)}
+        logger = build_logger(StringIO(), logging.INFO)
+        stack.enter_context(
+            serving(keyring, places, release="test", clock=_now, random=os.urandom, logger=logger)  # type: ignore[arg-type]
+        )
+        channel = stack.enter_context(grpc.insecure_channel(f"unix:{places[Role.ROUTER]}"))
+        yield KeySidecar(keyring, places[Role.REGISTRY], kms_grpc.KeyManagementServiceStub(channel))
+
+
+def _keyring(stack: ExitStack, directory: Path) -> LocalKeyring:
+    source = UnlockSource(UnlockKind.KEY_FILE, directory / "unlock.key")
+    path = directory / "keyring.json"
+    initialise(
+        keyring=path,
+        deployment_id_file=directory / "deployment-id",
+        declared_deployment_id=DEPLOYMENT_ID,
+        unlock_source=source,
+        clock=_now,
+        random=os.urandom,
+    )
+    file = stack.enter_context(closing(KeyringFile(path, limit=DOCUMENT_LIMIT)))
+    return LocalKeyring(
+        file, unlock=partial(unlock, source), deployment_id=DEPLOYMENT_ID, clock=_now, random=os.urandom
+    )
+
+
+def _now() -> datetime:
+    return datetime.now(UTC)

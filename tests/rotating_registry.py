@@ -1,0 +1,136 @@
+"""A registry's rooms below the wire, with a real sidecar, for tests of what rotates."""
+
+from __future__ import annotations
+
+import os
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field, replace
+from datetime import timedelta
+from pathlib import Path
+from uuid import UUID
+
+from service.domain.catalog import Catalogs
+from service.domain.credentials import parse_material, shown_prefix
+from service.domain.model import CredentialType, CredentialView, ProviderKind, SealedCredential
+from service.domain.pages import PageTokens
+from service.domain.urls import UrlPolicy
+from service.sealing.kms_client import KmsClient
+from service.sealing.sealer import Sealer
+from service.store import Store, WriteUnit, migrate, open_store
+from service.usecases import rotation
+from service.usecases.context import Call, Context
+from service.usecases.noticing import notice
+from service.usecases.rotation import Sweeping
+from tests.key_sidecar import DEPLOYMENT_ID, KeySidecar, key_sidecar
+from tests.registry_values import START, ManualClock, a_provider
+
+KIND = ProviderKind.OPENAI
+MATERIAL = parse_material(CredentialType.API_KEY, {"api_key": "sk-" + "a" * 40}, field="credential")
+
+
+def a_call(seconds: float = 30.0) -> Call:
+    return Call("dev:loopback", "Test", time.monotonic() + seconds)
+
+
+@dataclass
+class Rotating:
+    """The rooms, and what tests do with them."""
+
+    ctx: Context
+    sidecar: KeySidecar
+    clock: ManualClock
+    database: Path
+    woken: list[None] = field(default_factory=list)
+
+    @property
+    def store(self) -> Store:
+        return self.ctx.store
+
+    def add(self, *provider_ids: str) -> None:
+        """Providers with a credential each, sealed as the service seals."""
+        notice(self.ctx)
+        made = []
+        for provider_id in provider_ids:
+            provider = a_provider(provider_id, kind=KIND)
+            view = CredentialView(
+                type=MATERIAL.type,
+                prefix=shown_prefix(KIND, MATERIAL),
+                version=1,
+                update_time=START,
+                expire_time=None,
+            )
+            sealed = self.ctx.sealer.seal(
+                provider_uid=provider.uid,
+                kind=KIND,
+                credential_version=1,
+                material=MATERIAL,
+                destinations=("api https://api.openai.com",),
+                deployment_id=DEPLOYMENT_ID,
+            )
+            made.append((replace(provider, credential=view), sealed))
+
+        def work(unit: WriteUnit) -> None:
+            for provider, sealed in made:
+                unit.insert_provider(provider, sealed)
+
+        self.store.write(work)
+
+    def sealed(self) -> dict[str, SealedCredential]:
+        """Every stored credential by provider id."""
+        ids = sorted(self.store.read(lambda unit: unit.taken_provider_ids("")))
+        return self.store.read(lambda unit: unit.sealed_credentials(ids))
+
+    def all_open(self) -> bool:
+        """Whether a router can open every stored credential now."""
+        return all(map(self.sidecar.opens, self.sealed().values()))
+
+    def versions(self) -> set[str]:
+        """The versions that data keys are under."""
+        return {sealed.key_version for sealed in self.sealed().values()}
+
+    def sweep(self, holder: str = "here") -> int:
+        """Pass over the table as the background task does, until a pass moves nothing. Returns how many."""
+        moved = passed = 0
+        after = ""
+        while True:
+            step = rotation.sweep_step(self.ctx, holder, after)
+            if step.found is Sweeping.HELD:
+                return moved
+            after, passed = step.after, passed + step.moved
+            if step.found is Sweeping.PASSED:
+                moved += passed
+                if not passed or not rotation.backlog(self.ctx).remaining:
+                    rotation.end_sweep(self.ctx, holder)
+                    return moved
+                passed = 0
+
+    def later(self, **parts: float) -> None:
+        self.clock.now += timedelta(**parts)
+
+
+@contextmanager
+def rotating_registry(directory: Path) -> Iterator[Rotating]:
+    """An empty registry with a sidecar of its own."""
+    database = directory / "registry.db"
+    migrate(f"sqlite:///{database}")
+    clock = ManualClock()
+    store = open_store(f"sqlite:///{database}", clock=clock)
+    woken: list[None] = []
+    with key_sidecar() as sidecar, KmsClient(sidecar.registry_socket) as kms:
+        ctx = Context(
+            store=store,
+            kms=kms,
+            sealer=Sealer(kms, os.urandom),
+            catalogs=Catalogs((), ()),
+            url_policy=UrlPolicy(),
+            page_tokens=PageTokens(bytes(32)),
+            impact_key=bytes(32),
+            new_uuid=lambda: UUID(int=0),  # where a batch that is driven begins: before every key
+            primary_changed=lambda: woken.append(None),
+        )
+        try:
+            yield Rotating(ctx, sidecar, clock, database, woken)
+        finally:
+            store.close()

@@ -93,7 +93,7 @@ def answers(path: os.PathLike[str]) -> bool:
 def start(plan: Plan, children: Children) -> None:
     """Everything up to the line that says that it serves."""
     kms_log, service_log = plan.logs / "kms.log", plan.logs / "service.log"
-    if plan.needs_keyring():
+    if plan.needs_init():
         print(children.finish("the making of keys", ["-m", "kms", "init"], plan.kms_environment, kms_log))
     require_free_port(plan.port)
     children.start("the key sidecar", ["-m", "kms"], plan.kms_environment, kms_log)

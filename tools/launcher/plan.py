@@ -15,6 +15,7 @@ SOCKET_PATH_LIMIT = 107
 
 SOCKET_ROLES = ("registry", "router", "admin")
 DEFAULT_PORT = 50051
+DEPLOYMENT_ID = "deployment-id"
 
 QUIET_GRPC = {
     # glibc's arena per thread keeps memory that the short-lived buffers of calls leave behind.
@@ -23,8 +24,8 @@ QUIET_GRPC = {
     "GRPC_ENABLE_FORK_SUPPORT": "0",
 }
 
-KMS_ONLY = ("VAULT_",)
-"""Prefixes of what the registry must not see: whoever holds Vault's token can unwrap."""
+KMS_ONLY = ("VAULT_", "CODEVECTOR_KMS_ADMIN_VAULT_", "CODEVECTOR_KEYRING")
+"""Prefixes of what the registry must not see: whoever holds Vault's token or the unlock secret can unwrap."""
 
 SERVICE_ONLY = ("CODEVECTOR_DATABASE_URL", "CODEVECTOR_REGISTRY_SECRET_FILE", "PGPASS")
 """Prefixes of what the key sidecar must not see: it has no database."""
@@ -36,12 +37,16 @@ class RunRefused(Exception):
 
 @dataclass(frozen=True, slots=True)
 class Plan:
-    """All paths are absolute. `keyring_file` and `database_file` are None where neither is a file here."""
+    """All paths are absolute.
+
+    `made_by_init` is the last file that `python -m kms init` makes: the keyring or, with keys in Vault, the
+    deployment id; None where both are given. `database_file` is None where the database is elsewhere.
+    """
 
     home: Path
     port: int
     sockets: Mapping[str, Path]
-    keyring_file: Path | None
+    made_by_init: Path | None
     database_file: Path | None
     kms_environment: Mapping[str, str]
     service_environment: Mapping[str, str]
@@ -62,19 +67,20 @@ class Plan:
         candidate = self.database_file or self.home / "registry.secret"
         return candidate if candidate.exists() else None
 
-    def needs_keyring(self) -> bool:
+    def needs_init(self) -> bool:
         """Whether keys are to be made, which happens only where there is nothing yet that others could open.
 
         Raises:
             RunRefused: the keyring is gone and what it sealed is not.
         """
-        if self.keyring_file is None or os.path.lexists(self.keyring_file):
+        if self.made_by_init is None or os.path.lexists(self.made_by_init):
             return False
         data = self.existing_data()
         if data is not None:
+            what = "deployment id" if self.made_by_init.name == DEPLOYMENT_ID else "keyring"
             raise RunRefused(
-                f"the keyring {self.keyring_file} is missing while data exist ({data}): bring the keyring "
-                "back from a backup, or set CODEVECTOR_HOME to a new directory to start empty"
+                f"the {what} {self.made_by_init} is missing while data exist ({data}): bring it back from a "
+                "backup, or set CODEVECTOR_HOME to a new directory to start empty"
             )
         return True
 
@@ -92,7 +98,7 @@ def plan_of(environment: Mapping[str, str]) -> Plan:
         home=home,
         port=_port(given.get("CODEVECTOR_GRPC_PORT", str(DEFAULT_PORT))),
         sockets={role: _socket(given, home, role) for role in SOCKET_ROLES},
-        keyring_file=_keyring_file(given.get("CODEVECTOR_KEYRING", f"local:{home}/kms/keyring.json")),
+        made_by_init=_made_by_init(given, home),
         database_file=_database_file(given.get("CODEVECTOR_DATABASE_URL"), home),
         kms_environment=_without(shared, SERVICE_ONLY),
         service_environment=_without(shared, KMS_ONLY),
@@ -122,10 +128,13 @@ def _socket(given: Mapping[str, str], home: Path, role: str) -> Path:
     return Path(path)
 
 
-def _keyring_file(uris: str) -> Path | None:
-    """Of the first keyring, the one that wraps; later ones only open what is there already."""
-    scheme, _, path = uris.split(",")[0].strip().partition(":")
-    return Path(os.path.abspath(path)) if scheme == "local" and path else None
+def _made_by_init(given: Mapping[str, str], home: Path) -> Path | None:
+    """For the first keyring, the one that wraps; later ones only open what is there already."""
+    first = given.get("CODEVECTOR_KEYRING", f"local:{home}/kms/keyring.json").split(",")[0]
+    scheme, _, path = first.partition(":")
+    if scheme == "local":
+        return Path(os.path.abspath(path))
+    return None if "CODEVECTOR_DEPLOYMENT_ID" in given else home / "kms" / DEPLOYMENT_ID
 
 
 def _database_file(url: str | None, home: Path) -> Path | None:

@@ -16,7 +16,7 @@ class TestDefaults:
         assert plan.home == ROOT / "var"
         assert plan.port == 50051
         assert plan.database_file == plan.home / "registry.db"
-        assert plan.keyring_file == plan.home / "kms" / "keyring.json"
+        assert plan.made_by_init == plan.home / "kms" / "keyring.json"
         assert plan.sockets["router"] == plan.home / "kms" / "router.sock"
 
     def test_an_empty_variable_counts_as_unset(self) -> None:
@@ -33,15 +33,20 @@ class TestWhoGetsWhat:
     ENVIRONMENT = {  # noqa: RUF012 -- never changed
         "VAULT_TOKEN": "hvs.made-up",
         "VAULT_ADDR": "http://127.0.0.1:8200",
+        "CODEVECTOR_KMS_ADMIN_VAULT_TOKEN_FILE": "/run/secrets/admin",
+        "CODEVECTOR_KEYRING_PASSPHRASE_FILE": "/run/secrets/passphrase",
         "CODEVECTOR_DATABASE_URL": "postgresql://user:secret@127.0.0.1/registry",
         "PGPASSWORD": "secret",
         "PATH": "/usr/bin",
     }
 
-    def test_vault_variables_reach_the_sidecar_alone(self) -> None:
+    def test_what_opens_keys_reaches_the_sidecar_alone(self) -> None:
         plan = plan_of(self.ENVIRONMENT)
-        assert plan.kms_environment["VAULT_TOKEN"] == "hvs.made-up"
-        assert not [name for name in plan.service_environment if name.startswith("VAULT_")]
+        opening = [name for name in self.ENVIRONMENT if "VAULT" in name or "PASSPHRASE" in name]
+        assert [plan.kms_environment[name] for name in opening] == [
+            self.ENVIRONMENT[name] for name in opening
+        ]
+        assert not set(opening) & set(plan.service_environment)
 
     def test_database_credentials_reach_the_registry_alone(self) -> None:
         plan = plan_of(self.ENVIRONMENT)
@@ -80,17 +85,38 @@ class TestRefusals:
 
 class TestKeyring:
     def test_keys_are_made_where_nothing_exists(self, tmp_path: Path) -> None:
-        assert plan_of({"CODEVECTOR_HOME": str(tmp_path)}).needs_keyring()
+        assert plan_of({"CODEVECTOR_HOME": str(tmp_path)}).needs_init()
 
     def test_an_existing_keyring_is_used(self, tmp_path: Path) -> None:
         keyring = tmp_path / "elsewhere.json"
         keyring.touch()
         plan = plan_of({"CODEVECTOR_HOME": str(tmp_path), "CODEVECTOR_KEYRING": f"local:{keyring}"})
-        assert not plan.needs_keyring()
+        assert not plan.needs_init()
 
-    def test_a_keyring_in_vault_is_never_made_here(self, tmp_path: Path) -> None:
+    def test_with_keys_in_vault_init_makes_the_deployment_id(self, tmp_path: Path) -> None:
         uris = f"vault-transit:transit/codevector,local:{tmp_path}/old.json"
-        assert not plan_of({"CODEVECTOR_HOME": str(tmp_path), "CODEVECTOR_KEYRING": uris}).needs_keyring()
+        plan = plan_of({"CODEVECTOR_HOME": str(tmp_path), "CODEVECTOR_KEYRING": uris})
+        assert plan.needs_init()
+        (tmp_path / "kms").mkdir()
+        (tmp_path / "kms" / "deployment-id").touch()
+        assert not plan.needs_init()
+
+    def test_with_keys_and_identity_elsewhere_nothing_is_made(self, tmp_path: Path) -> None:
+        environment = {
+            "CODEVECTOR_HOME": str(tmp_path),
+            "CODEVECTOR_KEYRING": "vault-transit:transit/codevector",
+            "CODEVECTOR_DEPLOYMENT_ID": "01" * 16,
+        }
+        assert not plan_of(environment).needs_init()
+
+    def test_a_deployment_id_missing_while_data_exist(self, tmp_path: Path) -> None:
+        environment = {
+            "CODEVECTOR_HOME": str(tmp_path),
+            "CODEVECTOR_KEYRING": "vault-transit:transit/codevector",
+        }
+        (tmp_path / "registry.db").touch()
+        with pytest.raises(RunRefused, match=r"the deployment id .* is missing while data exist"):
+            plan_of(environment).needs_init()
 
     @pytest.mark.parametrize(
         ("url", "left_behind"),
@@ -106,7 +132,7 @@ class TestKeyring:
         if url is not None:
             environment["CODEVECTOR_DATABASE_URL"] = url.format(home=tmp_path)
         plan = plan_of(environment)
-        assert plan.needs_keyring()
+        assert plan.needs_init()
         (tmp_path / left_behind).touch()
         with pytest.raises(RunRefused, match="is missing while data exist"):
-            plan.needs_keyring()
+            plan.needs_init()

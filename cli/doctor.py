@@ -1,0 +1,216 @@
+"""``providerctl doctor``: everything a credential needs to open; of what is sick, why, and what to do."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from datetime import timedelta
+from typing import TypeVar
+
+from codevector.kms.v1 import key_management_service_pb2 as kms_pb
+from codevector.providers.v1 import provider_service_pb2
+from codevector.providers.v1 import system_service_pb2 as pb
+
+from cli.failures import CallRefused, ExitCode, Failure
+from cli.keys import audit
+from cli.keys import versions as key_versions
+from cli.keys.times import of_message
+from cli.keys.verification import verify_all
+from cli.keys.versions import short_name
+from cli.peers import Sidecar
+from cli.session import Session
+from cli.terminal.findings import Finding, Level, has_failed, section
+
+T = TypeVar("T")
+
+CLOCKS_APART = timedelta(seconds=5)
+_SWEEP = pb.GetEncryptionStatusResponse
+
+REMEDIES = {
+    "WRAPPER_MALFORMED": "the wrapper is damaged: restore its row from a backup, or replace the credential",
+    "KEY_VERSION_MISMATCH": "row and wrapper name different key versions: the row was edited; restore it",
+    "CONTEXT_MISMATCH": "the wrapper was made for another credential: rows were exchanged; restore them",
+    "ENVELOPE_MISMATCH": "envelope and wrapper do not belong together: rows were exchanged; restore them",
+    "NO_CREDENTIAL": "a data key without a credential: harmless, but nothing of this registry leaves one",
+    "NO_DATA_KEY": "the credential has no data key and cannot open: restore its row, or replace it",
+    "CREDENTIAL_CORRUPT": "the wrapper does not open: restore its row, or replace the credential",
+    "KEY_VERSION_UNAVAILABLE": "the sidecar may not use its key version: enable it, or restore the keyring",
+}
+_REMEDY = "replace the credential: that makes a new data key"
+
+
+@dataclass(frozen=True, slots=True)
+class Sides:
+    """What the servers answered; None where they did not."""
+
+    registry: pb.GetEncryptionStatusResponse | None
+    sidecar: kms_pb.GetStatusResponse | None
+
+
+def doctor(session: Session) -> None:
+    """Check registry, sidecar, clocks, audit, and every pair of wrapper and envelope.
+
+    Exit code 0 where nothing failed; what only deserves a look is a note.
+    """
+    findings: list[Finding] = []
+    registry = _asked(findings, "registry", lambda: _registry(session))
+    sidecar = _asked(findings, "registry socket", lambda: _sidecar(session, session.registry_side))
+    _asked(findings, "router socket", lambda: _sidecar(session, session.router_side))
+    sides = Sides(registry, sidecar)
+    findings += _reached(session, sides)
+    if registry is not None:
+        findings += _sweep(registry)
+        findings += _asked(findings, "catalogs", lambda: list(_catalogs(session))) or []
+        findings += _asked(findings, "data keys", lambda: list(_data_keys(session, registry))) or []
+    findings += _asked(findings, "admin socket", lambda: list(_admin(session))) or []
+    findings += _asked(findings, "audit", lambda: list(_audit(session, registry))) or []
+    session.terminal.show([finding.as_json() for finding in findings], section(findings))
+    if has_failed(findings):
+        raise Failure(f"{sum(each.level is Level.FAILED for each in findings)} checks failed")
+
+
+def _asked(findings: list[Finding], subject: str, work: Callable[[], T]) -> T | None:
+    """What ``work`` answers; where its server does not, that is the finding."""
+    try:
+        return work()
+    except CallRefused as refused:
+        # An account that may not use a socket is how installations are meant to be.
+        level = Level.NOTE if refused.code is ExitCode.AUTH else Level.FAILED
+        findings.append(Finding(subject, level, refused.sentence))
+        return None
+
+
+def _registry(session: Session) -> pb.GetEncryptionStatusResponse:
+    registry = session.registry
+    return registry.call(registry.system.GetEncryptionStatus, pb.GetEncryptionStatusRequest())
+
+
+def _sidecar(session: Session, side: Sidecar) -> kms_pb.GetStatusResponse:
+    return side.call(side.management.GetStatus, kms_pb.GetStatusRequest())
+
+
+def _reached(session: Session, sides: Sides) -> Iterator[Finding]:
+    registry, sidecar = sides.registry, sides.sidecar
+    if registry is not None:
+        yield Finding("registry", Level.OK, f"answers at {session.settings.registry}")
+        if registry.kms_healthy:
+            yield Finding("registry to sidecar", Level.OK, "the registry can wrap")
+        else:
+            yield Finding("registry to sidecar", Level.FAILED, registry.kms_message)
+    if sidecar is None:
+        return
+    for subject, healthy in (("wrapping", sidecar.wrap_healthy), ("unwrapping", sidecar.unwrap_healthy)):
+        level = Level.OK if healthy else Level.FAILED
+        yield Finding(subject, level, "works" if healthy else sidecar.message or "does not work")
+    apart = of_message(sidecar.server_time) - session.world.now()
+    seconds = f"{apart.total_seconds():+.1f} s from this one"
+    level = Level.OK if abs(apart) <= CLOCKS_APART else Level.FAILED
+    yield Finding(
+        "sidecar's clock", level, seconds if level is Level.OK else f"{seconds}: set the clocks right"
+    )
+    if registry is not None:
+        yield from _same_installation(registry, sidecar)
+
+
+def _same_installation(
+    registry: pb.GetEncryptionStatusResponse, sidecar: kms_pb.GetStatusResponse
+) -> Iterator[Finding]:
+    known = registry.deployment_id
+    if known in ("", sidecar.deployment_id):
+        yield Finding("installation", Level.OK, sidecar.deployment_id)
+    else:
+        yield Finding(
+            "installation",
+            Level.FAILED,
+            f"the sidecar's keys are of {sidecar.deployment_id}, the data of {known}: "
+            "bring keyring and database of one installation together",
+        )
+    if sidecar.keyring_seq < registry.keyring_seq:
+        yield Finding(
+            "keyring",
+            Level.FAILED,
+            f"state {sidecar.keyring_seq}, but {registry.keyring_seq} was seen: an older one was put back",
+        )
+    else:
+        yield Finding("keyring", Level.OK, f"state {sidecar.keyring_seq}")
+    if sidecar.audit_seq < registry.audit_seq:
+        yield Finding(
+            "audit length",
+            Level.FAILED,
+            f"{sidecar.audit_seq} lines, but {registry.audit_seq} were recorded before: its tail was cut",
+        )
+    # The registry looks every 15 s, so for a moment after an activation it knows the primary before.
+    recorded, told = registry.primary_key_version, sidecar.primary_key_version
+    if recorded in ("", told):
+        yield Finding("primary", Level.OK, short_name(told))
+    else:
+        yield Finding(
+            "primary", Level.NOTE, f"{short_name(told)}; the registry still has {short_name(recorded)}"
+        )
+
+
+def _sweep(status: pb.GetEncryptionStatusResponse) -> Iterator[Finding]:
+    waiting = status.stale_data_key_count - status.quarantined_count
+    if waiting > 0:
+        yield Finding(
+            "sweep",
+            Level.NOTE,
+            f"{waiting} data keys are not under the primary yet: `providerctl key rewrap`",
+        )
+    elif not status.quarantined_count:
+        yield Finding("sweep", Level.OK, f"all {status.data_key_count} data keys are under the primary")
+    for each in status.quarantined:
+        remedy = REMEDIES.get(each.reason, _REMEDY)
+        sentence = f"{each.reason}: {remedy}; then `providerctl key rewrap --release-quarantined`"
+        yield Finding(each.resource, Level.FAILED, f"quarantined, {sentence}")
+    if status.quarantined_count > len(status.quarantined):
+        sentence = f"{status.quarantined_count} in all, the first {len(status.quarantined)} are listed"
+        yield Finding("quarantined", Level.FAILED, sentence)
+
+
+def _catalogs(session: Session) -> Iterator[Finding]:
+    registry = session.registry
+    answer = registry.call(
+        registry.providers.ListCatalogs, provider_service_pb2.ListCatalogsRequest(page_size=1000)
+    )
+    level = Level.OK if answer.catalogs else Level.NOTE
+    yield Finding("catalogs", level, f"{len(answer.catalogs)} releases are bundled")
+
+
+def _data_keys(session: Session, status: pb.GetEncryptionStatusResponse) -> Iterator[Finding]:
+    verification = verify_all(session)
+    if not verification.failures:
+        yield Finding(
+            "data keys", Level.OK, f"all {verification.key_count} open, match, and belong to their envelopes"
+        )
+        return
+    sick, count = len(verification.failures), verification.key_count
+    yield Finding(
+        "data keys", Level.FAILED, f"{sick} are sick, {verification.verified_count} of {count} are sound"
+    )
+    for failure in verification.failures:
+        under = f" (under {short_name(failure.key_version)})" if failure.key_version else ""
+        remedy = REMEDIES.get(failure.reason, _REMEDY)
+        yield Finding(failure.resource, Level.FAILED, f"{failure.reason}{under}: {remedy}")
+
+
+def _admin(session: Session) -> Iterator[Finding]:
+    versions = key_versions.list_versions(session.admin)
+    yield Finding("admin socket", Level.OK, f"{len(versions)} key versions")
+    for version in versions:
+        if version.state == kms_pb.KeyVersion.STATE_DESTROY_SCHEDULED:
+            when = of_message(version.destroy_time)
+            sentence = (
+                f"its key will be destroyed {when:%Y-%m-%d %H:%M}Z; backups under it will not open then"
+            )
+            yield Finding(short_name(version.name), Level.NOTE, sentence)
+
+
+def _audit(session: Session, status: pb.GetEncryptionStatusResponse | None) -> Iterator[Finding]:
+    seq, head = (status.audit_seq, status.audit_head) if status is not None else (0, b"")
+    answer = audit.verify(session, seq, head)
+    if answer.intact:
+        sentence = f"{answer.audit_seq} lines, whole" + (f", as recorded at line {seq}" if seq else "")
+        yield Finding("audit", Level.OK, sentence)
+    else:
+        yield Finding("audit", Level.FAILED, audit.fault_sentence(answer.fault))

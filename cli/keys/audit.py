@@ -1,0 +1,70 @@
+"""The sidecar's audit: whether it is whole, and whose data keys somebody had in hand."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from datetime import datetime
+
+from codevector.kms.v1 import key_admin_service_pb2 as pb
+from codevector.providers.v1 import provider_service_pb2
+from codevector.providers.v1.provider_pb2 import Provider
+
+from cli.keys.times import of_message, shown
+from cli.session import Session
+
+_AUDIT_SECONDS = 600.0
+_PAGE_SIZE = 1000
+
+
+@dataclass(frozen=True, slots=True)
+class Exposure:
+    """The credentials whose data keys somebody had in hand. ``doubt`` says why some may be missing."""
+
+    credentials: tuple[pb.ExposedCredential, ...]
+    doubt: str
+
+
+def verify(session: Session, expected_seq: int, expected_head: bytes) -> pb.VerifyAuditResponse:
+    """Has the sidecar read its whole audit; compared with what the registry recorded unless that is 0."""
+    request = pb.VerifyAuditRequest(expected_seq=expected_seq, expected_head=expected_head)
+    return session.admin.call(session.admin.admin.VerifyAudit, request, seconds=_AUDIT_SECONDS)
+
+
+def fault_sentence(fault: pb.AuditFault) -> str:
+    """Where and what the first wrong line is."""
+    reason = pb.AuditFault.Reason.Name(fault.reason).removeprefix("REASON_")
+    return f"{fault.file} line {fault.line} (number {fault.seq}): {reason}: {fault.description}"
+
+
+def exposure(session: Session, since: datetime, principal: str) -> Exposure:
+    """Everything since then, of that principal; of everybody where it is empty."""
+    request = pb.ListExposureRequest(page_size=_PAGE_SIZE, principal=principal)
+    request.since.FromDatetime(since)
+    credentials: list[pb.ExposedCredential] = []
+    while True:
+        page = session.admin.call(session.admin.admin.ListExposure, request, seconds=_AUDIT_SECONDS)
+        credentials += page.exposed_credentials
+        if not page.next_page_token:
+            return Exposure(tuple(credentials), _doubt(page, since))
+        request.page_token = page.next_page_token
+
+
+def _doubt(page: pb.ListExposureResponse, since: datetime) -> str:
+    if page.HasField("fault"):
+        return f"the audit is not what was written: {fault_sentence(page.fault)}"
+    if page.HasField("audit_start_time") and of_message(page.audit_start_time) > since:
+        return f"the audit here begins {shown(page.audit_start_time)} only: bring its older files back"
+    return ""
+
+
+def all_providers(session: Session) -> Iterator[Provider]:
+    """Every provider of the registry."""
+    registry = session.registry
+    request = provider_service_pb2.ListProvidersRequest(page_size=_PAGE_SIZE)
+    while True:
+        page = registry.call(registry.providers.ListProviders, request)
+        yield from page.providers
+        if not page.next_page_token:
+            return
+        request.page_token = page.next_page_token

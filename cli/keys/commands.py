@@ -1,0 +1,272 @@
+"""The commands of ``providerctl key``: what they take, what they print, what their exit code says."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+from uuid import UUID, uuid4
+
+import typer
+from codevector.kms.v1.key_management_service_pb2 import KeyVersion
+
+from cli import documents
+from cli.commands import register
+from cli.failures import Failure, UsageFailure
+from cli.keys import audit, compromise, receipt_check, retiring, rotation
+from cli.keys import versions as key_versions
+from cli.keys.receipt import FORMAT as RECEIPT_FORMAT
+from cli.keys.rewrapping import failure_lines, rewrap_all
+from cli.keys.shown import (
+    show_audit,
+    show_case,
+    show_exposure,
+    show_findings,
+    show_receipt,
+    show_rewrapped,
+    show_verification,
+)
+from cli.keys.status import show_status, version_rows
+from cli.keys.times import moment, span
+from cli.keys.verification import verify_all
+from cli.keys.versions import full_name
+from cli.messages import as_json
+from cli.session import Session
+
+VersionArgument = Annotated[str, typer.Argument(help="keyVersions/…, or what comes after it.")]
+SinceOption = Annotated[str, typer.Option(help="2026-04-15T08:00:00Z, 2026-04-15 or 36h (ago).")]
+PrincipalOption = Annotated[
+    str, typer.Option(help="Only this caller, as the audit names it, or its part before the colon.")
+]
+ReceiptOption = Annotated[
+    Path | None, typer.Option(help="Where the receipt goes. Default: receipts/ in the home.")
+]
+ReleaseOption = Annotated[
+    bool, typer.Option("--release-quarantined", help="First let quarantined data keys go, to be tried again.")
+]
+ExpectedLatestOption = Annotated[
+    str | None, typer.Option(help="Fail if another version is the newest. Default: the newest now.")
+]
+RequestIdOption = Annotated[
+    str | None, typer.Option(help="A UUID; repeated, it answers the version made the first time.")
+]
+DelayOption = Annotated[
+    str | None, typer.Option(help="How long from now, e.g. 30d; at least as long as backups are kept.")
+]
+UnreferencedOption = Annotated[
+    bool, typer.Option("--confirm-unreferenced", help="You made sure that no wrapper refers to it.")
+]
+
+
+def group() -> typer.Typer:
+    """``providerctl key``."""
+    keys = typer.Typer(no_args_is_help=True, help="Key versions: rotate, prove, retire.")
+    for name, work in (
+        ("status", status),
+        ("list", list_),
+        ("rotate", rotate),
+        ("rewrap", rewrap),
+        ("verify", verify),
+        ("retire", retire),
+        ("create", create),
+        ("activate", activate),
+        ("disable", disable),
+        ("enable", enable),
+        ("schedule-destroy", schedule_destroy),
+        ("cancel-destroy", cancel_destroy),
+    ):
+        register(keys, name, work)
+    receipts = typer.Typer(no_args_is_help=True, help="Receipts of rotations.")
+    register(receipts, "check", receipt_check_)
+    audits = typer.Typer(no_args_is_help=True, help="The sidecar's audit.")
+    register(audits, "verify", audit_verify)
+    register(audits, "exposure", audit_exposure)
+    compromises = typer.Typer(no_args_is_help=True, help="After a compromise: rotate, list, track.")
+    register(compromises, "start", compromise_start)
+    register(compromises, "status", compromise_status)
+    keys.add_typer(receipts, name="receipt")
+    keys.add_typer(audits, name="audit")
+    keys.add_typer(compromises, name="compromise")
+    return keys
+
+
+def status(session: Session) -> None:
+    """Show how stored data keys are wrapped, and whether the sidecar works."""
+    show_status(session)
+
+
+def list_(session: Session) -> None:
+    """List the key versions, oldest first."""
+    versions = key_versions.list_versions(session.admin)
+    session.terminal.show([as_json(version) for version in versions], version_rows(versions))
+
+
+def create(
+    session: Session, request_id: RequestIdOption = None, expected_latest: ExpectedLatestOption = None
+) -> None:
+    """Create a version. It is PENDING until it is activated; in Vault it is PRIMARY at once."""
+    if expected_latest is None:
+        versions = key_versions.list_versions(session.admin)
+        expected_latest = versions[-1].name if versions else ""
+    try:
+        request = str(UUID(request_id)) if request_id else str(uuid4())
+    except ValueError:
+        raise UsageFailure("--request-id must be a UUID") from None
+    latest = full_name(expected_latest) if expected_latest else ""
+    _show_version(session, key_versions.create(session.admin, request, latest))
+
+
+def activate(session: Session, version: VersionArgument) -> None:
+    """Make a pending version the primary. The registry then moves all data keys to it."""
+    _show_version(session, key_versions.activate(session.admin, full_name(version)))
+
+
+def disable(
+    session: Session, version: VersionArgument, confirm_unreferenced: UnreferencedOption = False
+) -> None:
+    """Stop a version from opening wrappers, unasked; `retire` asks first."""
+    if not confirm_unreferenced:
+        raise UsageFailure(
+            "every credential that needs this version stops to open: use `key retire`, which makes sure "
+            "that none does, or say --confirm-unreferenced"
+        )
+    _show_version(session, key_versions.disable(session.admin, full_name(version)))
+
+
+def enable(session: Session, version: VersionArgument) -> None:
+    """Let a disabled version open wrappers again."""
+    _show_version(session, key_versions.enable(session.admin, full_name(version)))
+
+
+def schedule_destroy(session: Session, version: VersionArgument, delay: DelayOption = None) -> None:
+    """Have the key of a version destroyed after a delay. It must have been disabled for 7 days."""
+    wait = span(delay) if delay else None
+    _show_version(session, key_versions.schedule_destruction(session.admin, full_name(version), wait))
+
+
+def cancel_destroy(session: Session, version: VersionArgument) -> None:
+    """Take a scheduled destruction back; the version is disabled again."""
+    _show_version(session, key_versions.cancel_destruction(session.admin, full_name(version)))
+
+
+def rotate(
+    session: Session, receipt: ReceiptOption = None, release_quarantined: ReleaseOption = False
+) -> None:
+    """Rotate to a new version, move every data key, prove it, write a receipt. Never asks.
+
+    Run again after a kill or a failure it finishes that rotation. It succeeds only if nothing is left.
+    """
+    order = rotation.Order(
+        rotation.default_journal(session), receipt, release_quarantined=release_quarantined
+    )
+    show_receipt(session, rotation.rotate(session, order))
+
+
+def rewrap(session: Session, release_quarantined: ReleaseOption = False) -> None:
+    """Move all data keys to the primary version now, without waiting for the registry's own sweep."""
+    known = rotation.encryption_status(session)
+    outcome = rewrap_all(
+        session, target="", total=known.data_key_count, release_quarantined=release_quarantined
+    )
+    show_rewrapped(session, outcome)
+    if outcome.quarantined:
+        listed = tuple(rotation.encryption_status(session).quarantined)
+        raise Failure(f"{outcome.quarantined} data keys are quarantined", lines=failure_lines(listed))
+
+
+def verify(session: Session) -> None:
+    """Open and check every data key, and count versions as the wrappers' own bytes name them."""
+    verification = verify_all(session)
+    show_verification(session, verification)
+    if verification.failures:
+        raise Failure(f"{len(verification.failures)} data keys are not sound: see `providerctl doctor`")
+
+
+def retire(session: Session, version: VersionArgument) -> None:
+    """Disable a version that nothing refers to, after asking twice, more than a minute apart."""
+    _show_version(session, retiring.retire(session, full_name(version)))
+
+
+def receipt_check_(
+    session: Session,
+    file: Annotated[Path, typer.Argument(help="The receipt.")],
+    offline: Annotated[bool, typer.Option("--offline", help="Only the receipt itself.")] = False,
+) -> None:
+    """Check a rotation's receipt: that it is as it was written, and that what it says still holds."""
+    content = documents.read_sealed(file, RECEIPT_FORMAT)
+    findings = receipt_check.check(content)
+    if not offline:
+        findings += receipt_check.check_live(session, content)
+    show_findings(session, findings, f"{file} does not hold")
+
+
+def audit_verify(
+    session: Session,
+    alone: Annotated[
+        bool, typer.Option("--alone", help="Do not compare with what the registry recorded.")
+    ] = False,
+) -> None:
+    """Have the sidecar's whole audit read: whether a line was deleted, edited, reordered, or the tail cut."""
+    expected_seq, expected_head = 0, b""
+    if not alone:
+        known = rotation.encryption_status(session)
+        expected_seq, expected_head = known.audit_seq, known.audit_head
+    answer = audit.verify(session, expected_seq, expected_head)
+    show_audit(session, answer, compared_to=expected_seq)
+    if not answer.intact:
+        raise Failure(f"the audit is not what was written: {audit.fault_sentence(answer.fault)}")
+
+
+def audit_exposure(session: Session, since: SinceOption, principal: PrincipalOption = "") -> None:
+    """List the credentials whose data keys a caller of the sidecar had in hand since a time."""
+    found = audit.exposure(session, moment(since, session.world.now()), principal)
+    show_exposure(session, found, list(audit.all_providers(session)))
+    if found.doubt:
+        raise Failure(f"the list may lack some: {found.doubt}")
+
+
+def compromise_start(
+    session: Session,
+    since: SinceOption,
+    principal: PrincipalOption = "",
+    case: Annotated[
+        Path | None, typer.Option(help="Where the case file goes. Default: receipts/ in the home.")
+    ] = None,
+    everything: Annotated[
+        bool,
+        typer.Option("--all", help="Take every stored credential as exposed: database and keys were stolen."),
+    ] = False,
+) -> None:
+    """List what was exposed into a case file, then rotate. Run again after a kill it goes on."""
+    question = compromise.Question(since, moment(since, session.world.now()), principal, everything)
+    path = case or compromise.place_of(session.settings.receipts, question)
+    opened = compromise.opened(session, path, question)
+    session.terminal.say(f"case file: {path}")
+    if opened["doubt"]:
+        session.terminal.complain(f"every stored credential counts as exposed: {opened['doubt']}")
+    if opened["rotation"] is None:
+        order = rotation.Order(path.with_name(f"{path.name}.rotation-under-way"), fresh=True)
+        rotated = rotation.rotate(session, order)
+        noted = {
+            "new_key_version": rotated.receipt["new_key_version"],
+            "end_time": rotated.receipt["end_time"],
+            "receipt": str(rotated.path),
+            "receipt_sha256": rotated.receipt["sha256"],
+        }
+        opened = compromise.with_rotation(path, opened, noted)
+    show_case(session, opened, compromise.tracked(session, opened))
+
+
+def compromise_status(session: Session, case: Annotated[Path, typer.Argument(help="The case file.")]) -> None:
+    """Show which exposed credentials are still in use. Succeeds only when none is."""
+    opened = compromise.read(case)
+    found = compromise.tracked(session, opened)
+    show_case(session, opened, found)
+    left = sum(each.use is compromise.Use.IN_USE for each in found)
+    if left:
+        raise Failure(f"{left} exposed credentials are still in use: replace them upstream and here")
+    if opened["rotation"] is None:
+        raise Failure("the key was not rotated yet: run `key compromise start` again")
+
+
+def _show_version(session: Session, version: KeyVersion) -> None:
+    session.terminal.show(as_json(version), version_rows([version]))

@@ -1,0 +1,91 @@
+"""What a rotation has to remember to be finished after a kill, written before what cannot be repeated."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
+from datetime import datetime
+from pathlib import Path
+from typing import Any
+
+from cli import documents
+from cli.failures import Failure
+from cli.keys.receipt import ProviderRows
+from cli.keys.times import parse_stamp, stamp
+
+FORMAT = "codevector/rotation-journal/1"
+
+ORIGIN_NEW = "NEW"
+ORIGIN_PENDING = "PENDING"
+ORIGIN_UNDER_WAY = "UNDER_WAY"
+
+
+@dataclass(frozen=True, slots=True)
+class Journal:
+    """One rotation under way.
+
+    ``target`` is empty until the version exists; ``request_id`` is empty where it existed already: pending
+    (``ORIGIN_PENDING``), or the primary with data keys still under others (``ORIGIN_UNDER_WAY``).
+    """
+
+    origin: str
+    start_time: datetime
+    run_count: int
+    deployment_id: str
+    request_id: str
+    expected_latest: str
+    target: str
+    previous_primary: str
+    count_before: int
+    usage_before: Mapping[str, int]
+    rows_before: ProviderRows
+    receipt: str
+
+    def as_json(self) -> dict[str, Any]:
+        return {
+            **asdict(self),
+            "start_time": stamp(self.start_time),
+            "usage_before": dict(self.usage_before),
+            "format": FORMAT,
+        }
+
+    @classmethod
+    def parse(cls, content: Mapping[str, Any]) -> Journal:
+        """Raises KeyError, TypeError or ValueError where it is not what `as_json` made."""
+        fields = {name: content[name] for name in cls.__slots__}
+        fields["start_time"] = parse_stamp(fields["start_time"])
+        fields["rows_before"] = ProviderRows.parse(fields["rows_before"])
+        return cls(**fields)
+
+
+@dataclass(frozen=True, slots=True)
+class JournalFile:
+    """The place of a journal."""
+
+    path: Path
+
+    def read(self) -> Journal | None:
+        """The rotation under way, None where there is none.
+
+        Raises:
+            Failure: the file is not one of ours.
+        """
+        content = documents.read(self.path)
+        if content is None:
+            return None
+        try:
+            if content["format"] != FORMAT:
+                raise ValueError
+            return Journal.parse(content)
+        except (KeyError, TypeError, ValueError):
+            raise Failure(
+                f"{self.path} is not a rotation's journal: look at it, and move it away to start anew"
+            ) from None
+
+    def write(self, journal: Journal) -> None:
+        """On disk when this returns."""
+        documents.write(self.path, journal.as_json())
+
+    def remove(self) -> None:
+        """The rotation is finished."""
+        documents.remove(self.path)

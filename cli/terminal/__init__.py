@@ -1,0 +1,1 @@
+"""What a person or a script sees: data on stdout, talk on stderr, looks only where somebody looks."""

@@ -10,11 +10,13 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 import grpc
 from codevector.kms.v1 import key_management_service_pb2 as kms_pb2
 from codevector.kms.v1 import key_management_service_pb2_grpc as kms_grpc
-from google.rpc import code_pb2, status_pb2
+from google.rpc import code_pb2, error_details_pb2, status_pb2
+from grpc_status import rpc_status
 
 from tests import oracle_envelope as oracle
 
@@ -47,14 +49,19 @@ def wrapped_data_key(dek: bytes, context: bytes) -> kms_pb2.WrappedDataKey:
 
 @dataclass
 class KmsDouble(kms_grpc.KeyManagementServiceServicer):
-    """Honest unless told otherwise: ``spoil_wrap`` edits each wrap answer, ``abort`` refuses every call."""
+    """Honest unless told otherwise: ``spoil_wrap`` edits answers with wrappers, ``abort`` refuses every call.
+
+    With ``abort_count`` it refuses only so many, the first ones.
+    """
 
     deployment_id: str = DEPLOYMENT_ID.hex()
-    spoil_wrap: Callable[[kms_pb2.BatchWrapDataKeysResponse], None] | None = None
+    spoil_wrap: Callable[[Any], None] | None = None
     spoil_unwrap: Callable[[kms_pb2.BatchUnwrapDataKeysResponse], None] | None = None
     abort: grpc.StatusCode | None = None
+    abort_count: int | None = None
     batch_sizes: list[int] = field(default_factory=list)
     unwrap_count: int = 0
+    call_count: int = 0
 
     def GetStatus(  # noqa: N802 - the generated name
         self, request: kms_pb2.GetStatusRequest, context: grpc.ServicerContext
@@ -103,16 +110,39 @@ class KmsDouble(kms_grpc.KeyManagementServiceServicer):
     def BatchRewrapDataKeys(  # noqa: N802
         self, request: kms_pb2.BatchRewrapDataKeysRequest, context: grpc.ServicerContext
     ) -> kms_pb2.BatchRewrapDataKeysResponse:
-        context.abort(grpc.StatusCode.PERMISSION_DENIED, "nobody under test rewraps")
+        self._refuse(context)
+        if request.target_key_version != KEY_VERSION:
+            context.abort_with_status(_not_primary())
+        self.batch_sizes.append(len(request.items))
+        answer = kms_pb2.BatchRewrapDataKeysResponse(
+            results=[
+                kms_pb2.WrapResult(wrapped=wrapped_data_key(unwrap(item.wrapped_data_key), item.context))
+                for item in request.items
+            ]
+        )
+        if self.spoil_wrap:
+            self.spoil_wrap(answer)
+        return answer
 
     def BatchVerifyDataKeys(  # noqa: N802
         self, request: kms_pb2.BatchVerifyDataKeysRequest, context: grpc.ServicerContext
     ) -> kms_pb2.BatchVerifyDataKeysResponse:
-        context.abort(grpc.StatusCode.PERMISSION_DENIED, "nobody under test verifies")
+        self._refuse(context)
+        self.batch_sizes.append(len(request.items))
+        return kms_pb2.BatchVerifyDataKeysResponse(results=[_unwrapped(item).error for item in request.items])
 
     def _refuse(self, context: grpc.ServicerContext) -> None:
-        if self.abort:
+        self.call_count += 1
+        if self.abort and (self.abort_count is None or self.call_count <= self.abort_count):
             context.abort(self.abort, "refused by the test")
+
+
+def _not_primary() -> grpc.Status:
+    """The status with which the real sidecar refuses another target."""
+    info = error_details_pb2.ErrorInfo(reason="KEY_VERSION_NOT_PRIMARY", domain="codevector")
+    status = status_pb2.Status(code=code_pb2.FAILED_PRECONDITION, message="not primary")
+    status.details.add().Pack(info)
+    return rpc_status.to_status(status)
 
 
 def _unwrapped(wrapped: kms_pb2.WrappedDataKey) -> kms_pb2.UnwrapResult:

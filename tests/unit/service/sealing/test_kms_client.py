@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import socket as sockets
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 import grpc
@@ -11,11 +12,14 @@ import pytest
 from codevector.kms.v1 import key_management_service_pb2 as kms_pb2
 from google.rpc import code_pb2, status_pb2
 
-from service.domain.errors import Reason, Unavailable
-from service.sealing.kms_client import DataKey, KmsClient
+from service.domain.errors import FailedPrecondition, Reason, Unavailable
+from service.sealing.kms_client import DataKey, KmsClient, NotPrimary, StoredWrapper, WrappedDataKey
+from service.sealing.kms_failures import ItemFailure
 from service.sealing.wrappers import key_version_of
 from tests import kms_double, oracle_envelope
 from tests.kms_double import KmsDouble, serving
+
+OLD_REF = "local-0123abcd-v0-0123456789abcdef"
 
 
 def data_key(number: int = 0) -> DataKey:
@@ -87,6 +91,10 @@ def no_outcome(answer: kms_pb2.BatchWrapDataKeysResponse) -> None:
 
 def item_error(answer: kms_pb2.BatchWrapDataKeysResponse) -> None:
     answer.results[1].error.CopyFrom(status_pb2.Status(code=code_pb2.FAILED_PRECONDITION, message="x"))
+
+
+def first_error(answer: kms_pb2.BatchWrapDataKeysResponse) -> None:
+    answer.results[0].error.CopyFrom(status_pb2.Status(code=code_pb2.FAILED_PRECONDITION, message="x"))
 
 
 class TestWrongAnswers:
@@ -171,6 +179,171 @@ class TestFailures:
                     except Unavailable:
                         continue
                     break
+
+
+def stored(number: int = 0, *, ref: str = OLD_REF) -> StoredWrapper:
+    """A wrapper under a version of the past."""
+    key = data_key(number)
+    return StoredWrapper(
+        kms_double.wrap(bytes(key.dek), ref), f"keyVersions/{ref}", key.context, key.commitment
+    )
+
+
+class TestRewrap:
+    def test_moves_to_the_primary_and_keeps_the_order(self, tmp_path: Path) -> None:
+        double = KmsDouble()
+        items = [stored(number) for number in range(300)]
+        with serving(double, tmp_path / "r.sock") as path, KmsClient(path) as client:
+            moved = client.rewrap(items, kms_double.KEY_VERSION)
+        assert double.batch_sizes == [256, 44]
+        assert moved == [
+            WrappedDataKey(kms_double.wrap(kms_double.unwrap(item.wrapped)), kms_double.KEY_VERSION)
+            for item in items
+        ]
+
+    def test_tells_that_the_target_is_not_primary(self, tmp_path: Path) -> None:
+        with (
+            serving(KmsDouble(), tmp_path / "r.sock") as path,
+            KmsClient(path) as client,
+            pytest.raises(NotPrimary),
+        ):
+            client.rewrap([stored()], "keyVersions/another")
+
+    @pytest.mark.parametrize(
+        ("spoil", "reason"),
+        [
+            (other_context, "WRONG_ANSWER"),
+            (other_commitment, "WRONG_ANSWER"),
+            (other_version, "WRONG_ANSWER"),
+            (not_a_wrapper, "WRONG_ANSWER"),
+            (first_error, "FAILED_PRECONDITION"),
+        ],
+    )
+    def test_a_wrong_answer_is_the_failure_of_its_item(
+        self, tmp_path: Path, spoil: Callable[[kms_pb2.BatchWrapDataKeysResponse], None], reason: str
+    ) -> None:
+        with serving(KmsDouble(spoil_wrap=spoil), tmp_path / "r.sock") as path, KmsClient(path) as client:
+            first, second = client.rewrap([stored(1), stored(2)], kms_double.KEY_VERSION)
+        assert first == ItemFailure(reason)
+        assert isinstance(second, WrappedDataKey)
+
+    @pytest.mark.parametrize("spoil", [too_few, too_many])
+    def test_an_answer_of_another_length_is_none(
+        self, tmp_path: Path, spoil: Callable[[kms_pb2.BatchWrapDataKeysResponse], None]
+    ) -> None:
+        with (
+            serving(KmsDouble(spoil_wrap=spoil), tmp_path / "r.sock") as path,
+            KmsClient(path) as client,
+            pytest.raises(Unavailable, match="other values"),
+        ):
+            client.rewrap([stored(1), stored(2)], kms_double.KEY_VERSION)
+
+    def test_what_is_out_of_shape_is_not_sent(self, tmp_path: Path) -> None:
+        double = KmsDouble()
+        good = stored(1)
+        items = [
+            replace(good, wrapped=b""),
+            replace(good, key_version=kms_double.KEY_VERSION),
+            replace(good, commitment=b""),
+            replace(good, context=b""),
+            good,
+        ]
+        with serving(double, tmp_path / "r.sock") as path, KmsClient(path) as client:
+            outcomes = client.rewrap(items, kms_double.KEY_VERSION)
+        assert [getattr(outcome, "reason", None) for outcome in outcomes] == [
+            "WRAPPER_MALFORMED",
+            "KEY_VERSION_MISMATCH",
+            "WRAPPER_MALFORMED",
+            "WRAPPER_MALFORMED",
+            None,
+        ]
+        assert double.batch_sizes == [1]
+
+    def test_messages_stay_below_the_limit_of_the_sidecar(self, tmp_path: Path) -> None:
+        double = KmsDouble()
+        large = replace(stored(1), wrapped=stored(1).wrapped.ljust(8000, b"x"))
+        with serving(double, tmp_path / "r.sock") as path, KmsClient(path) as client:
+            client.verify([large] * 300)
+        assert sum(double.batch_sizes) == 300
+        assert max(double.batch_sizes) < 120
+
+
+class TestVerify:
+    def test_tells_of_each_in_order(self, tmp_path: Path) -> None:
+        bad = replace(stored(2), commitment=bytes(32))
+        with serving(KmsDouble(), tmp_path / "r.sock") as path, KmsClient(path) as client:
+            outcomes = client.verify([stored(1), bad, stored(3)])
+        assert outcomes == [None, ItemFailure("DATA_LOSS"), None]
+
+    def test_of_a_sidecar_that_may_not_decrypt(self, tmp_path: Path) -> None:
+        double = KmsDouble(abort=grpc.StatusCode.FAILED_PRECONDITION)
+        with (
+            serving(double, tmp_path / "r.sock") as path,
+            KmsClient(path) as client,
+            pytest.raises(FailedPrecondition) as caught,
+        ):
+            client.verify([stored()])
+        assert caught.value.reason is Reason.KMS_CANNOT_VERIFY
+
+
+class TestPatience:
+    def test_nobody_there_is_tried_again_after_random_pauses(self, tmp_path: Path) -> None:
+        double = KmsDouble(abort=grpc.StatusCode.UNAVAILABLE, abort_count=2)
+        slept: list[float] = []
+        with (
+            serving(double, tmp_path / "r.sock") as path,
+            KmsClient(path, sleep=slept.append, jitter=lambda low, high: high) as client,
+        ):
+            client.wrap([data_key()])
+        assert double.call_count == 3
+        assert slept == [0.1, 0.2]
+
+    @pytest.mark.parametrize(
+        "code",
+        [code for code in grpc.StatusCode if code not in (grpc.StatusCode.OK, grpc.StatusCode.UNAVAILABLE)],
+    )
+    def test_an_answer_is_not_asked_for_again(self, tmp_path: Path, code: grpc.StatusCode) -> None:
+        double = KmsDouble(abort=code)
+        with (
+            serving(double, tmp_path / "r.sock") as path,
+            KmsClient(path) as client,
+            pytest.raises(Unavailable),
+        ):
+            client.wrap([data_key()])
+        assert double.call_count == 1
+
+    def test_after_failures_in_a_row_nobody_is_made_to_wait(self, tmp_path: Path) -> None:
+        now = [0.0]
+        double = KmsDouble(abort=grpc.StatusCode.UNAVAILABLE)
+        with (
+            serving(double, tmp_path / "r.sock") as path,
+            KmsClient(path, clock=lambda: now[0], sleep=lambda _: None) as client,
+        ):
+            for _ in range(5):
+                with pytest.raises(Unavailable):
+                    client.wrap([data_key()])
+            asked = double.call_count
+            with pytest.raises(Unavailable, match="left alone") as caught:
+                client.wrap([data_key()])
+            assert double.call_count == asked
+            assert 0 < caught.value.retry_after_seconds <= 0.5
+            double.abort = None
+            now[0] += 0.5
+            assert client.wrap([data_key()])
+            assert client.wrap([data_key()])
+
+    def test_a_healthy_status_closes_the_circuit(self, tmp_path: Path) -> None:
+        double = KmsDouble(abort=grpc.StatusCode.UNAVAILABLE)
+        with (
+            serving(double, tmp_path / "r.sock") as path,
+            KmsClient(path, clock=lambda: 0.0, sleep=lambda _: None) as client,
+        ):
+            for _ in range(5):
+                with pytest.raises(Unavailable):
+                    client.wrap([data_key()])
+            double.abort = None
+            client.status()
+            assert client.wrap([data_key()])
 
 
 class TestKeyVersionOf:

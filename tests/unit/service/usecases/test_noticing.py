@@ -1,0 +1,138 @@
+"""Noticing: a new primary is recorded, and a sidecar that must not be sealed with is refused."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import replace
+
+import pytest
+
+from kms.keyring import KeyringStatus
+from service.domain.errors import Unavailable
+from service.usecases.encryption_status import encryption_status
+from service.usecases.noticing import notice
+from tests.rotating_registry import Rotating, a_call
+
+LOCAL = "keyVersions/local-0a1b2c3d"
+TRANSIT = "keyVersions/transit-4e5f6a7b"
+
+
+def with_status(registry: Rotating, **changes: object) -> None:
+    """Have the sidecar say something else of itself."""
+
+    def change(status: KeyringStatus) -> KeyringStatus:
+        return replace(status, **changes)  # type: ignore[arg-type]
+
+    registry.sidecar.keyring.change_status = change
+
+
+def say(registry: Rotating, *names: str, seq: int = 0) -> None:
+    """Have the sidecar name these versions, the last of them its primary."""
+    with_status(registry, primary=names[-1], accepted=names, seq=seq)
+
+
+class TestRecord:
+    def test_of_the_first_status(self, registry: Rotating) -> None:
+        _, row = notice(registry.ctx)
+        assert row.primary_key_version == registry.sidecar.primary
+        assert row.deployment_id is not None
+        assert row.key_names_seen == (registry.sidecar.primary,)
+        assert row.keyring_seq == 1
+        assert row.notice_time == registry.clock.now
+        assert registry.store.read(lambda unit: unit.registry()) == row
+        assert registry.woken == [None]
+
+    def test_stays_as_it_is_when_nothing_is_new(self, registry: Rotating) -> None:
+        _, first = notice(registry.ctx)
+        registry.later(minutes=1)
+        _, second = notice(registry.ctx)
+        assert second == first
+        assert registry.woken == [None]
+
+    def test_takes_no_revision(self, registry: Rotating) -> None:
+        notice(registry.ctx)
+        registry.sidecar.rotate()
+        notice(registry.ctx)
+        assert registry.store.read(lambda unit: unit.head().revision) == 0
+
+    def test_of_a_new_primary_wakes_the_sweep(self, registry: Rotating) -> None:
+        notice(registry.ctx)
+        old = registry.sidecar.primary
+        new = registry.sidecar.rotate()
+        _, row = notice(registry.ctx)
+        assert row.primary_key_version == new
+        assert row.key_names_seen == (old, new)
+        assert row.keyring_seq > 1
+        assert registry.woken == [None, None]
+
+
+class TestRefused:
+    def refuses(self, registry: Rotating, match: str) -> None:
+        before = registry.store.read(lambda unit: unit.registry())
+        with pytest.raises(Unavailable, match=match):
+            notice(registry.ctx)
+        assert registry.store.read(lambda unit: unit.registry()) == before
+        status = encryption_status(registry.ctx, a_call())
+        assert not status.kms_healthy
+        assert match in status.kms_message
+
+    def test_another_deployment(self, registry: Rotating) -> None:
+        notice(registry.ctx)
+        with_status(registry, deployment_id=bytes(16))
+        self.refuses(registry, "another deployment")
+
+    def test_an_older_keyring(self, registry: Rotating) -> None:
+        say(registry, f"{LOCAL}-v1-aa", f"{LOCAL}-v2-bb", seq=5)
+        notice(registry.ctx)
+        say(registry, f"{LOCAL}-v1-aa", seq=4)
+        self.refuses(registry, "older keyring")
+
+    def test_another_key_under_an_old_name(self, registry: Rotating) -> None:
+        say(registry, f"{LOCAL}-v1-aa", f"{LOCAL}-v2-bb", seq=5)
+        notice(registry.ctx)
+        say(registry, f"{LOCAL}-v1-aa", f"{LOCAL}-v2-cc", seq=6)
+        self.refuses(registry, "another key under a name")
+
+    def test_a_transit_key_made_anew(self, registry: Rotating) -> None:
+        say(registry, f"{TRANSIT}-v1-1764000000")
+        notice(registry.ctx)
+        say(registry, f"{TRANSIT}-v1-1764000001")
+        self.refuses(registry, "another key under a name")
+
+
+class TestAccepted:
+    @pytest.mark.parametrize(
+        ("then", "seq"),
+        [
+            pytest.param((f"{LOCAL}-v1-aa", f"{TRANSIT}-v1-1764000000"), 5, id="to Transit, both at hand"),
+            pytest.param((f"{TRANSIT}-v1-1764000000",), 0, id="to Transit, the file gone"),
+            pytest.param(("keyVersions/local-ffffffff-v1-dd",), 1, id="to another local keyring"),
+        ],
+    )
+    def test_a_migration(self, registry: Rotating, then: tuple[str, ...], seq: int) -> None:
+        say(registry, f"{LOCAL}-v1-aa", seq=5)
+        notice(registry.ctx)
+        say(registry, *then, seq=seq)
+        assert notice(registry.ctx)[1].primary_key_version == then[-1]
+
+    def test_and_back(self, registry: Rotating) -> None:
+        names = (f"{LOCAL}-v1-aa", f"{TRANSIT}-v1-1764000000")
+        for primary in (*names, names[0]):
+            say(registry, *(name for name in names if name != primary), primary, seq=5)
+            assert notice(registry.ctx)[1].primary_key_version == primary
+
+    def test_an_answer_that_was_overtaken(self, registry: Rotating) -> None:
+        """Two ask at once; the slower one must not take the faster one's newer record for a rollback."""
+        say(registry, f"{LOCAL}-v1-aa", seq=5)
+        notice(registry.ctx)
+        answers = iter(
+            [(f"{LOCAL}-v1-aa", 4), (f"{LOCAL}-v1-aa", 5)],
+        )
+        change: Callable[[KeyringStatus], KeyringStatus] = registry.sidecar.keyring.change_status
+
+        def overtaken(status: KeyringStatus) -> KeyringStatus:
+            name, seq = next(answers)
+            return replace(change(status), primary=name, accepted=(name,), seq=seq)
+
+        registry.sidecar.keyring.change_status = overtaken
+        assert notice(registry.ctx)[1].keyring_seq == 5

@@ -83,7 +83,7 @@ def fields_to_write(rules: MaskRules, paths: Collection[str], populated: Collect
     settable = rules.mutable | rules.immutable
     if "*" in paths:
         if len(paths) > 1:
-            raise _bad_mask("*", '"*" stands alone')
+            raise _bad_mask('"*"', "stands alone")
         return rules.mutable | (rules.immutable & set(populated))
     if not paths:
         return settable & set(populated)
@@ -93,16 +93,17 @@ def fields_to_write(rules: MaskRules, paths: Collection[str], populated: Collect
         if path in _IGNORED:
             raise _bad_mask(path, "cannot be written: leave it out of the mask")
         if path not in settable:
-            raise _bad_mask(path, f"is not a field that an update writes: {', '.join(sorted(rules.mutable))}")
+            # Not named: it may be anything, a pasted secret included.
+            known = ", ".join(sorted(rules.mutable))
+            raise _bad_mask("a path", f"is not a field that an update writes: {known}")
     return frozenset(paths)
 
 
 def _bad_mask(path: str, description: str) -> InvalidArgument:
-    shown = path if path.replace("_", "").replace(".", "").isalnum() and len(path) <= 64 else "a path"
-    text = f"{shown} {description}" if path != "*" else description
+    text = f"{path} {description}"
     return InvalidArgument(
         f"update_mask: {text}",
         reason=Reason.INVALID_UPDATE_MASK,
         violations=[FieldViolation("update_mask", text, "update_mask.path")],
-        metadata={"path": shown},
+        metadata={"path": path},
     )

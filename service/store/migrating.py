@@ -33,6 +33,7 @@ _SET_UP_POSTGRESQL = (
     "SET LOCAL statement_timeout = 0",
     f"SELECT pg_advisory_xact_lock({_ADVISORY_LOCK})",
 )
+EMPTY = "the database is empty: migrate it first"
 NEWER = "the database was written by a newer version of this program: start that version"
 
 
@@ -67,7 +68,7 @@ def check_current(connection: Connection) -> None:
     if current == HEAD:
         return
     if current is None:
-        raise StoreStartError("the database is empty: migrate it first")
+        raise StoreStartError(EMPTY)
     _refuse_newer(_scripts(_config()), current)
     raise StoreStartError("the database was written by an older version of this program: migrate it first")
 

@@ -203,6 +203,8 @@ def open_store(
     path = engines.sqlite_path(parsed)
     with ExitStack() as stack:
         if path is not None:
+            if not path.exists():
+                raise StoreStartError(migrating.EMPTY)
             stack.callback(FileLock(path).release)
         engine = engines.create(parsed)
         stack.callback(engine.dispose)

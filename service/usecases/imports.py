@@ -103,7 +103,9 @@ def find_catalog(ctx: Context, kind: ProviderKind, version: str) -> Catalog:
             violations=[PreconditionViolation("CATALOG", kind.name.lower(), text)],
             metadata={"kind": kind.name.lower()},
         )
-    text = f"catalog_version {version} is not bundled for this kind: {', '.join(available)} are"
+    text = (
+        f"catalog_version {version} is not among the releases bundled for this kind: {', '.join(available)}"
+    )
     raise FailedPrecondition(
         text,
         reason=Reason.CATALOG_VERSION_UNAVAILABLE,

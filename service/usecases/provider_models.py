@@ -9,6 +9,7 @@ from dataclasses import fields as dataclass_fields
 from service.domain import ids, prices
 from service.domain.errors import PROVIDER_MODEL_TYPE, NotFound, Reason, ResourceRef, invalid_field
 from service.domain.impact import DeletionImpact, provider_model_impact
+from service.domain.labels import check_labels
 from service.domain.masks import PROVIDER_MODEL_MASK, fields_to_write
 from service.domain.model import (
     ModelFacts,
@@ -72,6 +73,7 @@ def create_provider_model(
     if validate_only:
         request = None
     facts = _checked(draft.facts)
+    check_labels(draft.labels, field="provider_model.labels")
 
     def work(unit: WriteUnit) -> Written[ProviderModelView]:
         again = replays.replayed(unit, call, request)
@@ -130,6 +132,8 @@ def update_provider_model(
     def change(provider: Provider, before: ProviderModel) -> ProviderModel:
         matching_etag(before, draft.etag)
         facts = _checked(_with_facts(before.facts, draft, written))
+        if "labels" in written:
+            check_labels(draft.labels, field="provider_model.labels")
         return replace(
             before,
             facts=facts,

@@ -19,6 +19,7 @@ from service.domain.errors import (
     invalid_field,
 )
 from service.domain.impact import DeletionImpact, provider_impact
+from service.domain.labels import check_labels
 from service.domain.masks import PROVIDER_MASK, fields_to_write
 from service.domain.model import (
     Provider,
@@ -295,6 +296,7 @@ def _new_provider(ctx: Context, draft: ProviderDraft, provider_id: str, state: S
     if draft.kind is None:
         raise invalid_field("provider.kind", "is required", rule="required")
     ids.check_display_name(draft.display_name, field="provider.display_name")
+    check_labels(draft.labels, field="provider.labels")
     return Provider(
         provider_id=provider_id,
         uid=ctx.new_uuid(),
@@ -324,6 +326,7 @@ def _with_fields(ctx: Context, before: Provider, draft: ProviderDraft, fields: f
     if "config" in fields:
         after = replace(after, config=_config(ctx, before.kind, draft))
     if "labels" in fields:
+        check_labels(draft.labels, field="provider.labels")
         after = replace(after, labels=draft.labels)
     if "annotations" in fields:
         after = replace(after, annotations=draft.annotations)

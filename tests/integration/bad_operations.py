@@ -173,6 +173,18 @@ MASKS = (
         ("update_mask",),
         reason="INVALID_UPDATE_MASK",
     ),
+    Case(
+        "label-value-control-character-update",
+        updating("labels", labels={"k": f"{CANARY}\x07"}),
+        ("provider.labels",),
+        sent=(CANARY,),
+    ),
+    Case(
+        "model-label-value-control-character-update",
+        updating_model("labels", labels={"k": f"{CANARY}\x07"}),
+        ("provider_model.labels",),
+        sent=(CANARY,),
+    ),
     Case("clear-display-name", updating("display_name"), ("provider.display_name",)),
     Case("clear-display-name-by-star", updating("*"), ("provider.display_name",)),
     Case("clear-kind", updating("kind"), ("provider.kind",), reason="FIELD_IMMUTABLE"),

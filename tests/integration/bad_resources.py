@@ -84,6 +84,12 @@ NAMES = (
         sent=(CANARY,),
     ),
     Case(
+        "label-value-nul",
+        creating(provider_pb2.Provider(display_name="x", kind=OPENAI, labels={"k": f"{CANARY}\x00"})),
+        ("provider.labels",),
+        sent=(CANARY,),
+    ),
+    Case(
         "labels-65",
         creating(
             provider_pb2.Provider(display_name="x", kind=OPENAI, labels={f"k{i}": "" for i in range(65)})
@@ -405,6 +411,12 @@ MODELS = (
         "model-name-control-character-update",
         updating_model("display_name", display_name=f"{CANARY}\x07"),
         ("provider_model.display_name",),
+        sent=(CANARY,),
+    ),
+    Case(
+        "model-label-value-line-break",
+        modelled(labels={"k": f"{CANARY}\n"}),
+        ("provider_model.labels",),
         sent=(CANARY,),
     ),
     Case("window-negative", modelled(context_window=-1), ("provider_model.context_window",)),

@@ -23,6 +23,7 @@ from service.store import engines, migrating
 from service.store.failures import (
     CommitInDoubt,
     Failure,
+    StoreStartError,
     commit_in_doubt,
     conflict,
     failure_of,

@@ -37,7 +37,7 @@ from kms.vault_key import TransitKey, ciphertext_version, version_number
 from kms.vault_ledger import Ledger
 from kms.vault_transit import Fault, Transit
 from kms.vault_versions import VaultVersions
-from kms.vault_view import VaultView
+from kms.vault_view import Known, VaultView
 from kms.wrapped import checked_context, checked_wrapper
 
 
@@ -127,6 +127,7 @@ class VaultKeyring:
 
     def wrap(self, items: Sequence[WrapItem]) -> list[WrappedDataKey | KeyringError]:
         """See `Keyring.wrap`. Where the identity may open, each wrapper is opened again before it is told."""
+        known = self._view.may_wrap()
         done: dict[int, WrappedDataKey | KeyringError] = {}
         good: dict[int, WrapItem] = {}
         for index, item in enumerate(items):
@@ -136,7 +137,7 @@ class VaultKeyring:
             except KeyringError as error:
                 done[index] = error
         with self._view.heard(bool(good)):
-            done.update(zip(good, self._wrapped(list(good.values())), strict=True))
+            done.update(zip(good, self._wrapped(known, list(good.values())), strict=True))
         return [done[index] for index in range(len(items))]
 
     def unwrap(self, items: Sequence[WrappedDataKey]) -> list[DataKey | KeyringError]:
@@ -236,8 +237,7 @@ class VaultKeyring:
         if self._view.read().number(key.primary) is None:
             raise KeyringUnavailable(f"the Transit key {key.address} was made anew")
 
-    def _wrapped(self, items: Sequence[WrapItem]) -> list[WrappedDataKey | KeyringError]:
-        known = self._view.may_wrap()
+    def _wrapped(self, known: Known, items: Sequence[WrapItem]) -> list[WrappedDataKey | KeyringError]:
         if not items:
             return []
         key = known.key

@@ -179,13 +179,29 @@ class OpenBao:
         body = {"policies": list(policies), "no_default_policy": True, "ttl": "1h", **settings}
         return VaultSecret(self.api("post", "auth/token/create", body)["auth"]["client_token"])
 
+    def status_of(self, method: str, path: str, body: Mapping[str, object], token: VaultSecret) -> int:
+        """The HTTP status that a request gets with this token."""
+        return self._request(method, path, body, token.reveal())[0]
+
+    def recreate(self, address: TransitAddress) -> None:
+        """Deletes a key and makes it anew, in another second than it was made in before."""
+        keys = address.path("keys")
+        before = self.api("get", keys)["data"]["keys"]
+        self.api("post", f"{keys}/config", {"deletion_allowed": True})
+        while True:
+            self.api("delete", keys)
+            made = self.api("post", keys, {"type": "aes256-gcm96", "derived": True})["data"]["keys"]
+            if made["1"] != before["1"]:
+                return
+            self.api("post", f"{keys}/config", {"deletion_allowed": True})
+
     def _request(
-        self, method: str, path: str, body: Mapping[str, object] | None = None
+        self, method: str, path: str, body: Mapping[str, object] | None = None, token: str | None = None
     ) -> tuple[int, dict[str, Any]]:
         request = urllib.request.Request(  # noqa: S310 - loopback
             f"{self.address}/v1/{path}",
             data=None if body is None else json.dumps(body).encode(),
-            headers={"X-Vault-Token": self.root_token},
+            headers={"X-Vault-Token": token or self.root_token},
             method=method.upper(),
         )
         try:

@@ -17,7 +17,7 @@ from kms.vault_key import TransitAddress
 from kms.vault_keyring import VaultKeyring
 from kms.vault_ledger import LEDGER_LIMIT, Ledger
 from kms.vault_session import AdminSession, VaultLink, VaultSession
-from kms.vault_transit import Transit
+from kms.vault_transit import Session, Transit
 from tests.openbao import OpenBao
 
 
@@ -42,27 +42,37 @@ def vault_keyring(
     identity: AppRole | VaultSecret | None = None,
     policy: str = "sidecar",
     admin: bool = True,
+    admin_token: VaultSecret | None = None,
+    ledger: Path | None = None,
+    through: Callable[[Session], Session] = lambda session: session,
+    admin_through: Callable[[Session], Session] = lambda session: session,
     clock: Callable[[], datetime] = now,
     monotonic: Callable[[], float] = time.monotonic,
 ) -> VaultKeyring:
-    """A keyring on a key of its own, under the repository's policies unless told otherwise."""
+    """A keyring on a key of its own, under the repository's policies unless told otherwise.
+
+    `through` may stand between it and the server, `ledger` is a file that outlives it.
+    """
     address = address or server.transit_key()
     identity = identity or server.app_role(server.policy(policy, address))
     link = vault_link(stack, server.address, monotonic)
     session = VaultSession(link, identity, monotonic=monotonic)
     directory = Path(stack.enter_context(TemporaryDirectory(prefix="vault-")))
     token_file = directory / "admin-token"
-    token_file.touch(mode=0o600)
-    token_file.write_text(server.token(server.policy("admin", address)).reveal() + "\n")
+    if admin:
+        admin_token = admin_token or server.token(server.policy("admin", address))
+        token_file.touch(mode=0o600)
+        token_file.write_text(admin_token.reveal() + "\n")
 
-    ledger = stack.enter_context(closing(KeyringFile(directory / "ledger.json", limit=LEDGER_LIMIT)))
+    file = KeyringFile(ledger or directory / "ledger.json", limit=LEDGER_LIMIT)
+    stack.enter_context(closing(file))
 
     def administration() -> Transit:
-        return Transit(AdminSession(link, token_file), address)
+        return Transit(admin_through(AdminSession(link, token_file)), address)
 
     return VaultKeyring(
-        Transit(session, address),
-        Ledger(address, ledger if admin else None),
+        Transit(through(session), address),
+        Ledger(address, file if admin else None),
         admin=administration if admin else None,
         complaint=lambda: session.complaint,
         deployment_id=deployment_id,

@@ -11,7 +11,7 @@ Source: the vendors' API references; Microsoft's table of Entra endpoints of the
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping
+from collections.abc import Mapping
 
 from service.domain.model import CredentialType, ProviderConfig, ProviderKind
 
@@ -54,11 +54,6 @@ def destinations(
         case _:
             items = [f"api {values.get('base_url') or DEFAULT_API_ORIGINS[kind]}"]
     return tuple(sorted(set(items), key=str.encode))
-
-
-def retargets(old: Collection[str], new: Collection[str]) -> bool:
-    """Whether a credential sealed for ``old`` would have to go anywhere else: then it must be given again."""
-    return not set(new) <= set(old)
 
 
 def _azure(endpoint: str, credential_type: CredentialType | None) -> list[str]:

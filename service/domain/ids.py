@@ -4,7 +4,6 @@
 |----------------|----------------------------------------|
 | provider       | ``providers/{provider}``               |
 | provider model | ``providers/{provider}/models/{model}``|
-| catalog        | ``catalogs/{kind}``, kind in kebab case|
 """
 
 from __future__ import annotations
@@ -15,7 +14,6 @@ from collections.abc import Callable
 from itertools import count
 
 from service.domain.errors import invalid_field
-from service.domain.model import ProviderKind
 
 PROVIDER_ID_MAX_LENGTH = 63
 MODEL_ID_MAX_LENGTH = 128
@@ -29,7 +27,6 @@ _PROVIDER_MODEL_NAME = re.compile(rf"providers/({_PROVIDER_ID})/models/({_MODEL_
 _JOINERS = frozenset("\u200c\u200d")
 """Invisible, but Persian, Indic scripts and emoji are misspelt without them."""
 _INVISIBLE_CATEGORIES = frozenset({"Cc", "Cf", "Cs", "Zl", "Zp"})
-_CATALOG_KINDS = {kind.name.lower().replace("_", "-"): kind for kind in ProviderKind}
 
 
 def fold(text: str) -> str:
@@ -129,18 +126,3 @@ def parse_provider_model_name(name: str, *, field: str = "name") -> tuple[str, s
         description = "must have the form providers/{provider}/models/{model}"
         raise invalid_field(field, description, rule="name.provider_model")
     return match[1], match[2]
-
-
-def catalog_name(kind: ProviderKind) -> str:
-    """``catalogs/{kind}``, such as ``catalogs/vertex-anthropic``."""
-    return f"catalogs/{kind.name.lower().replace('_', '-')}"
-
-
-def parse_catalog_name(name: str, *, field: str = "name") -> ProviderKind:
-    """The kind in ``catalogs/{kind}``. Raises InvalidArgument for anything else."""
-    kind = _CATALOG_KINDS.get(name.removeprefix("catalogs/")) if name.startswith("catalogs/") else None
-    if kind is None:
-        raise invalid_field(
-            field, "must have the form catalogs/{kind} with a supported kind", rule="name.catalog"
-        )
-    return kind

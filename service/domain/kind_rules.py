@@ -11,7 +11,6 @@ from dataclasses import dataclass
 from types import MappingProxyType
 
 from service.domain.credential_hints import looks_like_key
-from service.domain.credentials import CredentialMaterial, parse_material
 from service.domain.errors import FieldViolation, InvalidArgument, Reason, invalid_field
 from service.domain.model import CredentialType, ProviderConfig, ProviderKind
 from service.domain.urls import UrlPolicy, parse_base_url
@@ -163,19 +162,6 @@ def details(kind: ProviderKind, config: ProviderConfig) -> str:
             return f"{values['project_id']} ({values['location']})"
         case _:
             return values.get("base_url") or KIND_RULES[kind].default_base_url
-
-
-def credential_material(
-    kind: ProviderKind, member: str, values: Mapping[str, str], *, field: str
-) -> CredentialMaterial:
-    """The credential in the ``member`` of a CredentialInput at the path ``field``, checked for the kind.
-
-    Raises:
-        InvalidArgument: CREDENTIAL_TYPE_MISMATCH, or what `credentials.parse_material` refuses.
-    """
-    credential_type = CredentialType[member.upper()]
-    check_credential_type(kind, credential_type, field=f"{field}.{member}")
-    return parse_material(credential_type, values, field=f"{field}.{member}")
 
 
 def check_credential_type(kind: ProviderKind, credential_type: CredentialType, *, field: str) -> None:

@@ -49,9 +49,6 @@ from service.store.rows import (
 
 S = TypeVar("S", bound=Select[*tuple[Any, ...]])
 
-_AFTER_EVERY_ID = "{"
-"""Sorts behind every character an id may hold."""
-
 _PROVIDERS = select(ProviderRow, CredentialRow).outerjoin(
     CredentialRow, CredentialRow.provider_id == ProviderRow.provider_id
 )
@@ -182,13 +179,6 @@ class ReadUnit(DataKeyReads):
             select(ProviderRow.provider_id).where(ProviderRow.display_name_key == key)
         )
 
-    def taken_provider_ids(self, prefix: str) -> set[str]:
-        """The provider ids that begin with ``prefix``."""
-        statement = select(ProviderRow.provider_id).where(
-            ProviderRow.provider_id >= prefix, ProviderRow.provider_id < prefix + _AFTER_EVERY_ID
-        )
-        return set(self._session.scalars(statement))
-
     def model(self, provider_id: str, model_id: str) -> ProviderModel | None:
         """One provider model, or None."""
         statement = select(ProviderModelRow).where(
@@ -235,15 +225,6 @@ class ReadUnit(DataKeyReads):
     def model_position(self, view: ProviderModelView, order_by: OrderBy) -> Position:
         """Where a provider model stands in this order."""
         return lists.model_position(view, order_by)
-
-    def model_id_by_upstream(self, provider_id: str, upstream_model_id: str) -> str | None:
-        """The id of the provider's model with this upstream id."""
-        return self._session.scalar(
-            select(ProviderModelRow.model_id).where(
-                ProviderModelRow.provider_id == provider_id,
-                ProviderModelRow.upstream_model_id == upstream_model_id,
-            )
-        )
 
     def upstream_ids(self, provider_id: str) -> dict[str, str]:
         """The provider's model ids by their upstream ids."""

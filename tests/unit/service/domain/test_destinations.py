@@ -6,7 +6,7 @@ from collections.abc import Mapping
 
 import pytest
 
-from service.domain.destinations import destinations, retargets
+from service.domain.destinations import destinations
 from service.domain.model import CredentialType, ProviderConfig, ProviderKind
 
 KEY = CredentialType.API_KEY
@@ -129,19 +129,3 @@ class TestDestinations:
         items = destinations(kind, ProviderConfig(values), credential_type)
         assert list(items) == expected
         assert list(items) == sorted(set(items), key=str.encode)
-
-
-class TestRetargets:
-    @pytest.mark.parametrize(
-        ("old", "new", "expected"),
-        [
-            pytest.param(["api a"], ["api a"], False, id="same"),
-            pytest.param(["api a", "token b"], ["token b", "api a"], False, id="order"),
-            pytest.param(["api a", "token b"], ["api a"], False, id="fewer"),
-            pytest.param(["api a"], ["api a", "token b"], True, id="one more"),
-            pytest.param(["api a"], ["api b"], True, id="another"),
-            pytest.param(["api https://a/x"], ["api https://a"], True, id="another path"),
-        ],
-    )
-    def test_any_new_item_does(self, old: list[str], new: list[str], expected: bool) -> None:
-        assert retargets(old, new) is expected

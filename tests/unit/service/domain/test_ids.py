@@ -12,20 +12,17 @@ from hypothesis import strategies as st
 
 from service.domain.errors import InvalidArgument
 from service.domain.ids import (
-    catalog_name,
     check_display_name,
     derive_model_id,
     derive_provider_id,
     display_name_key,
     fold,
-    parse_catalog_name,
     parse_provider_model_name,
     parse_provider_name,
     parse_provider_parent,
     provider_model_name,
     provider_name,
 )
-from service.domain.model import ProviderKind
 
 ID63 = re.compile(r"[a-z]([a-z0-9-]{0,61}[a-z0-9])?")
 ID128 = re.compile(r"[a-z0-9]([a-z0-9.-]{0,126}[a-z0-9])?")
@@ -171,13 +168,6 @@ class TestResourceNames:
     def test_all_providers(self) -> None:
         assert parse_provider_parent("providers/-") is None
 
-    @pytest.mark.parametrize("kind", ProviderKind)
-    def test_catalog_round_trip(self, kind: ProviderKind) -> None:
-        assert parse_catalog_name(catalog_name(kind)) is kind
-
-    def test_catalog_names_are_kebab_case(self) -> None:
-        assert catalog_name(ProviderKind.VERTEX_ANTHROPIC) == "catalogs/vertex-anthropic"
-
     @pytest.mark.parametrize(
         "name",
         [
@@ -205,10 +195,3 @@ class TestResourceNames:
     def test_malformed_provider_model_names(self, name: str) -> None:
         with pytest.raises(InvalidArgument):
             parse_provider_model_name(name)
-
-    @pytest.mark.parametrize(
-        "name", ["", "openai", "catalogs/", "catalogs/vertex_anthropic", "catalogs/OpenAI"]
-    )
-    def test_malformed_catalog_names(self, name: str) -> None:
-        with pytest.raises(InvalidArgument):
-            parse_catalog_name(name)

@@ -14,8 +14,8 @@ from service.domain.destinations import DEFAULT_API_ORIGINS, destinations
 from service.domain.errors import InvalidArgument, Reason
 from service.domain.kind_rules import (
     KIND_RULES,
+    check_credential_type,
     config_member,
-    credential_material,
     details,
     validate_config,
 )
@@ -243,18 +243,7 @@ class TestDetails:
         assert details(kind, ProviderConfig(MINIMAL.get(kind, {})))
 
 
-class TestCredentialMaterial:
-    def test_is_parsed_by_its_member(self) -> None:
-        material = credential_material(ProviderKind.OPENAI, "api_key", {"api_key": "a"}, field="credential")
-        assert (material.type, material.reveal()) == (CredentialType.API_KEY, {"api_key": "a"})
-
-    def test_names_the_whole_path(self) -> None:
-        with pytest.raises(InvalidArgument) as caught:
-            credential_material(
-                ProviderKind.VERTEX, "gcp_service_account_key", {"json": "x"}, field="credential"
-            )
-        assert caught.value.violations[0].field == "credential.gcp_service_account_key.json"
-
+class TestCheckCredentialType:
     @pytest.mark.parametrize("kind", ProviderKind)
     @pytest.mark.parametrize("credential_type", CredentialType)
     def test_types_by_kind(self, kind: ProviderKind, credential_type: CredentialType) -> None:
@@ -270,15 +259,13 @@ class TestCredentialMaterial:
                 ProviderKind.VERTEX_ANTHROPIC,
             },
         }
-        member = credential_type.name.lower()
-        try:
-            credential_material(kind, member, {}, field="credential")
-            mismatch = False
-        except InvalidArgument as error:
-            mismatch = error.reason is Reason.CREDENTIAL_TYPE_MISMATCH
-            field = error.violations[0].field
-            assert field.startswith(f"credential.{member}")
-        assert mismatch is (kind not in only[credential_type])
+        if kind in only[credential_type]:
+            check_credential_type(kind, credential_type, field="credential.x")
+            return
+        with pytest.raises(InvalidArgument) as caught:
+            check_credential_type(kind, credential_type, field="credential.x")
+        assert caught.value.reason is Reason.CREDENTIAL_TYPE_MISMATCH
+        assert caught.value.violations[0].field == "credential.x"
 
 
 class TestAgreement:

@@ -64,8 +64,9 @@ def binding_for(
     Raises:
         InvalidArgument: CREDENTIAL_TYPE_MISMATCH, where the kind does not take this type.
     """
-    check_credential_type(kind, change.material.type, field="credential")
-    return Binding(uid, kind, version, destinations(kind, config, change.material.type))
+    material_type = change.material.type
+    check_credential_type(kind, material_type, field=f"credential.{material_type.name.lower()}")
+    return Binding(uid, kind, version, destinations(kind, config, material_type))
 
 
 def credential_view(binding: Binding, change: CredentialChange, now: datetime) -> CredentialView:

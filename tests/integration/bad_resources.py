@@ -266,14 +266,14 @@ CREDENTIALS = (
     Case(
         "key-for-vertex",
         with_service_account(api_key(CANARY)),
-        ("credential",),
+        ("credential.api_key",),
         reason="CREDENTIAL_TYPE_MISMATCH",
         sent=(CANARY,),
     ),
     Case(
         "ambient-for-openai",
         with_credential(ambient()),
-        ("credential",),
+        ("credential.ambient",),
         reason="CREDENTIAL_TYPE_MISMATCH",
     ),
     Case(
@@ -281,7 +281,7 @@ CREDENTIALS = (
         lambda world: pb.SetProviderCredentialRequest(
             name=world.provider.name, credential=service_account(project_id=CANARY)
         ),
-        ("credential",),
+        ("credential.gcp_service_account_key",),
         reason="CREDENTIAL_TYPE_MISMATCH",
         sent=(CANARY, SERVICE_ACCOUNT["private_key_id"]),
     ),
@@ -296,7 +296,7 @@ CREDENTIALS = (
             KINDS.PROVIDER_KIND_AZURE,
             azure(),
         ),
-        ("credential",),
+        ("credential.aws_access_key",),
         reason="CREDENTIAL_TYPE_MISMATCH",
         sent=(CANARY, "AKIA"),
     ),

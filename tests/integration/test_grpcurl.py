@@ -458,7 +458,7 @@ class TestErrors:
                 | {"credential": {"awsAccessKey": {"accessKeyId": "A" * 20, "secretAccessKey": "made-up"}}},
                 "InvalidArgument",
                 "CREDENTIAL_TYPE_MISMATCH",
-                "credential",
+                "credential.aws_access_key",
                 id="credential of another kind",
             ),
             pytest.param(

@@ -1,4 +1,4 @@
-"""Moving between a keyring file and Vault: both open at once, the first wraps, by real keyrings in both orders."""
+"""Moving between a keyring file and Vault: both open at once, the first wraps; real keyrings, both ways."""
 
 from __future__ import annotations
 

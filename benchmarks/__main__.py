@@ -25,11 +25,13 @@ from codevector.providers.v1 import provider_service_pb2 as pb
 
 from benchmarks.load import Reading, measure, medians
 from benchmarks.processes import Server, serving
+from benchmarks.rewrap import rewrap
 from service.rpc.routing_codec import NOT_MODIFIED
 from tests.integration.harness import Instance, free_port, instance
 
 ROUTING = "codevector.providers.v1.RoutingService"
 CONCURRENCY = 8
+WHAT = ["reads", "writes", "starts", "rewrap"]
 
 
 @contextmanager
@@ -191,12 +193,11 @@ def starts(repetitions: int) -> None:
 def main() -> None:
     """Run what is asked for, all by default."""
     parser = argparse.ArgumentParser(prog="python -m benchmarks", description=__doc__)
-    parser.add_argument(
-        "what", nargs="*", choices=["reads", "writes", "starts"], default=["reads", "writes", "starts"]
-    )
+    parser.add_argument("what", nargs="*", choices=WHAT, default=WHAT)
     parser.add_argument("--models", type=int, default=1000)
     parser.add_argument("--calls", type=int, default=2000)
     parser.add_argument("--repetitions", type=int, default=7)
+    parser.add_argument("--wrappers", type=int, default=100_000)
     options = parser.parse_args()
     print(f"Python {platform.python_version()}, grpcio {version('grpcio')}, protobuf {version('protobuf')}")
     if "reads" in options.what:
@@ -205,6 +206,8 @@ def main() -> None:
         writes(200, options.repetitions)
     if "starts" in options.what:
         starts(options.repetitions)
+    if "rewrap" in options.what:
+        rewrap(options.wrappers)
 
 
 if __name__ == "__main__":

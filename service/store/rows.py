@@ -130,11 +130,12 @@ class ProviderRow(Base):
 class DataKeyRow(Base):
     """A wrapped DEK. Rewraps change ``wrapped`` and ``key_version`` here and nothing anywhere else.
 
-    ``failed_count`` and ``fault`` tell of rewraps that failed since the last that went well.
+    ``failed_count`` and ``fault`` tell of rewraps that failed since the last that went well. SQLite keeps the
+    rows in key order: a sweep, which goes by key, then writes a tenth of the pages.
     """
 
     __tablename__ = "data_keys"
-    __table_args__ = (Index(None, "key_version", "failed_count"),)
+    __table_args__ = (Index(None, "key_version", "failed_count"), {"sqlite_with_rowid": False})
 
     dek_id: Mapped[UUID] = mapped_column(primary_key=True)
     wrapped: Mapped[bytes]

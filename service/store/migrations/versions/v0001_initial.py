@@ -108,6 +108,7 @@ def _create_providers() -> None:
         sa.Column("failed_count", sa.BigInteger(), nullable=False),
         sa.Column("fault", BYTEWISE, nullable=False),
         sa.PrimaryKeyConstraint("dek_id", name="pk_data_keys"),
+        sqlite_with_rowid=False,
     )
     op.create_index("ix_data_keys_key_version_failed_count", "data_keys", ["key_version", "failed_count"])
     op.create_table(

@@ -38,7 +38,11 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 
 def _init(settings: Settings) -> None:
-    deployment_id = app.initialise_installation(settings)
+    made = app.initialise_installation(settings)
+    deployment_id = made.deployment_id
+    print(f"kms signs its audit: keep audit_public_key={made.audit_public_key.hex()} elsewhere")
+    if not made.has_new_keys:
+        return
     if settings.keyring_file is None:
         print(f"kms made deployment_id={deployment_id.hex()}; the keys are in {settings.keyrings[0]}")
         return

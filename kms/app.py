@@ -5,13 +5,18 @@ from __future__ import annotations
 import os
 import time
 from collections.abc import Iterator
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, closing, contextmanager
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from importlib.metadata import PackageNotFoundError, version
 
 from structlog.typing import FilteringBoundLogger
 
 from kms import telemetry
+from kms.audit import Audit, AuditUnavailable
+from kms.audit_key import make_audit_key, read_audit_key
+from kms.audit_sink import AuditSink
+from kms.audited_keyring import AuditedKeyring, Principal
 from kms.backends import Surroundings, open_keyrings
 from kms.installation import initialise, initialise_identity, read_deployment_id
 from kms.keyring import Keyring, KeyringUnavailable
@@ -20,14 +25,33 @@ from kms.settings import Settings
 from kms.upkeep import upkeep
 
 _DISTRIBUTION = "codevector-provider-service"
+_OWN_ROLE = "sidecar"  # the principal of what the sidecar does by itself
 
 
-def initialise_installation(settings: Settings) -> bytes:
-    """Makes keys, deployment id and directories where they are missing; answers the deployment id.
+@dataclass(frozen=True, slots=True)
+class Installation:
+    """What `init` has made. `has_new_keys` is false where all that was missing was the audit's key."""
+
+    deployment_id: bytes
+    audit_public_key: bytes
+    has_new_keys: bool
+
+
+def initialise_installation(settings: Settings) -> Installation:
+    """Makes keys, deployment id and directories where they are missing.
 
     Keys in Vault are made in Vault. Raises:
-        StartRefused: there is a keyring already, or something cannot be made.
+        StartRefused: there is nothing to make, or something cannot be made.
     """
+    identity = settings.keyring_file or settings.deployment_id_file
+    audit_key, is_new = make_audit_key(settings.directory, os.urandom)
+    if is_new and os.path.lexists(identity):
+        deployment_id = read_deployment_id(settings.deployment_id_file, settings.deployment_id)
+        return Installation(deployment_id, audit_key.public_key, has_new_keys=False)
+    return Installation(_initialise_keys(settings), audit_key.public_key, has_new_keys=True)
+
+
+def _initialise_keys(settings: Settings) -> bytes:
     if settings.keyring_file is None:
         return initialise_identity(
             deployment_id_file=settings.deployment_id_file,
@@ -63,11 +87,14 @@ def build(settings: Settings, logger: FilteringBoundLogger) -> Iterator[None]:
         )
         opened = open_keyrings(settings.keyrings, around, stack)
         _tell(logger, settings, opened.keyring, around.deployment_id)
-        stack.enter_context(upkeep(opened.keyring, opened.refreshes, logger))
+        audit = _open_audit(settings, around.deployment_id, logger, stack)
+        own = AuditedKeyring(opened.keyring, audit, Principal(_OWN_ROLE, str(settings.directory)))
+        stack.enter_context(upkeep(own, (*opened.refreshes, audit.tick), logger))
         stack.enter_context(
             serving(
                 opened.keyring,
                 settings.sockets,
+                audit=audit,
                 release=_release(),
                 clock=_now,
                 random=os.urandom,
@@ -77,6 +104,32 @@ def build(settings: Settings, logger: FilteringBoundLogger) -> Iterator[None]:
         logger.info(telemetry.SERVING)
         yield
         logger.info(telemetry.STOPPING)
+
+
+def _open_audit(
+    settings: Settings, deployment_id: bytes, logger: FilteringBoundLogger, stack: ExitStack
+) -> Audit:
+    """The audit, closed with its last checkpoint at the end."""
+    key = read_audit_key(settings.directory)
+    sink = stack.enter_context(closing(AuditSink(settings.audit_directory, public_key=key.public_key)))
+    audit = Audit(sink, key, deployment_id=deployment_id, clock=_now, monotonic=time.monotonic)
+    stack.callback(_close_audit, audit, logger)
+    position = audit.position
+    logger.info(
+        telemetry.AUDIT_OPENED,
+        audit=str(settings.audit_directory),
+        audit_seq=position.seq,
+        audit_head=position.head.hex(),
+        public_key=audit.public_key.hex(),
+    )
+    return audit
+
+
+def _close_audit(audit: Audit, logger: FilteringBoundLogger) -> None:
+    try:
+        audit.close()
+    except AuditUnavailable as error:
+        logger.warning(telemetry.AUDIT_NOT_CLOSED, failure=error.message)
 
 
 def _tell(logger: FilteringBoundLogger, settings: Settings, keyring: Keyring, deployment_id: bytes) -> None:

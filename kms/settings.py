@@ -54,6 +54,11 @@ class Settings:
         return self.home / "kms"
 
     @property
+    def audit_directory(self) -> Path:
+        """Where the audit's files are."""
+        return self.directory / "audit"
+
+    @property
     def keyring_file(self) -> Path | None:
         """Of the first keyring, where it is a local one."""
         first = self.keyrings[0]

@@ -11,6 +11,8 @@ from typing import TextIO
 import structlog
 from structlog.typing import FilteringBoundLogger
 
+AUDIT_NOT_CLOSED = "kms_audit_not_closed"
+AUDIT_OPENED = "kms_audit_opened"
 CALL = "kms_call"
 CALL_FAILED = "kms_call_failed"
 KEYRING_OPENED = "kms_keyring_opened"

@@ -28,6 +28,7 @@ from kms.rpc.server import serving
 from kms.telemetry import build_logger
 from kms.unlock import UnlockKind, UnlockSource, unlock
 from service.domain.model import SealedCredential
+from tests.audits import open_audit
 
 DEPLOYMENT_ID = bytes.fromhex("0123456789abcdef0123456789abcdef")
 
@@ -97,7 +98,15 @@ def key_sidecar() -> Iterator[KeySidecar]:
         places = {role: directory / f"{role.value}.sock" for role in (Role.REGISTRY, Role.ROUTER)}
         logger = build_logger(StringIO(), logging.INFO)
         stack.enter_context(
-            serving(keyring, places, release="test", clock=_now, random=os.urandom, logger=logger)  # type: ignore[arg-type]
+            serving(
+                keyring,  # type: ignore[arg-type]
+                places,
+                audit=stack.enter_context(closing(open_audit(directory / "audit"))),
+                release="test",
+                clock=_now,
+                random=os.urandom,
+                logger=logger,
+            )
         )
         channel = stack.enter_context(grpc.insecure_channel(f"unix:{places[Role.ROUTER]}"))
         yield KeySidecar(keyring, places[Role.REGISTRY], kms_grpc.KeyManagementServiceStub(channel))

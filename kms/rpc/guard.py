@@ -44,6 +44,8 @@ class Guard:
     role: Role
     validator: Validator
     logger: FilteringBoundLogger
+    refused: Callable[[str], None]
+    """Told the full name of each method that the role may not call."""
 
     def handlers(
         self, service: ServiceDescriptor, behaviours: Mapping[str, Behaviour]
@@ -72,6 +74,7 @@ class Guard:
             context.set_trailing_metadata(((_REQUEST_ID_KEY, request_id),))
             try:
                 if self.role not in allowed:
+                    self.refused(method)
                     raise RoleRequired(allowed)
                 request = _parsed(request_type, octets)
                 _refuse_invalid(self.validator, request)

@@ -1,4 +1,4 @@
-"""Page tokens of ListKeyVersions: an offset that only this process can have given out."""
+"""Page tokens of lists that only grow at their end: an offset that only this process can have given out."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ _TAG_LENGTH = 16
 class PageTokens:
     """Makes and reads tokens under a key of 32 random bytes.
 
-    Versions are only ever added, so an offset stays true.
+    Entries are only ever added, so an offset stays true. `of` is what else the next request must repeat.
     """
 
     __slots__ = ("_key",)
@@ -25,12 +25,12 @@ class PageTokens:
     def __init__(self, key: bytes) -> None:
         self._key = key
 
-    def issue(self, offset: int) -> str:
+    def issue(self, offset: int, of: bytes = b"") -> str:
         """The token of the page that starts at `offset`."""
         octets = offset.to_bytes(4, "big")
-        return base64.urlsafe_b64encode(octets + self._tag(octets)).decode("ascii")
+        return base64.urlsafe_b64encode(octets + self._tag(octets, of)).decode("ascii")
 
-    def read(self, token: str) -> int:
+    def read(self, token: str, of: bytes = b"") -> int:
         """The offset; 0 for the empty token. Raises InvalidPageToken."""
         if not token:
             return 0
@@ -38,12 +38,12 @@ class PageTokens:
             octets = base64.b64decode(token.encode("ascii"), altchars=b"-_", validate=True)
         except (binascii.Error, ValueError):
             raise InvalidPageToken from None
-        if not hmac.compare_digest(octets[4:], self._tag(octets[:4])):
+        if not hmac.compare_digest(octets[4:], self._tag(octets[:4], of)):
             raise InvalidPageToken
         return int.from_bytes(octets[:4], "big")
 
-    def _tag(self, octets: bytes) -> bytes:
-        return hmac.digest(self._key, octets, "sha256")[:_TAG_LENGTH]
+    def _tag(self, octets: bytes, of: bytes) -> bytes:
+        return hmac.digest(self._key, octets + of, "sha256")[:_TAG_LENGTH]
 
 
 def page_size(requested: int) -> int:

@@ -33,6 +33,8 @@ ALLOWED: Mapping[str, frozenset[Role]] = MappingProxyType(
         f"{ADMIN}.EnableKeyVersion": frozenset({Role.ADMIN}),
         f"{ADMIN}.ScheduleKeyVersionDestruction": frozenset({Role.ADMIN}),
         f"{ADMIN}.CancelKeyVersionDestruction": frozenset({Role.ADMIN}),
+        f"{ADMIN}.VerifyAudit": frozenset({Role.ADMIN}),
+        f"{ADMIN}.ListExposure": frozenset({Role.ADMIN}),
     }
 )
 

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, contextmanager, suppress
 from datetime import datetime
+from functools import partial
 from pathlib import Path
 
 import grpc
@@ -17,6 +18,8 @@ from protovalidate import Validator
 from structlog.typing import FilteringBoundLogger
 
 import reflection
+from kms.audit import Audit, AuditUnavailable
+from kms.audited_keyring import AuditedKeyring, Principal
 from kms.keyring import Keyring
 from kms.rpc import sockets
 from kms.rpc.guard import Guard
@@ -42,6 +45,7 @@ def serving(
     keyring: Keyring,
     places: Mapping[Role, Path],
     *,
+    audit: Audit,
     release: str,
     clock: Callable[[], datetime],
     random: Callable[[int], bytes],
@@ -52,15 +56,18 @@ def serving(
     Raises:
         SocketRefused: a socket cannot be had; nothing is served then.
     """
-    management = KeyManagement(keyring, release=release, clock=clock)
-    admin = KeyAdmin(keyring, pages=PageTokens(random(32)))
+    pages = PageTokens(random(32))
     index = reflection.DescriptorIndex(reflection.described_files())
     listed = (ADMIN, MANAGEMENT, _HEALTH, *reflection.VERSIONS)
     validator = Validator()
     with ExitStack() as stack:
         running = []
         for role, path in places.items():
-            guard = Guard(role, validator, logger)
+            principal = Principal(role.value, str(path))
+            audited = AuditedKeyring(keyring, audit, principal)
+            management = KeyManagement(audited, audit, release=release, clock=clock)
+            admin = KeyAdmin(audited, audit, pages=pages)
+            guard = Guard(role, validator, logger, refused=partial(_record_refusal, audit, principal))
             healthy = health.HealthServicer()
             server = grpc.server(
                 ThreadPoolExecutor(_THREADS_PER_ROLE, thread_name_prefix=f"kms-{role.value}"),
@@ -81,6 +88,12 @@ def serving(
         for server, _ in running:
             server.start()
         yield
+
+
+def _record_refusal(audit: Audit, principal: Principal, method: str) -> None:
+    """A call outside its role is refused whether or not that can be written down."""
+    with suppress(AuditUnavailable):
+        audit.record("refused", {"method": method, "principal": str(principal)}, synced=False)
 
 
 def _bind(server: grpc.Server, path: Path) -> None:

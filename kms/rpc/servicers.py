@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
-from datetime import datetime
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from datetime import UTC, datetime
 from typing import Any
 from uuid import UUID
 
@@ -13,6 +14,10 @@ from google.protobuf import timestamp_pb2
 from google.protobuf.message import Message
 from google.rpc import status_pb2
 
+from kms.audit import Audit, AuditUnavailable
+from kms.audit_chain import Fault, FaultReason
+from kms.audit_exposure import Exposed
+from kms.audit_lines import Position
 from kms.keyring import (
     DESTRUCTION_DELAY_DEFAULT,
     Backend,
@@ -41,13 +46,24 @@ _STATES = {
     VersionState.DESTROY_SCHEDULED: management_pb2.KeyVersion.STATE_DESTROY_SCHEDULED,
     VersionState.DESTROYED: management_pb2.KeyVersion.STATE_DESTROYED,
 }
+_FAULTS = {
+    FaultReason.MALFORMED: admin_pb2.AuditFault.REASON_MALFORMED,
+    FaultReason.CHAIN_BROKEN: admin_pb2.AuditFault.REASON_CHAIN_BROKEN,
+    FaultReason.BAD_SIGNATURE: admin_pb2.AuditFault.REASON_BAD_SIGNATURE,
+    FaultReason.CUT_TAIL: admin_pb2.AuditFault.REASON_CUT_TAIL,
+    FaultReason.UNEXPECTED_HEAD: admin_pb2.AuditFault.REASON_UNEXPECTED_HEAD,
+    FaultReason.CHECKPOINT_MISSING: admin_pb2.AuditFault.REASON_CHECKPOINT_MISSING,
+}
 
 
 class KeyManagement:
     """`codevector.kms.v1.KeyManagementService`."""
 
-    def __init__(self, keyring: Keyring, *, release: str, clock: Callable[[], datetime]) -> None:
+    def __init__(
+        self, keyring: Keyring, audit: Audit, *, release: str, clock: Callable[[], datetime]
+    ) -> None:
         self._keyring = keyring
+        self._audit = audit
         self._release = release
         self._clock = clock
 
@@ -64,6 +80,7 @@ class KeyManagement:
     def get_status(self, _: management_pb2.GetStatusRequest) -> management_pb2.GetStatusResponse:
         """Health and the primary version."""
         status = self._keyring.status()
+        audited = self._audit.position
         return management_pb2.GetStatusResponse(
             version=self._release,
             backend=_BACKENDS[status.backend],
@@ -75,6 +92,8 @@ class KeyManagement:
             server_time=_timestamp(self._clock()),
             deployment_id=status.deployment_id.hex(),
             keyring_seq=status.seq,
+            audit_seq=audited.seq,
+            audit_head=audited.head,
         )
 
     def wrap(
@@ -128,8 +147,9 @@ class KeyManagement:
 class KeyAdmin:
     """`codevector.kms.v1.KeyAdminService`."""
 
-    def __init__(self, keyring: Keyring, *, pages: PageTokens) -> None:
+    def __init__(self, keyring: Keyring, audit: Audit, *, pages: PageTokens) -> None:
         self._keyring = keyring
+        self._audit = audit
         self._pages = pages
 
     def behaviours(self) -> Mapping[str, Behaviour]:
@@ -142,6 +162,8 @@ class KeyAdmin:
             "EnableKeyVersion": self.enable_version,
             "ScheduleKeyVersionDestruction": self.schedule_destruction,
             "CancelKeyVersionDestruction": self.cancel_destruction,
+            "VerifyAudit": self.verify_audit,
+            "ListExposure": self.list_exposure,
         }
 
     def list_versions(self, request: admin_pb2.ListKeyVersionsRequest) -> admin_pb2.ListKeyVersionsResponse:
@@ -185,6 +207,38 @@ class KeyAdmin:
         """DESTROY_SCHEDULED becomes DISABLED."""
         return _key_version(self._keyring.cancel_destruction(request.name))
 
+    def verify_audit(self, request: admin_pb2.VerifyAuditRequest) -> admin_pb2.VerifyAuditResponse:
+        """Whether the audit is what was written."""
+        expected = [Position(request.expected_seq, request.expected_head)] if request.expected_seq else []
+        with _readable():
+            found = self._audit.verify(expected)
+        return admin_pb2.VerifyAuditResponse(
+            intact=found.fault is None,
+            fault=_fault(found.fault),
+            first_seq=found.first_seq,
+            audit_seq=found.last.seq,
+            audit_head=found.last.head,
+            signed_seq=found.signed_seq,
+            checkpoint_count=found.checkpoints,
+            repair_count=found.repairs,
+            public_key=self._audit.public_key,
+        )
+
+    def list_exposure(self, request: admin_pb2.ListExposureRequest) -> admin_pb2.ListExposureResponse:
+        """A page of credentials that a principal could have seen."""
+        filtered = request.since.SerializeToString() + b"/" + request.principal.encode()
+        start = self._pages.read(request.page_token, filtered)
+        end = start + page_size(request.page_size)
+        with _readable():
+            found = self._audit.exposure(request.since.ToDatetime(tzinfo=UTC), request.principal)
+            fault = self._audit.verify().fault
+        return admin_pb2.ListExposureResponse(
+            exposed_credentials=[_exposed(each) for each in found.credentials[start:end]],
+            next_page_token=self._pages.issue(end, filtered) if end < len(found.credentials) else "",
+            audit_start_time=_timestamp(found.audit_start) if found.audit_start else None,
+            fault=_fault(fault),
+        )
+
 
 def _wrapped(message: management_pb2.WrappedDataKey) -> WrappedDataKey:
     return WrappedDataKey(message.wrapped_data_key, message.key_version, message.commitment, message.context)
@@ -210,6 +264,39 @@ def _key_version(version: KeyVersion) -> management_pb2.KeyVersion:
         algorithm=version.algorithm,
         create_time=_timestamp(version.create_time),
         destroy_time=_timestamp(version.destroy_time) if version.destroy_time else None,
+    )
+
+
+@contextmanager
+def _readable() -> Iterator[None]:
+    try:
+        yield
+    except OSError:
+        raise AuditUnavailable from None
+
+
+def _fault(fault: Fault | None) -> admin_pb2.AuditFault | None:
+    if fault is None:
+        return None
+    return admin_pb2.AuditFault(
+        reason=_FAULTS[fault.reason],
+        file=fault.file,
+        line=fault.line,
+        seq=fault.seq,
+        description=fault.description,
+    )
+
+
+def _exposed(exposed: Exposed) -> admin_pb2.ExposedCredential:
+    return admin_pb2.ExposedCredential(
+        provider_uid=exposed.provider_uid,
+        credential_version=exposed.credential_version,
+        data_key_id=exposed.data_key_id,
+        key_versions=exposed.key_versions,
+        principals=exposed.principals,
+        first_time=_timestamp(exposed.first_time),
+        last_time=_timestamp(exposed.last_time),
+        access_count=exposed.count,
     )
 
 

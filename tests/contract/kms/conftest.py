@@ -24,6 +24,7 @@ from kms.rpc.roles import Role
 from kms.rpc.server import serving
 from kms.telemetry import build_logger
 from kms.unlock import UnlockKind, UnlockSource, unlock
+from tests.audits import open_audit
 from tests.contract.kms.grpc_keyring import GrpcKeyring
 from tests.vault_keyrings import vault_keyring
 
@@ -66,7 +67,15 @@ def served(stack: ExitStack, keyring: Keyring, now: Clock) -> GrpcKeyring:
     places = {role: directory / f"{role.value}.sock" for role in Role}
     logger = build_logger(StringIO(), logging.INFO)
     stack.enter_context(
-        serving(keyring, places, release="1.2.3", clock=now, random=os.urandom, logger=logger)
+        serving(
+            keyring,
+            places,
+            audit=stack.enter_context(closing(open_audit(directory / "audit"))),
+            release="1.2.3",
+            clock=now,
+            random=os.urandom,
+            logger=logger,
+        )
     )
     channels = {
         role: stack.enter_context(grpc.insecure_channel(f"unix:{path}")) for role, path in places.items()

@@ -95,6 +95,7 @@ class TestServe:
             assert (process.returncode, out) == (0, "")
             assert [json.loads(each)["event"] for each in err.splitlines()] == [
                 "kms_keyring_opened",
+                "kms_audit_opened",
                 "kms_serving",
                 "kms_stopping",
             ]

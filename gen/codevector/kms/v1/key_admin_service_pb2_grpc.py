@@ -74,6 +74,16 @@ class KeyAdminServiceStub(object):
                 request_serializer=codevector_dot_kms_dot_v1_dot_key__admin__service__pb2.CancelKeyVersionDestructionRequest.SerializeToString,
                 response_deserializer=codevector_dot_kms_dot_v1_dot_key__management__service__pb2.KeyVersion.FromString,
                 _registered_method=True)
+        self.VerifyAudit = channel.unary_unary(
+                '/codevector.kms.v1.KeyAdminService/VerifyAudit',
+                request_serializer=codevector_dot_kms_dot_v1_dot_key__admin__service__pb2.VerifyAuditRequest.SerializeToString,
+                response_deserializer=codevector_dot_kms_dot_v1_dot_key__admin__service__pb2.VerifyAuditResponse.FromString,
+                _registered_method=True)
+        self.ListExposure = channel.unary_unary(
+                '/codevector.kms.v1.KeyAdminService/ListExposure',
+                request_serializer=codevector_dot_kms_dot_v1_dot_key__admin__service__pb2.ListExposureRequest.SerializeToString,
+                response_deserializer=codevector_dot_kms_dot_v1_dot_key__admin__service__pb2.ListExposureResponse.FromString,
+                _registered_method=True)
 
 
 class KeyAdminServiceServicer(object):
@@ -135,6 +145,22 @@ class KeyAdminServiceServicer(object):
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
+    def VerifyAudit(self, request, context):
+        """Reads the whole audit of this sidecar and tells whether a line was deleted, edited, reordered or cut off. Takes
+        seconds for a large audit: set a deadline accordingly.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def ListExposure(self, request, context):
+        """Lists the credentials whose data keys a caller of this sidecar had in hand since a time: those it unwrapped, and
+        those it brought to be wrapped. This is what to replace upstream after a compromise.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
 
 def add_KeyAdminServiceServicer_to_server(servicer, server):
     rpc_method_handlers = {
@@ -172,6 +198,16 @@ def add_KeyAdminServiceServicer_to_server(servicer, server):
                     servicer.CancelKeyVersionDestruction,
                     request_deserializer=codevector_dot_kms_dot_v1_dot_key__admin__service__pb2.CancelKeyVersionDestructionRequest.FromString,
                     response_serializer=codevector_dot_kms_dot_v1_dot_key__management__service__pb2.KeyVersion.SerializeToString,
+            ),
+            'VerifyAudit': grpc.unary_unary_rpc_method_handler(
+                    servicer.VerifyAudit,
+                    request_deserializer=codevector_dot_kms_dot_v1_dot_key__admin__service__pb2.VerifyAuditRequest.FromString,
+                    response_serializer=codevector_dot_kms_dot_v1_dot_key__admin__service__pb2.VerifyAuditResponse.SerializeToString,
+            ),
+            'ListExposure': grpc.unary_unary_rpc_method_handler(
+                    servicer.ListExposure,
+                    request_deserializer=codevector_dot_kms_dot_v1_dot_key__admin__service__pb2.ListExposureRequest.FromString,
+                    response_serializer=codevector_dot_kms_dot_v1_dot_key__admin__service__pb2.ListExposureResponse.SerializeToString,
             ),
     }
     generic_handler = grpc.method_handlers_generic_handler(
@@ -367,6 +403,60 @@ class KeyAdminService(object):
             '/codevector.kms.v1.KeyAdminService/CancelKeyVersionDestruction',
             codevector_dot_kms_dot_v1_dot_key__admin__service__pb2.CancelKeyVersionDestructionRequest.SerializeToString,
             codevector_dot_kms_dot_v1_dot_key__management__service__pb2.KeyVersion.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def VerifyAudit(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/codevector.kms.v1.KeyAdminService/VerifyAudit',
+            codevector_dot_kms_dot_v1_dot_key__admin__service__pb2.VerifyAuditRequest.SerializeToString,
+            codevector_dot_kms_dot_v1_dot_key__admin__service__pb2.VerifyAuditResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def ListExposure(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/codevector.kms.v1.KeyAdminService/ListExposure',
+            codevector_dot_kms_dot_v1_dot_key__admin__service__pb2.ListExposureRequest.SerializeToString,
+            codevector_dot_kms_dot_v1_dot_key__admin__service__pb2.ListExposureResponse.FromString,
             options,
             channel_credentials,
             insecure,

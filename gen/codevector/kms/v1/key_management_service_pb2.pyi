@@ -19,7 +19,7 @@ class GetStatusRequest(_message.Message):
     def __init__(self) -> None: ...
 
 class GetStatusResponse(_message.Message):
-    __slots__ = ("version", "backend", "primary_key_version", "accepted_key_versions", "wrap_healthy", "unwrap_healthy", "message", "server_time", "deployment_id", "keyring_seq")
+    __slots__ = ("version", "backend", "primary_key_version", "accepted_key_versions", "wrap_healthy", "unwrap_healthy", "message", "server_time", "deployment_id", "keyring_seq", "audit_seq", "audit_head")
     class Backend(int, metaclass=_enum_type_wrapper.EnumTypeWrapper):
         __slots__ = ()
         BACKEND_UNSPECIFIED: _ClassVar[GetStatusResponse.Backend]
@@ -38,6 +38,8 @@ class GetStatusResponse(_message.Message):
     SERVER_TIME_FIELD_NUMBER: _ClassVar[int]
     DEPLOYMENT_ID_FIELD_NUMBER: _ClassVar[int]
     KEYRING_SEQ_FIELD_NUMBER: _ClassVar[int]
+    AUDIT_SEQ_FIELD_NUMBER: _ClassVar[int]
+    AUDIT_HEAD_FIELD_NUMBER: _ClassVar[int]
     version: str
     backend: GetStatusResponse.Backend
     primary_key_version: str
@@ -48,7 +50,9 @@ class GetStatusResponse(_message.Message):
     server_time: _timestamp_pb2.Timestamp
     deployment_id: str
     keyring_seq: int
-    def __init__(self, version: _Optional[str] = ..., backend: _Optional[_Union[GetStatusResponse.Backend, str]] = ..., primary_key_version: _Optional[str] = ..., accepted_key_versions: _Optional[_Iterable[str]] = ..., wrap_healthy: bool = ..., unwrap_healthy: bool = ..., message: _Optional[str] = ..., server_time: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., deployment_id: _Optional[str] = ..., keyring_seq: _Optional[int] = ...) -> None: ...
+    audit_seq: int
+    audit_head: bytes
+    def __init__(self, version: _Optional[str] = ..., backend: _Optional[_Union[GetStatusResponse.Backend, str]] = ..., primary_key_version: _Optional[str] = ..., accepted_key_versions: _Optional[_Iterable[str]] = ..., wrap_healthy: bool = ..., unwrap_healthy: bool = ..., message: _Optional[str] = ..., server_time: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., deployment_id: _Optional[str] = ..., keyring_seq: _Optional[int] = ..., audit_seq: _Optional[int] = ..., audit_head: _Optional[bytes] = ...) -> None: ...
 
 class WrapItem(_message.Message):
     __slots__ = ("context", "plaintext")

@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterator
-from contextlib import ExitStack
+from contextlib import ExitStack, closing
 from datetime import UTC, datetime
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -10,10 +10,12 @@ from tempfile import TemporaryDirectory
 import grpc
 import pytest
 
+from kms.audit import Audit
 from kms.local_keyring import LocalKeyring
 from kms.rpc.roles import Role
 from kms.rpc.server import serving
 from kms.telemetry import build_logger
+from tests.audits import open_audit
 
 
 @pytest.fixture
@@ -23,7 +25,14 @@ def log(tmp_path: Path) -> Path:
 
 
 @pytest.fixture
-def channels(keyring: LocalKeyring, log: Path) -> Iterator[dict[Role, grpc.Channel]]:
+def audit(tmp_path: Path) -> Iterator[Audit]:
+    """Of the served sidecar."""
+    with closing(open_audit(tmp_path / "audit")) as opened:
+        yield opened
+
+
+@pytest.fixture
+def channels(keyring: LocalKeyring, audit: Audit, log: Path) -> Iterator[dict[Role, grpc.Channel]]:
     """One open channel per role to a served keyring."""
     with ExitStack() as stack:
         directory = Path(stack.enter_context(TemporaryDirectory(prefix="kms-")))
@@ -33,6 +42,7 @@ def channels(keyring: LocalKeyring, log: Path) -> Iterator[dict[Role, grpc.Chann
             serving(
                 keyring,
                 places,
+                audit=audit,
                 release="1.2.3",
                 clock=lambda: datetime(2026, 11, 23, tzinfo=UTC),
                 random=os.urandom,

@@ -35,6 +35,8 @@ PROMISED = {
     "EnableKeyVersion": {"admin"},
     "ScheduleKeyVersionDestruction": {"admin"},
     "CancelKeyVersionDestruction": {"admin"},
+    "VerifyAudit": {"admin"},
+    "ListExposure": {"admin"},
 }
 
 

@@ -1,0 +1,118 @@
+"""The audit line, byte for byte (docs/formats/audit.md): JSON that holds the hash of the line before.
+
+    line        canonical JSON || "\\n";  hash of a line = SHA-256 of its bytes without the line end
+    first prev  SHA-256(LP("codevector/audit/1", deployment_id[16]))
+    checkpoint  Ed25519 over LP("codevector/audit-checkpoint/1", deployment_id[16], u64be seq, prev[32], time)
+
+Sees identifiers and outcomes; no key, wrapper, plaintext or token is ever handed to it.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import Any
+
+from cryptography.exceptions import InvalidSignature
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
+
+from kms.formats import length_prefixed
+
+START = "start"
+STOP = "stop"
+CHECKPOINT = "checkpoint"
+REPAIRED = "repaired"
+RESUMED = "resumed"
+
+CHECKPOINT_LINES = 1000
+"""At most so many lines from one checkpoint to the next, the next one included."""
+
+_CHAIN_LABEL = b"codevector/audit/1"
+_CHECKPOINT_LABEL = b"codevector/audit-checkpoint/1"
+
+
+class LineMalformed(ValueError):
+    """Bytes that are no audit line."""
+
+
+@dataclass(frozen=True, slots=True)
+class Position:
+    """A line of the chain: its number from 1, and its hash; 0 and the genesis hash before the first."""
+
+    seq: int
+    head: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class Line:
+    """A line taken apart. `fields` is the whole object, `position` the line's own."""
+
+    position: Position
+    prev: bytes
+    event: str
+    fields: Mapping[str, Any]
+
+    @property
+    def time(self) -> datetime:
+        """When it was written, by the sidecar's clock. Raises LineMalformed."""
+        try:
+            return datetime.fromisoformat(self.fields["time"]).astimezone(UTC)
+        except (KeyError, TypeError, ValueError):
+            raise LineMalformed("no time") from None
+
+
+def genesis(deployment_id: bytes) -> Position:
+    """What the first line of a deployment's audit continues."""
+    return Position(0, hashlib.sha256(length_prefixed(_CHAIN_LABEL, deployment_id)).digest())
+
+
+def time_text(moment: datetime) -> str:
+    """A moment as lines hold it: UTC, milliseconds, `2026-11-23T12:00:00.000Z`."""
+    return moment.astimezone(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
+
+
+def encode(after: Position, event: str, time: datetime, fields: Mapping[str, Any]) -> tuple[bytes, Position]:
+    """The line that continues `after`, with its line end, and its position."""
+    body = {
+        **fields,
+        "event": event,
+        "prev": after.head.hex(),
+        "seq": after.seq + 1,
+        "time": time_text(time),
+    }
+    octets = json.dumps(body, sort_keys=True, separators=(",", ":"), ensure_ascii=True).encode("ascii")
+    return octets + b"\n", Position(after.seq + 1, hashlib.sha256(octets).digest())
+
+
+def parse(octets: bytes) -> Line:
+    """One line without its line end. Raises LineMalformed."""
+    try:
+        fields = json.loads(octets)
+        seq, prev, event = fields["seq"], bytes.fromhex(fields["prev"]), fields["event"]
+    except (ValueError, TypeError, KeyError, RecursionError):
+        raise LineMalformed("no audit line") from None
+    if type(seq) is not int or seq < 1 or len(prev) != 32 or not isinstance(event, str):
+        raise LineMalformed("no audit line")
+    return Line(Position(seq, hashlib.sha256(octets).digest()), prev, event, fields)
+
+
+def checkpoint_statement(deployment_id: bytes, after: Position, time: str) -> bytes:
+    """What the signature of the checkpoint that continues `after` is over."""
+    seq = (after.seq + 1).to_bytes(8, "big")
+    return length_prefixed(_CHECKPOINT_LABEL, deployment_id, seq, after.head, time.encode("ascii"))
+
+
+def is_signed(line: Line, public_key: bytes) -> bool:
+    """Whether a checkpoint line carries the signature of this key (32 bytes) over the chain before it."""
+    try:
+        deployment_id = bytes.fromhex(line.fields["deployment_id"])
+        signature = bytes.fromhex(line.fields["signature"])
+        after = Position(line.position.seq - 1, line.prev)
+        statement = checkpoint_statement(deployment_id, after, line.fields["time"])
+        Ed25519PublicKey.from_public_bytes(public_key).verify(signature, statement)
+    except (KeyError, TypeError, ValueError, AttributeError, InvalidSignature):
+        return False
+    return True

@@ -5,9 +5,16 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 import pytest
+from hypothesis import settings
 
 from tests.openbao import OpenBao, running_openbao
 from tests.postgresql import PostgresServer, running_server
+
+
+def pytest_configure() -> None:
+    """Properties are about what is true, not how fast: on a busy machine any example may take its time."""
+    settings.register_profile("registry", deadline=None)
+    settings.load_profile("registry")
 
 
 @pytest.fixture(scope="session")

@@ -16,6 +16,10 @@ run: setup ## Start the key sidecar and the registry on this machine (Ctrl-C sto
 test: setup test-tools ## Run every test, with real processes and both databases
 	$(BIN)/pytest -n $(JOBS) $(ARGS)
 
+.PHONY: torture
+torture: setup ## Run the long fault suites: kills, random tampering, state machine (ARGS=--rounds=10 for a taste)
+	$(BIN)/pytest -n $(JOBS) tests/torture $(ARGS)
+
 .PHONY: check
 check: setup ## What a commit must pass: format, lint, types, import rules, contracts, unit tests
 	$(BIN)/ruff format --check .

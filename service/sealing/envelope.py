@@ -175,7 +175,7 @@ def seal(binding: Binding, fields: Mapping[str, str], *, dek: bytes | bytearray,
     encryption_key = _expand(dek, b"codevector/enc/1" + sha256(context).digest())
     plain = encode_plain(binding.type, fields)
     try:
-        sealed = AESGCM(encryption_key).encrypt(nonce, plain, aad)
+        sealed = _encrypt(encryption_key, nonce, plain, aad)
     finally:
         wipe(plain)
     return Envelope(data=header + nonce + sealed, commitment=commitment, context=context)
@@ -193,6 +193,11 @@ def _utf8(value: str) -> bytes:
     except UnicodeEncodeError:
         pass
     raise ValueError("a credential's field is not well-formed text")
+
+
+def _encrypt(key: bytes, nonce: bytes, plain: bytes | bytearray, aad: bytes) -> bytes:
+    """AES-GCM with its tag of 16 bytes last. Source: NIST SP 800-38D."""
+    return AESGCM(key).encrypt(nonce, plain, aad)
 
 
 def _expand(key: bytes | bytearray, info: bytes) -> bytes:

@@ -147,12 +147,17 @@ def open_sealed(sealed: SealedCredential, expected: Expected, dek: bytes | bytea
         struct.pack(">I", expected.type),
         _encode_destinations(sealed.destinations),
     )
-    cipher = AESGCM(_expand(dek, b"codevector/enc/1" + digest))
+    key = _expand(dek, b"codevector/enc/1" + digest)
+    plain = _decrypt(key, envelope[_HEAD.size : _NONCE_END], envelope[_NONCE_END:], aad)
+    return _decode_fields(_unpad(plain), expected.type)
+
+
+def _decrypt(key: bytes, nonce: bytes, sealed: bytes, aad: bytes) -> bytes:
+    """AES-GCM with its tag of 16 bytes last. Source: NIST SP 800-38D."""
     try:
-        plain = cipher.decrypt(envelope[_HEAD.size : _NONCE_END], envelope[_NONCE_END:], aad)
+        return AESGCM(key).decrypt(nonce, sealed, aad)
     except InvalidTag:
         raise _corrupt() from None
-    return _decode_fields(_unpad(plain), expected.type)
 
 
 def _context(expected: Expected, dek_id: bytes) -> bytes:

@@ -43,7 +43,8 @@ MAX_TERMS = 64
 
 _BLANKS = " \t\r\n"
 _OPERATOR = re.compile(r"!=|<=|>=|[=<>:]")
-_TEXT = re.compile(r"""[^\s()"'<>=!:,\\]+""")
+# "~" is an operator elsewhere: read as a word it would quietly find nothing.
+_TEXT = re.compile(r"""[^\s()"'<>=!:,~\\]+""")
 _LITERAL = re.compile(r"""[^\s()"'<>=!,\\]+""")
 """Unquoted literals may hold colons, as times and upstream model ids do."""
 _QUOTED = re.compile(r""""((?:[^"\\]|\\["'\\])*)"|'((?:[^'\\]|\\["'\\])*)\'""")

@@ -20,9 +20,9 @@ from service.domain.filters import (
     Op,
     Or,
     Word,
-    to_string,
 )
 from service.domain.model import ProviderKind, State
+from tests.filter_text import to_string
 
 UPSTREAM = FilterField("upstream_model_id", FilterType.STRING)
 DISPLAY_NAME = FilterField("display_name", FilterType.NAME)

@@ -30,7 +30,7 @@ def _root(
 
 
 def build(*, fancy: bool) -> typer.Typer:
-    """The whole command line; it takes a `World` as its context object. ``fancy`` draws frames around help."""
+    """The whole command line; its context object is a `World`. ``fancy`` draws frames around help."""
     app = typer.Typer(
         name="providerctl",
         no_args_is_help=True,

@@ -15,7 +15,7 @@ from cli.failures import CallRefused, ExitCode, Failure
 from cli.keys import audit
 from cli.keys import versions as key_versions
 from cli.keys.times import of_message
-from cli.keys.verification import verify_all
+from cli.keys.verification import registry_status, verify_all
 from cli.keys.versions import short_name
 from cli.peers import Sidecar
 from cli.session import Session
@@ -53,7 +53,7 @@ def doctor(session: Session) -> None:
     Exit code 0 where nothing failed; what only deserves a look is a note.
     """
     findings: list[Finding] = []
-    registry = _asked(findings, "registry", lambda: _registry(session))
+    registry = _asked(findings, "registry", lambda: registry_status(session))
     sidecar = _asked(findings, "registry socket", lambda: _sidecar(session, session.registry_side))
     _asked(findings, "router socket", lambda: _sidecar(session, session.router_side))
     sides = Sides(registry, sidecar)
@@ -78,11 +78,6 @@ def _asked(findings: list[Finding], subject: str, work: Callable[[], T]) -> T | 
         level = Level.NOTE if refused.code is ExitCode.AUTH else Level.FAILED
         findings.append(Finding(subject, level, refused.sentence))
         return None
-
-
-def _registry(session: Session) -> pb.GetEncryptionStatusResponse:
-    registry = session.registry
-    return registry.call(registry.system.GetEncryptionStatus, pb.GetEncryptionStatusRequest())
 
 
 def _sidecar(session: Session, side: Sidecar) -> kms_pb.GetStatusResponse:

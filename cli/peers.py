@@ -30,7 +30,7 @@ _OPTIONS = (
     ("grpc.use_local_subchannel_pool", 1),
     ("grpc.max_receive_message_length", 64 << 20),
     ("grpc.initial_reconnect_backoff_ms", 100),
-    ("grpc.min_reconnect_backoff_ms", 100),
+    ("grpc.min_reconnect_backoff_ms", 5000),  # this one is how long one attempt may take
     ("grpc.max_reconnect_backoff_ms", 1000),
 )
 _DETAILS_KEY = "grpc-status-details-bin"
@@ -100,18 +100,16 @@ class Peer:
         )
 
     def _silence(self, code: grpc.StatusCode, text: str) -> Refusal:
+        sentence = text
         if code is grpc.StatusCode.DEADLINE_EXCEEDED:
-            return Refusal(self.title, code.name, "no answer in time")
-        if code is not grpc.StatusCode.UNAVAILABLE:
-            return Refusal(self.title, code.name, text)
-        if self.socket is None:
-            return Refusal(self.title, code.name, "nobody answers there: is it running?")
-        if not _may_reach(self.socket):
-            denied = grpc.StatusCode.PERMISSION_DENIED.name
-            return Refusal(self.title, denied, "this account may not use the socket")
-        if not self.socket.exists():
-            return Refusal(self.title, code.name, "there is no such socket: is the sidecar running?")
-        return Refusal(self.title, code.name, "nobody answers there: is the sidecar running?")
+            sentence = "no answer in time"
+        elif code is grpc.StatusCode.UNAVAILABLE:
+            sentence = "nobody answers there: is it running?"
+            if self.socket is not None and not _may_reach(self.socket):
+                code, sentence = grpc.StatusCode.PERMISSION_DENIED, "this account may not use the socket"
+            elif self.socket is not None and not self.socket.exists():
+                sentence = "there is no such socket: is the sidecar running?"
+        return Refusal(self.title, code.name, sentence, metadata={"grpc": text})
 
 
 class Registry(Peer):

@@ -27,7 +27,7 @@ from cli.keys.shown import (
 )
 from cli.keys.status import show_status, version_rows
 from cli.keys.times import moment, span
-from cli.keys.verification import verify_all
+from cli.keys.verification import registry_status, verify_all
 from cli.keys.versions import full_name
 from cli.messages import as_json
 from cli.session import Session
@@ -163,13 +163,13 @@ def rotate(
 
 def rewrap(session: Session, release_quarantined: ReleaseOption = False) -> None:
     """Move all data keys to the primary version now, without waiting for the registry's own sweep."""
-    known = rotation.encryption_status(session)
+    known = registry_status(session)
     outcome = rewrap_all(
         session, target="", total=known.data_key_count, release_quarantined=release_quarantined
     )
     show_rewrapped(session, outcome)
     if outcome.quarantined:
-        listed = tuple(rotation.encryption_status(session).quarantined)
+        listed = tuple(registry_status(session).quarantined)
         raise Failure(f"{outcome.quarantined} data keys are quarantined", lines=failure_lines(listed))
 
 
@@ -208,7 +208,7 @@ def audit_verify(
     """Have the sidecar's whole audit read: whether a line was deleted, edited, reordered, or the tail cut."""
     expected_seq, expected_head = 0, b""
     if not alone:
-        known = rotation.encryption_status(session)
+        known = registry_status(session)
         expected_seq, expected_head = known.audit_seq, known.audit_head
     answer = audit.verify(session, expected_seq, expected_head)
     show_audit(session, answer, compared_to=expected_seq)

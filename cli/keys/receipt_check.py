@@ -7,8 +7,8 @@ from typing import Any
 
 from cli.keys import versions as key_versions
 from cli.keys.receipt import DIFFERENT, EQUAL, REVISION_MOVED, ProviderRows, comparison, contradictions
-from cli.keys.rotation import digest_rows, encryption_status
-from cli.keys.verification import verify_all
+from cli.keys.rotation import digest_rows
+from cli.keys.verification import registry_status, verify_all
 from cli.keys.versions import short_name
 from cli.session import Session
 from cli.terminal.findings import Finding, Level
@@ -49,7 +49,7 @@ def check_live(session: Session, receipt: Mapping[str, Any]) -> list[Finding]:
 
 
 def _deployment(session: Session, receipt: Mapping[str, Any]) -> Finding:
-    now, then = encryption_status(session).deployment_id, receipt["deployment_id"]
+    now, then = registry_status(session).deployment_id, receipt["deployment_id"]
     if then and now != then:
         return Finding(
             "installation", Level.FAILED, f"this is {now or 'a new one'}, the receipt is of {then}"

@@ -11,7 +11,7 @@ from cli.keys.versions import short_name
 from cli.session import Session
 from cli.terminal.progress import progress
 
-BATCH_SIZE = 1000
+BATCH_SIZE = 500
 _BATCH_SECONDS = 120.0
 
 
@@ -38,6 +38,7 @@ def rewrap_all(session: Session, *, target: str, total: int, release_quarantined
     registry, patience = session.registry, session.patience()
     moved_here, standing = 0, None
     with progress(session.terminal, "rewrap", session.world.monotonic) as meter:
+        meter.update(0, total)
         while True:
             request = pb.RewrapDataKeysRequest(batch_size=BATCH_SIZE, release_quarantined=release_quarantined)
             try:

@@ -23,7 +23,7 @@ from cli.keys.journal import ORIGIN_NEW, ORIGIN_PENDING, ORIGIN_UNDER_WAY, Journ
 from cli.keys.receipt import DIFFERENT, Evidence, ProviderRows, receipt_of
 from cli.keys.rewrapping import failure_lines, rewrap_all
 from cli.keys.times import of_message
-from cli.keys.verification import Verification, verify_all
+from cli.keys.verification import Verification, registry_status, verify_all
 from cli.keys.versions import short_name, state_word
 from cli.session import Session
 
@@ -70,8 +70,10 @@ def rotate(session: Session, order: Order) -> Rotated:
     """
     with documents.only_one(session.settings.receipts / _LOCK_NAME, "rotation"):
         file = JournalFile(order.journal)
-        versions = session.patience().insist(lambda: key_versions.list_versions(session.admin))
-        journal = _taken_up(session, file, versions) or _begun(session, order, versions)
+        # Nothing has begun yet: a server that is not there at all is told at once.
+        versions = key_versions.list_versions(session.admin)
+        known = registry_status(session)
+        journal = _taken_up(session, file, versions, known) or _begun(session, order, versions, known)
         if order.receipt is not None:
             journal = replace(journal, receipt=str(order.receipt.absolute()))
         file.write(journal)
@@ -100,21 +102,17 @@ def digest_rows(session: Session) -> ProviderRows:
     )
 
 
-def encryption_status(session: Session) -> pb.GetEncryptionStatusResponse:
-    """What the registry says of its data keys."""
-    registry = session.registry
-    return session.patience().insist(
-        lambda: registry.call(registry.system.GetEncryptionStatus, pb.GetEncryptionStatusRequest())
-    )
-
-
-def _taken_up(session: Session, file: JournalFile, versions: Sequence[KeyVersion]) -> Journal | None:
+def _taken_up(
+    session: Session,
+    file: JournalFile,
+    versions: Sequence[KeyVersion],
+    status: pb.GetEncryptionStatusResponse,
+) -> Journal | None:
     """The rotation that an earlier run left unfinished."""
     journal = file.read()
     if journal is None:
         return None
-    told = encryption_status(session).deployment_id
-    if journal.deployment_id and told and journal.deployment_id != told:
+    if journal.deployment_id and status.deployment_id not in ("", journal.deployment_id):
         raise Failure(
             f"{file.path} belongs to a rotation of another installation: move it away", code=ExitCode.CONFLICT
         )
@@ -129,9 +127,13 @@ def _taken_up(session: Session, file: JournalFile, versions: Sequence[KeyVersion
     return replace(journal, run_count=journal.run_count + 1)
 
 
-def _begun(session: Session, order: Order, versions: Sequence[KeyVersion]) -> Journal:
+def _begun(
+    session: Session,
+    order: Order,
+    versions: Sequence[KeyVersion],
+    status: pb.GetEncryptionStatusResponse,
+) -> Journal:
     """A rotation from now on: to a version that waits for it, or to a new one."""
-    status = encryption_status(session)
     primary = next((each for each in versions if each.state == KeyVersion.STATE_PRIMARY), None)
     pending = [each for each in versions if each.state == KeyVersion.STATE_PENDING]
     origin, target = ORIGIN_NEW, ""
@@ -236,7 +238,7 @@ def _moved_and_proved(session: Session, journal: Journal, order: Order) -> Verif
 
 
 def _quarantined(session: Session, count: int) -> Failure:
-    listed = tuple(encryption_status(session).quarantined)
+    listed = tuple(registry_status(session).quarantined)
     return Failure(
         f"{count} data keys failed three times to be moved and stand as they were; mend them as "
         "`providerctl doctor` says, then run again with --release-quarantined",
@@ -245,7 +247,7 @@ def _quarantined(session: Session, count: int) -> Failure:
 
 
 def _receipt(session: Session, journal: Journal, verification: Verification) -> dict[str, Any]:
-    status = encryption_status(session)
+    status = session.patience().insist(lambda: registry_status(session))
     if status.quarantined_count:
         raise _quarantined(session, status.quarantined_count)
     return receipt_of(

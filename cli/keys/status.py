@@ -11,6 +11,7 @@ from codevector.providers.v1 import system_service_pb2 as pb
 from cli.failures import CallRefused
 from cli.keys import versions as key_versions
 from cli.keys.times import shown
+from cli.keys.verification import registry_status
 from cli.keys.versions import short_name, state_word
 from cli.messages import as_json
 from cli.session import Session
@@ -33,8 +34,7 @@ _SWEEP_TONES = {
 
 def show_status(session: Session) -> None:
     """Prints it. What a closed socket would have told is left out, with a line on stderr."""
-    registry = session.registry
-    status = registry.call(registry.system.GetEncryptionStatus, pb.GetEncryptionStatusRequest())
+    status = registry_status(session)
     versions = _versions(session)
     sidecar = _sidecar(session)
     session.terminal.show(

@@ -52,17 +52,19 @@ class Verification:
         )
 
 
+def registry_status(session: Session) -> pb.GetEncryptionStatusResponse:
+    """What the registry says of its data keys, by their rows."""
+    registry = session.registry
+    return registry.call(registry.system.GetEncryptionStatus, pb.GetEncryptionStatusRequest())
+
+
 def verify_all(session: Session) -> Verification:
-    """Asks for every page; a registry or sidecar that is away for a moment is waited for.
+    """Asks for every page; a registry or sidecar that goes away meanwhile is waited for.
 
     Raises:
         CallRefused: one is away for longer, or this registry's sidecar cannot open wrappers.
     """
-    status = session.patience().insist(
-        lambda: session.registry.call(
-            session.registry.system.GetEncryptionStatus, pb.GetEncryptionStatusRequest()
-        )
-    )
+    status = registry_status(session)
     with progress(session.terminal, "verify", session.world.monotonic) as meter:
         return _walk(session, meter, status.data_key_count)
 
@@ -73,6 +75,7 @@ def _walk(session: Session, meter: Meter, expected: int) -> Verification:
     failures: list[pb.VerifyFailure] = []
     verified = 0
     request = pb.VerifyDataKeysRequest()
+    meter.update(0, expected)
     while True:
         page = patience.insist(
             lambda: registry.call(registry.system.VerifyDataKeys, request, seconds=_PAGE_SECONDS)

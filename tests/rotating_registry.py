@@ -43,6 +43,7 @@ class Rotating:
     clock: ManualClock
     database: Path
     woken: list[None] = field(default_factory=list)
+    added: list[str] = field(default_factory=list)
 
     @property
     def store(self) -> Store:
@@ -51,6 +52,7 @@ class Rotating:
     def add(self, *provider_ids: str) -> None:
         """Providers with a credential each, sealed as the service seals."""
         notice(self.ctx)
+        self.added += provider_ids
         made = []
         for provider_id in provider_ids:
             provider = a_provider(provider_id, kind=KIND)
@@ -79,8 +81,7 @@ class Rotating:
 
     def sealed(self) -> dict[str, SealedCredential]:
         """Every stored credential by provider id."""
-        ids = sorted(self.store.read(lambda unit: unit.taken_provider_ids("")))
-        return self.store.read(lambda unit: unit.sealed_credentials(ids))
+        return self.store.read(lambda unit: unit.sealed_credentials(self.added))
 
     def all_open(self) -> bool:
         """Whether a router can open every stored credential now."""

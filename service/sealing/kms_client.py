@@ -41,12 +41,13 @@ FAIR_TIMEOUT_SECONDS = 1.0
 """A call that was given less time than this and missed it tells nothing of the sidecar."""
 
 # A sidecar that was restarted is found again within half a second, instead of gRPC's default of two minutes;
-# a pool of its own keeps one client's backoff from delaying another's.
+# a pool of its own keeps one client's backoff from delaying another's. What gRPC calls the least backoff is
+# how long one attempt to connect may take, which on a busy machine is more than a moment.
 _CHANNEL_OPTIONS = (
     ("grpc.enable_http_proxy", 0),
     ("grpc.use_local_subchannel_pool", 1),
     ("grpc.initial_reconnect_backoff_ms", 50),
-    ("grpc.min_reconnect_backoff_ms", 50),
+    ("grpc.min_reconnect_backoff_ms", 2000),
     ("grpc.max_reconnect_backoff_ms", 500),
 )
 
@@ -68,8 +69,8 @@ class KmsStatus:
     deployment_id: bytes
     keyring_seq: int
     server_time: datetime
-    audit_seq: int = 0
-    audit_head: bytes = b""
+    audit_seq: int
+    audit_head: bytes
 
 
 @dataclass(frozen=True, slots=True)
@@ -166,6 +167,8 @@ class KmsClient:
             deployment_id=deployment_id,
             keyring_seq=answer.keyring_seq,
             server_time=answer.server_time.ToDatetime(tzinfo=UTC),
+            audit_seq=answer.audit_seq,
+            audit_head=answer.audit_head,
         )
 
     def wrap(

@@ -9,11 +9,22 @@ import hashlib
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any, cast
+from typing import Any
+from typing import cast as as_type
 from uuid import UUID
 
-from sqlalchemy import ColumnElement, Select, Table, case, func, literal_column, select
-from sqlalchemy.orm import Session
+from sqlalchemy import (
+    ColumnElement,
+    LargeBinary,
+    Select,
+    Table,
+    case,
+    cast,
+    func,
+    literal_column,
+    select,
+)
+from sqlalchemy.orm import InstrumentedAttribute, Session
 
 from service.store.rows import (
     Base,
@@ -32,6 +43,23 @@ HEADER_BYTES = 56
 
 # Ids stay the text they are stored as: a sweep turns a million of them over and looks into none.
 _DEK_ID: ColumnElement[str] = literal_column("data_keys.dek_id")
+
+
+def _octets(column: ColumnElement[bytes] | InstrumentedAttribute[bytes]) -> ColumnElement[bytes]:
+    """The column as bytes whatever a hand has put into it: SQLite stores text in a column of bytes too.
+
+    One row that cannot be read must not keep a sweep from all the others.
+    """
+    return cast(column, LargeBinary)
+
+
+_WRAPPER = (
+    _DEK_ID,
+    _octets(DataKeyRow.wrapped),
+    DataKeyRow.key_version,
+    _octets(DataKeyRow.context),
+    _octets(DataKeyRow.commitment),
+)
 
 
 _AFTER_EVERY_KEY = "~"
@@ -146,9 +174,7 @@ class DataKeyReads:
         In key order; the quarantined are left out.
         """
         rows = self._session.execute(
-            select(
-                _DEK_ID, DataKeyRow.wrapped, DataKeyRow.key_version, DataKeyRow.context, DataKeyRow.commitment
-            )
+            select(*_WRAPPER)
             .where(
                 after < _DEK_ID,
                 until >= _DEK_ID,
@@ -199,15 +225,11 @@ class DataKeyReads:
         """At most ``limit`` data keys behind ``after``, in key order, each with what it must agree with."""
         rows = self._session.execute(
             select(
-                _DEK_ID,
-                DataKeyRow.wrapped,
-                DataKeyRow.key_version,
-                DataKeyRow.context,
-                DataKeyRow.commitment,
+                *_WRAPPER,
                 CredentialRow.provider_id,
                 ProviderRow.uid,
                 CredentialRow.version,
-                func.substr(CredentialRow.envelope, 1, HEADER_BYTES),
+                func.substr(_octets(CredentialRow.envelope), 1, HEADER_BYTES),
             )
             .select_from(DataKeyRow)
             .outerjoin(CredentialRow, CredentialRow.dek_id == DataKeyRow.dek_id)
@@ -258,7 +280,7 @@ class DataKeyReads:
 
     def _digest(self, digest: Any, row_type: type[Base], *order: str) -> int:
         """Hash all rows of a table, columns in the order of their names. Returns how many rows."""
-        table = cast(Table, row_type.__table__)
+        table = as_type(Table, row_type.__table__)
         names = sorted(column.name for column in table.columns)
         # Bare columns, without the types that would turn what is stored into something else.
         statement: Select[*tuple[Any, ...]] = (

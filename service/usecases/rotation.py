@@ -21,6 +21,8 @@ from service.usecases.noticing import notice
 BATCH_ITEMS = 1024
 """Four messages to the sidecar and one transaction of some 20 ms, between which credentials are written."""
 STEP_BATCHES = 4
+CALL_ITEMS = 256
+"""What RewrapDataKeys moves between two looks at its caller's deadline."""
 LEASE_SECONDS = 10.0
 DEFAULT_ITEMS = 500
 MAX_ITEMS = 5000
@@ -158,7 +160,7 @@ def _move_round(ctx: Context, call: Call, primary: str, limit: int) -> tuple[int
     moved, failed = 0, list[str]()
     for after, until in ((start, None), ("", start)):
         while limit > 0 and (call.seconds_left() > SPARE_SECONDS or not moved):
-            size = min(limit, BATCH_ITEMS)
+            size = min(limit, CALL_ITEMS)
             items = _stale(ctx, primary, after=after, until=until, limit=size)
             try:
                 batch = _store(ctx, _ask(ctx, primary, items, call))

@@ -48,7 +48,10 @@ class CombinedKeyring:
         self._first = members[0].keyring
 
     def status(self) -> KeyringStatus:
-        """See `Keyring.status`. All but `accepted` and the health of opening is the first keyring's."""
+        """See `Keyring.status`: the first one's, but opening and what is accepted are of all.
+
+        `seq` is the highest, so that a keyring file is watched wherever it stands beside one that has none.
+        """
         status = self._first.status()
         for member in self._members[1:]:
             try:
@@ -61,6 +64,7 @@ class CombinedKeyring:
                 accepted=status.accepted + other.accepted,
                 unwrap_healthy=status.unwrap_healthy and other.unwrap_healthy,
                 message=_joined(status.message, other.message),
+                seq=max(status.seq, other.seq),
             )
         return status
 

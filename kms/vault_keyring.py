@@ -106,7 +106,7 @@ class VaultKeyring:
         self._view.refresh()
 
     def status(self) -> KeyringStatus:
-        """See `Keyring.status`. `seq` is the number of the latest version.
+        """See `Keyring.status`. `seq` is 0: there is no file here that somebody could roll back.
 
         Raises:
             KeyringUnavailable: the server has not been reached yet, so nothing is known of the key.
@@ -122,7 +122,7 @@ class VaultKeyring:
             wrap_healthy=known.rights.wrap and not (self._view.trouble or known.faults),
             unwrap_healthy=opens and not self._view.trouble,
             message=message or ("" if opens else DecryptUnavailable().message),
-            seq=known.key.latest,
+            seq=0,
         )
 
     def wrap(self, items: Sequence[WrapItem]) -> list[WrappedDataKey | KeyringError]:

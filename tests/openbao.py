@@ -28,7 +28,8 @@ from kms.vault_key import TransitAddress
 from tests.launched import free_port
 
 POLICIES = Path(__file__).resolve().parent.parent / "deploy" / "vault"
-START_SECONDS = 30
+START_SECONDS = 60
+"""Also for a request: a first write waits for a disk that other tests use meanwhile."""
 MOUNT = "transit"
 
 _PR_SET_PDEATHSIG = 1
@@ -205,7 +206,7 @@ class OpenBao:
             method=method.upper(),
         )
         try:
-            with self._opener.open(request, timeout=10) as answer:
+            with self._opener.open(request, timeout=START_SECONDS) as answer:
                 return answer.status, json.loads(answer.read() or b"{}")
         except urllib.error.HTTPError as error:
             with error:

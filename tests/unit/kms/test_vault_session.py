@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import socket
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
@@ -116,6 +117,29 @@ class TestLink:
     def test_what_is_not_json(self, stack: ExitStack, body: bytes) -> None:
         with answering(200, body) as (address, _), pytest.raises(KeyringUnavailable) as refused:
             ask(vault_link(stack, address))
+        assert "canary" not in everything_about(refused.value)
+        assert refused.value.__context__ is None
+
+    @pytest.mark.parametrize(
+        "answer",
+        [b"", b'HTTP/1.1 200 OK\r\nContent-Length: 60\r\n\r\n{"data": "canary'],
+        ids=["before the answer", "in the middle of it"],
+    )
+    def test_a_connection_that_breaks(self, stack: ExitStack, answer: bytes) -> None:
+        with socket.create_server(("127.0.0.1", 0)) as listener:
+
+            def break_off() -> None:
+                connection, _ = listener.accept()
+                with connection:
+                    connection.recv(65536)
+                    connection.sendall(answer)
+
+            thread = threading.Thread(target=break_off)
+            thread.start()
+            address = f"http://127.0.0.1:{listener.getsockname()[1]}"
+            with pytest.raises(KeyringUnavailable, match="cannot be reached") as refused:
+                ask(vault_link(stack, address))
+            thread.join()
         assert "canary" not in everything_about(refused.value)
         assert refused.value.__context__ is None
 

@@ -1,27 +1,29 @@
-"""`python -m kms` serves, `python -m kms init` makes the keys, `--check-config` prints the settings."""
+"""`python -m kms` serves, `init` makes keys, `audit` reads the audit, `--check-config` prints settings."""
 
 from __future__ import annotations
 
-import argparse
 import logging
 import os
 import signal
 import sys
+from argparse import Namespace
 from collections.abc import Sequence
 from queue import SimpleQueue
 
-from kms import app, hygiene
+from kms import app, hygiene, telemetry
+from kms.arguments import parse
+from kms.audit_command import expose_files, verify_files
 from kms.refusal import StartRefused
 from kms.settings import Settings, load
 from kms.telemetry import LibraryLines, build_logger
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Runs the command. Exit code 0; 1 for a refusal, told in one sentence on stderr; 2 for bad usage."""
-    parser = argparse.ArgumentParser(prog="python -m kms", description="The CodeVector key sidecar.")
-    parser.add_argument("command", nargs="?", choices=["serve", "init"], default="serve")
-    parser.add_argument("--check-config", action="store_true", help="print the effective settings and exit")
-    options = parser.parse_args(arguments)
+    """Runs the command. Exit code 0; 2 for bad usage; 1 for a refusal, told in one sentence on stderr.
+
+    An audit that is not whole is exit code 1, too.
+    """
+    options = parse(arguments)
     hygiene.harden()
     try:
         settings = load(os.environ)
@@ -29,6 +31,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
             print(*settings.lines(), sep="\n")
         elif options.command == "init":
             _init(settings)
+        elif options.command == "audit":
+            return _audit(settings, options)
         else:
             _serve(settings)
     except StartRefused as refusal:
@@ -52,6 +56,17 @@ def _init(settings: Settings) -> None:
     )
 
 
+def _audit(settings: Settings, options: Namespace) -> int:
+    place, as_json = options.file or settings.audit_directory, options.output == "json"
+    if options.audit_command == "exposure":
+        answer = expose_files(place, since=options.since, principal=options.principal, as_json=as_json)
+    else:
+        public_key = app.audit_public_key(settings, options.public_key)
+        answer = verify_files(place, public_key=public_key, expected=options.expected, as_json=as_json)
+    print(*answer.lines, sep="\n")
+    return answer.exit_code
+
+
 def _serve(settings: Settings) -> None:
     """Serves until SIGTERM or SIGINT."""
     # Not an Event: a handler that runs while its thread holds the Event's lock never returns.
@@ -60,6 +75,8 @@ def _serve(settings: Settings) -> None:
         signal.signal(number, lambda *_: stop.put(None))
     logger = build_logger(sys.stderr, settings.logging_level)
     logging.getLogger().addHandler(LibraryLines(logger))
+    unlocked = hygiene.lock_memory()
+    logger.info(telemetry.MEMORY, locked=not unlocked, why_not=unlocked)
     with app.build(settings, logger):
         sockets = " ".join(f"{role.value}={path}" for role, path in settings.sockets.items())
         print(f"kms serving {sockets}", flush=True)

@@ -9,12 +9,13 @@ from contextlib import ExitStack, closing, contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
 
 from structlog.typing import FilteringBoundLogger
 
 from kms import telemetry
 from kms.audit import Audit, AuditUnavailable
-from kms.audit_key import make_audit_key, read_audit_key
+from kms.audit_key import make_audit_key, public_key_file, read_audit_key, read_public_key
 from kms.audit_sink import AuditSink
 from kms.audited_keyring import AuditedKeyring, Principal
 from kms.backends import Surroundings, open_keyrings
@@ -49,6 +50,18 @@ def initialise_installation(settings: Settings) -> Installation:
         deployment_id = read_deployment_id(settings.deployment_id_file, settings.deployment_id)
         return Installation(deployment_id, audit_key.public_key, has_new_keys=False)
     return Installation(_initialise_keys(settings), audit_key.public_key, has_new_keys=True)
+
+
+def audit_public_key(settings: Settings, named: Path | None) -> bytes | None:
+    """The key to verify checkpoints with: of the named file, else of the home, None where that has none.
+
+    Raises:
+        AuditKeyRefused: the file is missing or holds no public key.
+    """
+    own = public_key_file(settings.directory)
+    if named is None and not own.exists():
+        return None
+    return read_public_key(named or own)
 
 
 def _initialise_keys(settings: Settings) -> bytes:

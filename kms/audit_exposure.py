@@ -36,10 +36,13 @@ class Exposed:
 
 @dataclass(frozen=True, slots=True)
 class Exposure:
-    """The credentials in the order they were first seen, and when the oldest line here was written."""
+    """The credentials in the order they were first seen.
+
+    `start_time` is when the oldest line here was written, None where that is the very first of the audit.
+    """
 
     credentials: tuple[Exposed, ...]
-    audit_start: datetime | None
+    start_time: datetime | None
 
 
 def exposure(segments: Iterable[Segment], *, since: datetime, principal: str = "") -> Exposure:
@@ -48,15 +51,16 @@ def exposure(segments: Iterable[Segment], *, since: datetime, principal: str = "
     `principal` is `role:place` as lines have it, or the role alone; empty is everybody.
     """
     found: dict[tuple[str, str, int], Exposed] = {}
-    start: datetime | None = None
+    oldest: tuple[Line, datetime] | None = None
     counting = False
     for line, time in _timed(segments):
-        start = start or time
+        oldest = oldest or (line, time)
         counting = counting or time >= since
         if counting and line.event in EXPOSING and _is_of(line, principal):
             for item in _given(line):
                 _count(found, line, time, item)
-    return Exposure(tuple(found.values()), start)
+    is_cut = oldest is not None and oldest[0].position.seq > 1
+    return Exposure(tuple(found.values()), oldest[1] if oldest and is_cut else None)
 
 
 def _timed(segments: Iterable[Segment]) -> Iterable[tuple[Line, datetime]]:

@@ -1,12 +1,16 @@
-"""What the process denies itself, since its memory holds keys."""
+"""What the process denies itself and others, since its memory holds keys."""
 
 from __future__ import annotations
 
 import ctypes
+import errno
 import os
 import resource
 
 _PR_SET_DUMPABLE = 4
+_MCL_CURRENT = 1
+_MCL_FUTURE = 2
+_MCL_ONFAULT = 4
 
 
 def harden() -> None:
@@ -14,3 +18,33 @@ def harden() -> None:
     resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
     ctypes.CDLL(None, use_errno=True).prctl(_PR_SET_DUMPABLE, 0, 0, 0, 0)
     os.umask(0o077)
+
+
+def lock_memory() -> str:
+    """Keeps the process's memory out of swap where that is permitted; answers why not, empty where it is.
+
+    Pages are locked as they are first touched (MCL_ONFAULT): stacks of threads are mostly address space.
+    Nothing is locked under a finite limit, since with MCL_FUTURE every later mapping beyond it would fail, a
+    thread's stack among them.
+    """
+    soft, hard = resource.getrlimit(resource.RLIMIT_MEMLOCK)
+    if soft != resource.RLIM_INFINITY and hard == resource.RLIM_INFINITY:
+        resource.setrlimit(resource.RLIMIT_MEMLOCK, (hard, hard))
+        soft = hard
+    # With CAP_IPC_LOCK the limit does not count, and root's effective capabilities have it unless taken away.
+    if soft != resource.RLIM_INFINITY and not _has_ipc_lock():
+        return f"RLIMIT_MEMLOCK is {soft} bytes"
+    library = ctypes.CDLL(None, use_errno=True)
+    if library.mlockall(_MCL_CURRENT | _MCL_FUTURE | _MCL_ONFAULT) == 0:
+        return ""
+    return f"mlockall: {errno.errorcode.get(ctypes.get_errno(), 'unknown error')}"
+
+
+def _has_ipc_lock() -> bool:
+    """Whether CAP_IPC_LOCK (14) is effective, as /proc tells; no where it does not tell."""
+    try:
+        with open("/proc/self/status", encoding="ascii") as status:
+            effective = next(line.split()[1] for line in status if line.startswith("CapEff:"))
+    except (OSError, StopIteration):
+        return False
+    return bool(int(effective, 16) >> 14 & 1)

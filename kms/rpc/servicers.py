@@ -235,7 +235,7 @@ class KeyAdmin:
         return admin_pb2.ListExposureResponse(
             exposed_credentials=[_exposed(each) for each in found.credentials[start:end]],
             next_page_token=self._pages.issue(end, filtered) if end < len(found.credentials) else "",
-            audit_start_time=_timestamp(found.audit_start) if found.audit_start else None,
+            audit_start_time=_timestamp(found.start_time) if found.start_time else None,
             fault=_fault(fault),
         )
 

@@ -59,7 +59,7 @@ def test_counts_each_credential_once_with_all_that_is_known() -> None:
         ],
         since=T0,
     )
-    assert found.audit_start == T0
+    assert found.start_time is None
     assert found.credentials == (
         Exposed(
             "uid-1",
@@ -135,4 +135,10 @@ def test_survives_items_of_any_shape(items: Any) -> None:
 
 def test_an_empty_audit() -> None:
     found = exposure([], since=T0)
-    assert (found.credentials, found.audit_start) == ((), None)
+    assert (found.credentials, found.start_time) == ((), None)
+
+
+def test_older_files_that_are_elsewhere_show() -> None:
+    lines = list(segment(("unwrap", T0, {}), ("unwrap", T0 + HOUR, {})).lines)
+    assert exposure([Segment("a", lines)], since=T0).start_time is None
+    assert exposure([Segment("a", lines[1:])], since=T0).start_time == T0 + HOUR

@@ -94,6 +94,7 @@ class TestServe:
             out, err = process.communicate(timeout=30)
             assert (process.returncode, out) == (0, "")
             assert [json.loads(each)["event"] for each in err.splitlines()] == [
+                "kms_memory",
                 "kms_keyring_opened",
                 "kms_audit_opened",
                 "kms_serving",
@@ -120,7 +121,7 @@ class TestServe:
     def test_the_unlock_source_is_said(self, initialised: Sidecar) -> None:
         with initialised.serving() as (process, _):
             process.terminate()
-            opened = json.loads(process.communicate(timeout=30)[1].splitlines()[0])
+            opened = json.loads(process.communicate(timeout=30)[1].splitlines()[1])
         assert opened["unlocked_by"] == f"key file {initialised.own}/unlock.key"
 
 
@@ -206,6 +207,87 @@ class TestInit:
         finished = sidecar.run("init", CODEVECTOR_KEYRING_PASSPHRASE_FILE=str(passphrase))
         assert "too weak" in refused(finished)
         assert not (sidecar.own / "keyring.json").exists()
+
+
+_AS_ANOTHER_ACCOUNT = """
+import errno, os, socket, sys
+os.setgroups([])
+os.setgid(65534)
+os.setuid(65534)
+for path in sys.argv[1:]:
+    for act in (lambda: socket.socket(socket.AF_UNIX).connect(path), lambda: open(path).close()):
+        try:
+            act()
+            print("reached")
+        except OSError as error:
+            print(errno.errorcode[error.errno])
+"""
+
+
+class TestOtherAccounts:
+    """Where tests run as root another account really tries; elsewhere what would stop it is looked at."""
+
+    @pytest.mark.parametrize("mode", [0o700, 0o750], ids=["own directory", "a group's directory"])
+    def test_reach_no_socket_and_no_file(self, initialised: Sidecar, mode: int) -> None:
+        initialised.home.chmod(0o755)
+        place = initialised.home / "router"
+        place.mkdir(mode=0o700)
+        place.chmod(mode)
+        router = place / "router.sock"
+        with initialised.serving(CODEVECTOR_KMS_ROUTER_SOCKET=str(router)) as (_, line):
+            assert line
+            own = initialised.own
+            found = [own / "registry.sock", own / "admin.sock", router, own / "unlock.key", own / "audit.key"]
+            found += [own / "keyring.json", *own.joinpath("audit").iterdir()]
+            assert {path.parent.stat().st_mode & 0o007 for path in found} == {0}
+            assert {path.stat().st_mode & 0o007 for path in found} == {0}
+            if os.geteuid() == 0:
+                tried = subprocess.run(
+                    [sys.executable, "-c", _AS_ANOTHER_ACCOUNT, *map(str, found)],
+                    capture_output=True,
+                    text=True,
+                    check=True,
+                )
+                assert tried.stdout.split() == ["EACCES"] * 2 * len(found)
+
+
+class TestAudit:
+    def test_init_prints_the_public_key_and_puts_it_beside(self, sidecar: Sidecar) -> None:
+        printed = sidecar.run("init").stdout
+        public_key = (sidecar.own / "audit.pub").read_text().strip()
+        assert f"audit_public_key={public_key}" in printed
+        assert (sidecar.own / "audit.key").read_bytes().hex() not in printed
+
+    def test_init_adds_the_key_that_an_older_installation_lacks(self, initialised: Sidecar) -> None:
+        keyring = (initialised.own / "keyring.json").read_bytes()
+        (initialised.own / "audit.key").unlink()
+        (initialised.own / "audit.pub").unlink()
+        assert "`python -m kms init` makes it" in refused(initialised.run())
+        assert initialised.run("init").returncode == 0
+        assert (initialised.own / "keyring.json").read_bytes() == keyring
+        with initialised.serving() as (_, line):
+            assert line.startswith("kms serving ")
+
+    def test_of_a_stopped_sidecar_verifies_from_its_files(self, initialised: Sidecar) -> None:
+        with initialised.serving() as (process, _):
+            process.terminate()
+            process.communicate(timeout=30)
+        finished = initialised.run("audit", "verify")
+        assert finished.stdout.startswith("intact: lines 1 to 4, signed up to line 4\n")
+        head = finished.stdout.split()[-1]
+        cut = initialised.own / "audit" / "audit-000000000001.jsonl"
+        cut.write_bytes(b"".join(cut.read_bytes().splitlines(keepends=True)[:2]))
+        assert initialised.run("audit", "verify").returncode == 0
+        finished = initialised.run("audit", "verify", "--expect-seq", "4", "--expect-head", head)
+        assert (finished.returncode, "cut tail" in finished.stdout) == (1, True)
+
+    def test_a_damaged_one_is_not_gone_on_with(self, initialised: Sidecar) -> None:
+        with initialised.serving() as (process, _):
+            process.terminate()
+            process.communicate(timeout=30)
+        path = initialised.own / "audit" / "audit-000000000001.jsonl"
+        path.write_bytes(path.read_bytes().replace(b'"event":"start"', b'"event":"stop"'))
+        assert "damaged at its line 1" in refused(initialised.run())
 
 
 class TestCheckConfig:

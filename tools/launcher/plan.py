@@ -16,6 +16,7 @@ SOCKET_PATH_LIMIT = 107
 SOCKET_ROLES = ("registry", "router", "admin")
 DEFAULT_PORT = 50051
 DEPLOYMENT_ID = "deployment-id"
+AUDIT_KEY = "audit.key"
 
 QUIET_GRPC = {
     # glibc's arena per thread keeps memory that the short-lived buffers of calls leave behind.
@@ -39,14 +40,15 @@ class RunRefused(Exception):
 class Plan:
     """All paths are absolute.
 
-    `made_by_init` is the last file that `python -m kms init` makes: the keyring or, with keys in Vault, the
-    deployment id; None where both are given. `database_file` is None where the database is elsewhere.
+    `made_by_init` is what shows that `python -m kms init` was run: the keyring or, with keys in Vault, the
+    deployment id or, where that is given too, the key of the audit. `database_file` is None where the database
+    is elsewhere.
     """
 
     home: Path
     port: int
     sockets: Mapping[str, Path]
-    made_by_init: Path | None
+    made_by_init: Path
     database_file: Path | None
     kms_environment: Mapping[str, str]
     service_environment: Mapping[str, str]
@@ -73,9 +75,10 @@ class Plan:
         Raises:
             RunRefused: the keyring is gone and what it sealed is not.
         """
-        if self.made_by_init is None or os.path.lexists(self.made_by_init):
+        if os.path.lexists(self.made_by_init):
             return False
-        data = self.existing_data()
+        # The audit's key opens nothing, so data do not need the one they were made with.
+        data = self.existing_data() if self.made_by_init.name != AUDIT_KEY else None
         if data is not None:
             what = "deployment id" if self.made_by_init.name == DEPLOYMENT_ID else "keyring"
             raise RunRefused(
@@ -128,13 +131,13 @@ def _socket(given: Mapping[str, str], home: Path, role: str) -> Path:
     return Path(path)
 
 
-def _made_by_init(given: Mapping[str, str], home: Path) -> Path | None:
+def _made_by_init(given: Mapping[str, str], home: Path) -> Path:
     """For the first keyring, the one that wraps; later ones only open what is there already."""
     first = given.get("CODEVECTOR_KEYRING", f"local:{home}/kms/keyring.json").split(",")[0]
     scheme, _, path = first.partition(":")
     if scheme == "local":
         return Path(os.path.abspath(path))
-    return None if "CODEVECTOR_DEPLOYMENT_ID" in given else home / "kms" / DEPLOYMENT_ID
+    return home / "kms" / (AUDIT_KEY if "CODEVECTOR_DEPLOYMENT_ID" in given else DEPLOYMENT_ID)
 
 
 def _database_file(url: str | None, home: Path) -> Path | None:

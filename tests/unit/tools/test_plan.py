@@ -101,12 +101,16 @@ class TestKeyring:
         (tmp_path / "kms" / "deployment-id").touch()
         assert not plan.needs_init()
 
-    def test_with_keys_and_identity_elsewhere_nothing_is_made(self, tmp_path: Path) -> None:
+    def test_with_keys_and_identity_elsewhere_init_makes_the_audit_key(self, tmp_path: Path) -> None:
         environment = {
             "CODEVECTOR_HOME": str(tmp_path),
             "CODEVECTOR_KEYRING": "vault-transit:transit/codevector",
             "CODEVECTOR_DEPLOYMENT_ID": "01" * 16,
         }
+        (tmp_path / "registry.db").touch()
+        assert plan_of(environment).needs_init(), "which data do not depend on"
+        (tmp_path / "kms").mkdir()
+        (tmp_path / "kms" / "audit.key").touch()
         assert not plan_of(environment).needs_init()
 
     def test_a_deployment_id_missing_while_data_exist(self, tmp_path: Path) -> None:

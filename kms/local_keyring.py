@@ -18,22 +18,13 @@ from uuid import UUID
 from cryptography.exceptions import InvalidTag
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 
-from kms.formats import (
-    BACKEND_LOCAL,
-    DekContext,
-    FormatError,
-    Wrapper,
-    commitment,
-    parse_context,
-    parse_wrapper,
-)
+from kms.formats import BACKEND_LOCAL, DekContext, Wrapper, commitment
 from kms.keyring import (
     DATA_KEY_LENGTH,
     KEY_VERSION_PREFIX,
     Backend,
     CorruptDataKey,
     DataKey,
-    InvalidContext,
     KeyringError,
     KeyringStatus,
     KeyringUnavailable,
@@ -60,6 +51,7 @@ from kms.keyring_file import KeyringFile
 from kms.private_files import FileRefused
 from kms.unlock import UnlockMethod, UnlockRoot
 from kms.version_life import OPENING, activated, cancelled, disabled, enabled, is_due, scheduled
+from kms.wrapped import checked_context, checked_wrapper
 
 _NONCE_LENGTH = 12
 _BODY_LENGTH = _NONCE_LENGTH + DATA_KEY_LENGTH + 16
@@ -159,7 +151,7 @@ class LocalKeyring:
         for index, item in enumerate(items):
             nonce = nonces[index * _NONCE_LENGTH : (index + 1) * _NONCE_LENGTH]
             try:
-                self._context(item.context)
+                checked_context(item.context, self._deployment_id)
                 results.append(_wrapped(version, item.context, item.data_key, nonce))
             except KeyringError as error:
                 results.append(error)
@@ -272,30 +264,15 @@ class LocalKeyring:
                 self._write(ring.stored, self._file.replace_all)
             return [_public(self._ring.by_ref[version.ref]) for version in due]
 
-    def _context(self, octets: bytes) -> DekContext:
-        try:
-            context = parse_context(octets)
-        except FormatError as error:
-            raise InvalidContext(str(error)) from None
-        if context.deployment_id != self._deployment_id:
-            raise InvalidContext("the context belongs to another deployment")
-        return context
-
     def _open(self, ring: _Ring, item: WrappedDataKey) -> tuple[VersionRecord, DataKey]:
         """The DEK of one wrapper and the version it is under, after every check."""
-        context = self._context(item.context)
-        try:
-            wrapper = parse_wrapper(item.wrapped)
-        except FormatError:
-            raise CorruptDataKey(context.dek_id) from None
-        name = KEY_VERSION_PREFIX + wrapper.ref
-        if item.key_version != name:
-            raise CorruptDataKey(context.dek_id)
+        context = checked_context(item.context, self._deployment_id)
+        wrapper = checked_wrapper(item, context)
         version = ring.by_ref.get(wrapper.ref)
         if version is None or wrapper.backend != BACKEND_LOCAL:
-            raise KeyVersionUnavailable(name)
+            raise KeyVersionUnavailable(item.key_version)
         if version.kek is None or version.state not in OPENING:
-            raise KeyVersionUnavailable(name)
+            raise KeyVersionUnavailable(item.key_version)
         data_key = _decrypt(version.kek, item.context, wrapper.body)
         if data_key is None:
             raise CorruptDataKey(context.dek_id)

@@ -51,6 +51,7 @@ class AuditedKeyring:
         self._keyring = keyring
         self._audit = audit
         self._principal = str(principal)
+        self._untold: list[str] = []
 
     def status(self) -> KeyringStatus:
         """See `Keyring.status`; what the audit cannot take is not healthy."""
@@ -138,10 +139,15 @@ class AuditedKeyring:
         return self._act_on("cancel_destruction", name, lambda: self._keyring.cancel_destruction(name))
 
     def destroy_due(self) -> list[KeyVersion]:
-        """See `Keyring.destroy_due`. Each version has a line afterwards; the schedule has announced it."""
+        """See `Keyring.destroy_due`. The schedule has announced it; each version has a line afterwards.
+
+        A line that could not be written is written by a later call.
+        """
         destroyed = self._keyring.destroy_due()
-        for version in destroyed:
-            self._record("destroyed", {"key_version": version.name}, synced=True)
+        self._untold += [version.name for version in destroyed]
+        while self._untold:
+            self._record("destroyed", {"key_version": self._untold[0]}, synced=True)
+            del self._untold[0]
         return destroyed
 
     def _act_on(self, event: str, name: str, act: Callable[[], KeyVersion]) -> KeyVersion:

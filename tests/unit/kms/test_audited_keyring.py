@@ -229,6 +229,23 @@ class TestUnwritable:
         phases = [line["phase"] for line in told() if line["event"] == "create_version"]
         assert phases == ["begin", "begin", "end"]
 
+    def test_a_destruction_that_was_not_told_is_told_later(
+        self,
+        audited: AuditedKeyring,
+        keyring: LocalKeyring,
+        disk: FaultyDisk,
+        told: Callable[[], Any],
+        monkeypatch: pytest.MonkeyPatch,
+    ) -> None:
+        gone = replace(audited.list_versions()[0], state=VersionState.DESTROYED)
+        rounds = [[gone], []]
+        monkeypatch.setattr(keyring, "destroy_due", lambda: rounds.pop(0))
+        disk.fail(1, _full)
+        with pytest.raises(AuditUnavailable):
+            audited.destroy_due()
+        audited.destroy_due()
+        assert [line["key_version"] for line in told() if line["event"] == "destroyed"] == [gone.name]
+
     @pytest.mark.parametrize("act", ["wrap", "rewrap", "verify"])
     def test_nothing_else_is_answered_either(
         self, audited: AuditedKeyring, disk: FaultyDisk, act: str

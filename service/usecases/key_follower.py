@@ -24,6 +24,8 @@ from service.usecases.noticing import notice
 from service.usecases.rotation import Sweeping
 
 POLL_SECONDS = 15.0
+AWAY_POLL_SECONDS = 3.0
+"""A sidecar that is back is needed at once: somebody waits to store a credential."""
 
 Run = Callable[[Callable[[], Any]], Awaitable[Any]]
 
@@ -59,7 +61,7 @@ class KeyFollower:
             self._loop.call_soon_threadsafe(self._due.set)
 
     async def follow(self) -> None:
-        """Ask the sidecar every 15 seconds until cancelled; wake the sweep where there is work."""
+        """Ask the sidecar every 15 seconds until cancelled, more often while it is away; wake the sweep."""
         while True:
             try:
                 await self._look()
@@ -69,7 +71,7 @@ class KeyFollower:
             except Exception as error:
                 # The top of a background task: were it to end here, no rotation would be noticed any more.
                 self._log.error(KMS_AWAY, **bug_fields(error))
-            await asyncio.sleep(POLL_SECONDS)
+            await asyncio.sleep(AWAY_POLL_SECONDS if self._away else POLL_SECONDS)
 
     async def sweep(self) -> None:
         """Move wrappers whenever there are some to move, until cancelled."""

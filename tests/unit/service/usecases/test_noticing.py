@@ -66,6 +66,24 @@ class TestRecord:
         assert registry.woken == [None, None]
 
 
+class TestAudit:
+    """The growth of the sidecar's audit, so that a tail that is cut off shows."""
+
+    @staticmethod
+    def of(registry: Rotating) -> int:
+        return notice(registry.ctx)[1].audit_seq
+
+    def test_is_recorded_every_ten_seconds(self, registry: Rotating) -> None:
+        first = self.of(registry)
+        registry.add("a")
+        assert registry.all_open()
+        assert self.of(registry) == first
+        registry.later(seconds=10)
+        assert self.of(registry) > first
+        row = registry.store.read(lambda unit: unit.registry())
+        assert len(row.audit_head) == 32
+
+
 class TestRefused:
     def refuses(self, registry: Rotating, match: str) -> None:
         before = registry.store.read(lambda unit: unit.registry())

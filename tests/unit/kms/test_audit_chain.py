@@ -6,6 +6,7 @@ import json
 from collections.abc import Callable
 from contextlib import closing
 from pathlib import Path
+from typing import Any
 
 import pytest
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
@@ -13,10 +14,13 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from kms.audit_chain import Fault, FaultReason, Segment, verify
+from kms.audit_key import AuditKey
 from kms.audit_lines import CHECKPOINT, Position, checkpoint_statement, encode, genesis, parse
 from tests.audits import AUDIT_KEY, now, open_audit
 
 Lines = list[bytes]
+VECTORS = Path(__file__).parents[2] / "vectors" / "kms"
+_OF_EVERY_LINE = frozenset({"event", "prev", "seq", "time"})
 
 
 def written(directory: Path, count: int = 10) -> Lines:
@@ -177,3 +181,35 @@ def test_any_flipped_bit_shows(lines: Lines, data: st.DataObject) -> None:
     index = data.draw(st.integers(0, len(octets) - 2))
     octets[index] ^= 1 << data.draw(st.integers(0, 7))
     assert fault_of(bytes(octets).splitlines(keepends=True), last) is not None
+
+
+class TestFrozenAudit:
+    """Written by a second program from docs/formats/audit.md; must verify, and be written alike, for ever."""
+
+    @pytest.fixture
+    def vector(self) -> dict[str, Any]:
+        loaded: dict[str, Any] = json.loads((VECTORS / "audit.json").read_text())
+        return loaded
+
+    @pytest.fixture
+    def frozen(self) -> Lines:
+        return (VECTORS / "audit.jsonl").read_bytes().splitlines(keepends=True)
+
+    def test_verifies(self, vector: dict[str, Any], frozen: Lines) -> None:
+        public_key = bytes.fromhex(vector["public_key"])
+        found = verify([Segment("audit.jsonl", frozen)], public_key=public_key)
+        assert (found.fault, found.checkpoints, found.signed_seq) == (None, 2, 6)
+        assert {"audit_seq": found.last.seq, "audit_head": found.last.head.hex()}.items() <= vector.items()
+
+    def test_is_written_byte_for_byte(self, vector: dict[str, Any], frozen: Lines) -> None:
+        key, deployment_id = AuditKey(bytes.fromhex(vector["seed"])), bytes.fromhex(vector["deployment_id"])
+        position = genesis(deployment_id)
+        assert position.head.hex() == vector["genesis"]
+        for octets in frozen:
+            line = parse(octets[:-1])
+            fields = {name: value for name, value in line.fields.items() if name not in _OF_EVERY_LINE}
+            if line.event == CHECKPOINT:
+                statement = checkpoint_statement(deployment_id, position, line.fields["time"])
+                fields["signature"] = key.sign(statement).hex()
+            written, position = encode(position, line.event, line.time, fields)
+            assert written == octets

@@ -89,7 +89,7 @@ AWAY = Refused(code_pb2.UNAVAILABLE, "KMS_UNAVAILABLE", "away")
 
 @dataclass
 class Installation:
-    """All that both servers know. ``before`` and ``after`` see each call by number and name; they may raise."""
+    """All that both servers know. ``before`` and ``after`` see each call, number and name; both may raise."""
 
     clock: Clock = field(default_factory=Clock)
     versions: list[KeyVersion] = field(default_factory=list)

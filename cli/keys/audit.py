@@ -11,6 +11,7 @@ from codevector.providers.v1 import provider_service_pb2
 from codevector.providers.v1.provider_pb2 import Provider
 
 from cli.keys.times import of_message, shown
+from cli.peers import Sidecar
 from cli.session import Session
 
 _AUDIT_SECONDS = 600.0
@@ -37,13 +38,13 @@ def fault_sentence(fault: pb.AuditFault) -> str:
     return f"{fault.file} line {fault.line} (number {fault.seq}): {reason}: {fault.description}"
 
 
-def exposure(session: Session, since: datetime, principal: str) -> Exposure:
-    """Everything since then, of that principal; of everybody where it is empty."""
+def exposure(sidecar: Sidecar, since: datetime, principal: str) -> Exposure:
+    """What the audit of one sidecar has since then, of that principal; of everybody where it is empty."""
     request = pb.ListExposureRequest(page_size=_PAGE_SIZE, principal=principal)
     request.since.FromDatetime(since)
     credentials: list[pb.ExposedCredential] = []
     while True:
-        page = session.admin.call(session.admin.admin.ListExposure, request, seconds=_AUDIT_SECONDS)
+        page = sidecar.call(sidecar.admin.ListExposure, request, seconds=_AUDIT_SECONDS)
         credentials += page.exposed_credentials
         if not page.next_page_token:
             return Exposure(tuple(credentials), _doubt(page, since))

@@ -218,7 +218,7 @@ def audit_verify(
 
 def audit_exposure(session: Session, since: SinceOption, principal: PrincipalOption = "") -> None:
     """List the credentials whose data keys a caller of the sidecar had in hand since a time."""
-    found = audit.exposure(session, moment(since, session.world.now()), principal)
+    found = audit.exposure(session.admin, moment(since, session.world.now()), principal)
     show_exposure(session, found, list(audit.all_providers(session)))
     if found.doubt:
         raise Failure(f"the list may lack some: {found.doubt}")
@@ -235,9 +235,17 @@ def compromise_start(
         bool,
         typer.Option("--all", help="Take every stored credential as exposed: database and keys were stolen."),
     ] = False,
+    sidecar: Annotated[
+        list[Path] | None, typer.Option(help="Admin socket of a further sidecar; may be repeated.")
+    ] = None,
 ) -> None:
-    """List what was exposed into a case file, then rotate. Run again after a kill it goes on."""
-    question = compromise.Question(since, moment(since, session.world.now()), principal, everything)
+    """List what was exposed into a case file, then rotate. Run again after a kill it goes on.
+
+    Every sidecar has an audit of its own: name the admin sockets of all of them.
+    """
+    sockets = tuple(str(socket.absolute()) for socket in sidecar or ())
+    when = moment(since, session.world.now())
+    question = compromise.Question(since, when, principal, everything, sockets)
     path = case or compromise.place_of(session.settings.receipts, question)
     opened = compromise.opened(session, path, question)
     session.terminal.say(f"case file: {path}")

@@ -20,6 +20,7 @@ from cli import documents
 from cli.failures import ExitCode, Failure
 from cli.keys.audit import Exposure, all_providers, exposure
 from cli.keys.times import of_message, stamp
+from cli.peers import Sidecar, closing
 from cli.session import Session
 
 FORMAT = "codevector/compromise-case/1"
@@ -47,6 +48,8 @@ class Question:
     since: datetime
     principal: str
     everything: bool
+    sidecars: tuple[str, ...] = ()
+    """Admin sockets of further sidecars."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -110,8 +113,8 @@ def tracked(session: Session, case: Mapping[str, Any]) -> list[Tracked]:
 
 
 def _same(case: Mapping[str, Any], question: Question) -> bool:
-    asked = (case["asked_since"], case["principal"], case["asked_for_all"])
-    return asked == (question.asked, question.principal, question.everything)
+    asked = (case["asked_since"], case["principal"], case["asked_for_all"], case["sidecars"])
+    return asked == (question.asked, question.principal, question.everything, list(question.sidecars))
 
 
 def _use(entry: Mapping[str, Any], provider: Provider | None) -> Use:
@@ -122,14 +125,16 @@ def _use(entry: Mapping[str, Any], provider: Provider | None) -> Use:
 
 
 def _new(session: Session, question: Question) -> dict[str, Any]:
-    found = Exposure((), "") if question.everything else exposure(session, question.since, question.principal)
+    found = [] if question.everything else _audits(session, question)
+    doubt = "; ".join(each.doubt for each in found if each.doubt)
     providers = list(all_providers(session))
     names = {provider.uid: provider.name for provider in providers}
-    entries = {
-        (each.provider_uid, each.credential_version): _entry(each, names.get(each.provider_uid, ""))
-        for each in found.credentials
-    }
-    whole = not (question.everything or found.doubt)
+    entries: dict[tuple[str, int], dict[str, Any]] = {}
+    for each in (credential for audit in found for credential in audit.credentials):
+        key = (each.provider_uid, each.credential_version)
+        entry = _entry(each, names.get(each.provider_uid, ""))
+        entries[key] = _merged(entries[key], entry) if key in entries else entry
+    whole = not (question.everything or doubt)
     if not whole:
         for provider in providers:
             if provider.HasField("credential"):
@@ -142,13 +147,36 @@ def _new(session: Session, question: Question) -> dict[str, Any]:
             "since": stamp(question.since),
             "asked_since": question.asked,
             "asked_for_all": question.everything,
+            "sidecars": list(question.sidecars),
             "principal": question.principal,
             "scope": SCOPE_AUDIT if whole else SCOPE_ALL,
-            "doubt": found.doubt,
+            "doubt": doubt,
             "exposed": list(entries.values()),
             "rotation": None,
         }
     )
+
+
+def _audits(session: Session, question: Question) -> list[Exposure]:
+    """What the audit of each sidecar has."""
+    found = [exposure(session.admin, question.since, question.principal)]
+    for socket in question.sidecars:
+        further = Sidecar("admin", Path(socket))
+        with closing(further):
+            found.append(exposure(further, question.since, question.principal))
+    return found
+
+
+def _merged(one: Mapping[str, Any], other: Mapping[str, Any]) -> dict[str, Any]:
+    """Two sidecars' entries of one credential."""
+    return {
+        **one,
+        "key_versions": sorted({*one["key_versions"], *other["key_versions"]}),
+        "principals": sorted({*one["principals"], *other["principals"]}),
+        "first_time": min(one["first_time"], other["first_time"]),
+        "last_time": max(one["last_time"], other["last_time"]),
+        "access_count": one["access_count"] + other["access_count"],
+    }
 
 
 def _entry(exposed: pb.ExposedCredential, provider: str) -> dict[str, Any]:

@@ -58,17 +58,18 @@ def _deployment(session: Session, receipt: Mapping[str, Any]) -> Finding:
 
 
 def _data_keys(session: Session, receipt: Mapping[str, Any]) -> Finding:
-    """Every wrapper names the receipt's version or one that came after it."""
-    new, order = receipt["new_key_version"], {}
-    for index, version in enumerate(key_versions.list_versions(session.admin)):
-        order[version.name] = index
-    if new not in order:
-        return Finding("data keys now", Level.FAILED, f"the sidecar knows no {short_name(new)}")
+    """Every wrapper names the receipt's version or one that came after it.
+
+    A keyring may be gone since, and a destroyed version unlisted: then none may name a version of before it.
+    """
+    new = receipt["new_key_version"]
+    order = {version.name: at for at, version in enumerate(key_versions.list_versions(session.admin))}
     verification = verify_all(session)
+    replaced = set(receipt["data_keys"]["usage_before"]) - {new}
     older = {
         name: count
         for name, count in verification.usage.items()
-        if count and order.get(name, -1) < order[new]
+        if count and (name not in order or name in replaced or order[name] < order.get(new, 0))
     }
     if older:
         told = ", ".join(f"{count} under {short_name(name)}" for name, count in sorted(older.items()))
@@ -76,8 +77,10 @@ def _data_keys(session: Session, receipt: Mapping[str, Any]) -> Finding:
     if verification.failures:
         sentence = f"{len(verification.failures)} are not sound: see `providerctl doctor`"
         return Finding("data keys now", Level.FAILED, sentence)
-    count = verification.key_count
-    return Finding("data keys now", Level.OK, f"all {count} under that version or a newer one, each verified")
+    sentence = f"all {verification.key_count} under that version or a newer one, each verified"
+    if new not in order:
+        return Finding("data keys now", Level.NOTE, f"{sentence}; the sidecar lists that version no more")
+    return Finding("data keys now", Level.OK, sentence)
 
 
 def _rows(session: Session, receipt: Mapping[str, Any]) -> Finding:

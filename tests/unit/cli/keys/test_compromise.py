@@ -56,6 +56,21 @@ def test_lists_rotates_and_tracks_until_none_is_in_use(exposed: Bench) -> None:
     assert (code, found["uid-0003"]) == (0, "PROVIDER_DELETED")
 
 
+def test_the_audits_of_several_sidecars_are_one_list(exposed: Bench) -> None:
+    further = str(exposed.home / "kms" / "router.sock")
+    told = exposed.run("key", "compromise", "start", "--since", "36h", "--sidecar", further, "-o", "json")
+    assert told.code == 0, told.err
+    assert len(told.data["exposed"]) == 4
+    assert {each["access_count"] for each in told.data["exposed"]} == {6}
+    assert exposed.made.calls.count("ListExposure") == 2
+
+
+def test_a_further_sidecar_that_is_away_is_no_empty_list(exposed: Bench) -> None:
+    told = exposed.run("key", "compromise", "start", "--since", "36h", "--sidecar", "/none/admin.sock")
+    assert told.code == 6
+    assert len(exposed.made.versions) == 1
+
+
 def test_holds_no_credential(exposed: Bench) -> None:
     assert b"prefix" not in start(exposed).read_bytes()
 

@@ -134,6 +134,19 @@ class TestLater:
         bench.made.versions[0].state = KeyVersion.STATE_PRIMARY
         assert levels(bench, receipt)["data keys now"] == "FAILED"
 
+    def test_a_version_that_is_listed_no_more(self, bench: Bench, receipt: Path) -> None:
+        """After a move to another keyring, or a destruction in Vault."""
+        bench.made.clock.elapsed += 60
+        assert bench.run("key", "rotate").code == 0
+        del bench.made.versions[:2]
+        assert levels(bench, receipt)["data keys now"] == "NOTE"
+
+    def test_a_version_of_before_in_a_keyring_that_is_listed_last(self, bench: Bench, receipt: Path) -> None:
+        bench.made.versions.reverse()
+        assert levels(bench, receipt)["data keys now"] == "OK"
+        bench.made.wrappers["restored"] = Wrapper(V2, V1)
+        assert levels(bench, receipt)["data keys now"] == "FAILED"
+
     def test_a_data_key_is_sick(self, bench: Bench, receipt: Path) -> None:
         bench.made.wrappers["providers/p0001"].sick = "CREDENTIAL_CORRUPT"
         assert levels(bench, receipt)["data keys now"] == "FAILED"

@@ -222,11 +222,14 @@ class Installation:
 
     root: Path
     database: MovableDatabase
+    new_uuid: Callable[[], UUID] = uuid.uuid4
     order: tuple[str, ...] = RINGS[:1]
     now: datetime = START
     cuts: int = 0
     _copies: int = 0
-    _cut_at: tuple[Moment, int] | None = None
+    seen: list[Moment] = field(default_factory=list)
+    """Every moment that was come to."""
+    _fault: tuple[Moment, int, Exception | None] | None = None
     _stack: ExitStack = field(default_factory=ExitStack)
 
     @property
@@ -235,9 +238,15 @@ class Installation:
         return self.root / str(self._copies)
 
     @classmethod
-    def of(cls, template: Path, root: Path, database: MovableDatabase) -> Installation:
+    def of(
+        cls,
+        template: Path,
+        root: Path,
+        database: MovableDatabase,
+        new_uuid: Callable[[], UUID] = uuid.uuid4,
+    ) -> Installation:
         """A new one, started."""
-        made = cls(root, database)
+        made = cls(root, database, new_uuid)
         shutil.copytree(template, made.directory)
         made.start()
         return made
@@ -264,7 +273,7 @@ class Installation:
             url_policy=UrlPolicy(),
             page_tokens=PageTokens(bytes(32)),
             impact_key=bytes(32),
-            new_uuid=uuid.uuid4,
+            new_uuid=self.new_uuid,
         )
 
     def stop(self) -> None:
@@ -273,14 +282,18 @@ class Installation:
         self._stack.close()
 
     def at(self, moment: Moment) -> None:
-        """The power goes at the moment that was chosen."""
-        if self._cut_at is None or self._cut_at[0] != moment:
+        """The power goes, or something fails, at the moment that was chosen."""
+        self.seen.append(moment)
+        if self._fault is None or self._fault[0] != moment:
             return
-        left = self._cut_at[1] - 1
-        self._cut_at = (moment, left) if left else None
-        if not left:
-            self.copy_files(self.root / str(self._copies + 1))
-            raise PowerCut
+        _, left, error = self._fault
+        self._fault = (moment, left - 1, error) if left > 1 else None
+        if left > 1:
+            return
+        if error is not None:
+            raise error
+        self.copy_files(self.root / str(self._copies + 1))
+        raise PowerCut
 
     def cut(self) -> None:
         """The power goes while nothing is going on."""
@@ -290,13 +303,22 @@ class Installation:
     @contextmanager
     def power_cut(self, moment: Moment, count: int = 1) -> Iterator[None]:
         """The power goes when the block comes to the moment for the ``count``-th time, if it does."""
-        self._cut_at = (moment, count)
+        self._fault = (moment, count, None)
         try:
             yield
         except PowerCut:
             self._go_on_with_copy()
         finally:
-            self._cut_at = None
+            self._fault = None
+
+    @contextmanager
+    def failing(self, error: Exception, moment: Moment, count: int = 1) -> Iterator[None]:
+        """The error is raised where the block comes to the moment for the ``count``-th time."""
+        self._fault = (moment, count, error)
+        try:
+            yield
+        finally:
+            self._fault = None
 
     def backup(self, number: int) -> Backup:
         """A copy that could be put back."""

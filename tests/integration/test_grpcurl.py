@@ -395,6 +395,14 @@ class TestEveryMethod:
         assert as_admin(f"{ADMIN}/CancelKeyVersionDestruction", name=old["name"])["state"] == "STATE_DISABLED"
         assert as_admin(f"{ADMIN}/EnableKeyVersion", name=old["name"])["state"] == "STATE_DECRYPT_ONLY"
 
+        audited = as_router(f"{MANAGEMENT}/GetStatus")
+        whole = as_admin(
+            f"{ADMIN}/VerifyAudit", expectedSeq=audited["auditSeq"], expectedHead=audited["auditHead"]
+        )
+        assert whole["intact"]
+        exposed = as_admin(f"{ADMIN}/ListExposure", since="2026-01-01T00:00:00Z", principal="router")
+        assert "2" in [each["accessCount"] for each in exposed["exposedCredentials"]]
+
         called = as_registry.called | as_router.called | as_admin.called
         assert called == methods(key_management_service_pb2.DESCRIPTOR, key_admin_service_pb2.DESCRIPTOR)
 

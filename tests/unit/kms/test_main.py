@@ -11,11 +11,16 @@ import socket
 import subprocess
 import sys
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
+import grpc
 import pytest
+from codevector.kms.v1 import key_management_service_pb2 as pb2
+from codevector.kms.v1 import key_management_service_pb2_grpc as management_grpc
+
+from kms.formats import DekContext
 
 REPOSITORY = Path(__file__).parents[3]
 
@@ -280,6 +285,39 @@ class TestAudit:
         assert initialised.run("audit", "verify").returncode == 0
         finished = initialised.run("audit", "verify", "--expect-seq", "4", "--expect-head", head)
         assert (finished.returncode, "cut tail" in finished.stdout) == (1, True)
+
+    def test_a_full_disk_keeps_keys_in_and_does_not_end_the_process(self, initialised: Sidecar) -> None:
+        """A real process whose files may not grow any more, as the system itself tells it."""
+        with initialised.serving() as (process, _), ExitStack() as stack:
+            registry, router = (
+                management_grpc.KeyManagementServiceStub(
+                    stack.enter_context(grpc.insecure_channel(f"unix:{initialised.own}/{role}.sock"))
+                )
+                for role in ("registry", "router")
+            )
+            deployment_id = bytes.fromhex((initialised.own / "deployment-id").read_text().strip())
+            context = DekContext(deployment_id, bytes(16), bytes(16), 1).encode()
+            item = pb2.WrapItem(context=context, plaintext=bytes(range(32)))
+            wrap = pb2.BatchWrapDataKeysRequest(items=[item])
+            wrapped = registry.BatchWrapDataKeys(wrap, timeout=10).results[0].wrapped
+            unwrap = pb2.BatchUnwrapDataKeysRequest(items=[pb2.UnwrapItem(wrapped=wrapped)])
+            size = (initialised.own / "audit" / "audit-000000000001.jsonl").stat().st_size
+            unlimited = resource.prlimit(process.pid, resource.RLIMIT_FSIZE)
+            resource.prlimit(process.pid, resource.RLIMIT_FSIZE, (size + 100, unlimited[1]))
+            with pytest.raises(grpc.RpcError) as refused:
+                router.BatchUnwrapDataKeys(unwrap, timeout=10)
+            assert refused.value.code() is grpc.StatusCode.UNAVAILABLE
+            with pytest.raises(grpc.RpcError) as refused:
+                registry.BatchWrapDataKeys(wrap, timeout=10)
+            assert refused.value.code() is grpc.StatusCode.UNAVAILABLE
+            status = router.GetStatus(pb2.GetStatusRequest(), timeout=10)
+            assert (status.unwrap_healthy, status.message) == (False, "the audit cannot be written")
+            resource.prlimit(process.pid, resource.RLIMIT_FSIZE, unlimited)
+            assert router.BatchUnwrapDataKeys(unwrap, timeout=10).results[0].plaintext == bytes(range(32))
+            assert router.GetStatus(pb2.GetStatusRequest(), timeout=10).unwrap_healthy
+            process.terminate()
+            process.communicate(timeout=30)
+        assert initialised.run("audit", "verify").stdout.startswith("intact")
 
     def test_a_damaged_one_is_not_gone_on_with(self, initialised: Sidecar) -> None:
         with initialised.serving() as (process, _):

@@ -242,7 +242,7 @@ def _rotate(admin: grpc.Channel, system: system_service_pb2_grpc.SystemServiceSt
         status = system.GetEncryptionStatus(pb.GetEncryptionStatusRequest())
         if status.primary_key_version == version and status.sweep_state == DONE:
             return time.perf_counter() - started
-        time.sleep(0.2)
+        time.sleep(0.5)
 
 
 def _verify(system: system_service_pb2_grpc.SystemServiceStub) -> int:

@@ -20,7 +20,7 @@ from service.usecases.noticing import notice
 
 BATCH_ITEMS = 1024
 """Four messages to the sidecar and one transaction of some 20 ms, between which credentials are written."""
-STEP_BATCHES = 4
+STEP_BATCHES = 12
 CALL_ITEMS = 256
 """What RewrapDataKeys moves between two looks at its caller's deadline."""
 LEASE_SECONDS = 10.0
@@ -94,7 +94,7 @@ def begin_sweep(ctx: Context, accepted: Sequence[str]) -> bool:
 
 
 def sweep_step(ctx: Context, holder: str, after: str) -> Step:
-    """Move at most 4,096 wrappers behind ``after``, if nobody else sweeps; each 1,024 are one transaction.
+    """Move at most 12,288 wrappers behind ``after``, if nobody else sweeps; each 1,024 are one transaction.
 
     While one batch is stored, the sidecar has the next one already.
 

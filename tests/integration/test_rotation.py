@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+import signal
 import sqlite3
 import threading
 import uuid
@@ -249,6 +251,28 @@ def test_five_leave_no_trace_in_providers_or_in_what_routers_hold() -> None:
             provider.update_time,
         )
         assert installation.verify() == (61, {version: 61}, [])
+
+
+def test_a_registry_killed_while_it_holds_the_sweep_finishes_it_after_its_restart() -> None:
+    names = [f"p{number}" for number in range(40)]
+    with rotated() as installation:
+        made = installation.made
+        for name in names:
+            installation.create(name)
+        assert made.kms is not None
+        before = installation.status().primary_key_version
+        version = installation.rotate()
+        # Noticed by a call that needs no more than the sidecar's status; then the sweep finds it frozen.
+        installation.rewrap(validate_only=True)
+        os.kill(made.kms.child.pid, signal.SIGSTOP)
+        made.kill_service()
+        os.kill(made.kms.child.pid, signal.SIGCONT)
+        made.start_service()
+        for start in range(0, 40, 20):
+            assert installation.all_open(*names[start : start + 20])
+        installation.wait_until_done(version)
+        assert before != version
+        assert installation.verify() == (40, {version: 40}, [])
 
 
 def test_what_was_corrupted_by_sql_is_quarantined_shown_and_no_success() -> None:

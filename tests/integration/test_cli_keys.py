@@ -103,9 +103,9 @@ def on_a_terminal(made: Instance, *arguments: str, **extra: str) -> tuple[int, s
     return child.wait(SECONDS), octets.decode()
 
 
-def create(made: Instance, count: int) -> dict[str, str]:
+def create(made: Instance, count: int, *, prefix: str = "p") -> dict[str, str]:
     """The key of each new provider by its name."""
-    keys = {f"p{number}": f"sk-proj-{number:032d}" for number in range(count)}
+    keys = {f"{prefix}{number}": f"sk-proj-{number:032d}" for number in range(count)}
     for name, key in keys.items():
         made.providers.CreateProvider(
             pb.CreateProviderRequest(

@@ -8,9 +8,12 @@ from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from uuid import UUID
 
+from service.domain.backends import in_order
 from service.domain.model import (
     CredentialType,
     CredentialView,
+    Model,
+    ModelBackend,
     ModelCapability,
     ModelFacts,
     ModelKind,
@@ -154,3 +157,36 @@ def a_model(
         overridden_fields=("display_name",) if from_catalog else (),
         labels=labels or {},
     )
+
+
+def a_facade(
+    model_id: str = "chat",
+    *backends: ModelBackend | ProviderModel,
+    display_name: str | None = None,
+    kind: ModelKind = ModelKind.CHAT,
+    state: State = State.ACTIVE,
+    labels: Mapping[str, str] | None = None,
+) -> Model:
+    """A model over these backends, or provider models."""
+    return Model(
+        model_id=model_id,
+        uid=new_uuid(),
+        display_name=model_id.title() if display_name is None else display_name,
+        kind=kind,
+        state=state,
+        create_time=START,
+        update_time=START,
+        description=f"What {model_id} is for.",
+        backends=in_order(a_backend(each) for each in backends),
+        labels=labels or {},
+        annotations={"owner": "tests"},
+    )
+
+
+def a_backend(
+    to: ModelBackend | ProviderModel, *, priority: int = 0, weight: int = 0, disabled: bool = False
+) -> ModelBackend:
+    """The wire to a provider model; a wire stays as it is."""
+    if isinstance(to, ModelBackend):
+        return to
+    return ModelBackend(to.provider_id, to.model_id, priority, weight, disabled)

@@ -20,12 +20,15 @@ class Reason(StrEnum):
     INVALID_PAGE_TOKEN = "INVALID_PAGE_TOKEN"  # noqa: S105 - a name, not a token
     CONFIG_KIND_MISMATCH = "CONFIG_KIND_MISMATCH"
     CREDENTIAL_TYPE_MISMATCH = "CREDENTIAL_TYPE_MISMATCH"
+    KIND_MISMATCH = "KIND_MISMATCH"
     FIELD_IMMUTABLE = "FIELD_IMMUTABLE"
     RESOURCE_NOT_FOUND = "RESOURCE_NOT_FOUND"
     NAME_TAKEN = "NAME_TAKEN"
     DISPLAY_NAME_TAKEN = "DISPLAY_NAME_TAKEN"
     UPSTREAM_MODEL_EXISTS = "UPSTREAM_MODEL_EXISTS"
     PROVIDER_HAS_MODELS = "PROVIDER_HAS_MODELS"
+    MODEL_HAS_BACKENDS = "MODEL_HAS_BACKENDS"
+    TOO_MANY_BACKENDS = "TOO_MANY_BACKENDS"
     CREDENTIAL_REENTRY_REQUIRED = "CREDENTIAL_REENTRY_REQUIRED"
     CATALOG_UNAVAILABLE = "CATALOG_UNAVAILABLE"
     CATALOG_VERSION_UNAVAILABLE = "CATALOG_VERSION_UNAVAILABLE"
@@ -34,6 +37,7 @@ class Reason(StrEnum):
     ETAG_MISMATCH = "ETAG_MISMATCH"
     CREDENTIAL_VERSION_MISMATCH = "CREDENTIAL_VERSION_MISMATCH"
     IMPACT_CHANGED = "IMPACT_CHANGED"
+    PLAN_CHANGED = "PLAN_CHANGED"
     REQUEST_ID_REUSED = "REQUEST_ID_REUSED"
     CONFLICT = "CONFLICT"
     KMS_UNAVAILABLE = "KMS_UNAVAILABLE"
@@ -43,6 +47,7 @@ class Reason(StrEnum):
 
 PROVIDER_TYPE = "codevector/Provider"
 PROVIDER_MODEL_TYPE = "codevector/ProviderModel"
+MODEL_TYPE = "codevector/Model"
 CATALOG_TYPE = "codevector/Catalog"
 """The resource types of `ResourceRef`, as the API's annotations spell them."""
 
@@ -122,11 +127,11 @@ def invalid_field(
 
 
 class NotFound(RegistryError):
-    """The named resource does not exist."""
+    """The named resource does not exist, or not where it was looked for, as ``message`` then says."""
 
-    def __init__(self, resource: ResourceRef) -> None:
+    def __init__(self, resource: ResourceRef, message: str = "") -> None:
         super().__init__(
-            f"{resource.name} does not exist",
+            message or f"{resource.name} does not exist",
             reason=Reason.RESOURCE_NOT_FOUND,
             metadata={"name": resource.name},
             resource=resource,

@@ -9,7 +9,7 @@ from __future__ import annotations
 import hashlib
 
 from service.domain.json_forms import canonical_json, facts_to_json
-from service.domain.model import Provider, ProviderModel
+from service.domain.model import Model, Provider, ProviderModel
 
 
 def provider_etag(provider: Provider) -> str:
@@ -39,6 +39,22 @@ def provider_model_etag(model: ProviderModel) -> str:
             "state": model.state,
             "source": model.source,
             "labels": dict(model.labels),
+        },
+    )
+
+
+def model_etag(model: Model) -> str:
+    """The etag of a model that carries its revision already. Its backends are columns of it, not children."""
+    return _etag(
+        model.revision,
+        {
+            "uid": str(model.uid),
+            "display_name": model.display_name,
+            "description": model.description,
+            "state": model.state,
+            "backends": [[b.provider_model, b.priority, b.weight, b.disabled] for b in model.backends],
+            "labels": dict(model.labels),
+            "annotations": dict(model.annotations),
         },
     )
 

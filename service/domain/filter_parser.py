@@ -185,6 +185,8 @@ class _Parser:
             if not present:
                 self._fail("a time takes : with * only", "value", literal_at)
             return Comparison(field, op, None)
+        if field.type is FilterType.PATHS and present:
+            return Comparison(field, op, None)
         return Comparison(field, op, self._value(field, op, literal, literal_at))
 
     def _field(self, path: str, at: int) -> tuple[FilterField, str]:
@@ -218,7 +220,7 @@ class _Parser:
 
     def _value(self, field: FilterField, op: Op, literal: str, at: int) -> Value:
         match field.type:
-            case FilterType.STRING | FilterType.NAME | FilterType.LABELS:
+            case FilterType.STRING | FilterType.NAME | FilterType.LABELS | FilterType.PATHS:
                 if op is Op.HAS:
                     return self._folded(literal, at)
                 return fold(literal) if field.type is FilterType.NAME else literal

@@ -8,6 +8,7 @@
 | INT    | all but ``:`` | decimal, signed 64 bits      |                                                 |
 | BOOL   | = !=          | true, false                  |                                                 |
 | TIME   | all           | RFC 3339, microseconds       | ``:*`` is set                                   |
+| PATHS  | ``:``         | resource name                | one of them is it, or lies below it; ``:*`` any |
 | LABELS | = != ``:``    | text                         | ``labels:k`` and ``labels.k:*`` has key k;      |
 |        |               |                              | ``labels.k:v`` is ``labels.k = v``              |
 
@@ -38,6 +39,7 @@ class FilterType(Enum):
     INT = "int"
     BOOL = "bool"
     TIME = "time"
+    PATHS = "paths"
     LABELS = "labels"
 
 
@@ -60,6 +62,7 @@ OPERATORS: Mapping[FilterType, frozenset[Op]] = {
     FilterType.INT: frozenset(Op) - {Op.HAS},
     FilterType.BOOL: frozenset({Op.EQ, Op.NE}),
     FilterType.TIME: frozenset(Op),
+    FilterType.PATHS: frozenset({Op.HAS}),
     FilterType.LABELS: frozenset({Op.EQ, Op.NE, Op.HAS}),
 }
 
@@ -147,7 +150,7 @@ def matches(expression: Expression, get_field: Callable[[str], object]) -> bool:
     """Whether a row satisfies the tree.
 
     ``get_field`` gives a field's value by its name: str, int, bool, aware datetime or enum member, for LABELS
-    the whole mapping, and None where it is absent.
+    the whole mapping, for PATHS a tuple of names, and None where it is absent.
     """
     match expression:
         case Comparison():
@@ -176,6 +179,8 @@ _TESTS: Mapping[Op, Callable[..., object]] = {
 def _compare(comparison: Comparison, actual: object) -> bool:
     if isinstance(actual, Mapping):
         actual = actual.get(comparison.key)
+    if isinstance(actual, tuple):
+        return any(_lies_at(name, comparison.value) for name in actual)
     if actual is None:
         return comparison.op is Op.NE
     if comparison.value is None:
@@ -183,3 +188,8 @@ def _compare(comparison: Comparison, actual: object) -> bool:
     if comparison.op is Op.HAS or comparison.field.type is FilterType.NAME:
         actual = fold(str(actual))
     return bool(_TESTS[comparison.op](actual, comparison.value))
+
+
+def _lies_at(name: str, place: object) -> bool:
+    """Whether a resource is the one named, or a part of it; of None, every one is."""
+    return place is None or name == place or name.startswith(f"{place}/")

@@ -4,6 +4,7 @@
 |----------------|----------------------------------------|
 | provider       | ``providers/{provider}``               |
 | provider model | ``providers/{provider}/models/{model}``|
+| model          | ``models/{model}``                     |
 """
 
 from __future__ import annotations
@@ -23,6 +24,7 @@ DISPLAY_NAME_KEY_MAX_BYTES = 512
 _PROVIDER_ID = r"[a-z](?:[a-z0-9-]{0,61}[a-z0-9])?"
 _MODEL_ID = r"[a-z0-9](?:[a-z0-9.-]{0,126}[a-z0-9])?"
 _PROVIDER_NAME = re.compile(rf"providers/({_PROVIDER_ID})")
+_MODEL_NAME = re.compile(rf"models/({_MODEL_ID})")
 _PROVIDER_MODEL_NAME = re.compile(rf"providers/({_PROVIDER_ID})/models/({_MODEL_ID})")
 _JOINERS = frozenset("\u200c\u200d")
 """Invisible, but Persian, Indic scripts and emoji are misspelt without them."""
@@ -126,3 +128,11 @@ def parse_provider_model_name(name: str, *, field: str = "name") -> tuple[str, s
         description = "must have the form providers/{provider}/models/{model}"
         raise invalid_field(field, description, rule="name.provider_model")
     return match[1], match[2]
+
+
+def parse_model_name(name: str, *, field: str = "name") -> str:
+    """The model id in ``models/{model}``. Raises InvalidArgument for anything else."""
+    match = _MODEL_NAME.fullmatch(name)
+    if match is None:
+        raise invalid_field(field, "must have the form models/{model}", rule="name.model")
+    return match[1]

@@ -65,6 +65,21 @@ PROVIDER_MODEL_LIST = ListRules(
     orders=("upstream_model_id", "display_name", "create_time", "update_time", "context_window", "kind"),
 )
 
+MODEL_LIST = ListRules(
+    filter=FilterSchema.of(
+        [
+            FilterField("display_name", FilterType.NAME),
+            _enum("kind", ModelKind, "MODEL_KIND_"),
+            _enum("state", State, "STATE_"),
+            FilterField("routable", FilterType.BOOL),
+            FilterField("backends.provider_model", FilterType.PATHS),
+            FilterField("labels", FilterType.LABELS),
+        ],
+        words_in="display_name",
+    ),
+    orders=("display_name", "name", "create_time", "update_time", "kind"),
+)
+
 ACTIVE_MODEL_LIST = ListRules(
     filter=FilterSchema.of(
         [

@@ -70,6 +70,12 @@ PROVIDER_MODEL_MASK = MaskRules(
     ),
 )
 
+MODEL_MASK = MaskRules(
+    mutable=frozenset({"display_name", "description", "backends", "labels", "annotations"}),
+    immutable=frozenset({"kind"}),
+    output_only=frozenset({"uid", "state", "routable", "create_time", "update_time", "revision"}),
+)
+
 # Identity and concurrency travel in the resource but are never written by an update.
 _IGNORED = frozenset({"name", "etag"})
 

@@ -1,4 +1,4 @@
-"""The values the registry is about: providers, their credentials as shown, and their models.
+"""The values the registry is about: providers, their credentials as shown, their models, and the facades.
 
 Enum numbers equal those of the API, so the wire layer converts by value and the database stores integers.
 Nothing here can hold secret material: that is ``credentials.py`` (in hand) and ``SealedCredential`` (sealed).
@@ -236,3 +236,81 @@ class ProviderModelView:
 
     model: ProviderModel
     routable: bool
+
+
+@dataclass(frozen=True, slots=True)
+class ModelBackend:
+    """The wire from a model to one provider model, as an administrator set it.
+
+    ``priority`` 0 is tried first; ``weight`` is the share within a priority, and 0 is read as 1.
+    """
+
+    provider_id: str
+    provider_model_id: str
+    priority: int = 0
+    weight: int = 0
+    disabled: bool = False
+
+    @property
+    def provider_model(self) -> str:
+        """The resource name of the provider model."""
+        return f"providers/{self.provider_id}/models/{self.provider_model_id}"
+
+    @property
+    def target(self) -> tuple[str, str]:
+        """Provider id and model id of the provider model."""
+        return self.provider_id, self.provider_model_id
+
+    @property
+    def effective_weight(self) -> int:
+        """The share that routers are told, at least 1."""
+        return self.weight or 1
+
+
+@dataclass(frozen=True, slots=True)
+class Model:
+    """A model as users of the gateway know it: a facade over provider models of its kind.
+
+    ``backends`` stand in the order in which they are tried, see `backends.in_order`.
+    """
+
+    model_id: str
+    uid: UUID
+    display_name: str
+    kind: ModelKind
+    state: State
+    create_time: datetime
+    update_time: datetime
+    description: str = ""
+    backends: tuple[ModelBackend, ...] = ()
+    labels: Mapping[str, str] = field(default_factory=lambda: NO_PAIRS)
+    annotations: Mapping[str, str] = field(default_factory=lambda: NO_PAIRS)
+    revision: int = 0
+    etag: str = ""
+
+    @property
+    def name(self) -> str:
+        """The resource name, ``models/{model}``."""
+        return f"models/{self.model_id}"
+
+
+@dataclass(frozen=True, slots=True)
+class ModelView:
+    """A model with which of its provider models routing offers, by provider id and model id."""
+
+    model: Model
+    routable_targets: frozenset[tuple[str, str]]
+
+    def routable(self, backend: ModelBackend) -> bool:
+        """Whether routing offers this wire: not disabled, and its provider model routable."""
+        return not backend.disabled and backend.target in self.routable_targets
+
+    @property
+    def routable_backends(self) -> tuple[ModelBackend, ...]:
+        """The wires that routing offers, in order, whatever the state of the model."""
+        return tuple(backend for backend in self.model.backends if self.routable(backend))
+
+    @property
+    def is_routable(self) -> bool:
+        """Active, and with at least one routable backend."""
+        return self.model.state is State.ACTIVE and bool(self.routable_backends)

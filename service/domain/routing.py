@@ -1,4 +1,4 @@
-"""What routers are told: which providers and provider models take part in routing, and in what form.
+"""What routers are told: which providers, provider models and models take part in routing, and in what form.
 
 One place decides "routable", for the read model, the change log and the `routable` field alike. Payloads are
 the canonical JSON that the change log keeps; they hold settings and versions, never sealed bytes.
@@ -8,15 +8,17 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from enum import StrEnum
 from uuid import UUID
 
 from service.domain.json_forms import canonical_json, pricing_from_json, pricing_to_json
 from service.domain.model import (
     CredentialType,
+    ModelBackend,
     ModelCapability,
     ModelKind,
+    ModelView,
     Pricing,
     Provider,
     ProviderConfig,
@@ -31,6 +33,7 @@ class EntryKind(StrEnum):
 
     PROVIDER = "provider"
     PROVIDER_MODEL = "provider_model"
+    MODEL = "model"
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,7 +67,20 @@ class ActiveProviderModel:
     labels: Mapping[str, str]
 
 
-Entry = RoutingProvider | ActiveProviderModel
+@dataclass(frozen=True, slots=True)
+class ActiveModel:
+    """A model that callers of the gateway may ask for now.
+
+    ``backends`` are the routable ones, at least one, in order; their weights are at least 1.
+    """
+
+    name: str
+    kind: ModelKind
+    backends: tuple[ModelBackend, ...]
+    labels: Mapping[str, str]
+
+
+Entry = RoutingProvider | ActiveProviderModel | ActiveModel
 
 
 @dataclass(frozen=True, slots=True)
@@ -118,6 +134,15 @@ def routing_provider(provider: Provider) -> RoutingProvider | None:
     )
 
 
+def active_facade(view: ModelView) -> ActiveModel | None:
+    """The routing entry of a model, or None while it is disabled or has no backend that routing offers."""
+    if not view.is_routable:
+        return None
+    model = view.model
+    backends = tuple(replace(one, weight=one.effective_weight) for one in view.routable_backends)
+    return ActiveModel(model.name, model.kind, backends, model.labels)
+
+
 def active_model(provider: Provider, model: ProviderModel) -> ActiveProviderModel | None:
     """The model's routing entry, or None while routing leaves it out."""
     if not model_routable(provider, model):
@@ -153,6 +178,17 @@ def entry_to_json(entry: Entry) -> bytes:
                 "labels": dict(entry.labels),
             }
         )
+    if isinstance(entry, ActiveModel):
+        return canonical_json(
+            {
+                "name": entry.name,
+                "kind": entry.kind,
+                "backends": [
+                    [b.provider_id, b.provider_model_id, b.priority, b.weight] for b in entry.backends
+                ],
+                "labels": dict(entry.labels),
+            }
+        )
     return canonical_json(
         {
             "name": entry.name,
@@ -183,6 +219,13 @@ def entry_from_json(kind: EntryKind, payload: bytes) -> Entry:
             config=ProviderConfig(**value["config"]),
             credential_type=None if credential_type is None else CredentialType(credential_type),
             credential_version=value["credential_version"],
+            labels=value["labels"],
+        )
+    if kind is EntryKind.MODEL:
+        return ActiveModel(
+            name=value["name"],
+            kind=ModelKind(value["kind"]),
+            backends=tuple(ModelBackend(*backend) for backend in value["backends"]),
             labels=value["labels"],
         )
     return ActiveProviderModel(

@@ -10,7 +10,7 @@ from bisect import bisect_right
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
-from service.domain.routing import Change, ChangeSet, Entry, EntryKind, RoutingProvider
+from service.domain.routing import ActiveModel, Change, ChangeSet, Entry, EntryKind, RoutingProvider
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,37 +26,40 @@ class Codec:
     """How rows become bytes; handed in, since this room knows no messages.
 
     ``row`` encodes one entry. ``whole`` makes the complete answer of GetRoutingSnapshot from
-    (revision, store_id, provider rows, model rows).
+    (revision, store_id, rows of providers, of provider models, of models).
     """
 
     row: Callable[[Entry], bytes]
-    whole: Callable[[int, str, Sequence[bytes], Sequence[bytes]], bytes]
+    whole: Callable[[int, str, Sequence[bytes], Sequence[bytes], Sequence[bytes]], bytes]
 
 
 @dataclass(frozen=True, slots=True)
 class Snapshot:
     """The routing table at ``revision`` of the store ``store_id``; rows are sorted by resource name.
 
-    ``whole`` is the ready answer of GetRoutingSnapshot; ``model_names`` and ``model_rows`` run side by side.
+    ``models`` are provider models, of which ``model_names`` and ``model_rows`` run side by side, and
+    ``facades`` what callers of the gateway know as models. ``whole`` is the ready answer of
+    GetRoutingSnapshot.
     """
 
     revision: int
     store_id: str
     providers: Mapping[str, Row]
     models: Mapping[str, Row]
+    facades: Mapping[str, Row]
     model_names: tuple[str, ...]
     model_rows: tuple[Row, ...]
     whole: bytes
 
     def behind(self, name: str) -> int:
-        """The position of the first model behind ``name``, which need not be there any more."""
+        """The position of the first provider model behind ``name``, which need not be there any more."""
         return bisect_right(self.model_names, name)
 
 
 def build(codec: Codec, revision: int, store_id: str, entries: Iterable[Entry]) -> Snapshot:
     """The snapshot of a table read as a whole."""
     changes = tuple(Change(_kind(entry), entry.name, entry) for entry in entries)
-    empty = Snapshot(-1, store_id, {}, {}, (), (), b"")
+    empty = Snapshot(-1, store_id, {}, {}, {}, (), (), b"")
     return _next(codec, empty, revision, changes)
 
 
@@ -75,38 +78,42 @@ def advance(codec: Codec, current: Snapshot, change_sets: Iterable[ChangeSet], h
 
 
 def _next(codec: Codec, current: Snapshot, revision: int, changes: Sequence[Change]) -> Snapshot:
-    providers, models = dict(current.providers), dict(current.models)
+    tables = {
+        EntryKind.PROVIDER: dict(current.providers),
+        EntryKind.PROVIDER_MODEL: dict(current.models),
+        EntryKind.MODEL: dict(current.facades),
+    }
     # Replacing and removing keep a dict's order. A name that enters goes to the end, also one that was there
     # before and left in an earlier change.
     entered: set[EntryKind] = set()
     for change in changes:
-        table = providers if change.kind is EntryKind.PROVIDER else models
+        table = tables[change.kind]
         if change.entry is None:
             table.pop(change.name, None)
             continue
         if change.name not in table:
             entered.add(change.kind)
         table[change.name] = Row(change.entry, codec.row(change.entry))
-    if EntryKind.PROVIDER in entered:
-        providers = dict(sorted(providers.items()))
-    if EntryKind.PROVIDER_MODEL in entered:
-        models = dict(sorted(models.items()))
-    rows = tuple(models.values())
+    for kind in entered:
+        tables[kind] = dict(sorted(tables[kind].items()))
+    models = tables[EntryKind.PROVIDER_MODEL]
     return Snapshot(
         revision=revision,
         store_id=current.store_id,
-        providers=providers,
+        providers=tables[EntryKind.PROVIDER],
         models=models,
+        facades=tables[EntryKind.MODEL],
         model_names=tuple(models),
-        model_rows=rows,
+        model_rows=tuple(models.values()),
         whole=codec.whole(
             revision,
             current.store_id,
-            [row.encoded for row in providers.values()],
-            [row.encoded for row in rows],
+            *([row.encoded for row in table.values()] for table in tables.values()),
         ),
     )
 
 
 def _kind(entry: Entry) -> EntryKind:
-    return EntryKind.PROVIDER if isinstance(entry, RoutingProvider) else EntryKind.PROVIDER_MODEL
+    if isinstance(entry, RoutingProvider):
+        return EntryKind.PROVIDER
+    return EntryKind.MODEL if isinstance(entry, ActiveModel) else EntryKind.PROVIDER_MODEL

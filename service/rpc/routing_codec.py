@@ -9,10 +9,10 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from codevector.providers.v1 import routing_service_pb2
+from codevector.providers.v1 import model_pb2, routing_service_pb2
 from google.protobuf.message import Message
 
-from service.domain.routing import ActiveProviderModel, Entry, RoutingProvider
+from service.domain.routing import ActiveModel, ActiveProviderModel, Entry, RoutingProvider
 from service.rpc.convert import pricing_to_pb, provider_config_to_pb, wire
 
 NOT_MODIFIED = routing_service_pb2.GetRoutingSnapshotResponse(not_modified=True).SerializeToString()
@@ -20,16 +20,24 @@ NOT_MODIFIED = routing_service_pb2.GetRoutingSnapshotResponse(not_modified=True)
 
 def encode_row(entry: Entry) -> bytes:
     """One entry's message with its length in front."""
-    message = _provider(entry) if isinstance(entry, RoutingProvider) else _model(entry)
-    return _delimited(message.SerializeToString(deterministic=True))
+    return _delimited(_message(entry).SerializeToString(deterministic=True))
 
 
 def encode_whole(
-    revision: int, store_id: str, provider_rows: Sequence[bytes], model_rows: Sequence[bytes]
+    revision: int,
+    store_id: str,
+    provider_rows: Sequence[bytes],
+    model_rows: Sequence[bytes],
+    facade_rows: Sequence[bytes],
 ) -> bytes:
-    """The complete GetRoutingSnapshotResponse."""
+    """The complete GetRoutingSnapshotResponse, of providers, provider models and models."""
     head = routing_service_pb2.RoutingSnapshot(revision=revision, store_id=store_id).SerializeToString()
-    table = head + _repeated(_PROVIDERS_TAG, provider_rows) + _repeated(_PROVIDER_MODELS_TAG, model_rows)
+    table = (
+        head
+        + _repeated(_PROVIDERS_TAG, provider_rows)
+        + _repeated(_PROVIDER_MODELS_TAG, model_rows)
+        + _repeated(_MODELS_TAG, facade_rows)
+    )
     return _SNAPSHOT_TAG + _delimited(table)
 
 
@@ -39,6 +47,16 @@ def encode_page(model_rows: Sequence[bytes], *, next_page_token: str, revision: 
         next_page_token=next_page_token, revision=revision, store_id=store_id
     )
     return _repeated(_ACTIVE_PROVIDER_MODELS_TAG, model_rows) + rest.SerializeToString()
+
+
+def _message(entry: Entry) -> Message:
+    match entry:
+        case RoutingProvider():
+            return _provider(entry)
+        case ActiveProviderModel():
+            return _model(entry)
+        case ActiveModel():
+            return _facade(entry)
 
 
 def _provider(entry: RoutingProvider) -> routing_service_pb2.RoutingProvider:
@@ -70,6 +88,23 @@ def _model(entry: ActiveProviderModel) -> routing_service_pb2.ActiveProviderMode
     )
 
 
+def _facade(entry: ActiveModel) -> routing_service_pb2.ActiveModel:
+    return routing_service_pb2.ActiveModel(
+        name=entry.name,
+        kind=wire(entry.kind),
+        backends=[
+            model_pb2.ModelBackend(
+                provider_model=backend.provider_model,
+                priority=backend.priority,
+                weight=backend.weight,
+                routable=True,
+            )
+            for backend in entry.backends
+        ],
+        labels=entry.labels,
+    )
+
+
 def _tag(message: type[Message], field: str) -> bytes:
     """The tag of a length-delimited field: number << 3 | wire type 2, one byte up to number 15."""
     return bytes([message.DESCRIPTOR.fields_by_name[field].number << 3 | 2])
@@ -78,6 +113,7 @@ def _tag(message: type[Message], field: str) -> bytes:
 _SNAPSHOT_TAG = _tag(routing_service_pb2.GetRoutingSnapshotResponse, "snapshot")
 _PROVIDERS_TAG = _tag(routing_service_pb2.RoutingSnapshot, "providers")
 _PROVIDER_MODELS_TAG = _tag(routing_service_pb2.RoutingSnapshot, "provider_models")
+_MODELS_TAG = _tag(routing_service_pb2.RoutingSnapshot, "models")
 _ACTIVE_PROVIDER_MODELS_TAG = _tag(
     routing_service_pb2.ListActiveProviderModelsResponse, "active_provider_models"
 )

@@ -1,19 +1,28 @@
 """What a write unit changed for routers, worked out from what it touched.
 
 Each touched resource is remembered as it was before the unit first touched it and as it was left. From that
-come the entries routers had and the ones they have now; only the differences are logged.
+come the entries routers had and the ones they have now; only the differences are logged. A model's entry also
+depends on the provider models it is wired to, so those of models nobody touched are looked at too.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TypeVar
 
-from service.domain.model import Provider, ProviderModel
-from service.domain.routing import Change, Entry, EntryKind, active_model, provider_routable, routing_provider
+from service.domain.model import Model, ModelView, Provider, ProviderModel
+from service.domain.routing import (
+    Change,
+    Entry,
+    EntryKind,
+    active_facade,
+    active_model,
+    provider_routable,
+    routing_provider,
+)
 
-T = TypeVar("T", Provider, ProviderModel)
+T = TypeVar("T", Provider, ProviderModel, Model)
 
 ModelKey = tuple[str, str]
 """Provider id and model id."""
@@ -27,9 +36,11 @@ class Touched:
     providers_after: dict[str, Provider | None] = field(default_factory=dict)
     models_before: dict[ModelKey, ProviderModel | None] = field(default_factory=dict)
     models_after: dict[ModelKey, ProviderModel | None] = field(default_factory=dict)
+    facades_before: dict[str, Model | None] = field(default_factory=dict)
+    facades_after: dict[str, Model | None] = field(default_factory=dict)
 
     def __bool__(self) -> bool:
-        return bool(self.providers_after or self.models_after)
+        return bool(self.providers_after or self.models_after or self.facades_after)
 
     def provider(self, before: Provider | None, after: Provider | None) -> None:
         """Note one change of a provider; None where it did not or does not exist."""
@@ -44,6 +55,12 @@ class Touched:
         self.models_before.setdefault(key, before)
         self.models_after[key] = after
 
+    def facade(self, before: Model | None, after: Model | None) -> None:
+        """Note one change of a model, its backends included; None where it did not or does not exist."""
+        model_id = _one(before, after).model_id
+        self.facades_before.setdefault(model_id, before)
+        self.facades_after[model_id] = after
+
     def flipped(self) -> list[str]:
         """The surviving providers that entered or left routing, and all their models with them."""
         return [
@@ -57,16 +74,34 @@ class Touched:
         return sorted({provider_id for provider_id, _ in self.models_after} - self.providers_after.keys())
 
 
-def routing_changes(
+@dataclass(frozen=True, slots=True)
+class OfferChanges:
+    """What changed of providers and provider models; by name within each list.
+
+    ``was`` says of each provider model looked at, if it was there before, whether routing offered it, and
+    ``now`` the same of those that are there now. Nothing changed for any other.
+    """
+
+    providers: Sequence[Change]
+    models: Sequence[Change]
+    was: Mapping[ModelKey, bool]
+    now: Mapping[ModelKey, bool]
+
+    def turned(self) -> set[ModelKey]:
+        """The provider models that were there before and entered or left routing."""
+        return {key for key, was in self.was.items() if was != self.now.get(key, False)}
+
+
+def offer_changes(
     touched: Touched,
     *,
     untouched_providers: Mapping[str, Provider],
     models_of_flipped: Iterable[ProviderModel],
-) -> list[Change]:
-    """The differences for routers: providers put, then models, then providers removed; by name within each.
+) -> OfferChanges:
+    """The differences of providers and provider models.
 
-    In that order a model never stands in the table without its provider. ``untouched_providers`` are those of
-    `Touched.untouched_providers`; ``models_of_flipped`` all models that the flipped providers have now.
+    ``untouched_providers`` are those of `Touched.untouched_providers`; ``models_of_flipped`` all models that
+    the flipped providers have now.
     """
     before = {**untouched_providers, **touched.providers_before}
     after = {**untouched_providers, **touched.providers_after}
@@ -89,23 +124,66 @@ def routing_changes(
             if resource
         },
     )
-    models = _differences(
-        EntryKind.PROVIDER_MODEL, _model_entries(models_before, before), _model_entries(models_after, after)
+    entries_before, was = _model_entries(models_before, before)
+    entries_after, now = _model_entries(models_after, after)
+    models = _differences(EntryKind.PROVIDER_MODEL, entries_before, entries_after)
+    return OfferChanges(providers, models, was, now)
+
+
+def facade_targets(touched: Touched, others: Iterable[Model]) -> set[ModelKey]:
+    """Every provider model that the touched models and these others are or were wired to."""
+    models = [*touched.facades_before.values(), *touched.facades_after.values(), *others]
+    return {backend.target for model in models if model is not None for backend in model.backends}
+
+
+def routing_changes(
+    touched: Touched, offers: OfferChanges, *, others: Iterable[Model], routable: frozenset[ModelKey]
+) -> list[Change]:
+    """All differences for routers, in the order in which no entry ever refers to one that is not there.
+
+    Providers put, provider models put, models, provider models removed, providers removed; by name within
+    each. ``others`` are the untouched models wired to what `OfferChanges.turned`; ``routable`` are those of
+    `facade_targets` that routing offers now.
+    """
+    targets = facade_targets(touched, others := list(others))
+    was_routable = frozenset(target for target in targets if offers.was.get(target, target in routable))
+    unchanged = {model.model_id: model for model in others if model.model_id not in touched.facades_after}
+    facades = _differences(
+        EntryKind.MODEL,
+        _facade_entries({**unchanged, **touched.facades_before}, was_routable),
+        _facade_entries({**unchanged, **touched.facades_after}, routable),
     )
-    put = [change for change in providers if change.entry is not None]
-    removed = [change for change in providers if change.entry is None]
-    return [*put, *models, *removed]
+    return [
+        *_put(offers.providers),
+        *_put(offers.models),
+        *facades,
+        *_removed(offers.models),
+        *_removed(offers.providers),
+    ]
 
 
 def _model_entries(
     models: Mapping[ModelKey, ProviderModel | None], providers: Mapping[str, Provider | None]
-) -> dict[str, Entry | None]:
+) -> tuple[dict[str, Entry | None], dict[ModelKey, bool]]:
+    """The entries of those that are there, by name, and by key whether there is one."""
     entries: dict[str, Entry | None] = {}
-    for model in models.values():
+    offered: dict[ModelKey, bool] = {}
+    for key, model in models.items():
         provider = providers[model.provider_id] if model else None
         if model is not None and provider is not None:
             entries[model.name] = active_model(provider, model)
-    return entries
+            offered[key] = entries[model.name] is not None
+    return entries, offered
+
+
+def _facade_entries(
+    models: Mapping[str, Model | None], routable: frozenset[ModelKey]
+) -> dict[str, Entry | None]:
+    return {
+        model.name: active_facade(ModelView(model, routable))
+        for model in models.values()
+        if model is not None
+    }
 
 
 def _differences(
@@ -113,6 +191,14 @@ def _differences(
 ) -> list[Change]:
     names = sorted({*before, *after})
     return [Change(kind, name, after.get(name)) for name in names if before.get(name) != after.get(name)]
+
+
+def _put(changes: Iterable[Change]) -> list[Change]:
+    return [change for change in changes if change.entry is not None]
+
+
+def _removed(changes: Iterable[Change]) -> list[Change]:
+    return [change for change in changes if change.entry is None]
 
 
 def _routable(provider: Provider | None) -> bool:

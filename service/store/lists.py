@@ -9,34 +9,57 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from types import MappingProxyType
-from typing import Any
+from typing import Any, TypeVar
 
-from sqlalchemy import ColumnElement, and_, func, literal, not_, or_, tuple_
+from sqlalchemy import ColumnElement, Select, and_, exists, false, func, literal, not_, or_, tuple_
 from sqlalchemy.orm import InstrumentedAttribute
 from sqlalchemy.types import TypeDecorator, TypeEngine
 
 from service.domain.filters import And, Comparison, Expression, FilterType, Not, Op, Or, Word
 from service.domain.ids import display_name_key
 from service.domain.lists import OrderBy
-from service.domain.model import ProviderKind, ProviderModelView, ProviderView, State
+from service.domain.model import ModelView, ProviderKind, ProviderModelView, ProviderView, State
 from service.domain.pages import Key
 from service.domain.routing import credential_required
 from service.store.columns import to_micros
-from service.store.rows import CredentialRow, ProviderModelRow, ProviderRow
+from service.store.rows import BackendRow, CredentialRow, ModelRow, ProviderModelRow, ProviderRow
 from service.store.sql import Contains, Member
+
+S = TypeVar("S", bound=Select[*tuple[Any, ...]])
 
 Position = tuple[Key, ...]
 """Where a row stands in an order: its value of the order field, then its id."""
+
+_KINDS_WITHOUT_CREDENTIAL = [kind for kind in ProviderKind if not credential_required(kind)]
 
 ROUTABLE: ColumnElement[bool] = and_(
     ProviderModelRow.state == State.ACTIVE,
     ProviderRow.state == State.ACTIVE,
     or_(
         CredentialRow.provider_id.is_not(None),
-        ProviderRow.kind.in_([kind for kind in ProviderKind if not credential_required(kind)]),
+        ProviderRow.kind.in_(_KINDS_WITHOUT_CREDENTIAL),
     ),
 )
 """`service.domain.routing.model_routable` over provider_models JOIN providers LEFT JOIN credentials."""
+
+FACADE_ROUTABLE: ColumnElement[bool] = and_(
+    ModelRow.state == State.ACTIVE,
+    exists()
+    .where(BackendRow.model_id == ModelRow.model_id, not_(BackendRow.disabled))
+    .where(
+        ProviderModelRow.provider_id == BackendRow.provider_id,
+        ProviderModelRow.model_id == BackendRow.provider_model_id,
+        ProviderRow.provider_id == BackendRow.provider_id,
+        ProviderModelRow.state == State.ACTIVE,
+        ProviderRow.state == State.ACTIVE,
+        or_(
+            ProviderRow.kind.in_(_KINDS_WITHOUT_CREDENTIAL),
+            exists().where(CredentialRow.provider_id == BackendRow.provider_id).correlate(BackendRow),
+        ),
+    )
+    .correlate(ModelRow),
+)
+"""`service.domain.model.ModelView.is_routable` over models."""
 
 _Column = ColumnElement[Any] | InstrumentedAttribute[Any]
 
@@ -99,6 +122,29 @@ MODELS = ListShape(
     id_columns=(ProviderModelRow.provider_id, ProviderModelRow.model_id),
 )
 
+FACADES = ListShape(
+    filters=MappingProxyType(
+        {
+            "display_name": ModelRow.display_name_key,
+            "kind": ModelRow.kind,
+            "state": ModelRow.state,
+            "routable": FACADE_ROUTABLE,
+            "backends.provider_model": ModelRow.model_id,
+            "labels": ModelRow.labels,
+        }
+    ),
+    orders=MappingProxyType(
+        {
+            "display_name": ModelRow.display_name_key,
+            "name": ModelRow.model_id,
+            "create_time": ModelRow.create_time,
+            "update_time": ModelRow.update_time,
+            "kind": ModelRow.kind,
+        }
+    ),
+    id_columns=(ModelRow.model_id,),
+)
+
 _PROVIDER_POSITIONS: Mapping[str, Callable[[ProviderView], str | int]] = MappingProxyType(
     {
         "display_name": lambda view: display_name_key(view.provider.display_name),
@@ -117,6 +163,15 @@ _MODEL_POSITIONS: Mapping[str, Callable[[ProviderModelView], str | int]] = Mappi
         "context_window": lambda view: view.model.facts.context_window,
     }
 )
+_FACADE_POSITIONS: Mapping[str, Callable[[ModelView], str | int]] = MappingProxyType(
+    {
+        "display_name": lambda view: display_name_key(view.model.display_name),
+        "name": lambda view: view.model.model_id,
+        "create_time": lambda view: to_micros(view.model.create_time),
+        "update_time": lambda view: to_micros(view.model.update_time),
+        "kind": lambda view: int(view.model.kind),
+    }
+)
 
 
 def provider_position(view: ProviderView, order_by: OrderBy) -> Position:
@@ -127,6 +182,31 @@ def provider_position(view: ProviderView, order_by: OrderBy) -> Position:
 def model_position(view: ProviderModelView, order_by: OrderBy) -> Position:
     """Where a provider model stands in this order."""
     return (_MODEL_POSITIONS[order_by.field](view), view.model.provider_id, view.model.model_id)
+
+
+def facade_position(view: ModelView, order_by: OrderBy) -> Position:
+    """Where a model stands in this order."""
+    return (_FACADE_POSITIONS[order_by.field](view), view.model.model_id)
+
+
+def filtered(statement: S, shape: ListShape, keep: Expression | None) -> S:
+    """The statement over the rows that match."""
+    return statement if keep is None else statement.where(condition(shape, keep))
+
+
+def page(
+    statement: S,
+    shape: ListShape,
+    keep: Expression | None,
+    order_by: OrderBy,
+    after: Position | None,
+    limit: int,
+) -> S:
+    """The statement over at most ``limit`` rows that match, in order, from behind the position ``after``."""
+    statement = filtered(statement, shape, keep)
+    if after is not None:
+        statement = statement.where(behind(shape, order_by, after))
+    return statement.order_by(*ordering(shape, order_by)).limit(limit)
 
 
 def ordering(shape: ListShape, order_by: OrderBy) -> list[ColumnElement[Any]]:
@@ -169,6 +249,8 @@ def _comparison(column: _Column, comparison: Comparison) -> ColumnElement[bool]:
     if comparison.field.type is FilterType.BOOL:
         wanted = (op is Op.EQ) == value
         return and_(column) if wanted else not_(column)
+    if comparison.field.type is FilterType.PATHS:
+        return _wired(column, value)
     if comparison.field.type is FilterType.LABELS:
         column = Member(column, comparison.key)
     present = column.is_not(None)
@@ -190,6 +272,25 @@ _COMPARE: Mapping[Op, Callable[[_Column, object], ColumnElement[bool]]] = Mappin
         Op.GE: lambda column, value: column >= value,
     }
 )
+
+
+def _wired(model_id: _Column, place: object) -> ColumnElement[bool]:
+    """Whether a model has a backend: any (None), to a provider model, or to one of a provider, by name."""
+    wires = exists().where(BackendRow.model_id == model_id)
+    match str(place).split("/"):
+        case _ if place is None:
+            return wires
+        case ["providers"]:
+            return wires
+        case ["providers", provider_id]:
+            return wires.where(BackendRow.provider_id == provider_id)
+        case ["providers", provider_id, "models"]:
+            return wires.where(BackendRow.provider_id == provider_id)
+        case ["providers", provider_id, "models", provider_model_id]:
+            return wires.where(
+                BackendRow.provider_id == provider_id, BackendRow.provider_model_id == provider_model_id
+            )
+    return false()
 
 
 def _contains(kind: FilterType, column: _Column, text: str) -> ColumnElement[bool]:

@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import Any
 
+from service.domain.backends import in_order
 from service.domain.ids import display_name_key
 from service.domain.json_forms import facts_from_json, facts_to_json, pricing_from_json, pricing_to_json
 from service.domain.model import (
     CredentialView,
+    Model,
+    ModelBackend,
     ModelCapability,
     ModelFacts,
     Provider,
@@ -15,7 +19,7 @@ from service.domain.model import (
     ProviderModel,
     SealedCredential,
 )
-from service.store.rows import CredentialRow, ProviderModelRow, ProviderRow
+from service.store.rows import BackendRow, CredentialRow, ModelRow, ProviderModelRow, ProviderRow
 
 Values = dict[str, Any]
 """Column values for an INSERT or UPDATE, by column name."""
@@ -156,3 +160,59 @@ def model_values(model: ProviderModel) -> Values:
         "revision": model.revision,
         "etag": model.etag,
     }
+
+
+def facade_from_rows(row: ModelRow, backends: Iterable[BackendRow]) -> Model:
+    """A model from its row and those of its backends, in any order."""
+    return Model(
+        model_id=row.model_id,
+        uid=row.uid,
+        display_name=row.display_name,
+        kind=row.kind,
+        state=row.state,
+        create_time=row.create_time,
+        update_time=row.update_time,
+        description=row.description,
+        backends=in_order(
+            ModelBackend(b.provider_id, b.provider_model_id, b.priority, b.weight, b.disabled)
+            for b in backends
+        ),
+        labels=row.labels,
+        annotations=row.annotations,
+        revision=row.revision,
+        etag=row.etag,
+    )
+
+
+def facade_values(model: Model) -> Values:
+    """A stamped model as columns, without its backends."""
+    return {
+        "model_id": model.model_id,
+        "uid": model.uid,
+        "display_name": model.display_name,
+        "display_name_key": display_name_key(model.display_name),
+        "description": model.description,
+        "kind": model.kind,
+        "state": model.state,
+        "labels": dict(model.labels),
+        "annotations": dict(model.annotations),
+        "create_time": model.create_time,
+        "update_time": model.update_time,
+        "revision": model.revision,
+        "etag": model.etag,
+    }
+
+
+def backend_values(model: Model) -> list[Values]:
+    """The backends of a model as columns."""
+    return [
+        {
+            "model_id": model.model_id,
+            "provider_id": backend.provider_id,
+            "provider_model_id": backend.provider_model_id,
+            "priority": backend.priority,
+            "weight": backend.weight,
+            "disabled": backend.disabled,
+        }
+        for backend in model.backends
+    ]

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from itertools import groupby
 from operator import attrgetter
-from typing import Any, TypeVar
+from typing import Any
 from uuid import UUID
 
 from sqlalchemy import Select, func, select
@@ -28,13 +28,15 @@ from service.domain.routing import (
     ChangeSet,
     Entry,
     EntryKind,
+    active_facade,
     active_model,
     entry_from_json,
     routing_provider,
 )
 from service.store import lists
 from service.store.data_keys import DataKeyReads
-from service.store.lists import ROUTABLE, ListShape, Position
+from service.store.facades import FacadeReads
+from service.store.lists import ROUTABLE, Position, S, filtered, page
 from service.store.mapping import model_from_row, provider_from_rows
 from service.store.rows import (
     ChangeLogRow,
@@ -46,8 +48,6 @@ from service.store.rows import (
     RegistryInfoRow,
     RevisionCounterRow,
 )
-
-S = TypeVar("S", bound=Select[*tuple[Any, ...]])
 
 _PROVIDERS = select(ProviderRow, CredentialRow).outerjoin(
     CredentialRow, CredentialRow.provider_id == ProviderRow.provider_id
@@ -102,7 +102,7 @@ class RememberedRequest:
     resource: str
 
 
-class ReadUnit(DataKeyReads):
+class ReadUnit(FacadeReads, DataKeyReads):
     """Reads within one transaction. Values only: nothing returned refers to the database any more."""
 
     def __init__(self, session: Session, now: datetime) -> None:
@@ -157,7 +157,7 @@ class ReadUnit(DataKeyReads):
         limit: int,
     ) -> list[ProviderView]:
         """At most ``limit`` providers that match, from behind the position ``after``."""
-        statement = _page(_PROVIDER_VIEWS, lists.PROVIDERS, filter, order_by, after, limit)
+        statement = page(_PROVIDER_VIEWS, lists.PROVIDERS, filter, order_by, after, limit)
         return self._provider_views(statement)
 
     def count_providers(self, *, filter: Expression | None) -> int:  # noqa: A002 - the API's word
@@ -167,7 +167,7 @@ class ReadUnit(DataKeyReads):
             .select_from(ProviderRow)
             .outerjoin(CredentialRow, CredentialRow.provider_id == ProviderRow.provider_id)
         )
-        return self._session.execute(_filtered(statement, lists.PROVIDERS, filter)).scalar_one()
+        return self._session.execute(filtered(statement, lists.PROVIDERS, filter)).scalar_one()
 
     def provider_position(self, view: ProviderView, order_by: OrderBy) -> Position:
         """Where a provider stands in this order."""
@@ -201,7 +201,7 @@ class ReadUnit(DataKeyReads):
         limit: int,
     ) -> list[ProviderModelView]:
         """At most ``limit`` models that match, of one provider or (None) of all, from behind ``after``."""
-        statement = _page(_of(_MODEL_VIEWS, provider_id), lists.MODELS, filter, order_by, after, limit)
+        statement = page(_of(_MODEL_VIEWS, provider_id), lists.MODELS, filter, order_by, after, limit)
         rows = self._session.execute(statement, execution_options=self._fresh)
         return [ProviderModelView(model_from_row(row), bool(routable)) for row, routable in rows]
 
@@ -218,9 +218,7 @@ class ReadUnit(DataKeyReads):
             .join(ProviderRow, ProviderRow.provider_id == ProviderModelRow.provider_id)
             .outerjoin(CredentialRow, CredentialRow.provider_id == ProviderRow.provider_id)
         )
-        return self._session.execute(
-            _filtered(_of(statement, provider_id), lists.MODELS, filter)
-        ).scalar_one()
+        return self._session.execute(filtered(_of(statement, provider_id), lists.MODELS, filter)).scalar_one()
 
     def model_position(self, view: ProviderModelView, order_by: OrderBy) -> Position:
         """Where a provider model stands in this order."""
@@ -268,7 +266,7 @@ class ReadUnit(DataKeyReads):
         }
 
     def routing_entries(self) -> list[Entry]:
-        """Everything that routers see at `head`: providers by id, then models by provider and model id."""
+        """Everything that routers see at `head`: providers, their models, and models, each by id."""
         providers = {
             provider.provider_id: provider
             for provider in self._provider_rows(
@@ -283,6 +281,7 @@ class ReadUnit(DataKeyReads):
         )
         entries: list[Entry | None] = [routing_provider(provider) for provider in providers.values()]
         entries += [active_model(providers[model.provider_id], model) for model in models]
+        entries += [active_facade(view) for view in self._active_facades()]
         return [entry for entry in entries if entry is not None]
 
     def changes_since(self, revision: int) -> list[ChangeSet]:
@@ -347,24 +346,6 @@ class ReadUnit(DataKeyReads):
 
 def _of(statement: S, provider_id: str | None) -> S:
     return statement if provider_id is None else statement.where(ProviderModelRow.provider_id == provider_id)
-
-
-def _filtered(statement: S, shape: ListShape, keep: Expression | None) -> S:
-    return statement if keep is None else statement.where(lists.condition(shape, keep))
-
-
-def _page(
-    statement: S,
-    shape: ListShape,
-    keep: Expression | None,
-    order_by: OrderBy,
-    after: Position | None,
-    limit: int,
-) -> S:
-    statement = _filtered(statement, shape, keep)
-    if after is not None:
-        statement = statement.where(lists.behind(shape, order_by, after))
-    return statement.order_by(*lists.ordering(shape, order_by)).limit(limit)
 
 
 def _change(kind: str, name: str, payload: bytes | None) -> Change:

@@ -6,7 +6,16 @@ from datetime import datetime
 from typing import Annotated, Any
 from uuid import UUID
 
-from sqlalchemy import BigInteger, CheckConstraint, ForeignKey, Index, LargeBinary, MetaData, UniqueConstraint
+from sqlalchemy import (
+    BigInteger,
+    CheckConstraint,
+    ForeignKey,
+    ForeignKeyConstraint,
+    Index,
+    LargeBinary,
+    MetaData,
+    UniqueConstraint,
+)
 from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column
 
 from service.domain.model import CredentialType, ModelKind, ModelSource, ProviderKind, State
@@ -199,3 +208,44 @@ class ProviderModelRow(Base):
     update_time: Mapped[datetime]
     revision: Mapped[int]
     etag: Mapped[str]
+
+
+class ModelRow(Base):
+    """A model that users of the gateway know. What answers it is in `BackendRow`."""
+
+    __tablename__ = "models"
+    __table_args__ = (Index(None, "display_name_key"),)
+
+    model_id: Mapped[str] = mapped_column(primary_key=True)
+    uid: Mapped[UUID] = mapped_column(unique=True)
+    display_name: Mapped[str]
+    display_name_key: Mapped[str]
+    description: Mapped[str]
+    kind: Mapped[ModelKind]
+    state: Mapped[State]
+    labels: Mapped[JsonObject]
+    annotations: Mapped[JsonObject]
+    create_time: Mapped[datetime]
+    update_time: Mapped[datetime]
+    revision: Mapped[int]
+    etag: Mapped[str]
+
+
+class BackendRow(Base):
+    """The wire from a model to a provider model. Neither can go before it."""
+
+    __tablename__ = "backends"
+    __table_args__ = (
+        ForeignKeyConstraint(
+            ["provider_id", "provider_model_id"],
+            ["provider_models.provider_id", "provider_models.model_id"],
+        ),
+        Index(None, "provider_id", "provider_model_id"),
+    )
+
+    model_id: Mapped[str] = mapped_column(ForeignKey("models.model_id"), primary_key=True)
+    provider_id: Mapped[str] = mapped_column(primary_key=True)
+    provider_model_id: Mapped[str] = mapped_column(primary_key=True)
+    priority: Mapped[int]
+    weight: Mapped[int]
+    disabled: Mapped[bool]

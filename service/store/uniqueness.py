@@ -4,9 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from service.domain.errors import PROVIDER_MODEL_TYPE, PROVIDER_TYPE, AlreadyExists, Reason, ResourceRef
+from service.domain.errors import (
+    MODEL_TYPE,
+    PROVIDER_MODEL_TYPE,
+    PROVIDER_TYPE,
+    AlreadyExists,
+    Reason,
+    ResourceRef,
+)
 from service.domain.ids import display_name_key, provider_model_name, provider_name
-from service.domain.model import Provider, ProviderModel
+from service.domain.model import Model, Provider, ProviderModel
 from service.store.reads import ReadUnit
 
 
@@ -51,6 +58,18 @@ def models_clash(unit: ReadUnit, models: Sequence[ProviderModel]) -> AlreadyExis
         taken[model.provider_id].add(model.model_id)
         by_upstream[model.provider_id][model.facts.upstream_model_id] = model.model_id
     return None
+
+
+def facade_clash(unit: ReadUnit, model: Model) -> AlreadyExists | None:
+    """The error that says that this new model's id is held, or None if it is not."""
+    if unit.facade(model.model_id) is None:
+        return None
+    return AlreadyExists(
+        f"{model.name} already exists",
+        reason=Reason.NAME_TAKEN,
+        metadata={"name": model.name},
+        resource=ResourceRef(MODEL_TYPE, model.name),
+    )
 
 
 def _model_clash(name: str, message: str, *, reason: Reason) -> AlreadyExists:

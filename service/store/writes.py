@@ -2,26 +2,29 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
 from datetime import datetime, timedelta
 from enum import Enum
 from typing import cast
 
-from sqlalchemy import Executable, Table, delete, func, insert, select, update
+from sqlalchemy import ColumnElement, Executable, Table, bindparam, delete, func, insert, select, update
 from sqlalchemy.exc import IntegrityError
 from sqlalchemy.orm import Session
 
+from service.domain.backends import in_order
 from service.domain.errors import AlreadyExists
-from service.domain.etags import provider_etag, provider_model_etag
-from service.domain.model import Provider, ProviderModel, SealedCredential
+from service.domain.etags import model_etag, provider_etag, provider_model_etag
+from service.domain.model import Model, ModelView, Provider, ProviderModel, SealedCredential
 from service.domain.routing import Change, entry_to_json
-from service.store.changes import Touched, routing_changes
+from service.store.changes import ModelKey, Touched, facade_targets, offer_changes, routing_changes
 from service.store.mapping import (
     Values,
+    backend_values,
     credential_values,
     data_key_values,
+    facade_values,
     model_values,
     provider_values,
 )
@@ -29,17 +32,20 @@ from service.store.reads import ReadUnit, RegistryRow
 from service.store.rows import (
     PUT,
     REMOVE,
+    BackendRow,
     Base,
     ChangeLogRow,
     CredentialRow,
     DataKeyRow,
     IdempotencyRow,
+    ModelRow,
     ProviderModelRow,
     ProviderRow,
     RegistryInfoRow,
     RevisionCounterRow,
 )
-from service.store.uniqueness import models_clash, provider_clash
+from service.store.sql import pair_among
+from service.store.uniqueness import facade_clash, models_clash, provider_clash
 
 KEPT_FOR = timedelta(hours=24)
 KEPT_REVISIONS = 10_000
@@ -58,6 +64,8 @@ _PROVIDERS = _table(ProviderRow)
 _CREDENTIALS = _table(CredentialRow)
 _DATA_KEYS = _table(DataKeyRow)
 _MODELS = _table(ProviderModelRow)
+_FACADES = _table(ModelRow)
+_BACKENDS = _table(BackendRow)
 
 _TAKE_REVISION = update(_COUNTER).values(revision=_COUNTER.c.revision + 1).returning(_COUNTER.c.revision)
 
@@ -139,8 +147,16 @@ class WriteUnit(ReadUnit):
         return stored
 
     def delete_provider(self, provider: Provider) -> int:
-        """Delete a provider with its models, credential and data key. Returns how many models it had."""
+        """Delete a provider with its models, the backends to them, its credential and its data key.
+
+        Returns how many models it had.
+        """
         models = self.models_of(provider.provider_id)
+        self._unwire(
+            self.facades_wired_to_provider(provider.provider_id),
+            _BACKENDS.c.provider_id == provider.provider_id,
+            {(model.provider_id, model.model_id) for model in models},
+        )
         for model in models:
             self._touched.model(model, None)
         self._execute(delete(_MODELS).where(_MODELS.c.provider_id == provider.provider_id))
@@ -170,8 +186,66 @@ class WriteUnit(ReadUnit):
 
         Nothing happens, and ``before`` is returned, when the two are equal but for their stamps.
         """
+        [stored] = self.update_models([(before, after)])
+        return stored
+
+    def update_models(self, changes: Sequence[tuple[ProviderModel, ProviderModel]]) -> list[ProviderModel]:
+        """Change provider models, however many, in one statement; each as `update_model` does."""
+        stored = [self._changed_model(before, after) for before, after in changes]
+        written = [
+            (before, now) for (before, _), now in zip(changes, stored, strict=True) if now is not before
+        ]
+        if written:
+            self._execute(
+                update(_MODELS).where(
+                    _MODELS.c.provider_id == bindparam("of_provider"),
+                    _MODELS.c.model_id == bindparam("of_model"),
+                ),
+                [
+                    {
+                        **model_values(now),
+                        "of_provider": before.provider_id,
+                        "of_model": before.model_id,
+                    }
+                    for before, now in written
+                ],
+            )
+        for before, now in written:
+            self._touched.model(before, now)
+        return stored
+
+    def delete_models(self, models: Sequence[ProviderModel]) -> None:
+        """Delete provider models and the backends to them, however many, in a fixed number of statements."""
+        if not models:
+            return
+        gone = {(model.provider_id, model.model_id) for model in models}
+        wires = pair_among(_BACKENDS.c.provider_id, _BACKENDS.c.provider_model_id, gone)
+        self._unwire(self.facades_wired_to(gone), wires, gone)
+        self._execute(delete(_MODELS).where(pair_among(_MODELS.c.provider_id, _MODELS.c.model_id, gone)))
+        for model in models:
+            self._touched.model(model, None)
+
+    def insert_facade(self, model: Model) -> Model:
+        """Add a model with its backends, each of which leads to a stored provider model.
+
+        Raises:
+            AlreadyExists: its id is taken.
+        """
+        stored = self._stamped_facade(replace(model, create_time=self.now))
+        with self._unique(lambda: facade_clash(self, stored)):
+            self._execute(insert(_FACADES), facade_values(stored))
+        self._insert_backends(stored)
+        self._touched.facade(None, stored)
+        return stored
+
+    def update_facade(self, before: Model, after: Model) -> Model:
+        """Change a model, and its backends where they differ; each leads to a stored provider model.
+
+        Nothing happens, and ``before`` is returned, when the two are equal but for their stamps.
+        """
         stored = replace(
             after,
+            backends=in_order(after.backends),
             create_time=before.create_time,
             update_time=before.update_time,
             revision=before.revision,
@@ -179,24 +253,19 @@ class WriteUnit(ReadUnit):
         )
         if stored == before:
             return before
-        stored = self._stamped_model(stored)
-        self._execute(
-            update(_MODELS).where(
-                _MODELS.c.provider_id == before.provider_id, _MODELS.c.model_id == before.model_id
-            ),
-            model_values(stored),
-        )
-        self._touched.model(before, stored)
+        stored = self._stamped_facade(stored)
+        self._execute(update(_FACADES).where(_FACADES.c.model_id == before.model_id), facade_values(stored))
+        if stored.backends != before.backends:
+            self._execute(delete(_BACKENDS).where(_BACKENDS.c.model_id == before.model_id))
+            self._insert_backends(stored)
+        self._touched.facade(before, stored)
         return stored
 
-    def delete_model(self, model: ProviderModel) -> None:
-        """Delete one provider model."""
-        self._execute(
-            delete(_MODELS).where(
-                _MODELS.c.provider_id == model.provider_id, _MODELS.c.model_id == model.model_id
-            )
-        )
-        self._touched.model(model, None)
+    def delete_facade(self, model: Model) -> None:
+        """Delete a model and its backends."""
+        self._execute(delete(_BACKENDS).where(_BACKENDS.c.model_id == model.model_id))
+        self._execute(delete(_FACADES).where(_FACADES.c.model_id == model.model_id))
+        self._touched.facade(model, None)
 
     def remember_request(
         self,
@@ -274,10 +343,17 @@ class WriteUnit(ReadUnit):
     def _routing_changes(self) -> list[Change]:
         flipped = self._touched.flipped()
         untouched = self._touched.untouched_providers()
-        return routing_changes(
+        offers = offer_changes(
             self._touched,
             untouched_providers=self._providers(untouched) if untouched else {},
             models_of_flipped=self._models_of(flipped) if flipped else [],
+        )
+        others = [view.model for view in self.facades_wired_to(offers.turned())]
+        return routing_changes(
+            self._touched,
+            offers,
+            others=others,
+            routable=self.routable_targets(facade_targets(self._touched, others)),
         )
 
     def _log(self, changes: Sequence[Change]) -> None:
@@ -315,9 +391,52 @@ class WriteUnit(ReadUnit):
         self._execute(delete(_DATA_KEYS).where(_DATA_KEYS.c.dek_id == dek_id))
         self.shredded = True
 
+    def _insert_backends(self, model: Model) -> None:
+        if model.backends:
+            self._execute(insert(_BACKENDS), backend_values(model))
+
+    def _unwire(
+        self, wired: Sequence[ModelView], wires: ColumnElement[bool], gone: Collection[ModelKey]
+    ) -> None:
+        """Take out the backends that lead to what is about to be deleted, as a change of their models."""
+        if not wired:
+            return
+        self._execute(delete(_BACKENDS).where(wires))
+        stamps = []
+        for view in wired:
+            kept = tuple(backend for backend in view.model.backends if backend.target not in gone)
+            stored = self._stamped_facade(replace(view.model, backends=kept))
+            self._touched.facade(view.model, stored)
+            stamps.append(
+                {
+                    "of": stored.model_id,
+                    "update_time": stored.update_time,
+                    "revision": stored.revision,
+                    "etag": stored.etag,
+                }
+            )
+        self._execute(update(_FACADES).where(_FACADES.c.model_id == bindparam("of")), stamps)
+
+    def _stamped_facade(self, model: Model) -> Model:
+        stamped = replace(
+            model, backends=in_order(model.backends), revision=self.revision, update_time=self.now
+        )
+        return replace(stamped, etag=model_etag(stamped))
+
     def _stamped_provider(self, provider: Provider) -> Provider:
         stamped = replace(provider, revision=self.revision, update_time=self.now)
         return replace(stamped, etag=provider_etag(stamped))
+
+    def _changed_model(self, before: ProviderModel, after: ProviderModel) -> ProviderModel:
+        """``after`` with new stamps, or ``before`` where the two differ in nothing else."""
+        unstamped = replace(
+            after,
+            create_time=before.create_time,
+            update_time=before.update_time,
+            revision=before.revision,
+            etag=before.etag,
+        )
+        return before if unstamped == before else self._stamped_model(unstamped)
 
     def _stamped_model(self, model: ProviderModel) -> ProviderModel:
         stamped = replace(model, revision=self.revision, update_time=self.now)

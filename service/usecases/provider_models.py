@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass, replace
-from dataclasses import fields as dataclass_fields
 
 from service.domain import ids, prices
 from service.domain.errors import PROVIDER_MODEL_TYPE, NotFound, Reason, ResourceRef, invalid_field
-from service.domain.impact import DeletionImpact, provider_model_impact
+from service.domain.impact import DeletionImpact, provider_models_impact
 from service.domain.labels import check_labels
 from service.domain.masks import PROVIDER_MODEL_MASK, fields_to_write
+from service.domain.merge import FACT_FIELDS, overridden_fields
 from service.domain.model import (
     ModelFacts,
     ModelSource,
@@ -30,9 +30,6 @@ from service.usecases.checks import (
 )
 from service.usecases.context import Call, Context, RequestId, Written
 from service.usecases.providers import NOT_YET, NOTHING_DELETED
-
-FACT_FIELDS = PROVIDER_MODEL_MASK.mutable - {"labels"}
-"""The fields that a catalog knows too: an edit of one is remembered as overridden."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -175,9 +172,10 @@ def delete_provider_model(
                 return Written(NOTHING_DELETED, unit.visible_revision)
             raise NotFound(ResourceRef(PROVIDER_MODEL_TYPE, name))
         matching_etag(model, etag)
-        impact = provider_model_impact(ctx.impact_key, model)
+        wired = unit.facades_wired_to([(provider_id, model_id)])
+        impact = provider_models_impact(ctx.impact_key, [model], wired)
         matching_impact(model, impact, impact_token)
-        unit.delete_model(model)
+        unit.delete_models([model])
         return Written(impact, unit.revision)
 
     return ctx.store.write(work, validate_only=validate_only)
@@ -229,21 +227,14 @@ def _with_facts(before: ModelFacts, draft: ProviderModelDraft, written: frozense
                 rule="immutable",
                 reason=Reason.FIELD_IMMUTABLE,
             )
-    after = replace(before, **{name: getattr(draft.facts, name) for name in FACT_FIELDS & written})
+    after = replace(
+        before, **{name: getattr(draft.facts, name) for name in written.intersection(FACT_FIELDS)}
+    )
     return replace(after, needs_review=before.needs_review and after.pricing == before.pricing)
 
 
 def _overridden(model: ProviderModel, facts: ModelFacts) -> tuple[str, ...]:
-    if model.imported is None:
-        return ()
-    base = model.imported
-    return tuple(
-        sorted(
-            field.name
-            for field in dataclass_fields(ModelFacts)
-            if field.name in FACT_FIELDS and getattr(facts, field.name) != getattr(base, field.name)
-        )
-    )
+    return () if model.imported is None else overridden_fields(facts, model.imported)
 
 
 def _view(provider: Provider, model: ProviderModel) -> ProviderModelView:

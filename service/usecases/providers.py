@@ -42,7 +42,7 @@ from service.usecases.sealed_writes import (
 )
 
 SHOWN_CHILDREN = 20
-NOTHING_DELETED = DeletionImpact((), 0, False, "")
+NOTHING_DELETED = DeletionImpact()
 NOT_YET = datetime.min.replace(tzinfo=UTC)
 """The times of a resource that the store has not stamped."""
 
@@ -245,7 +245,8 @@ def delete_provider(
         provider = existing_provider(unit, name)
         matching_etag(provider, etag)
         models = unit.models_of(provider_id)
-        impact = provider_impact(ctx.impact_key, provider, models)
+        wired = unit.facades_wired_to_provider(provider_id)
+        impact = provider_impact(ctx.impact_key, provider, models, wired)
         matching_impact(provider, impact, impact_token)
         if models and not force and not validate_only:
             raise _has_models(name, impact)

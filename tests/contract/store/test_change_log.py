@@ -9,8 +9,17 @@ from datetime import timedelta
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from service.domain.model import ModelFacts, Provider, ProviderKind, ProviderModel, State
+from service.domain.model import (
+    Model,
+    ModelBackend,
+    ModelFacts,
+    Provider,
+    ProviderKind,
+    ProviderModel,
+    State,
+)
 from service.domain.routing import (
+    ActiveModel,
     ActiveProviderModel,
     Change,
     ChangeSet,
@@ -22,10 +31,11 @@ from service.domain.routing import (
 )
 from service.store import ReadUnit, Store, WriteUnit
 from service.store.writes import KEPT_FOR, KEPT_REVISIONS
-from tests.registry_values import ManualClock, a_credential, a_model, a_provider
+from tests.registry_values import ManualClock, a_backend, a_credential, a_facade, a_model, a_provider
 
 PROVIDERS = ("a", "b", "a-b")
 MODELS = ("x", "y", "z")
+FACADES = ("chat", "draft")
 Table = dict[str, Entry]
 Operation = Callable[[WriteUnit], None]
 
@@ -51,6 +61,13 @@ def apply(table: Table, change_set: ChangeSet) -> Table:
         assert {
             entry.provider for entry in table.values() if isinstance(entry, ActiveProviderModel)
         } <= providers, "no model without its provider, not even within a change set"
+        offered = {entry.name for entry in table.values() if isinstance(entry, ActiveProviderModel)}
+        assert {
+            backend.provider_model
+            for entry in table.values()
+            if isinstance(entry, ActiveModel)
+            for backend in entry.backends
+        } <= offered, "no backend that leads nowhere, not even within a change set"
     return table
 
 
@@ -122,7 +139,36 @@ class Operations:
         def work(unit: WriteUnit) -> None:
             model = unit.model(provider_id, model_id)
             if model is not None:
-                unit.delete_model(model)
+                unit.delete_models([model])
+
+        return work
+
+    @staticmethod
+    def delete_models(provider_ids: frozenset[str], model_id: str) -> Operation:
+        def work(unit: WriteUnit) -> None:
+            found = [unit.model(provider_id, model_id) for provider_id in sorted(provider_ids)]
+            unit.delete_models([model for model in found if model is not None])
+
+        return work
+
+    @staticmethod
+    def wire(model_id: str, backends: tuple[ModelBackend, ...], state: State) -> Operation:
+        def work(unit: WriteUnit) -> None:
+            there = [each for each in backends if unit.model(*each.target) is not None]
+            before = unit.facade(model_id)
+            if before is None:
+                unit.insert_facade(a_facade(model_id, *there, state=state))
+            else:
+                unit.update_facade(before, replace(before, backends=tuple(there), state=state))
+
+        return work
+
+    @staticmethod
+    def delete_facade(model_id: str) -> Operation:
+        def work(unit: WriteUnit) -> None:
+            model = unit.facade(model_id)
+            if model is not None:
+                unit.delete_facade(model)
 
         return work
 
@@ -155,6 +201,12 @@ providers = st.sampled_from(PROVIDERS)
 models = st.sampled_from(MODELS)
 states = st.sampled_from(State)
 words = st.sampled_from(["one", "two"])
+facades = st.sampled_from(FACADES)
+backends = st.lists(
+    st.builds(ModelBackend, providers, models, st.integers(0, 1), st.integers(0, 2), st.booleans()),
+    unique_by=lambda each: each.target,
+    max_size=4,
+).map(tuple)
 operations = st.one_of(
     st.builds(
         Operations.create,
@@ -174,6 +226,10 @@ operations = st.one_of(
     ),
     st.builds(Operations.change_model, providers, models, st.builds(with_facts, display_name=words)),
     st.builds(Operations.delete_model, providers, models),
+    st.builds(Operations.delete_models, st.frozensets(providers, min_size=1), models),
+    st.builds(Operations.wire, facades, backends, states),
+    st.builds(Operations.wire, facades, backends, st.just(State.ACTIVE)),
+    st.builds(Operations.delete_facade, facades),
 )
 units = st.lists(st.lists(operations, min_size=1, max_size=4), min_size=1, max_size=12)
 
@@ -187,8 +243,10 @@ class TestInitialLoadAndChanges:
         def start_over(unit: WriteUnit) -> None:
             for provider_id in PROVIDERS:
                 Operations.delete(provider_id)(unit)
+            for model_id in FACADES:
+                Operations.delete_facade(model_id)(unit)
 
-        @settings(max_examples=40, deadline=None)
+        @settings(max_examples=60, deadline=None)
         @given(units)
         def check(batches: list[list[Operation]]) -> None:
             store.write(start_over)
@@ -217,8 +275,76 @@ def changes_of(store: Store, work: Callable[[WriteUnit], object]) -> tuple[Chang
 
 class TestChangeSets:
     def put(self, name: str, entry: Entry | None) -> Change:
+        if name.startswith("models/"):
+            return Change(EntryKind.MODEL, name, entry)
         kind = EntryKind.PROVIDER_MODEL if "/models/" in name else EntryKind.PROVIDER
         return Change(kind, name, entry)
+
+    def wired(self, store: Store, *facades: Model) -> list[ProviderModel]:
+        """A provider with two models, and these models over them."""
+
+        def work(unit: WriteUnit) -> list[ProviderModel]:
+            unit.insert_provider(a_provider("acme"), None)
+            stored = unit.insert_models([a_model("a"), a_model("b")])
+            for facade in facades:
+                unit.insert_facade(facade)
+            return stored
+
+        return store.write(work)
+
+    def test_disabling_a_provider_model_changes_the_models_wired_to_it(self, store: Store) -> None:
+        a, b = a_model("a"), a_model("b")
+        [stored, _] = self.wired(
+            store, a_facade("both", a_backend(a, priority=1), b), a_facade("one", a), a_facade("other", b)
+        )
+        changes = changes_of(
+            store, lambda unit: unit.update_model(stored, replace(stored, state=State.DISABLED))
+        )
+        left = ActiveModel("models/both", stored.facts.kind, (a_backend(b, weight=1),), {})
+        assert changes == (
+            self.put("models/both", left),
+            self.put("models/one", None),
+            self.put("providers/acme/models/a", None),
+        )
+
+    def test_deleting_a_provider_takes_its_backends_out_first(self, store: Store) -> None:
+        self.wired(store, a_facade("one", a_model("a")))
+        before = store.read(lambda unit: unit.facade("one"))
+        provider = store.read(lambda unit: unit.provider("acme"))
+        assert provider is not None
+        changes = changes_of(store, lambda unit: unit.delete_provider(provider))
+        assert [change.name for change in changes] == [
+            "models/one",
+            "providers/acme/models/a",
+            "providers/acme/models/b",
+            "providers/acme",
+        ]
+        after = store.read(lambda unit: unit.facade("one"))
+        assert before is not None
+        assert after is not None
+        assert (after.backends, after.revision) == ((), before.revision + 1)
+        assert after.etag != before.etag
+
+    def test_a_model_without_a_routable_backend_is_not_told(self, store: Store) -> None:
+        [a, _] = self.wired(store)
+        assert not changes_of(store, lambda unit: unit.insert_facade(a_facade("bare")))
+        assert not changes_of(
+            store, lambda unit: unit.insert_facade(a_facade("cut", a_backend(a, disabled=True)))
+        )
+        assert not changes_of(
+            store, lambda unit: unit.insert_facade(a_facade("off", a, state=State.DISABLED))
+        )
+
+    def test_what_changes_no_routing_of_a_model_is_not_told(self, store: Store) -> None:
+        self.wired(store, a_facade("one", a_model("a")))
+        before = store.read(lambda unit: unit.facade("one"))
+        assert before is not None
+        assert not changes_of(
+            store,
+            lambda unit: unit.update_facade(
+                before, replace(before, backends=(replace(before.backends[0], weight=1),))
+            ),
+        )
 
     def test_an_import_is_one(self, store: Store) -> None:
         provider = store.write(lambda unit: unit.insert_provider(a_provider("acme"), None))

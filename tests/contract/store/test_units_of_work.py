@@ -173,7 +173,7 @@ class TestWriteUnits:
             assert unit.models_of("a") == [model]
             changed = unit.update_model(model, replace(model, state=State.DISABLED))
             assert unit.model("a", "m") == changed
-            unit.delete_model(changed)
+            unit.delete_models([changed])
             assert unit.model("a", "m") is None
             unit.delete_provider(second)
             assert unit.provider("a") is None

@@ -237,13 +237,15 @@ class DisableProviderModelRequest(_message.Message):
     def __init__(self, name: _Optional[str] = ..., etag: _Optional[str] = ..., validate_only: bool = ...) -> None: ...
 
 class ImportProviderModelsRequest(_message.Message):
-    __slots__ = ("parent", "upstream_model_ids", "existing_policy", "start_disabled", "catalog_version", "validate_only", "request_id")
+    __slots__ = ("parent", "upstream_model_ids", "existing_policy", "start_disabled", "catalog_version", "validate_only", "request_id", "plan_digest", "adopt_custom", "existing_only")
     class ExistingPolicy(int, metaclass=_enum_type_wrapper.EnumTypeWrapper):
         __slots__ = ()
         EXISTING_POLICY_UNSPECIFIED: _ClassVar[ImportProviderModelsRequest.ExistingPolicy]
         EXISTING_POLICY_SKIP: _ClassVar[ImportProviderModelsRequest.ExistingPolicy]
+        EXISTING_POLICY_REFRESH: _ClassVar[ImportProviderModelsRequest.ExistingPolicy]
     EXISTING_POLICY_UNSPECIFIED: ImportProviderModelsRequest.ExistingPolicy
     EXISTING_POLICY_SKIP: ImportProviderModelsRequest.ExistingPolicy
+    EXISTING_POLICY_REFRESH: ImportProviderModelsRequest.ExistingPolicy
     PARENT_FIELD_NUMBER: _ClassVar[int]
     UPSTREAM_MODEL_IDS_FIELD_NUMBER: _ClassVar[int]
     EXISTING_POLICY_FIELD_NUMBER: _ClassVar[int]
@@ -251,6 +253,9 @@ class ImportProviderModelsRequest(_message.Message):
     CATALOG_VERSION_FIELD_NUMBER: _ClassVar[int]
     VALIDATE_ONLY_FIELD_NUMBER: _ClassVar[int]
     REQUEST_ID_FIELD_NUMBER: _ClassVar[int]
+    PLAN_DIGEST_FIELD_NUMBER: _ClassVar[int]
+    ADOPT_CUSTOM_FIELD_NUMBER: _ClassVar[int]
+    EXISTING_ONLY_FIELD_NUMBER: _ClassVar[int]
     parent: str
     upstream_model_ids: _containers.RepeatedScalarFieldContainer[str]
     existing_policy: ImportProviderModelsRequest.ExistingPolicy
@@ -258,37 +263,90 @@ class ImportProviderModelsRequest(_message.Message):
     catalog_version: str
     validate_only: bool
     request_id: str
-    def __init__(self, parent: _Optional[str] = ..., upstream_model_ids: _Optional[_Iterable[str]] = ..., existing_policy: _Optional[_Union[ImportProviderModelsRequest.ExistingPolicy, str]] = ..., start_disabled: bool = ..., catalog_version: _Optional[str] = ..., validate_only: bool = ..., request_id: _Optional[str] = ...) -> None: ...
+    plan_digest: str
+    adopt_custom: bool
+    existing_only: bool
+    def __init__(self, parent: _Optional[str] = ..., upstream_model_ids: _Optional[_Iterable[str]] = ..., existing_policy: _Optional[_Union[ImportProviderModelsRequest.ExistingPolicy, str]] = ..., start_disabled: bool = ..., catalog_version: _Optional[str] = ..., validate_only: bool = ..., request_id: _Optional[str] = ..., plan_digest: _Optional[str] = ..., adopt_custom: bool = ..., existing_only: bool = ...) -> None: ...
 
 class ImportProviderModelsResponse(_message.Message):
-    __slots__ = ("catalog_version", "results", "created_count", "skipped_count")
+    __slots__ = ("catalog_version", "results", "created_count", "skipped_count", "refreshed_count", "unchanged_count", "gone_count", "kept_custom_count", "adopted_count", "plan_digest")
     CATALOG_VERSION_FIELD_NUMBER: _ClassVar[int]
     RESULTS_FIELD_NUMBER: _ClassVar[int]
     CREATED_COUNT_FIELD_NUMBER: _ClassVar[int]
     SKIPPED_COUNT_FIELD_NUMBER: _ClassVar[int]
+    REFRESHED_COUNT_FIELD_NUMBER: _ClassVar[int]
+    UNCHANGED_COUNT_FIELD_NUMBER: _ClassVar[int]
+    GONE_COUNT_FIELD_NUMBER: _ClassVar[int]
+    KEPT_CUSTOM_COUNT_FIELD_NUMBER: _ClassVar[int]
+    ADOPTED_COUNT_FIELD_NUMBER: _ClassVar[int]
+    PLAN_DIGEST_FIELD_NUMBER: _ClassVar[int]
     catalog_version: str
     results: _containers.RepeatedCompositeFieldContainer[ImportResult]
     created_count: int
     skipped_count: int
-    def __init__(self, catalog_version: _Optional[str] = ..., results: _Optional[_Iterable[_Union[ImportResult, _Mapping]]] = ..., created_count: _Optional[int] = ..., skipped_count: _Optional[int] = ...) -> None: ...
+    refreshed_count: int
+    unchanged_count: int
+    gone_count: int
+    kept_custom_count: int
+    adopted_count: int
+    plan_digest: str
+    def __init__(self, catalog_version: _Optional[str] = ..., results: _Optional[_Iterable[_Union[ImportResult, _Mapping]]] = ..., created_count: _Optional[int] = ..., skipped_count: _Optional[int] = ..., refreshed_count: _Optional[int] = ..., unchanged_count: _Optional[int] = ..., gone_count: _Optional[int] = ..., kept_custom_count: _Optional[int] = ..., adopted_count: _Optional[int] = ..., plan_digest: _Optional[str] = ...) -> None: ...
 
 class ImportResult(_message.Message):
-    __slots__ = ("upstream_model_id", "provider_model", "action")
+    __slots__ = ("upstream_model_id", "provider_model", "action", "changed_fields", "changes", "kept_fields")
     class Action(int, metaclass=_enum_type_wrapper.EnumTypeWrapper):
         __slots__ = ()
         ACTION_UNSPECIFIED: _ClassVar[ImportResult.Action]
         ACTION_CREATED: _ClassVar[ImportResult.Action]
         ACTION_SKIPPED_EXISTING: _ClassVar[ImportResult.Action]
+        ACTION_REFRESHED: _ClassVar[ImportResult.Action]
+        ACTION_UNCHANGED: _ClassVar[ImportResult.Action]
+        ACTION_GONE: _ClassVar[ImportResult.Action]
+        ACTION_KEPT_CUSTOM: _ClassVar[ImportResult.Action]
+        ACTION_ADOPTED: _ClassVar[ImportResult.Action]
     ACTION_UNSPECIFIED: ImportResult.Action
     ACTION_CREATED: ImportResult.Action
     ACTION_SKIPPED_EXISTING: ImportResult.Action
+    ACTION_REFRESHED: ImportResult.Action
+    ACTION_UNCHANGED: ImportResult.Action
+    ACTION_GONE: ImportResult.Action
+    ACTION_KEPT_CUSTOM: ImportResult.Action
+    ACTION_ADOPTED: ImportResult.Action
     UPSTREAM_MODEL_ID_FIELD_NUMBER: _ClassVar[int]
     PROVIDER_MODEL_FIELD_NUMBER: _ClassVar[int]
     ACTION_FIELD_NUMBER: _ClassVar[int]
+    CHANGED_FIELDS_FIELD_NUMBER: _ClassVar[int]
+    CHANGES_FIELD_NUMBER: _ClassVar[int]
+    KEPT_FIELDS_FIELD_NUMBER: _ClassVar[int]
     upstream_model_id: str
     provider_model: str
     action: ImportResult.Action
-    def __init__(self, upstream_model_id: _Optional[str] = ..., provider_model: _Optional[str] = ..., action: _Optional[_Union[ImportResult.Action, str]] = ...) -> None: ...
+    changed_fields: _containers.RepeatedScalarFieldContainer[str]
+    changes: _containers.RepeatedCompositeFieldContainer[FieldChange]
+    kept_fields: _containers.RepeatedCompositeFieldContainer[KeptField]
+    def __init__(self, upstream_model_id: _Optional[str] = ..., provider_model: _Optional[str] = ..., action: _Optional[_Union[ImportResult.Action, str]] = ..., changed_fields: _Optional[_Iterable[str]] = ..., changes: _Optional[_Iterable[_Union[FieldChange, _Mapping]]] = ..., kept_fields: _Optional[_Iterable[_Union[KeptField, _Mapping]]] = ...) -> None: ...
+
+class FieldChange(_message.Message):
+    __slots__ = ("field", "old_value", "new_value")
+    FIELD_FIELD_NUMBER: _ClassVar[int]
+    OLD_VALUE_FIELD_NUMBER: _ClassVar[int]
+    NEW_VALUE_FIELD_NUMBER: _ClassVar[int]
+    field: str
+    old_value: str
+    new_value: str
+    def __init__(self, field: _Optional[str] = ..., old_value: _Optional[str] = ..., new_value: _Optional[str] = ...) -> None: ...
+
+class KeptField(_message.Message):
+    __slots__ = ("field", "value", "imported_value", "catalog_value")
+    FIELD_FIELD_NUMBER: _ClassVar[int]
+    VALUE_FIELD_NUMBER: _ClassVar[int]
+    IMPORTED_VALUE_FIELD_NUMBER: _ClassVar[int]
+    CATALOG_VALUE_FIELD_NUMBER: _ClassVar[int]
+    field: str
+    value: str
+    imported_value: str
+    catalog_value: str
+    def __init__(self, field: _Optional[str] = ..., value: _Optional[str] = ..., imported_value: _Optional[str] = ..., catalog_value: _Optional[str] = ...) -> None: ...
 
 class ListCatalogsRequest(_message.Message):
     __slots__ = ("page_size", "page_token")

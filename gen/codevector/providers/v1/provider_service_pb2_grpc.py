@@ -256,7 +256,8 @@ class ProviderServiceServicer(object):
 
     def ImportProviderModels(self, request, context):
         """Imports models of the bundled catalog of the provider's kind, all of them or those named, in one revision. What
-        the provider already has is skipped and told.
+        the provider already has is skipped and told, or refreshed: fields that were not edited follow the catalog.
+        Nothing is ever deleted, disabled or enabled.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')

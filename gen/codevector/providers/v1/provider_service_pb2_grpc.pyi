@@ -82,7 +82,8 @@ class ProviderServiceStub:
     """Hides a provider model from routers. Disabling a disabled one changes nothing and succeeds."""
     ImportProviderModels: _grpc.UnaryUnaryMultiCallable[_provider_service_pb2.ImportProviderModelsRequest, _provider_service_pb2.ImportProviderModelsResponse]
     """Imports models of the bundled catalog of the provider's kind, all of them or those named, in one revision. What
-    the provider already has is skipped and told.
+    the provider already has is skipped and told, or refreshed: fields that were not edited follow the catalog.
+    Nothing is ever deleted, disabled or enabled.
     """
     ListCatalogs: _grpc.UnaryUnaryMultiCallable[_provider_service_pb2.ListCatalogsRequest, _provider_service_pb2.ListCatalogsResponse]
     """Lists the newest bundled catalog of each kind, without models."""
@@ -142,7 +143,8 @@ class ProviderServiceAsyncStub(ProviderServiceStub):
     """Hides a provider model from routers. Disabling a disabled one changes nothing and succeeds."""
     ImportProviderModels: _aio.UnaryUnaryMultiCallable[_provider_service_pb2.ImportProviderModelsRequest, _provider_service_pb2.ImportProviderModelsResponse]  # type: ignore[assignment]
     """Imports models of the bundled catalog of the provider's kind, all of them or those named, in one revision. What
-    the provider already has is skipped and told.
+    the provider already has is skipped and told, or refreshed: fields that were not edited follow the catalog.
+    Nothing is ever deleted, disabled or enabled.
     """
     ListCatalogs: _aio.UnaryUnaryMultiCallable[_provider_service_pb2.ListCatalogsRequest, _provider_service_pb2.ListCatalogsResponse]  # type: ignore[assignment]
     """Lists the newest bundled catalog of each kind, without models."""
@@ -295,7 +297,8 @@ class ProviderServiceServicer(metaclass=_abc_1.ABCMeta):
         context: _ServicerContext,
     ) -> _typing.Union[_provider_service_pb2.ImportProviderModelsResponse, _abc.Awaitable[_provider_service_pb2.ImportProviderModelsResponse]]:
         """Imports models of the bundled catalog of the provider's kind, all of them or those named, in one revision. What
-        the provider already has is skipped and told.
+        the provider already has is skipped and told, or refreshed: fields that were not edited follow the catalog.
+        Nothing is ever deleted, disabled or enabled.
         """
 
     @_abc_1.abstractmethod

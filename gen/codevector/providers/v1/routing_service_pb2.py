@@ -23,6 +23,7 @@ _sym_db = _symbol_database.Default()
 
 
 from buf.validate import validate_pb2 as buf_dot_validate_dot_validate__pb2
+from codevector.providers.v1 import model_pb2 as codevector_dot_providers_dot_v1_dot_model__pb2
 from codevector.providers.v1 import provider_pb2 as codevector_dot_providers_dot_v1_dot_provider__pb2
 from codevector.providers.v1 import provider_model_pb2 as codevector_dot_providers_dot_v1_dot_provider__model__pb2
 from google.api import field_behavior_pb2 as google_dot_api_dot_field__behavior__pb2
@@ -30,7 +31,7 @@ from google.api import resource_pb2 as google_dot_api_dot_resource__pb2
 from google.rpc import status_pb2 as google_dot_rpc_dot_status__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n-codevector/providers/v1/routing_service.proto\x12\x17\x63odevector.providers.v1\x1a\x1b\x62uf/validate/validate.proto\x1a&codevector/providers/v1/provider.proto\x1a,codevector/providers/v1/provider_model.proto\x1a\x1fgoogle/api/field_behavior.proto\x1a\x19google/api/resource.proto\x1a\x17google/rpc/status.proto\"\xcb\x03\n\x0fRoutingProvider\x12*\n\x04name\x18\x01 \x01(\tB\x1c\xe2\x41\x01\x03\xfa\x41\x15\n\x13\x63odevector/Provider\x12\x11\n\x03uid\x18\x02 \x01(\tB\x04\xe2\x41\x01\x03\x12\x39\n\x04kind\x18\x03 \x01(\x0e\x32%.codevector.providers.v1.ProviderKindB\x04\xe2\x41\x01\x03\x12\x1a\n\x0c\x64isplay_name\x18\x04 \x01(\tB\x04\xe2\x41\x01\x03\x12=\n\x06\x63onfig\x18\x05 \x01(\x0b\x32\'.codevector.providers.v1.ProviderConfigB\x04\xe2\x41\x01\x03\x12\x46\n\x0f\x63redential_type\x18\x06 \x01(\x0e\x32\'.codevector.providers.v1.CredentialTypeB\x04\xe2\x41\x01\x03\x12 \n\x12\x63redential_version\x18\x07 \x01(\x03\x42\x04\xe2\x41\x01\x03\x12J\n\x06labels\x18\x08 \x03(\x0b\x32\x34.codevector.providers.v1.RoutingProvider.LabelsEntryB\x04\xe2\x41\x01\x03\x1a-\n\x0bLabelsEntry\x12\x0b\n\x03key\x18\x01 \x01(\t\x12\r\n\x05value\x18\x02 \x01(\t:\x02\x38\x01\"\xf4\x04\n\x13\x41\x63tiveProviderModel\x12/\n\x04name\x18\x01 \x01(\tB!\xe2\x41\x01\x03\xfa\x41\x1a\n\x18\x63odevector/ProviderModel\x12.\n\x08provider\x18\x02 \x01(\tB\x1c\xe2\x41\x01\x03\xfa\x41\x15\n\x13\x63odevector/Provider\x12\x42\n\rprovider_kind\x18\x03 \x01(\x0e\x32%.codevector.providers.v1.ProviderKindB\x04\xe2\x41\x01\x03\x12\x1f\n\x11upstream_model_id\x18\x04 \x01(\tB\x04\xe2\x41\x01\x03\x12\x36\n\x04kind\x18\x05 \x01(\x0e\x32\".codevector.providers.v1.ModelKindB\x04\xe2\x41\x01\x03\x12\x1c\n\x0e\x63ontext_window\x18\x06 \x01(\x05\x42\x04\xe2\x41\x01\x03\x12\x1f\n\x11max_output_tokens\x18\x07 \x01(\x05\x42\x04\xe2\x41\x01\x03\x12\"\n\x14\x65mbedding_dimensions\x18\x08 \x01(\x05\x42\x04\xe2\x41\x01\x03\x12\x37\n\x07pricing\x18\t \x01(\x0b\x32 .codevector.providers.v1.PricingB\x04\xe2\x41\x01\x03\x12\x44\n\x0c\x63\x61pabilities\x18\n \x03(\x0e\x32(.codevector.providers.v1.ModelCapabilityB\x04\xe2\x41\x01\x03\x12N\n\x06labels\x18\x0b \x03(\x0b\x32\x38.codevector.providers.v1.ActiveProviderModel.LabelsEntryB\x04\xe2\x41\x01\x03\x1a-\n\x0bLabelsEntry\x12\x0b\n\x03key\x18\x01 \x01(\t\x12\r\n\x05value\x18\x02 \x01(\t:\x02\x38\x01\"\x81\x01\n\x1fListActiveProviderModelsRequest\x12\x1e\n\tpage_size\x18\x01 \x01(\x05\x42\x0b\xe2\x41\x01\x01\xbaH\x04\x1a\x02(\x00\x12 \n\npage_token\x18\x02 \x01(\tB\x0c\xe2\x41\x01\x01\xbaH\x05r\x03\x18\x80\x10\x12\x1c\n\x06\x66ilter\x18\x03 \x01(\tB\x0c\xe2\x41\x01\x01\xbaH\x05r\x03\x18\x80\x08\"\xc5\x01\n ListActiveProviderModelsResponse\x12R\n\x16\x61\x63tive_provider_models\x18\x01 \x03(\x0b\x32,.codevector.providers.v1.ActiveProviderModelB\x04\xe2\x41\x01\x03\x12\x1d\n\x0fnext_page_token\x18\x02 \x01(\tB\x04\xe2\x41\x01\x03\x12\x16\n\x08revision\x18\x03 \x01(\x03\x42\x04\xe2\x41\x01\x03\x12\x16\n\x08store_id\x18\x04 \x01(\tB\x04\xe2\x41\x01\x03\"`\n\x19GetRoutingSnapshotRequest\x12$\n\x0fif_revision_not\x18\x01 \x01(\x03\x42\x0b\xe2\x41\x01\x01\xbaH\x04\"\x02(\x00\x12\x1d\n\x08store_id\x18\x02 \x01(\tB\x0b\xe2\x41\x01\x01\xbaH\x04r\x02\x18@\"z\n\x1aGetRoutingSnapshotResponse\x12@\n\x08snapshot\x18\x01 \x01(\x0b\x32(.codevector.providers.v1.RoutingSnapshotB\x04\xe2\x41\x01\x03\x12\x1a\n\x0cnot_modified\x18\x02 \x01(\x08\x42\x04\xe2\x41\x01\x03\"\xd1\x01\n\x0fRoutingSnapshot\x12\x16\n\x08revision\x18\x01 \x01(\x03\x42\x04\xe2\x41\x01\x03\x12\x16\n\x08store_id\x18\x02 \x01(\tB\x04\xe2\x41\x01\x03\x12\x41\n\tproviders\x18\x03 \x03(\x0b\x32(.codevector.providers.v1.RoutingProviderB\x04\xe2\x41\x01\x03\x12K\n\x0fprovider_models\x18\x04 \x03(\x0b\x32,.codevector.providers.v1.ActiveProviderModelB\x04\xe2\x41\x01\x03\"\x90\x01\n BatchGetSealedCredentialsRequest\x12l\n\tproviders\x18\x01 \x03(\tBY\xe2\x41\x01\x02\xfa\x41\x15\n\x13\x63odevector/Provider\xbaH:\x92\x01\x37\x08\x01\x10\x64\x18\x01\"/r-2+^providers/[a-z]([a-z0-9-]{0,61}[a-z0-9])?$\"k\n!BatchGetSealedCredentialsResponse\x12\x46\n\x07results\x18\x01 \x03(\x0b\x32/.codevector.providers.v1.SealedCredentialResultB\x04\xe2\x41\x01\x03\"\x9c\x01\n\x16SealedCredentialResult\x12L\n\x11sealed_credential\x18\x01 \x01(\x0b\x32).codevector.providers.v1.SealedCredentialB\x04\xe2\x41\x01\x03H\x00\x12)\n\x05\x65rror\x18\x02 \x01(\x0b\x32\x12.google.rpc.StatusB\x04\xe2\x41\x01\x03H\x00\x42\t\n\x07outcome\"\xa5\x03\n\x10SealedCredential\x12.\n\x08provider\x18\x01 \x01(\tB\x1c\xe2\x41\x01\x03\xfa\x41\x15\n\x13\x63odevector/Provider\x12\x1a\n\x0cprovider_uid\x18\x02 \x01(\tB\x04\xe2\x41\x01\x03\x12\x39\n\x04kind\x18\x03 \x01(\x0e\x32%.codevector.providers.v1.ProviderKindB\x04\xe2\x41\x01\x03\x12;\n\x04type\x18\x04 \x01(\x0e\x32\'.codevector.providers.v1.CredentialTypeB\x04\xe2\x41\x01\x03\x12 \n\x12\x63redential_version\x18\x05 \x01(\x03\x42\x04\xe2\x41\x01\x03\x12\x16\n\x08\x65nvelope\x18\x06 \x01(\x0c\x42\x04\xe2\x41\x01\x03\x12\x1e\n\x10wrapped_data_key\x18\x07 \x01(\x0c\x42\x04\xe2\x41\x01\x03\x12\x19\n\x0bkey_version\x18\x08 \x01(\tB\x04\xe2\x41\x01\x03\x12\x18\n\ncommitment\x18\t \x01(\x0c\x42\x04\xe2\x41\x01\x03\x12\x15\n\x07\x63ontext\x18\n \x01(\x0c\x42\x04\xe2\x41\x01\x03\x12\x1a\n\x0c\x64\x65stinations\x18\x0b \x03(\tB\x04\xe2\x41\x01\x03J\x04\x08\x0c\x10\rR\x05grant2\xc6\x03\n\x0eRoutingService\x12\x94\x01\n\x18ListActiveProviderModels\x12\x38.codevector.providers.v1.ListActiveProviderModelsRequest\x1a\x39.codevector.providers.v1.ListActiveProviderModelsResponse\"\x03\x90\x02\x01\x12\x82\x01\n\x12GetRoutingSnapshot\x12\x32.codevector.providers.v1.GetRoutingSnapshotRequest\x1a\x33.codevector.providers.v1.GetRoutingSnapshotResponse\"\x03\x90\x02\x01\x12\x97\x01\n\x19\x42\x61tchGetSealedCredentials\x12\x39.codevector.providers.v1.BatchGetSealedCredentialsRequest\x1a:.codevector.providers.v1.BatchGetSealedCredentialsResponse\"\x03\x90\x02\x01\x62\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n-codevector/providers/v1/routing_service.proto\x12\x17\x63odevector.providers.v1\x1a\x1b\x62uf/validate/validate.proto\x1a#codevector/providers/v1/model.proto\x1a&codevector/providers/v1/provider.proto\x1a,codevector/providers/v1/provider_model.proto\x1a\x1fgoogle/api/field_behavior.proto\x1a\x19google/api/resource.proto\x1a\x17google/rpc/status.proto\"\xcb\x03\n\x0fRoutingProvider\x12*\n\x04name\x18\x01 \x01(\tB\x1c\xe2\x41\x01\x03\xfa\x41\x15\n\x13\x63odevector/Provider\x12\x11\n\x03uid\x18\x02 \x01(\tB\x04\xe2\x41\x01\x03\x12\x39\n\x04kind\x18\x03 \x01(\x0e\x32%.codevector.providers.v1.ProviderKindB\x04\xe2\x41\x01\x03\x12\x1a\n\x0c\x64isplay_name\x18\x04 \x01(\tB\x04\xe2\x41\x01\x03\x12=\n\x06\x63onfig\x18\x05 \x01(\x0b\x32\'.codevector.providers.v1.ProviderConfigB\x04\xe2\x41\x01\x03\x12\x46\n\x0f\x63redential_type\x18\x06 \x01(\x0e\x32\'.codevector.providers.v1.CredentialTypeB\x04\xe2\x41\x01\x03\x12 \n\x12\x63redential_version\x18\x07 \x01(\x03\x42\x04\xe2\x41\x01\x03\x12J\n\x06labels\x18\x08 \x03(\x0b\x32\x34.codevector.providers.v1.RoutingProvider.LabelsEntryB\x04\xe2\x41\x01\x03\x1a-\n\x0bLabelsEntry\x12\x0b\n\x03key\x18\x01 \x01(\t\x12\r\n\x05value\x18\x02 \x01(\t:\x02\x38\x01\"\xf4\x04\n\x13\x41\x63tiveProviderModel\x12/\n\x04name\x18\x01 \x01(\tB!\xe2\x41\x01\x03\xfa\x41\x1a\n\x18\x63odevector/ProviderModel\x12.\n\x08provider\x18\x02 \x01(\tB\x1c\xe2\x41\x01\x03\xfa\x41\x15\n\x13\x63odevector/Provider\x12\x42\n\rprovider_kind\x18\x03 \x01(\x0e\x32%.codevector.providers.v1.ProviderKindB\x04\xe2\x41\x01\x03\x12\x1f\n\x11upstream_model_id\x18\x04 \x01(\tB\x04\xe2\x41\x01\x03\x12\x36\n\x04kind\x18\x05 \x01(\x0e\x32\".codevector.providers.v1.ModelKindB\x04\xe2\x41\x01\x03\x12\x1c\n\x0e\x63ontext_window\x18\x06 \x01(\x05\x42\x04\xe2\x41\x01\x03\x12\x1f\n\x11max_output_tokens\x18\x07 \x01(\x05\x42\x04\xe2\x41\x01\x03\x12\"\n\x14\x65mbedding_dimensions\x18\x08 \x01(\x05\x42\x04\xe2\x41\x01\x03\x12\x37\n\x07pricing\x18\t \x01(\x0b\x32 .codevector.providers.v1.PricingB\x04\xe2\x41\x01\x03\x12\x44\n\x0c\x63\x61pabilities\x18\n \x03(\x0e\x32(.codevector.providers.v1.ModelCapabilityB\x04\xe2\x41\x01\x03\x12N\n\x06labels\x18\x0b \x03(\x0b\x32\x38.codevector.providers.v1.ActiveProviderModel.LabelsEntryB\x04\xe2\x41\x01\x03\x1a-\n\x0bLabelsEntry\x12\x0b\n\x03key\x18\x01 \x01(\t\x12\r\n\x05value\x18\x02 \x01(\t:\x02\x38\x01\"\xa4\x02\n\x0b\x41\x63tiveModel\x12\'\n\x04name\x18\x01 \x01(\tB\x19\xe2\x41\x01\x03\xfa\x41\x12\n\x10\x63odevector/Model\x12\x36\n\x04kind\x18\x02 \x01(\x0e\x32\".codevector.providers.v1.ModelKindB\x04\xe2\x41\x01\x03\x12=\n\x08\x62\x61\x63kends\x18\x04 \x03(\x0b\x32%.codevector.providers.v1.ModelBackendB\x04\xe2\x41\x01\x03\x12\x46\n\x06labels\x18\x05 \x03(\x0b\x32\x30.codevector.providers.v1.ActiveModel.LabelsEntryB\x04\xe2\x41\x01\x03\x1a-\n\x0bLabelsEntry\x12\x0b\n\x03key\x18\x01 \x01(\t\x12\r\n\x05value\x18\x02 \x01(\t:\x02\x38\x01\"\x81\x01\n\x1fListActiveProviderModelsRequest\x12\x1e\n\tpage_size\x18\x01 \x01(\x05\x42\x0b\xe2\x41\x01\x01\xbaH\x04\x1a\x02(\x00\x12 \n\npage_token\x18\x02 \x01(\tB\x0c\xe2\x41\x01\x01\xbaH\x05r\x03\x18\x80\x10\x12\x1c\n\x06\x66ilter\x18\x03 \x01(\tB\x0c\xe2\x41\x01\x01\xbaH\x05r\x03\x18\x80\x08\"\xc5\x01\n ListActiveProviderModelsResponse\x12R\n\x16\x61\x63tive_provider_models\x18\x01 \x03(\x0b\x32,.codevector.providers.v1.ActiveProviderModelB\x04\xe2\x41\x01\x03\x12\x1d\n\x0fnext_page_token\x18\x02 \x01(\tB\x04\xe2\x41\x01\x03\x12\x16\n\x08revision\x18\x03 \x01(\x03\x42\x04\xe2\x41\x01\x03\x12\x16\n\x08store_id\x18\x04 \x01(\tB\x04\xe2\x41\x01\x03\"`\n\x19GetRoutingSnapshotRequest\x12$\n\x0fif_revision_not\x18\x01 \x01(\x03\x42\x0b\xe2\x41\x01\x01\xbaH\x04\"\x02(\x00\x12\x1d\n\x08store_id\x18\x02 \x01(\tB\x0b\xe2\x41\x01\x01\xbaH\x04r\x02\x18@\"z\n\x1aGetRoutingSnapshotResponse\x12@\n\x08snapshot\x18\x01 \x01(\x0b\x32(.codevector.providers.v1.RoutingSnapshotB\x04\xe2\x41\x01\x03\x12\x1a\n\x0cnot_modified\x18\x02 \x01(\x08\x42\x04\xe2\x41\x01\x03\"\x8d\x02\n\x0fRoutingSnapshot\x12\x16\n\x08revision\x18\x01 \x01(\x03\x42\x04\xe2\x41\x01\x03\x12\x16\n\x08store_id\x18\x02 \x01(\tB\x04\xe2\x41\x01\x03\x12\x41\n\tproviders\x18\x03 \x03(\x0b\x32(.codevector.providers.v1.RoutingProviderB\x04\xe2\x41\x01\x03\x12K\n\x0fprovider_models\x18\x04 \x03(\x0b\x32,.codevector.providers.v1.ActiveProviderModelB\x04\xe2\x41\x01\x03\x12:\n\x06models\x18\x05 \x03(\x0b\x32$.codevector.providers.v1.ActiveModelB\x04\xe2\x41\x01\x03\"\x90\x01\n BatchGetSealedCredentialsRequest\x12l\n\tproviders\x18\x01 \x03(\tBY\xe2\x41\x01\x02\xfa\x41\x15\n\x13\x63odevector/Provider\xbaH:\x92\x01\x37\x08\x01\x10\x64\x18\x01\"/r-2+^providers/[a-z]([a-z0-9-]{0,61}[a-z0-9])?$\"k\n!BatchGetSealedCredentialsResponse\x12\x46\n\x07results\x18\x01 \x03(\x0b\x32/.codevector.providers.v1.SealedCredentialResultB\x04\xe2\x41\x01\x03\"\x9c\x01\n\x16SealedCredentialResult\x12L\n\x11sealed_credential\x18\x01 \x01(\x0b\x32).codevector.providers.v1.SealedCredentialB\x04\xe2\x41\x01\x03H\x00\x12)\n\x05\x65rror\x18\x02 \x01(\x0b\x32\x12.google.rpc.StatusB\x04\xe2\x41\x01\x03H\x00\x42\t\n\x07outcome\"\xa5\x03\n\x10SealedCredential\x12.\n\x08provider\x18\x01 \x01(\tB\x1c\xe2\x41\x01\x03\xfa\x41\x15\n\x13\x63odevector/Provider\x12\x1a\n\x0cprovider_uid\x18\x02 \x01(\tB\x04\xe2\x41\x01\x03\x12\x39\n\x04kind\x18\x03 \x01(\x0e\x32%.codevector.providers.v1.ProviderKindB\x04\xe2\x41\x01\x03\x12;\n\x04type\x18\x04 \x01(\x0e\x32\'.codevector.providers.v1.CredentialTypeB\x04\xe2\x41\x01\x03\x12 \n\x12\x63redential_version\x18\x05 \x01(\x03\x42\x04\xe2\x41\x01\x03\x12\x16\n\x08\x65nvelope\x18\x06 \x01(\x0c\x42\x04\xe2\x41\x01\x03\x12\x1e\n\x10wrapped_data_key\x18\x07 \x01(\x0c\x42\x04\xe2\x41\x01\x03\x12\x19\n\x0bkey_version\x18\x08 \x01(\tB\x04\xe2\x41\x01\x03\x12\x18\n\ncommitment\x18\t \x01(\x0c\x42\x04\xe2\x41\x01\x03\x12\x15\n\x07\x63ontext\x18\n \x01(\x0c\x42\x04\xe2\x41\x01\x03\x12\x1a\n\x0c\x64\x65stinations\x18\x0b \x03(\tB\x04\xe2\x41\x01\x03J\x04\x08\x0c\x10\rR\x05grant2\xc6\x03\n\x0eRoutingService\x12\x94\x01\n\x18ListActiveProviderModels\x12\x38.codevector.providers.v1.ListActiveProviderModelsRequest\x1a\x39.codevector.providers.v1.ListActiveProviderModelsResponse\"\x03\x90\x02\x01\x12\x82\x01\n\x12GetRoutingSnapshot\x12\x32.codevector.providers.v1.GetRoutingSnapshotRequest\x1a\x33.codevector.providers.v1.GetRoutingSnapshotResponse\"\x03\x90\x02\x01\x12\x97\x01\n\x19\x42\x61tchGetSealedCredentials\x12\x39.codevector.providers.v1.BatchGetSealedCredentialsRequest\x1a:.codevector.providers.v1.BatchGetSealedCredentialsResponse\"\x03\x90\x02\x01\x62\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
@@ -79,6 +80,16 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_ACTIVEPROVIDERMODEL'].fields_by_name['capabilities']._serialized_options = b'\342A\001\003'
   _globals['_ACTIVEPROVIDERMODEL'].fields_by_name['labels']._loaded_options = None
   _globals['_ACTIVEPROVIDERMODEL'].fields_by_name['labels']._serialized_options = b'\342A\001\003'
+  _globals['_ACTIVEMODEL_LABELSENTRY']._loaded_options = None
+  _globals['_ACTIVEMODEL_LABELSENTRY']._serialized_options = b'8\001'
+  _globals['_ACTIVEMODEL'].fields_by_name['name']._loaded_options = None
+  _globals['_ACTIVEMODEL'].fields_by_name['name']._serialized_options = b'\342A\001\003\372A\022\n\020codevector/Model'
+  _globals['_ACTIVEMODEL'].fields_by_name['kind']._loaded_options = None
+  _globals['_ACTIVEMODEL'].fields_by_name['kind']._serialized_options = b'\342A\001\003'
+  _globals['_ACTIVEMODEL'].fields_by_name['backends']._loaded_options = None
+  _globals['_ACTIVEMODEL'].fields_by_name['backends']._serialized_options = b'\342A\001\003'
+  _globals['_ACTIVEMODEL'].fields_by_name['labels']._loaded_options = None
+  _globals['_ACTIVEMODEL'].fields_by_name['labels']._serialized_options = b'\342A\001\003'
   _globals['_LISTACTIVEPROVIDERMODELSREQUEST'].fields_by_name['page_size']._loaded_options = None
   _globals['_LISTACTIVEPROVIDERMODELSREQUEST'].fields_by_name['page_size']._serialized_options = b'\342A\001\001\272H\004\032\002(\000'
   _globals['_LISTACTIVEPROVIDERMODELSREQUEST'].fields_by_name['page_token']._loaded_options = None
@@ -109,6 +120,8 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_ROUTINGSNAPSHOT'].fields_by_name['providers']._serialized_options = b'\342A\001\003'
   _globals['_ROUTINGSNAPSHOT'].fields_by_name['provider_models']._loaded_options = None
   _globals['_ROUTINGSNAPSHOT'].fields_by_name['provider_models']._serialized_options = b'\342A\001\003'
+  _globals['_ROUTINGSNAPSHOT'].fields_by_name['models']._loaded_options = None
+  _globals['_ROUTINGSNAPSHOT'].fields_by_name['models']._serialized_options = b'\342A\001\003'
   _globals['_BATCHGETSEALEDCREDENTIALSREQUEST'].fields_by_name['providers']._loaded_options = None
   _globals['_BATCHGETSEALEDCREDENTIALSREQUEST'].fields_by_name['providers']._serialized_options = b'\342A\001\002\372A\025\n\023codevector/Provider\272H:\222\0017\010\001\020d\030\001\"/r-2+^providers/[a-z]([a-z0-9-]{0,61}[a-z0-9])?$'
   _globals['_BATCHGETSEALEDCREDENTIALSRESPONSE'].fields_by_name['results']._loaded_options = None
@@ -145,32 +158,36 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_ROUTINGSERVICE'].methods_by_name['GetRoutingSnapshot']._serialized_options = b'\220\002\001'
   _globals['_ROUTINGSERVICE'].methods_by_name['BatchGetSealedCredentials']._loaded_options = None
   _globals['_ROUTINGSERVICE'].methods_by_name['BatchGetSealedCredentials']._serialized_options = b'\220\002\001'
-  _globals['_ROUTINGPROVIDER']._serialized_start=275
-  _globals['_ROUTINGPROVIDER']._serialized_end=734
-  _globals['_ROUTINGPROVIDER_LABELSENTRY']._serialized_start=689
-  _globals['_ROUTINGPROVIDER_LABELSENTRY']._serialized_end=734
-  _globals['_ACTIVEPROVIDERMODEL']._serialized_start=737
-  _globals['_ACTIVEPROVIDERMODEL']._serialized_end=1365
-  _globals['_ACTIVEPROVIDERMODEL_LABELSENTRY']._serialized_start=689
-  _globals['_ACTIVEPROVIDERMODEL_LABELSENTRY']._serialized_end=734
-  _globals['_LISTACTIVEPROVIDERMODELSREQUEST']._serialized_start=1368
-  _globals['_LISTACTIVEPROVIDERMODELSREQUEST']._serialized_end=1497
-  _globals['_LISTACTIVEPROVIDERMODELSRESPONSE']._serialized_start=1500
-  _globals['_LISTACTIVEPROVIDERMODELSRESPONSE']._serialized_end=1697
-  _globals['_GETROUTINGSNAPSHOTREQUEST']._serialized_start=1699
-  _globals['_GETROUTINGSNAPSHOTREQUEST']._serialized_end=1795
-  _globals['_GETROUTINGSNAPSHOTRESPONSE']._serialized_start=1797
-  _globals['_GETROUTINGSNAPSHOTRESPONSE']._serialized_end=1919
-  _globals['_ROUTINGSNAPSHOT']._serialized_start=1922
-  _globals['_ROUTINGSNAPSHOT']._serialized_end=2131
-  _globals['_BATCHGETSEALEDCREDENTIALSREQUEST']._serialized_start=2134
-  _globals['_BATCHGETSEALEDCREDENTIALSREQUEST']._serialized_end=2278
-  _globals['_BATCHGETSEALEDCREDENTIALSRESPONSE']._serialized_start=2280
-  _globals['_BATCHGETSEALEDCREDENTIALSRESPONSE']._serialized_end=2387
-  _globals['_SEALEDCREDENTIALRESULT']._serialized_start=2390
-  _globals['_SEALEDCREDENTIALRESULT']._serialized_end=2546
-  _globals['_SEALEDCREDENTIAL']._serialized_start=2549
-  _globals['_SEALEDCREDENTIAL']._serialized_end=2970
-  _globals['_ROUTINGSERVICE']._serialized_start=2973
-  _globals['_ROUTINGSERVICE']._serialized_end=3427
+  _globals['_ROUTINGPROVIDER']._serialized_start=312
+  _globals['_ROUTINGPROVIDER']._serialized_end=771
+  _globals['_ROUTINGPROVIDER_LABELSENTRY']._serialized_start=726
+  _globals['_ROUTINGPROVIDER_LABELSENTRY']._serialized_end=771
+  _globals['_ACTIVEPROVIDERMODEL']._serialized_start=774
+  _globals['_ACTIVEPROVIDERMODEL']._serialized_end=1402
+  _globals['_ACTIVEPROVIDERMODEL_LABELSENTRY']._serialized_start=726
+  _globals['_ACTIVEPROVIDERMODEL_LABELSENTRY']._serialized_end=771
+  _globals['_ACTIVEMODEL']._serialized_start=1405
+  _globals['_ACTIVEMODEL']._serialized_end=1697
+  _globals['_ACTIVEMODEL_LABELSENTRY']._serialized_start=726
+  _globals['_ACTIVEMODEL_LABELSENTRY']._serialized_end=771
+  _globals['_LISTACTIVEPROVIDERMODELSREQUEST']._serialized_start=1700
+  _globals['_LISTACTIVEPROVIDERMODELSREQUEST']._serialized_end=1829
+  _globals['_LISTACTIVEPROVIDERMODELSRESPONSE']._serialized_start=1832
+  _globals['_LISTACTIVEPROVIDERMODELSRESPONSE']._serialized_end=2029
+  _globals['_GETROUTINGSNAPSHOTREQUEST']._serialized_start=2031
+  _globals['_GETROUTINGSNAPSHOTREQUEST']._serialized_end=2127
+  _globals['_GETROUTINGSNAPSHOTRESPONSE']._serialized_start=2129
+  _globals['_GETROUTINGSNAPSHOTRESPONSE']._serialized_end=2251
+  _globals['_ROUTINGSNAPSHOT']._serialized_start=2254
+  _globals['_ROUTINGSNAPSHOT']._serialized_end=2523
+  _globals['_BATCHGETSEALEDCREDENTIALSREQUEST']._serialized_start=2526
+  _globals['_BATCHGETSEALEDCREDENTIALSREQUEST']._serialized_end=2670
+  _globals['_BATCHGETSEALEDCREDENTIALSRESPONSE']._serialized_start=2672
+  _globals['_BATCHGETSEALEDCREDENTIALSRESPONSE']._serialized_end=2779
+  _globals['_SEALEDCREDENTIALRESULT']._serialized_start=2782
+  _globals['_SEALEDCREDENTIALRESULT']._serialized_end=2938
+  _globals['_SEALEDCREDENTIAL']._serialized_start=2941
+  _globals['_SEALEDCREDENTIAL']._serialized_end=3362
+  _globals['_ROUTINGSERVICE']._serialized_start=3365
+  _globals['_ROUTINGSERVICE']._serialized_end=3819
 # @@protoc_insertion_point(module_scope)

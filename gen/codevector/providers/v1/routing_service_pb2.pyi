@@ -1,4 +1,5 @@
 from buf.validate import validate_pb2 as _validate_pb2
+from codevector.providers.v1 import model_pb2 as _model_pb2
 from codevector.providers.v1 import provider_pb2 as _provider_pb2
 from codevector.providers.v1 import provider_model_pb2 as _provider_model_pb2
 from google.api import field_behavior_pb2 as _field_behavior_pb2
@@ -72,6 +73,25 @@ class ActiveProviderModel(_message.Message):
     labels: _containers.ScalarMap[str, str]
     def __init__(self, name: _Optional[str] = ..., provider: _Optional[str] = ..., provider_kind: _Optional[_Union[_provider_pb2.ProviderKind, str]] = ..., upstream_model_id: _Optional[str] = ..., kind: _Optional[_Union[_provider_model_pb2.ModelKind, str]] = ..., context_window: _Optional[int] = ..., max_output_tokens: _Optional[int] = ..., embedding_dimensions: _Optional[int] = ..., pricing: _Optional[_Union[_provider_model_pb2.Pricing, _Mapping]] = ..., capabilities: _Optional[_Iterable[_Union[_provider_model_pb2.ModelCapability, str]]] = ..., labels: _Optional[_Mapping[str, str]] = ...) -> None: ...
 
+class ActiveModel(_message.Message):
+    __slots__ = ("name", "kind", "backends", "labels")
+    class LabelsEntry(_message.Message):
+        __slots__ = ("key", "value")
+        KEY_FIELD_NUMBER: _ClassVar[int]
+        VALUE_FIELD_NUMBER: _ClassVar[int]
+        key: str
+        value: str
+        def __init__(self, key: _Optional[str] = ..., value: _Optional[str] = ...) -> None: ...
+    NAME_FIELD_NUMBER: _ClassVar[int]
+    KIND_FIELD_NUMBER: _ClassVar[int]
+    BACKENDS_FIELD_NUMBER: _ClassVar[int]
+    LABELS_FIELD_NUMBER: _ClassVar[int]
+    name: str
+    kind: _provider_model_pb2.ModelKind
+    backends: _containers.RepeatedCompositeFieldContainer[_model_pb2.ModelBackend]
+    labels: _containers.ScalarMap[str, str]
+    def __init__(self, name: _Optional[str] = ..., kind: _Optional[_Union[_provider_model_pb2.ModelKind, str]] = ..., backends: _Optional[_Iterable[_Union[_model_pb2.ModelBackend, _Mapping]]] = ..., labels: _Optional[_Mapping[str, str]] = ...) -> None: ...
+
 class ListActiveProviderModelsRequest(_message.Message):
     __slots__ = ("page_size", "page_token", "filter")
     PAGE_SIZE_FIELD_NUMBER: _ClassVar[int]
@@ -111,16 +131,18 @@ class GetRoutingSnapshotResponse(_message.Message):
     def __init__(self, snapshot: _Optional[_Union[RoutingSnapshot, _Mapping]] = ..., not_modified: bool = ...) -> None: ...
 
 class RoutingSnapshot(_message.Message):
-    __slots__ = ("revision", "store_id", "providers", "provider_models")
+    __slots__ = ("revision", "store_id", "providers", "provider_models", "models")
     REVISION_FIELD_NUMBER: _ClassVar[int]
     STORE_ID_FIELD_NUMBER: _ClassVar[int]
     PROVIDERS_FIELD_NUMBER: _ClassVar[int]
     PROVIDER_MODELS_FIELD_NUMBER: _ClassVar[int]
+    MODELS_FIELD_NUMBER: _ClassVar[int]
     revision: int
     store_id: str
     providers: _containers.RepeatedCompositeFieldContainer[RoutingProvider]
     provider_models: _containers.RepeatedCompositeFieldContainer[ActiveProviderModel]
-    def __init__(self, revision: _Optional[int] = ..., store_id: _Optional[str] = ..., providers: _Optional[_Iterable[_Union[RoutingProvider, _Mapping]]] = ..., provider_models: _Optional[_Iterable[_Union[ActiveProviderModel, _Mapping]]] = ...) -> None: ...
+    models: _containers.RepeatedCompositeFieldContainer[ActiveModel]
+    def __init__(self, revision: _Optional[int] = ..., store_id: _Optional[str] = ..., providers: _Optional[_Iterable[_Union[RoutingProvider, _Mapping]]] = ..., provider_models: _Optional[_Iterable[_Union[ActiveProviderModel, _Mapping]]] = ..., models: _Optional[_Iterable[_Union[ActiveModel, _Mapping]]] = ...) -> None: ...
 
 class BatchGetSealedCredentialsRequest(_message.Message):
     __slots__ = ("providers",)

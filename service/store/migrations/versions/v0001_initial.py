@@ -1,4 +1,4 @@
-"""The first schema: registry, change log, providers, credentials, data keys, provider models.
+"""The first schema: registry, change log, providers, credentials, data keys, provider models, models.
 
 Types are spelled out here and not imported from the program, so that this file means the same for ever.
 """
@@ -26,6 +26,7 @@ def upgrade() -> None:
     _create_bookkeeping()
     _create_providers()
     _create_provider_models()
+    _create_models()
 
 
 def _create_bookkeeping() -> None:
@@ -172,3 +173,44 @@ def _create_provider_models() -> None:
         ["provider_id", "display_name_key"],
     )
     op.create_index("ix_provider_models_provider_id_state", "provider_models", ["provider_id", "state"])
+
+
+def _create_models() -> None:
+    op.create_table(
+        "models",
+        sa.Column("model_id", BYTEWISE, nullable=False),
+        sa.Column("uid", BYTEWISE, nullable=False),
+        sa.Column("display_name", BYTEWISE, nullable=False),
+        sa.Column("display_name_key", BYTEWISE, nullable=False),
+        sa.Column("description", BYTEWISE, nullable=False),
+        sa.Column("kind", CODE, nullable=False),
+        sa.Column("state", CODE, nullable=False),
+        sa.Column("labels", JSON, nullable=False),
+        sa.Column("annotations", JSON, nullable=False),
+        sa.Column("create_time", TIME, nullable=False),
+        sa.Column("update_time", TIME, nullable=False),
+        sa.Column("revision", sa.BigInteger(), nullable=False),
+        sa.Column("etag", BYTEWISE, nullable=False),
+        sa.PrimaryKeyConstraint("model_id", name="pk_models"),
+        sa.UniqueConstraint("uid", name="uq_models_uid"),
+    )
+    op.create_index("ix_models_display_name_key", "models", ["display_name_key"])
+    op.create_table(
+        "backends",
+        sa.Column("model_id", BYTEWISE, nullable=False),
+        sa.Column("provider_id", BYTEWISE, nullable=False),
+        sa.Column("provider_model_id", BYTEWISE, nullable=False),
+        sa.Column("priority", sa.BigInteger(), nullable=False),
+        sa.Column("weight", sa.BigInteger(), nullable=False),
+        sa.Column("disabled", sa.Boolean(), nullable=False),
+        sa.PrimaryKeyConstraint("model_id", "provider_id", "provider_model_id", name="pk_backends"),
+        sa.ForeignKeyConstraint(["model_id"], ["models.model_id"], name="fk_backends_model_id"),
+        sa.ForeignKeyConstraint(
+            ["provider_id", "provider_model_id"],
+            ["provider_models.provider_id", "provider_models.model_id"],
+            name="fk_backends_provider_id",
+        ),
+    )
+    op.create_index(
+        "ix_backends_provider_id_provider_model_id", "backends", ["provider_id", "provider_model_id"]
+    )

@@ -171,7 +171,7 @@ def do(unit: WriteUnit, operation: str, provider_id: str, model_id: str) -> None
         case "add" if model is None:
             unit.insert_models([a_model(model_id, provider_id=provider_id)])
         case "drop" if model is not None:
-            unit.delete_model(model)
+            unit.delete_models([model])
         case "switch" if model is not None:
             state = State.DISABLED if model.state is State.ACTIVE else State.ACTIVE
             unit.update_model(model, replace(model, state=state))

@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 
 from service.domain.model import (
     CredentialType,
+    ModelBackend,
     ModelCapability,
     ModelKind,
     Pricing,
@@ -17,7 +18,7 @@ from service.domain.model import (
     ProviderConfig,
     ProviderKind,
 )
-from service.domain.routing import ActiveProviderModel, RoutingProvider
+from service.domain.routing import ActiveModel, ActiveProviderModel, RoutingProvider
 from service.rpc.routing_codec import NOT_MODIFIED, encode_page, encode_row, encode_whole
 
 TEXT = st.text(st.characters(exclude_categories=["Cs"]), max_size=300)
@@ -54,9 +55,25 @@ MODELS = st.builds(
     capabilities=st.lists(st.sampled_from(ModelCapability), unique=True).map(tuple),
     labels=LABELS,
 )
+BACKENDS = st.builds(
+    ModelBackend,
+    provider_id=TEXT,
+    provider_model_id=TEXT,
+    priority=st.integers(0, 100),
+    weight=st.integers(1, 10_000),
+)
+FACADES = st.builds(
+    ActiveModel,
+    name=TEXT,
+    kind=st.sampled_from(ModelKind),
+    backends=st.lists(BACKENDS, max_size=3).map(tuple),
+    labels=LABELS,
+)
 
 
-def message_of(row: bytes, kind: type[pb.RoutingProvider] | type[pb.ActiveProviderModel]) -> bytes:
+def message_of(
+    row: bytes, kind: type[pb.RoutingProvider] | type[pb.ActiveProviderModel] | type[pb.ActiveModel]
+) -> bytes:
     """The bytes behind a row's length, which must be all of them."""
     length, shift = 0, 0
     while row[shift // 7] >= 0x80:
@@ -70,12 +87,22 @@ def message_of(row: bytes, kind: type[pb.RoutingProvider] | type[pb.ActiveProvid
 
 
 class TestWhole:
-    @given(st.integers(0, 2**62), st.lists(PROVIDERS, max_size=3), st.lists(MODELS, max_size=3))
+    @given(
+        st.integers(0, 2**62),
+        st.lists(PROVIDERS, max_size=3),
+        st.lists(MODELS, max_size=3),
+        st.lists(FACADES, max_size=3),
+    )
     def test_is_the_message_built_from_scratch(
-        self, revision: int, providers: list[RoutingProvider], models: list[ActiveProviderModel]
+        self,
+        revision: int,
+        providers: list[RoutingProvider],
+        models: list[ActiveProviderModel],
+        facades: list[ActiveModel],
     ) -> None:
         provider_rows = [encode_row(one) for one in providers]
         model_rows = [encode_row(one) for one in models]
+        facade_rows = [encode_row(one) for one in facades]
         expected = pb.GetRoutingSnapshotResponse()
         expected.snapshot.SetInParent()
         expected.snapshot.revision, expected.snapshot.store_id = revision, "store"
@@ -83,12 +110,14 @@ class TestWhole:
             expected.snapshot.providers.add().MergeFromString(message_of(row, pb.RoutingProvider))
         for row in model_rows:
             expected.snapshot.provider_models.add().MergeFromString(message_of(row, pb.ActiveProviderModel))
-        whole = encode_whole(revision, "store", provider_rows, model_rows)
+        for row in facade_rows:
+            expected.snapshot.models.add().MergeFromString(message_of(row, pb.ActiveModel))
+        whole = encode_whole(revision, "store", provider_rows, model_rows, facade_rows)
         assert pb.GetRoutingSnapshotResponse.FromString(whole) == expected
         assert len(whole) == expected.ByteSize()
 
     def test_of_nothing_is_a_snapshot_all_the_same(self) -> None:
-        answer = pb.GetRoutingSnapshotResponse.FromString(encode_whole(0, "", [], []))
+        answer = pb.GetRoutingSnapshotResponse.FromString(encode_whole(0, "", [], [], []))
         assert answer.HasField("snapshot")
 
     def test_not_modified(self) -> None:
@@ -120,6 +149,16 @@ class TestRow:
             assert message.pricing.HasField("input_per_million_tokens") == (entry.pricing.input is not None)
             assert len(message.pricing.tiers) == len(entry.pricing.tiers)
         assert [int(one) for one in message.capabilities] == list(entry.capabilities)
+        assert dict(message.labels) == entry.labels
+
+    @given(FACADES)
+    def test_of_a_facade_has_its_backends_in_order(self, entry: ActiveModel) -> None:
+        message = pb.ActiveModel.FromString(message_of(encode_row(entry), pb.ActiveModel))
+        assert (message.name, int(message.kind)) == (entry.name, entry.kind)
+        assert [(b.provider_model, b.priority, b.weight) for b in message.backends] == [
+            (b.provider_model, b.priority, b.weight) for b in entry.backends
+        ]
+        assert all(b.routable and not b.disabled for b in message.backends)
         assert dict(message.labels) == entry.labels
 
     @given(PROVIDERS | MODELS)

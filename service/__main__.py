@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import argparse
 import asyncio
+import ctypes
 import logging
 import os
+import resource
 import signal
 import sys
 from collections.abc import Sequence
@@ -23,6 +25,7 @@ from service.store import StoreStartError
 from service.telemetry import LibraryLines, build_logger
 
 HEALTH_SECONDS = 3.0
+_PR_SET_DUMPABLE = 4
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -45,11 +48,18 @@ def main(arguments: Sequence[str] | None = None) -> int:
         elif options.command == "migrate":
             app.prepare(settings)
         else:
+            _leave_no_core_dump()
             uvloop.run(_serve(settings))
     except (SettingsError, StoreStartError, RegistrySecretError, CatalogFileError, PortTaken) as refusal:
         print(f"service: {refusal}", file=sys.stderr)
         return 1
     return 0
+
+
+def _leave_no_core_dump() -> None:
+    """Credentials on their way in are in this memory. The limit alone would not stop a pipe for dumps."""
+    resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
+    ctypes.CDLL(None, use_errno=True).prctl(_PR_SET_DUMPABLE, 0, 0, 0, 0)
 
 
 async def _serve(settings: Settings) -> None:

@@ -1,28 +1,114 @@
-"""The plan of a catalog import: which entries become provider models and which are there already.
+"""The plan of a catalog import: what becomes of each entry, and of each model that a refresh concerns.
 
-Pure, so that the preview and the import are one function; nothing existing is changed, disabled or deleted.
+Pure, so that the preview and the import are one function. Nothing is ever deleted, disabled or enabled.
+
+|                                | skip    | refresh                                             |
+|--------------------------------|---------|-----------------------------------------------------|
+| the provider lacks the entry   | created | created, or left out where only existing are wanted |
+| it has it, imported            | skipped | refreshed or unchanged, by `merge`                  |
+| it has it, custom              | skipped | stays custom, or adopted where that is asked for    |
+| it has it, of another kind     | skipped | skipped, telling both kinds                         |
+| imported, and not in this      | -       | gone: told and left alone (all entries wanted)      |
+| catalog                        |         |                                                     |
 """
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping, Sequence
-from dataclasses import dataclass
+import hashlib
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import astuple, dataclass, replace
+from enum import IntEnum
 
 from service.domain.catalog import Catalog
 from service.domain.errors import FieldViolation, InvalidArgument
 from service.domain.ids import derive_model_id
-from service.domain.model import ModelFacts
+from service.domain.json_forms import canonical_json
+from service.domain.merge import FieldChange, KeptField, Merge, adopt, kind_difference, merge
+from service.domain.model import ModelFacts, ModelSource, Provider, ProviderModel
 
 SHOWN_VIOLATIONS = 20
 
 
+class ExistingPolicy(IntEnum):
+    """What to do with what the provider has already. Numbers equal those of the API."""
+
+    SKIP = 1
+    REFRESH = 2
+
+
+class Action(IntEnum):
+    """What becomes of one model. Numbers equal those of the API."""
+
+    CREATED = 1
+    SKIPPED_EXISTING = 2
+    REFRESHED = 3
+    UNCHANGED = 4
+    GONE = 5
+    KEPT_CUSTOM = 6
+    ADOPTED = 7
+
+
+@dataclass(frozen=True, slots=True)
+class ImportChoices:
+    """What an import is asked to do. ``upstream_model_ids`` empty means all that the catalog has.
+
+    ``adopt_custom`` makes imported models of custom ones that the catalog has; ``existing_only`` creates
+    nothing. Both need REFRESH.
+    """
+
+    upstream_model_ids: tuple[str, ...] = ()
+    existing_policy: ExistingPolicy = ExistingPolicy.SKIP
+    start_disabled: bool = False
+    adopt_custom: bool = False
+    existing_only: bool = False
+
+
 @dataclass(frozen=True, slots=True)
 class PlannedModel:
-    """One catalog entry: ``created`` as ``model_id``, or skipped since ``model_id`` has its upstream id."""
+    """What becomes of one model, under ``model_id``.
 
-    facts: ModelFacts
+    ``entry`` is the catalog's, None when gone; ``before`` the provider's, None when created. ``changed``,
+    ``changes`` and ``kept`` are those of the merge.
+    """
+
+    action: Action
+    upstream_model_id: str
     model_id: str
-    created: bool
+    entry: ModelFacts | None
+    before: ProviderModel | None = None
+    after: ProviderModel | None = None
+    changed: tuple[str, ...] = ()
+    changes: tuple[FieldChange, ...] = ()
+    kept: tuple[KeptField, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class ImportPlan:
+    """All of it: entries in the order asked or of the catalog, then what is gone, by upstream id.
+
+    ``digest`` (64 hex digits) is the same for two plans only if they do the same to the same models.
+    """
+
+    models: tuple[PlannedModel, ...]
+    digest: str
+
+    @property
+    def created(self) -> tuple[PlannedModel, ...]:
+        """The models to create."""
+        return tuple(planned for planned in self.models if planned.action is Action.CREATED)
+
+    @property
+    def updates(self) -> list[tuple[ProviderModel, ProviderModel]]:
+        """The stored models that change, before and after, be it only in which release they are of."""
+        return [
+            (planned.before, planned.after)
+            for planned in self.models
+            if planned.before is not None and planned.after is not None
+        ]
+
+    def count(self, action: Action) -> int:
+        """How many models it happens to."""
+        return sum(planned.action is action for planned in self.models)
 
 
 def selected(catalog: Catalog, upstream_model_ids: Sequence[str]) -> tuple[ModelFacts, ...]:
@@ -54,19 +140,97 @@ def selected(catalog: Catalog, upstream_model_ids: Sequence[str]) -> tuple[Model
 
 
 def plan_import(
-    entries: Sequence[ModelFacts], *, existing: Mapping[str, str], taken_ids: Collection[str]
-) -> tuple[PlannedModel, ...]:
-    """What to do with each entry, in order.
+    catalog: Catalog, choices: ImportChoices, *, provider: Provider, stored: Iterable[ProviderModel]
+) -> ImportPlan:
+    """What to do to a provider; ``stored`` are all models that it has.
 
-    ``existing`` maps the provider's upstream ids to model ids; ``taken_ids`` are all its model ids.
+    Raises:
+        InvalidArgument: as `selected`.
     """
-    taken = set(taken_ids)
-    plan: list[PlannedModel] = []
-    for facts in entries:
-        model_id = existing.get(facts.upstream_model_id)
-        created = model_id is None
-        if model_id is None:
-            model_id = derive_model_id(facts.upstream_model_id, taken.__contains__)
+    entries = selected(catalog, choices.upstream_model_ids)
+    existing = {model.facts.upstream_model_id: model for model in stored}
+    taken = {model.model_id for model in existing.values()}
+    models: list[PlannedModel] = []
+    for entry in entries:
+        before = existing.get(entry.upstream_model_id)
+        if before is not None:
+            models.append(_existing(catalog, choices, entry, before))
+        elif not choices.existing_only:
+            model_id = derive_model_id(entry.upstream_model_id, taken.__contains__)
             taken.add(model_id)
-        plan.append(PlannedModel(facts, model_id, created))
-    return tuple(plan)
+            models.append(PlannedModel(Action.CREATED, entry.upstream_model_id, model_id, entry))
+    if choices.existing_policy is ExistingPolicy.REFRESH and not choices.upstream_model_ids:
+        models += _gone(catalog, existing)
+    return ImportPlan(tuple(models), _digest(catalog, choices, provider, models))
+
+
+def _existing(
+    catalog: Catalog, choices: ImportChoices, entry: ModelFacts, before: ProviderModel
+) -> PlannedModel:
+    planned = PlannedModel(Action.SKIPPED_EXISTING, entry.upstream_model_id, before.model_id, entry, before)
+    if choices.existing_policy is ExistingPolicy.SKIP:
+        return planned
+    custom = before.source is ModelSource.CUSTOM
+    if custom and not choices.adopt_custom:
+        return replace(planned, action=Action.KEPT_CUSTOM)
+    if before.facts.kind is not entry.kind:
+        return replace(planned, kept=(kind_difference(before.facts, entry),))
+    if before.imported is None:
+        return _merged(planned, catalog, Action.ADOPTED, adopt(before.facts, entry))
+    merged = merge(before.facts, before.imported, entry)
+    action = Action.REFRESHED if merged.changed else Action.UNCHANGED
+    return _merged(planned, catalog, action, merged)
+
+
+def _merged(planned: PlannedModel, catalog: Catalog, action: Action, merged: Merge) -> PlannedModel:
+    before = planned.before
+    assert before is not None  # noqa: S101 - only what exists is merged
+    after = replace(
+        before,
+        facts=merged.facts,
+        source=ModelSource.CATALOG,
+        catalog_version=catalog.version,
+        imported=planned.entry,
+        overridden_fields=merged.overridden,
+    )
+    return replace(
+        planned,
+        action=action,
+        after=None if after == before else after,
+        changed=merged.changed,
+        changes=merged.changes,
+        kept=merged.kept,
+    )
+
+
+def _gone(catalog: Catalog, existing: Mapping[str, ProviderModel]) -> list[PlannedModel]:
+    known = {facts.upstream_model_id for facts in catalog.models}
+    return [
+        PlannedModel(Action.GONE, upstream_model_id, existing[upstream_model_id].model_id, None, model)
+        for upstream_model_id, model in sorted(existing.items())
+        if model.source is ModelSource.CATALOG and upstream_model_id not in known
+    ]
+
+
+def _digest(
+    catalog: Catalog, choices: ImportChoices, provider: Provider, models: Iterable[PlannedModel]
+) -> str:
+    """SHA-256 over everything that the plan does and to what; what it leaves alone may change under it."""
+    told = {
+        "provider": str(provider.uid),
+        "catalog": [catalog.name, catalog.version, catalog.digest],
+        "start_disabled": choices.start_disabled,
+        "models": [
+            [
+                planned.action,
+                planned.upstream_model_id,
+                planned.model_id,
+                "" if planned.before is None else str(planned.before.uid),
+                "" if planned.before is None else planned.before.catalog_version,
+                [astuple(change) for change in planned.changes],
+                [astuple(kept) for kept in planned.kept],
+            ]
+            for planned in models
+        ],
+    }
+    return hashlib.sha256(canonical_json(told)).hexdigest()

@@ -19,6 +19,7 @@ from service.domain.catalog import Catalog, CredentialForm, FormField, KindInfo
 from service.domain.credentials import parse_material
 from service.domain.errors import invalid_field
 from service.domain.impact import DeletionImpact
+from service.domain.imports import Action, ExistingPolicy, ImportChoices, PlannedModel
 from service.domain.model import (
     CredentialType,
     CredentialView,
@@ -248,22 +249,53 @@ def _prices_to_pb(prices: Pricing | PricingTier) -> dict[str, str | None]:
     }
 
 
+def import_choices(pb: provider_service_pb2.ImportProviderModelsRequest) -> ImportChoices:
+    """What an import is asked to do; no policy means to skip."""
+    return ImportChoices(
+        upstream_model_ids=tuple(pb.upstream_model_ids),
+        existing_policy=ExistingPolicy(pb.existing_policy or ExistingPolicy.SKIP),
+        start_disabled=pb.start_disabled,
+        adopt_custom=pb.adopt_custom,
+        existing_only=pb.existing_only,
+    )
+
+
 def import_report_to_pb(report: ImportReport) -> provider_service_pb2.ImportProviderModelsResponse:
-    """What an import did with each entry, and the counts."""
-    result = provider_service_pb2.ImportResult
-    created = sum(model.created for model in report.models)
+    """What an import did with each model, and the counts."""
+    plan = report.plan
     return provider_service_pb2.ImportProviderModelsResponse(
         catalog_version=report.catalog_version,
-        results=[
-            result(
-                upstream_model_id=model.upstream_model_id,
-                provider_model=model.name,
-                action=result.ACTION_CREATED if model.created else result.ACTION_SKIPPED_EXISTING,
-            )
-            for model in report.models
+        results=[_import_result(report.provider_name, planned) for planned in plan.models],
+        created_count=plan.count(Action.CREATED),
+        skipped_count=plan.count(Action.SKIPPED_EXISTING),
+        refreshed_count=plan.count(Action.REFRESHED),
+        unchanged_count=plan.count(Action.UNCHANGED),
+        gone_count=plan.count(Action.GONE),
+        kept_custom_count=plan.count(Action.KEPT_CUSTOM),
+        adopted_count=plan.count(Action.ADOPTED),
+        plan_digest=plan.digest,
+    )
+
+
+def _import_result(provider_name: str, planned: PlannedModel) -> provider_service_pb2.ImportResult:
+    return provider_service_pb2.ImportResult(
+        upstream_model_id=planned.upstream_model_id,
+        provider_model=f"{provider_name}/models/{planned.model_id}",
+        action=wire(planned.action),
+        changed_fields=planned.changed,
+        changes=[
+            provider_service_pb2.FieldChange(field=change.field, old_value=change.old, new_value=change.new)
+            for change in planned.changes
         ],
-        created_count=created,
-        skipped_count=len(report.models) - created,
+        kept_fields=[
+            provider_service_pb2.KeptField(
+                field=kept.field,
+                value=kept.value,
+                imported_value=kept.imported,
+                catalog_value=kept.catalog,
+            )
+            for kept in planned.kept
+        ],
     )
 
 

@@ -1,16 +1,22 @@
-"""Importing a bundled catalog into a provider: one click, one transaction, existing entries skipped."""
+"""Importing a bundled catalog into a provider and refreshing what it has: one plan, one transaction."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from service.domain.catalog import Catalog
-from service.domain.errors import FailedPrecondition, PreconditionViolation, Reason
-from service.domain.ids import provider_model_name
-from service.domain.imports import PlannedModel, plan_import, selected
+from service.domain.errors import (
+    PROVIDER_TYPE,
+    Aborted,
+    FailedPrecondition,
+    PreconditionViolation,
+    Reason,
+    ResourceRef,
+    invalid_field,
+)
+from service.domain.imports import ExistingPolicy, ImportChoices, ImportPlan, PlannedModel, plan_import
 from service.domain.model import ModelSource, Provider, ProviderKind, ProviderModel, State
-from service.store import ReadUnit, WriteUnit
+from service.store import WriteUnit
 from service.usecases import replays
 from service.usecases.checks import existing_provider
 from service.usecases.context import Call, Context, RequestId, Written
@@ -18,68 +24,56 @@ from service.usecases.providers import NOT_YET
 
 
 @dataclass(frozen=True, slots=True)
-class ImportedModel:
-    """What became of one catalog entry; ``name`` is the provider model that has it now."""
-
-    upstream_model_id: str
-    name: str
-    created: bool
-
-
-@dataclass(frozen=True, slots=True)
 class ImportReport:
-    """Every entry asked for, in order, with what was done."""
+    """What was done to a provider, or would be: the plan, and the release that it follows."""
 
+    provider_name: str
     catalog_version: str
-    models: tuple[ImportedModel, ...]
+    plan: ImportPlan
 
 
 def import_provider_models(
     ctx: Context,
     call: Call,
     parent: str,
+    choices: ImportChoices,
     *,
-    upstream_model_ids: Sequence[str] = (),
     catalog_version: str = "",
-    start_disabled: bool = False,
+    plan_digest: str = "",
     validate_only: bool = False,
     request: RequestId | None = None,
 ) -> Written[ImportReport]:
-    """Create the catalog entries that the provider does not have. Existing ones stay exactly as they are.
+    """Create the catalog entries that the provider lacks, and skip or refresh those that it has.
 
-    A replayed request_id creates nothing: it answers with the entries that are there.
+    A replayed request_id does nothing: it answers with the entries that are there.
 
     Raises:
         FailedPrecondition: CATALOG_UNAVAILABLE (the kind has none), CATALOG_VERSION_UNAVAILABLE.
-        InvalidArgument: ids that the catalog lacks.
+        InvalidArgument: ids that the catalog lacks, choices that do not go together.
+        Aborted: PLAN_CHANGED, where ``plan_digest`` is not this plan's.
     """
+    _check(choices)
     if validate_only:
         request = None
-    state = State.DISABLED if start_disabled else State.ACTIVE
 
     def work(unit: WriteUnit) -> Written[ImportReport]:
         again = replays.replayed(unit, call, request) is not None
         provider = existing_provider(unit, parent, field="parent")
         catalog = find_catalog(ctx, provider.kind, catalog_version)
-        plan = _plan(unit, provider, catalog, upstream_model_ids)
+        plan = plan_import(
+            catalog,
+            _replayed(choices) if again else choices,
+            provider=provider,
+            stored=unit.models_of(provider.provider_id),
+        )
+        report = ImportReport(provider.name, catalog.version, plan)
         if again:
-            plan = tuple(planned for planned in plan if not planned.created)
-        unit.insert_models(
-            [_model(ctx, provider, catalog, planned, state) for planned in plan if planned.created]
-        )
-        if not again:
-            replays.remember(unit, call, request, provider.name)
-        report = ImportReport(
-            catalog.version,
-            tuple(
-                ImportedModel(
-                    planned.facts.upstream_model_id,
-                    provider_model_name(provider.provider_id, planned.model_id),
-                    planned.created,
-                )
-                for planned in plan
-            ),
-        )
+            return Written(report, unit.visible_revision)
+        _same_plan(provider, plan, plan_digest)
+        state = State.DISABLED if choices.start_disabled else State.ACTIVE
+        unit.insert_models([_new_model(ctx, provider, catalog, new, state) for new in plan.created])
+        unit.update_models(plan.updates)
+        replays.remember(unit, call, request, provider.name)
         return Written(report, unit.visible_revision)
 
     return ctx.store.write(work, validate_only=validate_only)
@@ -114,28 +108,47 @@ def find_catalog(ctx: Context, kind: ProviderKind, version: str) -> Catalog:
     )
 
 
-def _plan(
-    unit: ReadUnit, provider: Provider, catalog: Catalog, upstream_model_ids: Sequence[str]
-) -> tuple[PlannedModel, ...]:
-    return plan_import(
-        selected(catalog, upstream_model_ids),
-        existing=unit.upstream_ids(provider.provider_id),
-        taken_ids=unit.taken_model_ids(provider.provider_id),
-    )
+def _check(choices: ImportChoices) -> None:
+    refreshing = choices.existing_policy is ExistingPolicy.REFRESH
+    if choices.adopt_custom and not (refreshing and choices.upstream_model_ids):
+        raise invalid_field(
+            "adopt_custom",
+            "needs EXISTING_POLICY_REFRESH and the upstream_model_ids of the models to adopt",
+            rule="adopt_custom.named",
+        )
+    if choices.existing_only and not refreshing:
+        raise invalid_field("existing_only", "needs EXISTING_POLICY_REFRESH", rule="existing_only.refresh")
 
 
-def _model(
+def _replayed(choices: ImportChoices) -> ImportChoices:
+    """Choices that change nothing, about the same entries."""
+    return replace(choices, existing_policy=ExistingPolicy.SKIP, adopt_custom=False, existing_only=True)
+
+
+def _same_plan(provider: Provider, plan: ImportPlan, digest: str) -> None:
+    """Hold an import to its preview. An empty digest asks for nothing."""
+    if digest and digest != plan.digest:
+        raise Aborted(
+            f"importing into {provider.name} would now do something else than planned: plan it again",
+            reason=Reason.PLAN_CHANGED,
+            metadata={"name": provider.name, "plan_digest": plan.digest},
+            resource=ResourceRef(PROVIDER_TYPE, provider.name),
+        )
+
+
+def _new_model(
     ctx: Context, provider: Provider, catalog: Catalog, planned: PlannedModel, state: State
 ) -> ProviderModel:
+    assert planned.entry is not None  # noqa: S101 - what is created is an entry of the catalog
     return ProviderModel(
         provider_id=provider.provider_id,
         model_id=planned.model_id,
         uid=ctx.new_uuid(),
-        facts=planned.facts,
+        facts=planned.entry,
         state=state,
         source=ModelSource.CATALOG,
         catalog_version=catalog.version,
-        imported=planned.facts,
+        imported=planned.entry,
         create_time=NOT_YET,
         update_time=NOT_YET,
     )

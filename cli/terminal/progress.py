@@ -36,7 +36,7 @@ class _Pace:
         if seconds <= 0 or moved <= 0:
             return "", ""
         rate = moved / seconds
-        return f"{rate:.0f}/s", f"{duration((total - done) / rate)} left"
+        return f"{rate:,.0f}/s", f"{duration((total - done) / rate)} left"
 
 
 class _Bar:
@@ -98,7 +98,7 @@ def progress(terminal: Terminal, title: str, monotonic: Callable[[], float]) -> 
     elif terminal.fancy_err:
         columns = (
             TextColumn("{task.description}", markup=False),
-            BarColumn(bar_width=None),
+            BarColumn(bar_width=None, complete_style="cyan", finished_style="green"),
             TextColumn("{task.percentage:>3.0f}%"),
             TextColumn("{task.fields[counts]}", markup=False),
             TextColumn("{task.fields[rate]}", markup=False),

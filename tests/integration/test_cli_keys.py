@@ -195,7 +195,7 @@ class TestRotate:
         text = re.sub(r"\x1b\[[0-9;?]*[a-zA-Z]", "", shown)
         assert code == 0
         assert "━" in text
-        assert re.search(r"rewrap ━+ +100% 200 of 200 [0-9]+/s", text)
+        assert re.search(r"rewrap ━+ +100% 200 of 200 [0-9,]+/s", text)
         assert "left behind    0" in text
 
     def test_no_color(self, stocked: tuple[Instance, dict[str, str]]) -> None:
@@ -342,3 +342,39 @@ class TestAway:
             sick = command(made, "doctor", "-o", "json")
             assert sick.code == 1
             assert {each["level"] for each in sick.data} == {"FAILED"}
+
+    def test_a_socket_that_is_closed_to_the_account(self) -> None:
+        """Exit code 4; the doctor takes it for what it is: a note, and the rest is looked at."""
+        # The first command is for what libraries import when they are first used.
+        as_somebody = (
+            "import os, sys; from cli.__main__ import main; main(['key', 'list', '--home', '/none']); "
+            "os.getuid() or os.setuid(65534); sys.exit(main())"
+        )
+        with running({"CODEVECTOR_LOG_LEVEL": "info"}) as made:
+            create(made, 1)
+            made.home.chmod(0o711)
+            sockets = made.home / "kms"
+            if os.getuid():
+                sockets.chmod(0o000)
+
+            def run(*arguments: str) -> subprocess.CompletedProcess[str]:
+                return subprocess.run(
+                    [sys.executable, "-c", as_somebody, *arguments],
+                    cwd=ROOT,
+                    env=made.environment,
+                    capture_output=True,
+                    text=True,
+                    timeout=SECONDS,
+                    check=False,
+                )
+
+            try:
+                refused, sick = run("key", "list"), run("doctor", "-o", "json")
+            finally:
+                sockets.chmod(0o700)
+            assert refused.returncode == 4
+            assert "this account may not use the socket" in refused.stderr
+            assert sick.returncode == 0, sick.stdout
+            levels = {each["subject"]: each["level"] for each in json.loads(sick.stdout)}
+            assert levels["admin socket"] == "NOTE"
+            assert levels["data keys"] == "OK"

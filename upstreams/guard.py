@@ -10,6 +10,7 @@ have limits: a call may last until its deadline, whatever each single read does.
 
 from __future__ import annotations
 
+import logging
 import queue
 import socket
 import ssl
@@ -141,10 +142,22 @@ class Guard:
         self.connect = connect
         self.ssl_context = ssl_context or httpx.create_ssl_context(trust_env=False)
         self.monotonic = monotonic
+        _keep_answers_out_of_the_log()
 
     def transport(self, *, seconds: float) -> GuardedTransport:
         """A transport whose calls together may take ``seconds``. To be closed."""
         return GuardedTransport(self, Deadline(self.monotonic, seconds))
+
+
+def _keep_answers_out_of_the_log() -> None:
+    """At DEBUG, httpcore writes down the headers of each answer, or the line in it that is no header, and an
+    upstream may repeat there what it was sent. Adding the filter again changes nothing.
+    """
+    logging.getLogger("httpcore.http11").addFilter(_tells_no_answer)
+
+
+def _tells_no_answer(record: logging.LogRecord) -> bool:
+    return not record.getMessage().startswith("receive_response_")
 
 
 class Deadline:
@@ -363,6 +376,7 @@ class _DeadlineStream(httpcore.NetworkStream):
     ) -> httpcore.NetworkStream:
         left = self._deadline.remaining(timeout)
         if left <= 0:
+            self.close()  # as every failed handshake does: nobody else would
             raise httpcore.ConnectTimeout
         try:
             secured = self._stream.start_tls(ssl_context, server_hostname, left)

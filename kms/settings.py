@@ -123,6 +123,9 @@ def _keyrings(text: str) -> tuple[KeyringUri, ...]:
         raise SettingsRefused(f"CODEVECTOR_KEYRING cannot be used: {error}") from None
     if len(set(keyrings)) < len(keyrings):
         raise SettingsRefused("CODEVECTOR_KEYRING names the same keyring twice")
+    # The registry remembers one sequence: of two files one could go back behind the other's.
+    if sum(uri.scheme == LOCAL for uri in keyrings) > 1:
+        raise SettingsRefused("CODEVECTOR_KEYRING names two keyring files: only one can be in use")
     return keyrings
 
 

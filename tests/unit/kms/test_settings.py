@@ -44,6 +44,7 @@ class TestRefusals:
             pytest.param({"CODEVECTOR_INSECURE_DEBUG": "yes"}, "must be 0 or 1", id="switch"),
             pytest.param({"CODEVECTOR_KEYRING": "file:/x"}, "local: or vault-transit:", id="other keyring"),
             pytest.param({"CODEVECTOR_KEYRING": "local:/a,local:/a"}, "twice", id="a keyring twice"),
+            pytest.param({"CODEVECTOR_KEYRING": "local:/a,local:/b"}, "only one", id="two files"),
             pytest.param({"CODEVECTOR_KEYRING": "local:"}, "local:PATH", id="no path"),
             pytest.param({"CODEVECTOR_KEYRING": "local:/a,"}, "local: or vault-transit:", id="empty keyring"),
             pytest.param({"CODEVECTOR_KEYRING": "vault-transit:cv"}, "MOUNT/KEY", id="no mount"),

@@ -27,7 +27,7 @@ from hypothesis.stateful import (
 from kms.keyring import VersionState
 from service.domain.errors import Unavailable
 from service.domain.model import State
-from tests.disk_installation import RINGS, Backup, Installation, MovableDatabase
+from tests.disk_installation import FILE, RINGS, Backup, Installation, MovableDatabase
 
 MOST_PROVIDERS = 5
 STEPS = 25
@@ -210,19 +210,18 @@ class CredentialMachine(RuleBasedStateMachine):
         self.there.restore(backup)
         self.secrets = dict(secrets)
 
-    @precondition(lambda self: self.kept is not None and self.kept[0].order == self.there.order)
+    @precondition(lambda self: self.kept is not None and FILE in self.there.order)
     @rule()
     def restore_the_keyring_alone(self) -> None:
         """An older keyring than the registry has seen is refused, and the newer one put back helps."""
         assert self.kept is not None
-        ring = self.there.order[0]
         self.there.notice()
-        now = self.there.first_ring.status().seq
+        now = self.there.rings[FILE].status().seq
         newest = self.there.backup(1)
         self.there.stop()
-        self.there.put_ring(ring, self.kept[0].directory)
+        self.there.put_ring(FILE, self.kept[0].directory)
         self.there.start()
-        if self.there.first_ring.status().seq < now:
+        if self.there.rings[FILE].status().seq < now:
             with pytest.raises(Unavailable):
                 self.there.notice()
         self.there.restore(newest)

@@ -13,7 +13,7 @@ import time
 import uuid
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, closing, contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 from functools import partial
 from pathlib import Path
@@ -32,6 +32,8 @@ from kms.disk import Disk
 from kms.installation import initialise
 from kms.keyring import (
     DataKey,
+    Keyring,
+    KeyringStatus,
     KeyVersion,
     KeyVersionNotPrimary,
     VersionState,
@@ -60,7 +62,8 @@ from service.usecases.sealed_writes import CredentialChange
 
 DEPLOYMENT_ID = bytes.fromhex("0123456789abcdef0123456789abcdef")
 START = datetime(2026, 11, 23, 12, 0, 0, tzinfo=UTC)
-RINGS = ("a", "b")
+FILE, OTHER = RINGS = ("a", "b")
+"""A keyring in a file, and one that stands for a keyring elsewhere; only one file can be configured."""
 KIND = ProviderKind.OPENAI
 _FIELDS_OF_A_DRAFT = frozenset({"display_name", "kind"})
 
@@ -76,7 +79,7 @@ class PowerCut(BaseException):
 class InProcessKms:
     """What the registry's client does, without the wire between."""
 
-    keyring: LocalKeyring | CombinedKeyring
+    keyring: Keyring
     at: Callable[[Moment], None]
 
     def status(self, *, timeout_seconds: float | None = None) -> KmsStatus:
@@ -173,6 +176,19 @@ class WatchedStore(Store):
         self.at("committed")
 
 
+class WithoutSequence:
+    """A keyring as one in Vault is seen: it has no file, and so no sequence that could go back."""
+
+    def __init__(self, keyring: LocalKeyring) -> None:
+        self._keyring = keyring
+
+    def status(self) -> KeyringStatus:
+        return replace(self._keyring.status(), seq=0)
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._keyring, name)
+
+
 class MovableDatabase:
     """An engine for a file that is another one after each power cut.
 
@@ -255,8 +271,8 @@ class Installation:
         """Everything into memory, from disk alone."""
         stack = self._stack = ExitStack()
         self.rings = {ring: self._open_ring(stack, ring) for ring in self.order}
-        members = [Member(prefix_of(ring), ring) for ring in self.rings.values()]
-        self.keyring = members[0].keyring if len(members) == 1 else CombinedKeyring(members)
+        members = [Member(prefix_of(ring), self._member(name)) for name, ring in self.rings.items()]
+        self.keyring: Keyring = members[0].keyring if len(members) == 1 else CombinedKeyring(members)
         self.database.move(self.directory / "registry.db")
         engine = self.database.engine
         self.store = WatchedStore(
@@ -264,7 +280,7 @@ class Installation:
         )
         self.store.at = self.at
         stack.callback(engine.dispose)
-        kms: Any = InProcessKms(self.keyring, self.at)  # type: ignore[arg-type]
+        kms: Any = InProcessKms(self.keyring, self.at)
         self.ctx = Context(
             store=self.store,
             kms=kms,
@@ -360,6 +376,11 @@ class Installation:
         self.stop()
         shutil.rmtree(self.directory)
         self._copies += 1
+
+    def _member(self, name: str) -> Keyring:
+        other: Any = WithoutSequence(self.rings[name])
+        keyring: Keyring = self.rings[name] if name == FILE else other
+        return keyring
 
     def _open_ring(self, stack: ExitStack, ring: str) -> LocalKeyring:
         home = self.directory / ring

@@ -200,7 +200,7 @@ class GuardedTransport(httpx.BaseTransport):
             Unreached: also while the answer is read.
         """
         url = request.url
-        if not self._policy.admits_url(url.scheme, url.host):
+        if not self._policy.admits_url(url.scheme, url.raw_host.decode("ascii")):
             raise Unreached(Obstacle.ADDRESS_REFUSED)
         if not isinstance(request.stream, httpx.SyncByteStream):
             raise TypeError("the body of a request must be synchronous")

@@ -118,7 +118,9 @@ def judge_entra(answer: Answer) -> Reason | None:
     error = ErrorText(document)
     if answer.status in (400, 401, 403):
         numbers = document.get("error_codes") if isinstance(document, dict) else None
-        if isinstance(numbers, list) and any(number in _ENTRA_EXPIRED for number in numbers):
+        if isinstance(numbers, list) and any(
+            isinstance(number, int) and number in _ENTRA_EXPIRED for number in numbers
+        ):
             return Reason.EXPIRED_KEY
         if "temporarily_unavailable" in error.codes:
             return Reason.UPSTREAM_FAULT

@@ -42,8 +42,8 @@ generate: setup ## Make gen/ anew from protos/
 	$(BIN)/python tools/generate.py
 
 .PHONY: catalog
-catalog: setup ## Build catalogs/RELEASE from source facts: make catalog RELEASE=2026.04.15 FACTS=path
-	@test -n "$(RELEASE)" && test -n "$(FACTS)" || { echo "usage: make catalog RELEASE=2026.04.15 FACTS=path"; exit 2; }
+catalog: setup ## Build catalogs/RELEASE from facts and show what it changes: make catalog RELEASE=2026.11.20 FACTS=path
+	@test -n "$(RELEASE)" && test -n "$(FACTS)" || { echo "usage: make catalog RELEASE=2026.11.20 FACTS=path"; exit 2; }
 	$(BIN)/python -m tools.catalog build --release "$(RELEASE)" --facts "$(FACTS)"
 
 .PHONY: dist

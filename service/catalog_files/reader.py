@@ -41,6 +41,7 @@ _MANIFEST_KEYS = frozenset(
 _SOURCE_KEYS = frozenset({"name", "version"})
 _COUNT_KEYS = frozenset({"models", "chat", "embedding", "without_price", "needs_review"})
 _FILE_KEYS = frozenset({"file", "kind", "models", "needs_review", "sha256"})
+_FILE_EXTRAS = frozenset({"as_of"})
 _EXCEPTION_KEYS = frozenset({"kind", "upstream_model_id", "rule", "reason"})
 _CATALOG_KEYS = frozenset({"schema_version", "kind", "release", "models"})
 
@@ -131,12 +132,14 @@ def _read_release_head(manifest: Fields, folder: str) -> _Release:
 
 
 def _read_catalog(directory: Path, entry: Fields, release: _Release) -> Catalog:
-    entry.allow(_FILE_KEYS)
+    entry.allow(_FILE_KEYS, _FILE_EXTRAS)
     kind = kind_from_slug(entry.text("kind"))
     if kind is None:
         entry.refuse("is no kind of provider", "kind")
     if entry.text("file") != f"{kind_slug(kind)}.json":
         entry.refuse(f"must be {kind_slug(kind)}.json", "file")
+    if "as_of" in entry and entry.day("as_of") >= release.day:
+        entry.refuse(f"is not before the day of release {release.version}", "as_of")
     document = read_document(directory / entry.text("file"))
     digest = hashlib.sha256(document.data).hexdigest()
     if entry.matching("sha256", _DIGEST, "64 lower-case hex digits") != digest:

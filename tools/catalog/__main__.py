@@ -11,6 +11,7 @@ from service.catalog_files.document import CatalogFileError
 from service.catalog_files.reader import RELEASE_NAME
 from service.domain.catalog import kind_slug
 from tools.catalog.build import BuildError, build_release
+from tools.catalog.diff import as_json, as_table, compare_releases, release_before
 from tools.catalog.validate import validate_catalogs
 
 DEFAULT_CATALOGS = Path(__file__).parent.parent.parent / "catalogs"
@@ -25,12 +26,18 @@ def main(arguments: Sequence[str]) -> int:
     build.add_argument("--facts", type=Path, required=True, metavar="DIRECTORY", help="one .json per kind")
     build.add_argument("--replace", action="store_true", help="overwrite a release that was never published")
     validate = commands.add_parser("validate", help="check everything that is bundled")
-    for command in (build, validate):
+    diff = commands.add_parser("diff", help="tell what one release changes against another")
+    diff.add_argument("before", type=_release, metavar="BEFORE")
+    diff.add_argument("now", type=_release, metavar="NOW")
+    diff.add_argument("-o", "--output", choices=["table", "json"], default="table")
+    for command in (build, validate, diff):
         command.add_argument("--catalogs", type=Path, default=DEFAULT_CATALOGS, metavar="DIRECTORY")
     options = parser.parse_args(arguments)
     try:
         if options.command == "build":
             _build(options)
+        elif options.command == "diff":
+            _diff(options)
         else:
             _validate(options.catalogs)
     except (CatalogFileError, BuildError) as error:
@@ -44,6 +51,14 @@ def _build(options: argparse.Namespace) -> None:
     done = "built" if result.changed else "unchanged"
     print(f"{done} {result.directory}: {result.models} models, {result.needs_review} to review")
     validate_catalogs(options.catalogs)
+    before = release_before(options.catalogs, options.release)
+    if before is not None:
+        print(as_table(compare_releases(options.catalogs / before, result.directory)))
+
+
+def _diff(options: argparse.Namespace) -> None:
+    difference = compare_releases(options.catalogs / options.before, options.catalogs / options.now)
+    print(as_json(difference) if options.output == "json" else as_table(difference))
 
 
 def _validate(root: Path) -> None:

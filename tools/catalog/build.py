@@ -97,28 +97,33 @@ def _release_files(release: str, gathered: list[KindFacts]) -> dict[str, bytes]:
         }
         name = f"{facts.kind}.json"
         files[name] = canonical_bytes(catalog)
-        entries.append(
-            {
-                "file": name,
-                "kind": facts.kind,
-                "models": len(facts.models),
-                "needs_review": sum(model["needs_review"] for model in facts.models),
-                "sha256": hashlib.sha256(files[name]).hexdigest(),
-            }
-        )
+        entry = {
+            "file": name,
+            "kind": facts.kind,
+            "models": len(facts.models),
+            "needs_review": sum(model["needs_review"] for model in facts.models),
+            "sha256": hashlib.sha256(files[name]).hexdigest(),
+        }
+        if facts.as_of.isoformat() != _day(release):
+            entry["as_of"] = facts.as_of.isoformat()
+        entries.append(entry)
         for source, version in facts.sources.items():
             if sources.setdefault(source, version) != version:
                 raise BuildError(f"{facts.kind} has {source} as {version}, others as {sources[source]}.")
     manifest = {
         "schema_version": SCHEMA_VERSION,
         "release": release,
-        "release_date": release.replace(".", "-"),
+        "release_date": _day(release),
         "sources": [{"name": name, "version": sources[name]} for name in sorted(sources)],
         "counts": _counts([model for facts in gathered for model in facts.models]),
         "files": entries,
         "exceptions": [exception for facts in gathered for exception in facts.exceptions],
     }
     return files | {MANIFEST: canonical_bytes(manifest)}
+
+
+def _day(release: str) -> str:
+    return release.replace(".", "-")
 
 
 def _counts(models: list[dict[str, Any]]) -> dict[str, int]:

@@ -75,6 +75,7 @@ KEY_ORDER = (
     "version",
     "rule",
     "reason",
+    "as_of",
     "sha256",
     # kinds
     "documentation_uri",

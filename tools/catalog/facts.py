@@ -82,10 +82,12 @@ _AGREEMENT_EXTRAS = frozenset({"two_sources_price", "two_sources_context"})
 class KindFacts:
     """The facts of one kind: its name in resource names, its sources' versions, its models as catalog blocks.
 
-    ``exceptions`` are those that its models need, in the manifest's form.
+    ``as_of`` is the day on which they were gathered; ``exceptions`` are those that its models need, in the
+    manifest's form.
     """
 
     kind: str
+    as_of: date
     sources: dict[str, str]
     models: list[dict[str, Any]]
     exceptions: list[dict[str, str]]
@@ -121,8 +123,9 @@ def read_facts(path: Path, release: str, reasons: Mapping[ExceptionKey, str]) ->
     fields = read_document(path).fields().allow(_FILE_KEYS)
     if fields.text("catalog_version") != release:
         fields.refuse(f"is not {release}", "catalog_version")
-    if fields.day("as_of").isoformat() != release.replace(".", "-"):
-        fields.refuse(f"is not the day of release {release}", "as_of")
+    as_of = fields.day("as_of")
+    if as_of.isoformat() > release.replace(".", "-"):
+        fields.refuse(f"is after the day of release {release}", "as_of")
     fields.one_of("unit", {UNIT})
     sources = fields.nested("sources")
     kind = fields.text("kind").replace("_", "-")
@@ -141,6 +144,7 @@ def read_facts(path: Path, release: str, reasons: Mapping[ExceptionKey, str]) ->
             exceptions[key] = reasons[key]
     return KindFacts(
         kind=kind,
+        as_of=as_of,
         sources={name: sources.text(name) for name in sources.names()},
         models=[blocks[model_id] for model_id in sorted(blocks)],
         exceptions=[

@@ -173,6 +173,16 @@ class TestBuild:
         assert catalog is not None
         assert catalog.models[0].capabilities == (ModelCapability.STREAMING, ModelCapability.TOOLS)
 
+    def test_the_day_of_older_facts_is_kept(self, catalogs: Path, facts: Path) -> None:
+        edit(facts / "openai.json", lambda content: content.update(as_of="2026-04-28"))
+        build_release(RELEASE, facts, catalogs, replace=False)
+
+        assert [entry.get("as_of") for entry in built(catalogs, "manifest.json")["files"]] == [
+            "2026-04-28",
+            None,
+        ]
+        assert load_catalogs(catalogs).newest(ProviderKind.OPENAI)
+
 
 class TestPublishedRelease:
     def test_is_not_changed(self, catalogs: Path, facts: Path) -> None:
@@ -217,6 +227,7 @@ REFUSED: dict[str, tuple[Edit, str]] = {
     "overlong display name": (first_model(display_name="n" * 64), "display_name"),
     "duplicate id": (lambda c: c["models"].append(c["models"][0]), "wide-1 occurs twice"),
     "other release": (lambda c: c.update(catalog_version="2026.05.02"), "catalog_version"),
+    "gathered after the release": (lambda c: c.update(as_of="2026-05-02"), "as_of: is after the day"),
     "other unit": (lambda c: c.update(unit="USD per token"), "unit"),
 }
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 from pathlib import Path
 from typing import Any
@@ -21,6 +22,9 @@ from tools.catalog.validate import check_canonical, validate_catalogs
 
 ROOT = Path(service.__file__).parent.parent / "catalogs"
 RELEASE = "2026.04.15"
+PUBLISHED = {"2026.04.15": "71deb6886b62b90eb860b4665183b8dd6c18b1954a24d2730b9985f36db91e25"}
+"""The hash of each published release's manifest, which in turn has those of its files."""
+
 FILES = sorted(path for path in ROOT.glob("*/*.json") if path.parent.name != "schema") + sorted(
     ROOT.glob("*.json")
 )
@@ -46,6 +50,11 @@ def member_fields(message: type[Message], member: str) -> set[str]:
 class TestRelease:
     def test_everything_bundled_is_valid(self) -> None:
         assert validate_catalogs(ROOT).list()
+
+    @pytest.mark.parametrize("release", PUBLISHED)
+    def test_a_published_release_is_what_it_was(self, release: str) -> None:
+        manifest = (ROOT / release / "manifest.json").read_bytes()
+        assert hashlib.sha256(manifest).hexdigest() == PUBLISHED[release]
 
     def test_eleven_kinds_have_a_catalog(self, catalogs: Catalogs) -> None:
         counts = {kind_slug(c.kind): len(c.models) for c in catalogs.catalogs if c.version == RELEASE}

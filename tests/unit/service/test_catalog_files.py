@@ -310,6 +310,11 @@ BAD_MANIFEST = {
         ' "rule": "cached-above-input", "reason": "none"}]',
         "the exception is not needed",
     ),
+    "facts of a later day": (
+        '"sha256"',
+        '"as_of": "2026-05-01", "sha256"',
+        "is not before the day of release",
+    ),
     "unknown rule": (
         '"exceptions": []',
         '"exceptions": [{"kind": "vertex-anthropic", "upstream_model_id": "model-a",'

@@ -20,7 +20,8 @@ from sqlalchemy.exc import OperationalError
 from service.domain.errors import Reason, Unavailable
 from service.domain.model import State
 from service.sealing import kms_failures
-from tests.disk_installation import Installation, MovableDatabase, make_template
+from tests.disk_installation import Installation, make_template
+from tests.power_cuts import MovableDatabase
 from tests.registry_values import new_uuid
 
 OLD, NEW = "sk-" + "o" * 40, "sk-" + "n" * 40

@@ -128,6 +128,7 @@ def a_model(
     context_window: int = 128_000,
     pricing: Pricing | None = FULL_PRICING,
     kind: ModelKind = ModelKind.CHAT,
+    retire_time: datetime | None = START + timedelta(days=365),
 ) -> ProviderModel:
     """A provider model; one from the catalog when ``source`` says so, with its imported base."""
     facts = ModelFacts(
@@ -139,7 +140,7 @@ def a_model(
         embedding_dimensions=0,
         pricing=pricing,
         capabilities=(ModelCapability.STREAMING, ModelCapability.TOOLS),
-        retire_time=START + timedelta(days=365),
+        retire_time=retire_time,
         needs_review=True,
     )
     from_catalog = source is ModelSource.CATALOG

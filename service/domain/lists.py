@@ -58,6 +58,7 @@ PROVIDER_MODEL_LIST = ListRules(
             FilterField("catalog_version", FilterType.STRING),
             FilterField("routable", FilterType.BOOL),
             FilterField("context_window", FilterType.INT),
+            FilterField("retire_time", FilterType.TIME),
             FilterField("labels", FilterType.LABELS),
         ],
         words_in="upstream_model_id",

@@ -106,6 +106,7 @@ MODELS = ListShape(
             "catalog_version": ProviderModelRow.catalog_version,
             "routable": ROUTABLE,
             "context_window": ProviderModelRow.context_window,
+            "retire_time": ProviderModelRow.retire_time,
             "labels": ProviderModelRow.labels,
         }
     ),

@@ -26,10 +26,11 @@ from service.domain.filters import (
     matches,
 )
 from service.domain.ids import display_name_key, fold
-from service.domain.lists import PROVIDER_LIST, PROVIDER_MODEL_LIST, ListRules, OrderBy
+from service.domain.lists import MODEL_LIST, PROVIDER_LIST, PROVIDER_MODEL_LIST, ListRules, OrderBy
 from service.domain.model import (
     ModelKind,
     ModelSource,
+    ModelView,
     ProviderKind,
     ProviderModelView,
     ProviderView,
@@ -37,7 +38,7 @@ from service.domain.model import (
 )
 from service.domain.routing import model_routable
 from service.store import Position, ReadUnit, Store, WriteUnit
-from tests.registry_values import START, ManualClock, a_credential, a_model, a_provider
+from tests.registry_values import START, ManualClock, a_backend, a_credential, a_facade, a_model, a_provider
 
 NAMES = (
     "Straße",
@@ -91,6 +92,7 @@ def fill(store: Store, clock: ManualClock) -> None:
                     source=chance.choice(list(ModelSource)),
                     kind=chance.choice(list(ModelKind)),
                     context_window=chance.choice([0, 8_192, 128_000]),
+                    retire_time=chance.choice([None, START, START + timedelta(days=90)]),
                     labels=labels(),
                 )
                 for index in range(4)
@@ -105,6 +107,40 @@ def fill(store: Store, clock: ManualClock) -> None:
     for _ in range(5):
         clock.advance(seconds=1)
         store.write(three)
+
+
+def fill_facades(store: Store, clock: ManualClock) -> None:
+    """`fill`, and thirty models over what it made."""
+    fill(store, clock)
+    chance = random.Random(20261120)
+
+    def work(unit: WriteUnit, number: int) -> None:
+        targets = chance.sample([view.model for view in all_models(unit)], chance.choice([0, 1, 1, 2, 4]))
+        unit.insert_facade(
+            a_facade(
+                f"f{number:02}",
+                *(
+                    a_backend(model, priority=chance.choice([0, 1]), disabled=chance.random() < 0.3)
+                    for model in targets
+                ),
+                display_name=chance.choice(NAMES),
+                kind=chance.choice(list(ModelKind)),
+                state=chance.choice([State.ACTIVE, State.ACTIVE, State.DISABLED]),
+                labels={key: chance.choice(LABEL_VALUES) for key in LABEL_KEYS if chance.random() < 0.5},
+            )
+        )
+
+    for number in range(30):
+        clock.advance(seconds=1)
+        store.write(lambda unit, number=number: work(unit, number))  # type: ignore[misc]
+
+
+def facade_field(view: ModelView, name: str) -> object:
+    if name == "routable":
+        return view.is_routable
+    if name == "backends.provider_model":
+        return tuple(backend.provider_model for backend in view.model.backends)
+    return getattr(view.model, name)
 
 
 def provider_field(view: ProviderView, name: str) -> object:
@@ -144,6 +180,8 @@ def expressions(rules: ListRules, pools: Mapping[str, list[Any]]) -> st.SearchSt
                 )
             if field.type is FilterType.TIME and op is Op.HAS:
                 return st.just(Comparison(field, op, None))
+            if field.type is FilterType.PATHS:
+                return st.builds(Comparison, st.just(field), st.just(op), st.none() | values)
             if field.type in (FilterType.STRING, FilterType.NAME) and op is Op.HAS:
                 return st.builds(Comparison, st.just(field), st.just(op), st.none() | values.flatmap(folded))
             if field.type is FilterType.NAME:
@@ -177,11 +215,21 @@ def pools_of(rules: ListRules, rows: list[Any], get: Callable[[Any, str], object
         FilterType.BOOL: [True, False],
         FilterType.TIME: [datetime(1, 1, 1, tzinfo=UTC), datetime(9999, 12, 31, tzinfo=UTC)],
         FilterType.LABELS: [*LABEL_VALUES, "none"],
+        FilterType.PATHS: [
+            "providers",
+            "providers/p3",
+            "providers/p3/models",
+            "providers/p3/",
+            "p3",
+            "models",
+        ],
     }
     pools: dict[str, list[Any]] = {}
     for field in rules.filter.fields:
         pool: list[Any] = list(field.members) or list(extras[field.type])
-        if field.type is not FilterType.LABELS:
+        if field.type is FilterType.PATHS:
+            pool += [name for row in rows for name in get(row, field.name)]  # type: ignore[attr-defined]
+        elif field.type is not FilterType.LABELS:
             pool += [value for row in rows if (value := get(row, field.name)) not in (None, "")]
         pools[field.name] = pool
     return pools
@@ -194,6 +242,10 @@ def all_providers(unit: ReadUnit, keep: Expression | None = None) -> list[Provid
 def all_models(unit: ReadUnit, keep: Expression | None = None) -> list[ProviderModelView]:
     order = OrderBy("upstream_model_id")
     return unit.list_models(provider_id=None, filter=keep, order_by=order, after=None, limit=1000)
+
+
+def all_facades(unit: ReadUnit, keep: Expression | None = None) -> list[ModelView]:
+    return unit.list_facades(filter=keep, order_by=OrderBy("name"), after=None, limit=1000)
 
 
 class TestFilters:
@@ -227,6 +279,20 @@ class TestFilters:
 
         check()
 
+    def test_keep_the_facades_that_match(self, store: Store, clock: ManualClock) -> None:
+        fill_facades(store, clock)
+        rows = store.read(all_facades)
+        assert {row.is_routable for row in rows} == {True, False}
+
+        @settings(max_examples=80, deadline=None)
+        @given(expressions(MODEL_LIST, pools_of(MODEL_LIST, rows, facade_field)))
+        def check(keep: Expression) -> None:
+            wanted = [row for row in rows if matches(keep, partial(facade_field, row))]
+            found, count = store.read(lambda unit: (all_facades(unit, keep), unit.count_facades(filter=keep)))
+            assert (found, count) == (wanted, len(wanted))
+
+        check()
+
     def test_routable_is_what_the_domain_says(self, store: Store, clock: ManualClock) -> None:
         fill(store, clock)
 
@@ -249,6 +315,7 @@ ORDER_KEYS: Mapping[str, Callable[[Any], Any]] = {
     "update_time": lambda thing: thing.update_time,
     "kind": lambda thing: int(thing.kind),
     "context_window": lambda thing: thing.context_window,
+    "name": lambda thing: thing.name.encode(),
 }
 
 
@@ -310,6 +377,28 @@ class TestPages:
                         provider_id=provider_id, filter=None, order_by=order, after=after, limit=limit
                     ),
                     lambda view: unit.model_position(view, order),
+                    size,
+                )
+                assert found == wanted
+
+        store.read(work)
+
+    @pytest.mark.parametrize("field", MODEL_LIST.orders)
+    def test_of_facades_join_up_in_order(
+        self, store: Store, clock: ManualClock, field: str, descending: bool
+    ) -> None:
+        fill_facades(store, clock)
+        order = OrderBy(field, descending)
+
+        def work(unit: ReadUnit) -> None:
+            wanted = all_facades(unit)
+            wanted.sort(key=lambda view: ORDER_KEYS[field](view.model), reverse=descending)
+            for size in (1, 7, 1000):
+                found = pages(
+                    lambda after, limit: unit.list_facades(
+                        filter=None, order_by=order, after=after, limit=limit
+                    ),
+                    lambda view: unit.facade_position(view, order),
                     size,
                 )
                 assert found == wanted

@@ -43,6 +43,9 @@ HEADER_BYTES = 56
 
 # Ids stay the text they are stored as: a sweep turns a million of them over and looks into none.
 _DEK_ID: ColumnElement[str] = literal_column("data_keys.dek_id")
+# Bare too, so that one row with something else in it is told of and does not end the reading of all.
+_PROVIDER_UID: ColumnElement[str] = literal_column("providers.uid")
+_CREDENTIAL_VERSION: ColumnElement[int] = literal_column("credentials.version")
 
 
 def _octets(column: ColumnElement[bytes] | InstrumentedAttribute[bytes]) -> ColumnElement[bytes]:
@@ -109,11 +112,14 @@ class Backlog:
 
 @dataclass(frozen=True, slots=True)
 class CredentialFacts:
-    """What the wrapper and the envelope of a credential must agree with; ``header`` begins the envelope."""
+    """What the wrapper and the envelope of a credential must agree with; ``header`` begins the envelope.
+
+    ``provider_uid`` and ``version`` are None where a hand has put something else into their columns.
+    """
 
     provider_id: str
-    provider_uid: UUID
-    version: int
+    provider_uid: UUID | None
+    version: int | None
     header: bytes
 
 
@@ -227,8 +233,9 @@ class DataKeyReads:
             select(
                 *_WRAPPER,
                 CredentialRow.provider_id,
-                ProviderRow.uid,
-                CredentialRow.version,
+                ProviderRow.provider_id,
+                _PROVIDER_UID,
+                _CREDENTIAL_VERSION,
                 func.substr(_octets(CredentialRow.envelope), 1, HEADER_BYTES),
             )
             .select_from(DataKeyRow)
@@ -243,7 +250,9 @@ class DataKeyReads:
                 StaleDataKey(*row[:5]),
                 None
                 if row[5] is None or row[6] is None
-                else CredentialFacts(row[5], row[6], row[7], bytes(row[8])),
+                else CredentialFacts(
+                    row[5], _uuid(row[7]), row[8] if isinstance(row[8], int) else None, bytes(row[9])
+                ),
             )
             for row in rows
         ]
@@ -294,6 +303,13 @@ class DataKeyReads:
             digest.update(b"".join(_encoded(row)))
             count += 1
         return count
+
+
+def _uuid(stored: object) -> UUID | None:
+    try:
+        return UUID(stored) if isinstance(stored, str) else None
+    except ValueError:
+        return None
 
 
 def _encoded(row: Sequence[object]) -> Iterator[bytes]:

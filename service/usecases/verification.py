@@ -121,6 +121,8 @@ def _mismatch(pair: DataKeyPair, deployment_id: bytes | None) -> str | None:
         return KEY_VERSION_MISMATCH
     if credential is None:
         return NO_CREDENTIAL
+    if credential.provider_uid is None or credential.version is None:
+        return CONTEXT_MISMATCH
     try:
         dek_id = UUID(data_key.dek_id)
         context = envelope.context_of(

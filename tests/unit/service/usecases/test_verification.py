@@ -111,6 +111,23 @@ def test_refuses_the_token_of_another_list(registry: Rotating) -> None:
             id="another provider of the same name",
         ),
         pytest.param(
+            ["UPDATE credentials SET version = 'one' WHERE provider_id = 'a'"],
+            {"providers/a": "CONTEXT_MISMATCH"},
+            id="no version of the credential",
+        ),
+        pytest.param(
+            ["UPDATE providers SET uid = 'nobody' WHERE provider_id = 'a'"],
+            {"providers/a": "CONTEXT_MISMATCH"},
+            id="no uid of the provider",
+        ),
+        pytest.param(
+            [f"UPDATE data_keys SET wrapped = x'43565731' || x'01010003' || x'0a3f7b' || x'00' "
+             f"WHERE dek_id = {OF_A}",
+             f"UPDATE data_keys SET key_version = 'keyVersions/' || x'0a3f7b' WHERE dek_id = {OF_A}"],
+            {"providers/a": "CREDENTIAL_CORRUPT"},
+            id="a wrapper of a version that no sidecar has",
+        ),
+        pytest.param(
             [f"UPDATE data_keys SET commitment = zeroblob(32) WHERE dek_id = {OF_A}"],
             {"providers/a": "ENVELOPE_MISMATCH"},
             id="another commitment",

@@ -57,6 +57,10 @@ class Upkeep:
                 task()
             except KeyringError as error:
                 failure = error.message
+            except Exception as bug:
+                # The top of the thread: were it to end here, no token would be renewed, no line signed and no
+                # key destroyed any more. Only the type is told, since the text may quote what was sent.
+                failure = type(bug).__name__
             if failure != self._failing.get(task, ""):
                 self._failing[task] = failure
                 self._logger.warning(telemetry.UPKEEP, failure=failure)

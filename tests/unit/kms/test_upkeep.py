@@ -76,6 +76,18 @@ class TestUpkeep:
         assert done == ["second"]
         assert lines(log) == [("kms_upkeep", "away"), ("kms_key_version_destroyed", DESTROYED.name)]
 
+    def test_a_bug_does_not_end_the_rounds_and_tells_its_type_alone(self, log: StringIO) -> None:
+        done: list[str] = []
+
+        def stumble() -> None:
+            raise KeyError("hvs.token-in-a-text")
+
+        keeper = Upkeep(keyring(), [stumble, lambda: done.append("second")], build_logger(log, logging.INFO))
+        keeper.round()
+        keeper.round()
+        assert done == ["second", "second"]
+        assert lines(log) == [("kms_upkeep", "KeyError")]
+
     def test_a_destruction_that_could_not_be_done_is_tried_again(self, log: StringIO) -> None:
         keeper = Upkeep(
             keyring(KeyringUnavailable("disk full"), [DESTROYED]), [], build_logger(log, logging.INFO)

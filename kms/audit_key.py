@@ -8,13 +8,21 @@ Sees the seed; hands out signatures and the public key.
 
 from __future__ import annotations
 
+import fcntl
+import os
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
-from kms.private_files import create_private, make_private_directory, read_private
+from kms.private_files import (
+    create_private,
+    make_private_directory,
+    open_private_directory,
+    read_private,
+)
 from kms.refusal import StartRefused
 
 SEED_LENGTH = 32
@@ -54,12 +62,13 @@ def make_audit_key(directory: Path, random: Callable[[int], bytes]) -> tuple[Aud
     """
     try:
         make_private_directory(directory)
-        is_new = not (directory / _KEY_NAME).exists()
-        if is_new:
-            create_private(directory / _KEY_NAME, random(SEED_LENGTH))
-        key = read_audit_key(directory)
-        if not public_key_file(directory).exists():
-            create_private(public_key_file(directory), key.public_key.hex().encode("ascii") + b"\n")
+        with _alone(directory):
+            is_new = not (directory / _KEY_NAME).exists()
+            if is_new:
+                create_private(directory / _KEY_NAME, random(SEED_LENGTH))
+            key = read_audit_key(directory)
+            if not public_key_file(directory).exists():
+                create_private(public_key_file(directory), key.public_key.hex().encode("ascii") + b"\n")
     except OSError as error:
         raise AuditKeyRefused(f"the audit key in {directory} cannot be made: {error.strerror}") from None
     return key, is_new
@@ -75,6 +84,17 @@ def read_audit_key(directory: Path) -> AuditKey:
     if len(seed) != SEED_LENGTH:
         raise AuditKeyRefused(f"the audit key {path} must have {SEED_LENGTH} bytes")
     return AuditKey(seed)
+
+
+@contextmanager
+def _alone(directory: Path) -> Iterator[None]:
+    """Waits for another `init`: of two keys made at once, the public key of the lost one would be kept."""
+    descriptor = open_private_directory(directory)
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX)
+        yield
+    finally:
+        os.close(descriptor)
 
 
 def public_key_file(directory: Path) -> Path:

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import os
+import threading
 from pathlib import Path
 
 import pytest
@@ -67,3 +68,20 @@ def test_a_public_key_is_64_hex_digits(tmp_path: Path, content: bytes) -> None:
     (tmp_path / "audit.pub").write_bytes(content)
     with pytest.raises(AuditKeyRefused):
         read_public_key(tmp_path / "audit.pub")
+
+
+def test_of_two_that_make_it_at_once_one_does(tmp_path: Path) -> None:
+    """The second begins while the first is at it, and takes what the first has made."""
+    directory, second = tmp_path / "kms", list[tuple[AuditKey, bool]]()
+    other = threading.Thread(target=lambda: second.append(make_audit_key(directory, os.urandom)))
+
+    def random(length: int) -> bytes:
+        other.start()
+        other.join(0.2)
+        return os.urandom(length)
+
+    first, is_new = make_audit_key(directory, random)
+    other.join(10)
+    [(key, is_new_too)] = second
+    assert (is_new, is_new_too) == (True, False)
+    assert first.public_key == key.public_key == read_public_key(public_key_file(directory))

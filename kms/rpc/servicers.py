@@ -101,9 +101,11 @@ class KeyManagement:
     ) -> management_pb2.BatchWrapDataKeysResponse:
         """Wraps under the primary version."""
         items = [WrapItem(item.context, DataKey(item.plaintext)) for item in request.items]
-        results = self._keyring.wrap(items)
-        for item in items:
-            item.data_key.wipe()
+        try:
+            results = self._keyring.wrap(items)
+        finally:
+            for item in items:
+                item.data_key.wipe()
         return management_pb2.BatchWrapDataKeysResponse(
             results=[_wrap_result(result, f"items[{i}].context") for i, result in enumerate(results)]
         )

@@ -26,8 +26,10 @@ from codevector_providers.errors import (
     Unavailable,
 )
 from codevector_providers.model import (
+    ActiveModel,
     ActiveProviderModel,
     CredentialType,
+    ModelBackend,
     ModelCapability,
     ModelKind,
     Pricing,
@@ -39,6 +41,7 @@ from codevector_providers.model import (
 from codevector_providers.transport import AsyncCredentialTransport, CredentialTransport
 
 __all__ = [
+    "ActiveModel",
     "ActiveProviderModel",
     "AsyncCredentialTransport",
     "Client",
@@ -51,6 +54,7 @@ __all__ = [
     "InvalidRequest",
     "KeyVersionUnavailable",
     "KmsUnavailable",
+    "ModelBackend",
     "ModelCapability",
     "ModelKind",
     "NoStoredCredential",

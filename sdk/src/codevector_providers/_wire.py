@@ -8,8 +8,10 @@ from typing import Any
 from codevector.providers.v1 import provider_model_pb2, routing_service_pb2
 
 from codevector_providers.model import (
+    ActiveModel,
     ActiveProviderModel,
     CredentialType,
+    ModelBackend,
     ModelCapability,
     ModelKind,
     Pricing,
@@ -31,7 +33,8 @@ def snapshot(message: routing_service_pb2.RoutingSnapshot) -> RoutingSnapshot:
         revision=message.revision,
         store_id=message.store_id,
         providers=tuple(routing_provider(entry) for entry in message.providers),
-        provider_models=tuple(active_model(entry) for entry in message.provider_models),
+        provider_models=tuple(active_provider_model(entry) for entry in message.provider_models),
+        models=tuple(active_model(entry) for entry in message.models),
     )
 
 
@@ -59,7 +62,21 @@ def routing_provider(message: routing_service_pb2.RoutingProvider) -> RoutingPro
     )
 
 
-def active_model(message: routing_service_pb2.ActiveProviderModel) -> ActiveProviderModel:
+def active_model(message: routing_service_pb2.ActiveModel) -> ActiveModel:
+    """One model, its backends in the order in which they came."""
+    return ActiveModel(
+        name=message.name,
+        kind=ModelKind(message.kind),
+        backends=tuple(
+            # A weight of 0 is read as 1, wherever it comes from.
+            ModelBackend(backend.provider_model, backend.priority, backend.weight or 1)
+            for backend in message.backends
+        ),
+        labels=dict(message.labels),
+    )
+
+
+def active_provider_model(message: routing_service_pb2.ActiveProviderModel) -> ActiveProviderModel:
     """One provider model."""
     return ActiveProviderModel(
         name=message.name,

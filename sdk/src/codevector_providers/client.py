@@ -114,7 +114,7 @@ class Client:
             except grpc.RpcError as error:
                 raise from_rpc_error(error, away=RegistryUnavailable) from None
             for message in page.active_provider_models:
-                yield _wire.active_model(message)
+                yield _wire.active_provider_model(message)
             if not page.next_page_token:
                 return
             request.page_token = page.next_page_token

@@ -131,10 +131,34 @@ class ActiveProviderModel:
 
 
 @dataclass(frozen=True, slots=True)
+class ModelBackend:
+    """A provider model that answers a model. ``weight``, at least 1, is its share within its priority."""
+
+    provider_model: str
+    priority: int
+    weight: int
+
+
+@dataclass(frozen=True, slots=True)
+class ActiveModel:
+    """A routable model: what callers of the gateway ask for.
+
+    ``backends`` are the routable ones, at least one, in the order in which to try them; each names one of the
+    snapshot's provider models.
+    """
+
+    name: str
+    kind: ModelKind
+    backends: tuple[ModelBackend, ...]
+    labels: Mapping[str, str]
+
+
+@dataclass(frozen=True, slots=True)
 class RoutingSnapshot:
-    """The routing table at one revision of one store, both lists ordered by name."""
+    """The routing table at one revision of one store, each list ordered by name."""
 
     revision: int
     store_id: str
     providers: tuple[RoutingProvider, ...]
     provider_models: tuple[ActiveProviderModel, ...]
+    models: tuple[ActiveModel, ...] = ()

@@ -11,7 +11,7 @@ import codevector_providers as sdk
 import grpc
 import pytest
 from codevector.kms.v1 import key_management_service_pb2 as kms_pb2
-from codevector.providers.v1 import provider_model_pb2, provider_pb2
+from codevector.providers.v1 import model_pb2, provider_model_pb2, provider_pb2
 from codevector.providers.v1 import routing_service_pb2 as pb
 from google.rpc import code_pb2, status_pb2
 
@@ -134,6 +134,33 @@ class TestModels:
             assert client.snapshot(if_revision_not=1, store_id="s") is None
             assert client.snapshot(if_revision_not=1, store_id="other") is not None
             assert client.snapshot(if_revision_not=2) is not None
+
+    def test_models_with_their_backends_in_order(self, stage: Stage) -> None:
+        stage.registry.snapshot.models.append(
+            pb.ActiveModel(
+                name="models/smart",
+                kind=provider_model_pb2.ModelKind.MODEL_KIND_CHAT,
+                backends=[
+                    model_pb2.ModelBackend(provider_model=f"{NAME}/models/b", weight=3, routable=True),
+                    model_pb2.ModelBackend(provider_model=f"{NAME}/models/a", priority=1, routable=True),
+                ],
+                labels={"tier": "gold"},
+            )
+        )
+        with stage.connect() as client:
+            table = client.snapshot()
+        assert table is not None
+        assert table.models == (
+            sdk.ActiveModel(
+                name="models/smart",
+                kind=sdk.ModelKind.CHAT,
+                backends=(
+                    sdk.ModelBackend(f"{NAME}/models/b", priority=0, weight=3),
+                    sdk.ModelBackend(f"{NAME}/models/a", priority=1, weight=1),
+                ),
+                labels={"tier": "gold"},
+            ),
+        )
 
     def test_newer_servers(self, stage: Stage) -> None:
         """Enum values this library does not know read as UNSPECIFIED and break nothing else."""

@@ -21,6 +21,7 @@ from service.domain.routing import ChangeSet, Entry
 from service.domain.urls import UrlPolicy
 from service.readmodel.live import LiveSnapshot, Source
 from service.readmodel.snapshot import Codec
+from service.rpc.model_service import ModelServicer
 from service.rpc.provider_service import ProviderServicer
 from service.rpc.routing_codec import encode_row, encode_whole
 from service.rpc.routing_service import RoutingServicer
@@ -89,14 +90,11 @@ async def build(settings: Settings, log: FilteringBoundLogger) -> AsyncIterator[
         )
         live = LiveSnapshot(_source(store), Codec(encode_row, encode_whole), threads.run, log)
         store.on_commit = live.nudge
+        fingerprint_key = secret.derive("codevector/request-fingerprint/1")
         server = Server(
             settings.address,
-            ProviderServicer(
-                ctx,
-                threads,
-                fingerprint_key=secret.derive("codevector/request-fingerprint/1"),
-                reached=live.reached,
-            ),
+            ProviderServicer(ctx, threads, fingerprint_key=fingerprint_key, reached=live.reached),
+            ModelServicer(ctx, threads, fingerprint_key=fingerprint_key, reached=live.reached),
             RoutingServicer(ctx, threads, live),
             SystemServicer(ctx, threads),
             log,

@@ -1,4 +1,4 @@
-"""Labels: what their values may hold. Their keys and sizes are judged at the edge."""
+"""Labels and descriptions: what they may hold. Keys and sizes are judged at the edge."""
 
 from __future__ import annotations
 
@@ -20,3 +20,13 @@ def check_labels(labels: Mapping[str, str], *, field: str) -> None:
         raise invalid_field(
             field, "must have values without control characters or line breaks", rule="labels.visible"
         )
+
+
+def check_description(text: str, *, field: str) -> None:
+    """Refuse what no page can show; lines may be broken.
+
+    Raises:
+        InvalidArgument: a control character that is neither a line feed nor a tab.
+    """
+    if any(unicodedata.category(c) in ("Cc", "Cs") and c not in "\n\t" for c in text):
+        raise invalid_field(field, "must not contain control characters", rule="description.visible")

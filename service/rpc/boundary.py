@@ -32,7 +32,9 @@ SHOWN_VIOLATIONS = 20
 LOOPBACK_PRINCIPAL = "dev:loopback"
 
 _REQUEST_ID = re.compile(r"[A-Za-z0-9._:-]{1,128}")
-_PRESENCE_RULES = frozenset({"create_provider.required", "create_provider_model.required"})
+_PRESENCE_RULES = frozenset(
+    {"create_provider.required", "create_provider_model.required", "create_model.required"}
+)
 
 RequestT = TypeVar("RequestT", bound=Message)
 ResponseT = TypeVar("ResponseT")

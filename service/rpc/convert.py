@@ -10,11 +10,17 @@ from datetime import UTC, datetime
 from enum import IntEnum
 from typing import Any
 
-from codevector.providers.v1 import catalog_pb2, provider_model_pb2, provider_pb2, provider_service_pb2
+from codevector.providers.v1 import (
+    catalog_pb2,
+    model_pb2,
+    provider_model_pb2,
+    provider_pb2,
+    provider_service_pb2,
+)
 from google.protobuf.message import Message
 from google.protobuf.timestamp_pb2 import Timestamp
 
-from service.domain import kind_rules
+from service.domain import ids, kind_rules
 from service.domain.catalog import Catalog, CredentialForm, FormField, KindInfo
 from service.domain.credentials import parse_material
 from service.domain.errors import invalid_field
@@ -23,9 +29,11 @@ from service.domain.imports import Action, ExistingPolicy, ImportChoices, Planne
 from service.domain.model import (
     CredentialType,
     CredentialView,
+    ModelBackend,
     ModelCapability,
     ModelFacts,
     ModelKind,
+    ModelView,
     Pricing,
     PricingTier,
     ProviderConfig,
@@ -35,6 +43,7 @@ from service.domain.model import (
 )
 from service.usecases.context import ListQuery
 from service.usecases.imports import ImportReport
+from service.usecases.models import ModelDraft
 from service.usecases.provider_models import ProviderModelDraft
 from service.usecases.providers import ProviderDraft
 from service.usecases.sealed_writes import CredentialChange
@@ -203,6 +212,60 @@ def provider_model_to_pb(view: ProviderModelView) -> provider_model_pb2.Provider
         revision=model.revision,
         etag=model.etag,
     )
+
+
+def model_draft(pb: model_pb2.Model) -> ModelDraft:
+    """A model as sent, with which of its fields hold anything."""
+    return ModelDraft(
+        name=pb.name,
+        display_name=pb.display_name,
+        description=pb.description,
+        kind=ModelKind(pb.kind) if pb.kind else None,
+        backends=tuple(
+            backend_from_pb(backend, field=f"model.backends[{index}]")
+            for index, backend in enumerate(pb.backends)
+        ),
+        labels=dict(pb.labels),
+        annotations=dict(pb.annotations),
+        etag=pb.etag,
+        populated=_populated(pb),
+    )
+
+
+def model_to_pb(view: ModelView) -> model_pb2.Model:
+    """A model as shown, its backends in the order in which they are tried."""
+    model = view.model
+    return model_pb2.Model(
+        name=model.name,
+        uid=str(model.uid),
+        display_name=model.display_name,
+        description=model.description,
+        kind=wire(model.kind),
+        state=wire(model.state),
+        backends=[
+            model_pb2.ModelBackend(
+                provider_model=backend.provider_model,
+                priority=backend.priority,
+                weight=backend.weight,
+                disabled=backend.disabled,
+                routable=view.routable(backend),
+            )
+            for backend in model.backends
+        ],
+        routable=view.is_routable,
+        labels=model.labels,
+        annotations=model.annotations,
+        create_time=_timestamp(model.create_time),
+        update_time=_timestamp(model.update_time),
+        revision=model.revision,
+        etag=model.etag,
+    )
+
+
+def backend_from_pb(pb: model_pb2.ModelBackend, *, field: str) -> ModelBackend:
+    """A wire as sent; whether it is routable is not the sender's to say."""
+    target = ids.parse_provider_model_name(pb.provider_model, field=f"{field}.provider_model")
+    return ModelBackend(*target, priority=pb.priority, weight=pb.weight, disabled=pb.disabled)
 
 
 def pricing_from_pb(pb: provider_model_pb2.Pricing) -> Pricing:

@@ -4,42 +4,20 @@
 
 from __future__ import annotations
 
-import hashlib
-import hmac
-from collections.abc import Awaitable, Callable
-from typing import TypeVar
-
 from codevector.providers.v1 import catalog_pb2, provider_model_pb2, provider_pb2
 from codevector.providers.v1 import provider_service_pb2 as pb
-from google.protobuf.message import Message
 
 from service.domain.credential_hints import prefix_warning
 from service.domain.model import ProviderKind, State
 from service.rpc import convert
 from service.rpc.boundary import Exchange
-from service.rpc.threads import Threads
+from service.rpc.writing import WritingServicer
 from service.usecases import catalogs, imports, listing, provider_models, providers
-from service.usecases.context import Context, RequestId, Written
 from service.usecases.sealed_writes import CredentialChange
 
-T = TypeVar("T")
 
-
-class ProviderServicer:
-    """The handlers, by RPC name. ``reached`` waits until routing reads show a revision."""
-
-    def __init__(
-        self,
-        ctx: Context,
-        threads: Threads,
-        *,
-        fingerprint_key: bytes,
-        reached: Callable[[int], Awaitable[None]],
-    ) -> None:
-        self._ctx = ctx
-        self._run = threads.run
-        self._fingerprint_key = fingerprint_key
-        self._reached = reached
+class ProviderServicer(WritingServicer):
+    """The handlers, by RPC name."""
 
     async def ListProviders(
         self, request: pb.ListProvidersRequest, exchange: Exchange
@@ -296,21 +274,6 @@ class ProviderServicer:
             provider_kinds=[convert.kind_info_to_pb(info) for info in page.items],
             next_page_token=page.next_page_token,
         )
-
-    async def _write(self, exchange: Exchange, work: Callable[[], Written[T]], *, preview: bool) -> T:
-        """Do the write, and answer once routing reads of this process show it."""
-        written = await self._run(work)
-        if not preview and written.revision:
-            exchange.revision = written.revision
-            await self._reached(written.revision)
-        return written.value
-
-    def _request_id(self, request_id: str, request: Message) -> RequestId | None:
-        """The idempotency key with a keyed fingerprint of the whole body, which may hold a secret."""
-        if not request_id:
-            return None
-        body = request.SerializeToString(deterministic=True)
-        return RequestId(request_id, hmac.new(self._fingerprint_key, body, hashlib.sha256).digest())
 
 
 def _warn(exchange: Exchange, kind: ProviderKind, credential: CredentialChange | None) -> None:

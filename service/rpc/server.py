@@ -6,7 +6,12 @@ import socket
 from typing import Any
 
 import grpc
-from codevector.providers.v1 import provider_service_pb2, routing_service_pb2, system_service_pb2
+from codevector.providers.v1 import (
+    model_service_pb2,
+    provider_service_pb2,
+    routing_service_pb2,
+    system_service_pb2,
+)
 from google.protobuf.descriptor import MethodDescriptor, ServiceDescriptor
 from google.protobuf.message import Message
 from google.protobuf.message_factory import GetMessageClass
@@ -16,15 +21,22 @@ from structlog.typing import FilteringBoundLogger
 
 import reflection
 from service.rpc.boundary import Boundary
+from service.rpc.model_service import ModelServicer
 from service.rpc.options import OPTIONS
 from service.rpc.provider_service import ProviderServicer
 from service.rpc.routing_service import RoutingServicer
 from service.rpc.system_service import SystemServicer
 
 PROVIDER_SERVICE: ServiceDescriptor = provider_service_pb2.DESCRIPTOR.services_by_name["ProviderService"]
+MODEL_SERVICE: ServiceDescriptor = model_service_pb2.DESCRIPTOR.services_by_name["ModelService"]
 ROUTING_SERVICE: ServiceDescriptor = routing_service_pb2.DESCRIPTOR.services_by_name["RoutingService"]
 SYSTEM_SERVICE: ServiceDescriptor = system_service_pb2.DESCRIPTOR.services_by_name["SystemService"]
-SERVICES = (PROVIDER_SERVICE.full_name, ROUTING_SERVICE.full_name, SYSTEM_SERVICE.full_name)
+SERVICES = (
+    PROVIDER_SERVICE.full_name,
+    MODEL_SERVICE.full_name,
+    ROUTING_SERVICE.full_name,
+    SYSTEM_SERVICE.full_name,
+)
 
 KMS_WRAP = "kms.wrap"
 """Health name of what needs the sidecar to wrap: creating and replacing credentials, moving wrappers."""
@@ -43,6 +55,7 @@ class Server:
         self,
         address: str,
         provider: ProviderServicer,
+        model: ModelServicer,
         routing: RoutingServicer,
         system: SystemServicer,
         log: FilteringBoundLogger,
@@ -57,6 +70,7 @@ class Server:
         self._server.add_generic_rpc_handlers(
             (
                 _handlers(PROVIDER_SERVICE, provider, boundary),
+                _handlers(MODEL_SERVICE, model, boundary),
                 _handlers(ROUTING_SERVICE, routing, boundary),
                 _handlers(SYSTEM_SERVICE, system, boundary),
             )

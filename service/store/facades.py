@@ -14,7 +14,7 @@ from sqlalchemy.orm import Session
 
 from service.domain.filters import Expression
 from service.domain.lists import OrderBy
-from service.domain.model import Model, ModelView, State
+from service.domain.model import Model, ModelKind, ModelView, State
 from service.store import lists
 from service.store.lists import ROUTABLE, Position
 from service.store.mapping import facade_from_rows
@@ -76,6 +76,17 @@ class FacadeReads:
             return frozenset()
         found = pair_among(ProviderModelRow.provider_id, ProviderModelRow.model_id, targets)
         return frozenset((row[0], row[1]) for row in self._session.execute(_ROUTABLE_TARGETS.where(found)))
+
+    def model_kinds(self, targets: Collection[Target]) -> dict[Target, ModelKind]:
+        """The kinds of those of these provider models that exist."""
+        if not targets:
+            return {}
+        rows = self._session.execute(
+            select(ProviderModelRow.provider_id, ProviderModelRow.model_id, ProviderModelRow.kind).where(
+                pair_among(ProviderModelRow.provider_id, ProviderModelRow.model_id, targets)
+            )
+        )
+        return {(row.provider_id, row.model_id): row.kind for row in rows}
 
     def list_facades(
         self,

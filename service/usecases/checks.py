@@ -5,9 +5,17 @@ from __future__ import annotations
 import hmac
 
 from service.domain import ids
-from service.domain.errors import PROVIDER_MODEL_TYPE, PROVIDER_TYPE, Aborted, NotFound, Reason, ResourceRef
+from service.domain.errors import (
+    MODEL_TYPE,
+    PROVIDER_MODEL_TYPE,
+    PROVIDER_TYPE,
+    Aborted,
+    NotFound,
+    Reason,
+    ResourceRef,
+)
 from service.domain.impact import DeletionImpact
-from service.domain.model import Provider, ProviderModel
+from service.domain.model import Model, Provider, ProviderModel
 from service.store import ReadUnit
 
 
@@ -29,7 +37,22 @@ def existing_model(unit: ReadUnit, name: str, *, field: str = "name") -> tuple[P
     return provider, model
 
 
-def matching_etag(resource: Provider | ProviderModel, etag: str) -> None:
+def existing_facade(unit: ReadUnit, name: str, *, field: str = "name") -> Model:
+    """The model of that name. Raises NotFound."""
+    model = unit.facade(ids.parse_model_name(name, field=field))
+    if model is None:
+        raise NotFound(ResourceRef(MODEL_TYPE, name))
+    return model
+
+
+def resource_type(name: str) -> str:
+    """The type of the resource that has this well-formed name."""
+    if name.startswith("models/"):
+        return MODEL_TYPE
+    return PROVIDER_MODEL_TYPE if "/models/" in name else PROVIDER_TYPE
+
+
+def matching_etag(resource: Provider | ProviderModel | Model, etag: str) -> None:
     """Refuse to act on a version that the caller has not seen. An empty etag asks for nothing."""
     if etag and etag != resource.etag:
         text = f"{resource.name} has changed since that etag was read: read it again, then retry"
@@ -43,11 +66,10 @@ def matching_impact(resource: Provider | ProviderModel, impact: DeletionImpact, 
         raise _stale(resource, text, Reason.IMPACT_CHANGED)
 
 
-def _stale(resource: Provider | ProviderModel, message: str, reason: Reason) -> Aborted:
-    kind = PROVIDER_TYPE if isinstance(resource, Provider) else PROVIDER_MODEL_TYPE
+def _stale(resource: Provider | ProviderModel | Model, message: str, reason: Reason) -> Aborted:
     return Aborted(
         message,
         reason=reason,
         metadata={"name": resource.name, "current_etag": resource.etag},
-        resource=ResourceRef(kind, resource.name),
+        resource=ResourceRef(resource_type(resource.name), resource.name),
     )

@@ -9,8 +9,15 @@ from typing import Generic, TypeVar
 from service.domain import ids
 from service.domain.filter_parser import parse_filter
 from service.domain.filters import Expression
-from service.domain.lists import PROVIDER_LIST, PROVIDER_MODEL_LIST, ListRules, OrderBy, parse_order
-from service.domain.model import ProviderModelView, ProviderView
+from service.domain.lists import (
+    MODEL_LIST,
+    PROVIDER_LIST,
+    PROVIDER_MODEL_LIST,
+    ListRules,
+    OrderBy,
+    parse_order,
+)
+from service.domain.model import ModelView, ProviderModelView, ProviderView
 from service.domain.pages import Key, Position, Query, effective_page_size
 from service.store import ReadUnit
 from service.usecases.checks import existing_provider
@@ -74,6 +81,26 @@ def list_provider_models(ctx: Context, parent: str, query: ListQuery) -> Page[Pr
         PROVIDER_MODEL_LIST,
         read,
         lambda unit, view, order: unit.model_position(view, order),
+    )
+
+
+def list_models(ctx: Context, query: ListQuery) -> Page[ModelView]:
+    """Models, by display name unless asked otherwise."""
+
+    def read(
+        unit: ReadUnit, keep: Expression | None, order: OrderBy, position: Position | None, limit: int
+    ) -> tuple[list[ModelView], int]:
+        after = position.keys if position else None
+        rows = unit.list_facades(filter=keep, order_by=order, after=after, limit=limit)
+        return rows, _total(position, lambda: unit.count_facades(filter=keep))
+
+    return _paged(
+        ctx,
+        Query("ListModels", "", query.filter, query.order_by),
+        query,
+        MODEL_LIST,
+        read,
+        lambda unit, view, order: unit.facade_position(view, order),
     )
 
 

@@ -8,8 +8,9 @@ from __future__ import annotations
 
 from datetime import timedelta
 
-from service.domain.errors import PROVIDER_MODEL_TYPE, PROVIDER_TYPE, Aborted, Reason, ResourceRef
+from service.domain.errors import Aborted, Reason, ResourceRef
 from service.store import ReadUnit, WriteUnit
+from service.usecases.checks import resource_type
 from service.usecases.context import Call, RequestId
 
 KEPT = timedelta(hours=24)
@@ -32,9 +33,7 @@ def replayed(unit: ReadUnit, call: Call, request: RequestId | None) -> str | Non
             "send a new one",
             reason=Reason.REQUEST_ID_REUSED,
             metadata={"request_id": request.request_id, "name": earlier.resource},
-            resource=ResourceRef(
-                PROVIDER_MODEL_TYPE if "/models/" in earlier.resource else PROVIDER_TYPE, earlier.resource
-            ),
+            resource=ResourceRef(resource_type(earlier.resource), earlier.resource),
         )
     return earlier.resource
 

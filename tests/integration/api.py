@@ -10,7 +10,13 @@ from dataclasses import dataclass, field
 from typing import Any
 
 import grpc
-from codevector.providers.v1 import provider_model_pb2, provider_pb2, routing_service_pb2
+from codevector.providers.v1 import (
+    model_pb2,
+    model_service_pb2,
+    provider_model_pb2,
+    provider_pb2,
+    routing_service_pb2,
+)
 from codevector.providers.v1 import provider_service_pb2 as pb
 from google.protobuf.message import Message
 from google.rpc import error_details_pb2, status_pb2
@@ -302,8 +308,9 @@ class Api:
     """Of the last call that succeeded."""
 
     def call(self, method: str, request: Message, *, timeout: float = SECONDS, **metadata: str) -> Any:
-        """Call a method of ProviderService or, where it has it, RoutingService."""
-        stub = getattr(self.instance.providers, method, None) or getattr(self.instance.routing, method)
+        """Call a method of the service that has it."""
+        services = (self.instance.providers, self.instance.models, self.instance.routing)
+        stub = next(getattr(service, method) for service in services if hasattr(service, method))
         pairs = tuple((name.replace("_", "-"), value) for name, value in metadata.items())
         answer, call = stub.with_call(request, timeout=timeout, metadata=pairs)
         self.trailers = {key: str(value) for key, value in call.trailing_metadata()}
@@ -349,16 +356,46 @@ class Api:
         assert isinstance(made, provider_model_pb2.ProviderModel)
         return made
 
+    def create_facade(
+        self,
+        *backends: provider_model_pb2.ProviderModel | model_pb2.ModelBackend,
+        model_id: str = "",
+        kind: provider_model_pb2.ModelKind = provider_model_pb2.ModelKind.MODEL_KIND_CHAT,
+        **fields: Any,
+    ) -> model_pb2.Model:
+        """A model over these backends, or provider models."""
+        name = new_name("Facade")
+        model = model_pb2.Model(
+            **{"display_name": name, **fields},
+            kind=kind,
+            backends=[
+                each
+                if isinstance(each, model_pb2.ModelBackend)
+                else model_pb2.ModelBackend(provider_model=each.name)
+                for each in backends
+            ],
+        )
+        request = model_service_pb2.CreateModelRequest(
+            model_id=model_id or name.lower().replace(" ", "-"), model=model
+        )
+        made = self.call("CreateModel", request)
+        assert isinstance(made, model_pb2.Model)
+        return made
+
     def get(self, name: str) -> Any:
-        """A provider or provider model by its name."""
+        """A provider, provider model or model by its name."""
+        if name.startswith("models/"):
+            return self.call("GetModel", model_service_pb2.GetModelRequest(name=name))
         if "/models/" in name:
             return self.call("GetProviderModel", pb.GetProviderModelRequest(name=name))
         return self.call("GetProvider", pb.GetProviderRequest(name=name))
 
     def update(self, resource: Any, *paths: str, **request: Any) -> Any:
-        """Update a provider or provider model with a mask of these paths."""
+        """Update a provider, provider model or model with a mask of these paths."""
         if isinstance(resource, provider_pb2.Provider):
             update: Any = pb.UpdateProviderRequest(provider=resource, **request)
+        elif isinstance(resource, model_pb2.Model):
+            update = model_service_pb2.UpdateModelRequest(model=resource, **request)
         else:
             update = pb.UpdateProviderModelRequest(provider_model=resource, **request)
         update.update_mask.paths.extend(paths)
@@ -400,7 +437,7 @@ class Api:
                 return
 
     def stored(self) -> tuple[object, ...]:
-        """What a request might have changed: the head revision, all providers, models changed last."""
+        """What a request might have changed: the head revision, all providers, the models changed last."""
         providers = [
             provider.SerializeToString(deterministic=True)
             for page in self.pages("ListProviders", pb.ListProvidersRequest(), size=1000)
@@ -410,7 +447,10 @@ class Api:
             "ListProviderModels",
             pb.ListProviderModelsRequest(parent="providers/-", page_size=50, order_by="update_time desc"),
         )
-        latest = newest.SerializeToString(deterministic=True)
+        facades = self.call(
+            "ListModels", model_service_pb2.ListModelsRequest(page_size=50, order_by="update_time desc")
+        )
+        latest = [page.SerializeToString(deterministic=True) for page in (newest, facades)]
         return self.revision(), providers, newest.total_size, latest
 
     @contextmanager

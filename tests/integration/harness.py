@@ -16,7 +16,11 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 import grpc
-from codevector.providers.v1 import provider_service_pb2_grpc, routing_service_pb2_grpc
+from codevector.providers.v1 import (
+    model_service_pb2_grpc,
+    provider_service_pb2_grpc,
+    routing_service_pb2_grpc,
+)
 
 ROOT = Path(__file__).resolve().parents[2]
 START_SECONDS = 30.0
@@ -96,6 +100,11 @@ class Instance:
     def providers(self) -> provider_service_pb2_grpc.ProviderServiceStub:
         assert self.channel is not None
         return provider_service_pb2_grpc.ProviderServiceStub(self.channel)
+
+    @property
+    def models(self) -> model_service_pb2_grpc.ModelServiceStub:
+        assert self.channel is not None
+        return model_service_pb2_grpc.ModelServiceStub(self.channel)
 
     @property
     def routing(self) -> routing_service_pb2_grpc.RoutingServiceStub:

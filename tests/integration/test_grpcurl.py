@@ -13,7 +13,12 @@ from typing import Any
 import grpc
 import pytest
 from codevector.kms.v1 import key_admin_service_pb2, key_management_service_pb2
-from codevector.providers.v1 import provider_service_pb2, routing_service_pb2, system_service_pb2
+from codevector.providers.v1 import (
+    model_service_pb2,
+    provider_service_pb2,
+    routing_service_pb2,
+    system_service_pb2,
+)
 from google.protobuf import descriptor_pb2
 from google.protobuf.descriptor import FileDescriptor
 from grpc_reflection.v1alpha import reflection_pb2
@@ -23,6 +28,7 @@ from tests.integration.grpcurl import Grpcurl, Refusal
 from tests.integration.harness import Instance, running
 
 PROVIDERS = "codevector.providers.v1.ProviderService"
+MODELS = "codevector.providers.v1.ModelService"
 ROUTING = "codevector.providers.v1.RoutingService"
 SYSTEM = "codevector.providers.v1.SystemService"
 MANAGEMENT = "codevector.kms.v1.KeyManagementService"
@@ -104,7 +110,7 @@ class Caller:
 class TestDiscovery:
     @pytest.mark.parametrize("name", TARGETS)
     def test_list(self, installation: Instance, name: str) -> None:
-        ours = [PROVIDERS, ROUTING, SYSTEM] if name == "service" else [ADMIN, MANAGEMENT]
+        ours = [MODELS, PROVIDERS, ROUTING, SYSTEM] if name == "service" else [ADMIN, MANAGEMENT]
         assert Grpcurl(target(installation, name)).list() == ours + LISTED
 
     @pytest.mark.parametrize(
@@ -157,7 +163,8 @@ class TestDiscovery:
         assert says in Grpcurl(target(installation, name)).describe(symbol)
 
     @pytest.mark.parametrize(
-        ("name", "service"), [("service", PROVIDERS), ("service", ROUTING), ("admin", ADMIN)]
+        ("name", "service"),
+        [("service", PROVIDERS), ("service", MODELS), ("service", ROUTING), ("admin", ADMIN)],
     )
     def test_every_method_of_a_service_stands_under_its_comment(
         self, installation: Instance, name: str, service: str
@@ -224,7 +231,7 @@ class TestReflection:
 
 
 class TestHealth:
-    @pytest.mark.parametrize("service", ["", PROVIDERS, ROUTING, SYSTEM])
+    @pytest.mark.parametrize("service", ["", PROVIDERS, MODELS, ROUTING, SYSTEM])
     def test_of_the_registry(self, registry: Grpcurl, service: str) -> None:
         assert registry.call("grpc.health.v1.Health/Check", {"service": service}) == {"status": "SERVING"}
 
@@ -327,6 +334,7 @@ class TestEveryMethod:
         assert again == {"notModified": True} or int(again["snapshot"]["revision"]) > int(
             snapshot["revision"]
         )
+        self.use_models(call, model)
         (sealed,) = call(f"{ROUTING}/BatchGetSealedCredentials", providers=[name])["results"]
         assert base64.b64decode(sealed["sealedCredential"]["envelope"])[:4] == b"CVC1"
         assert sealed["sealedCredential"]["destinations"] == ["api https://api.openai.com"]
@@ -352,8 +360,47 @@ class TestEveryMethod:
         assert call(f"{PROVIDERS}/DeleteProvider", name=name, force=True)["impact"]["providerModelCount"] == 2
 
         assert call.called == methods(
-            provider_service_pb2.DESCRIPTOR, routing_service_pb2.DESCRIPTOR, system_service_pb2.DESCRIPTOR
+            provider_service_pb2.DESCRIPTOR,
+            model_service_pb2.DESCRIPTOR,
+            routing_service_pb2.DESCRIPTOR,
+            system_service_pb2.DESCRIPTOR,
         )
+
+    def use_models(self, call: Caller, provider_model: str) -> None:
+        """Each RPC of ModelService, over one provider model."""
+        name = "models/every-one"
+        made = call(
+            f"{MODELS}/CreateModel",
+            modelId="every-one",
+            model={
+                "displayName": "Every one",
+                "kind": "MODEL_KIND_CHAT",
+                "backends": [{"providerModel": provider_model, "priority": 1}],
+                "labels": {"tier": "gold"},
+            },
+        )
+        assert made["name"] == name
+        assert made["backends"] == [{"providerModel": provider_model, "priority": 1, "routable": True}]
+        assert call(f"{MODELS}/GetModel", name=name) == made
+        renamed = call(
+            f"{MODELS}/UpdateModel",
+            model={"name": name, "description": "What for", "etag": made["etag"]},
+            updateMask={"paths": ["description"]},
+        )
+        assert renamed["description"] == "What for"
+        heavy = {"providerModel": provider_model, "weight": 7}
+        assert call(f"{MODELS}/AddModelBackend", model=name, backend=heavy)["backends"] == [
+            heavy | {"routable": True}
+        ]
+        (routed,) = call(f"{ROUTING}/GetRoutingSnapshot")["snapshot"]["models"]
+        assert (routed["name"], routed["backends"]) == (name, [heavy | {"routable": True}])
+        assert call(f"{MODELS}/DisableModel", name=name)["state"] == "STATE_DISABLED"
+        assert call(f"{MODELS}/EnableModel", name=name)["state"] == "STATE_ACTIVE"
+        listed = call(f"{MODELS}/ListModels", filter=f"backends.provider_model:{provider_model}")
+        assert [each["name"] for each in listed["models"]] == [name]
+        bare = call(f"{MODELS}/RemoveModelBackend", model=name, providerModel=provider_model)
+        assert "backends" not in bare
+        assert call(f"{MODELS}/DeleteModel", name=name) == {}
 
     def test_of_the_sidecar(self, installation: Instance) -> None:
         """Each RPC on the socket of its role; what one role wraps, only the other unwraps."""

@@ -10,6 +10,8 @@ import pytest
 from codevector.kms.v1 import key_admin_service_pb2, key_management_service_pb2
 from codevector.providers.v1 import (
     catalog_pb2,
+    model_pb2,
+    model_service_pb2,
     provider_model_pb2,
     provider_pb2,
     provider_service_pb2,
@@ -29,6 +31,8 @@ from google.protobuf.descriptor_pool import DescriptorPool
 
 MODULES = (
     catalog_pb2,
+    model_pb2,
+    model_service_pb2,
     provider_model_pb2,
     provider_pb2,
     provider_service_pb2,
@@ -125,6 +129,7 @@ def stripped(serialized: bytes) -> FileDescriptorProto:
 class TestTheSet:
     def test_resolves_from_itself_alone(self, pool: DescriptorPool) -> None:
         assert pool.FindServiceByName("codevector.providers.v1.ProviderService")
+        assert pool.FindServiceByName("codevector.providers.v1.ModelService")
         assert pool.FindServiceByName("codevector.providers.v1.RoutingService")
         assert pool.FindServiceByName("codevector.kms.v1.KeyManagementService")
         assert pool.FindServiceByName("codevector.kms.v1.KeyAdminService")

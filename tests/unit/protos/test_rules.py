@@ -8,6 +8,8 @@ import protovalidate
 import pytest
 from codevector.kms.v1 import key_admin_service_pb2 as admin
 from codevector.kms.v1 import key_management_service_pb2 as kms
+from codevector.providers.v1 import model_pb2 as facades
+from codevector.providers.v1 import model_service_pb2 as facade_service
 from codevector.providers.v1 import provider_model_pb2 as models
 from codevector.providers.v1 import provider_pb2 as providers
 from codevector.providers.v1 import provider_service_pb2 as service
@@ -62,6 +64,17 @@ def with_credential(**material: Message) -> service.SetProviderCredentialRequest
 
 def api_key(key: str) -> service.SetProviderCredentialRequest:
     return with_credential(api_key=providers.ApiKeyCredential(api_key=key))
+
+
+def wired(*provider_models: str) -> facade_service.CreateModelRequest:
+    backends = [facades.ModelBackend(provider_model=name) for name in provider_models]
+    model = facades.Model(display_name="x", kind=CHAT, backends=backends)
+    return facade_service.CreateModelRequest(model_id="x", model=model)
+
+
+def backed(**fields: int) -> facade_service.AddModelBackendRequest:
+    backend = facades.ModelBackend(provider_model="providers/x/models/m", **fields)  # type: ignore[arg-type]
+    return facade_service.AddModelBackendRequest(model="models/m", backend=backend)
 
 
 def wrapped(**fields: bytes | str) -> kms.WrappedDataKey:
@@ -274,6 +287,28 @@ def test_accepted(message: Message) -> None:
             "existing_policy",
             "enum.defined_only",
             id="unknown policy",
+        ),
+        pytest.param(
+            wired(*(f"providers/x/models/m{i}" for i in range(65))),
+            "model.backends",
+            "repeated.max_items",
+            id="65 backends",
+        ),
+        *(
+            pytest.param(
+                wired(name), "model.backends.provider_model", "string.pattern", id=f"backend {name!r}"
+            )
+            for name in ("", "providers/x", "providers/X/models/m", "models/m", "providers/x/models/m\n")
+        ),
+        pytest.param(
+            backed(priority=101), "backend.priority", "int32.gte_lte", id="priority beyond the last"
+        ),
+        pytest.param(backed(weight=-1), "backend.weight", "int32.gte_lte", id="negative weight"),
+        pytest.param(
+            facade_service.AddModelBackendRequest(model="models/m"), "backend", "required", id="no backend"
+        ),
+        pytest.param(
+            facade_service.GetModelRequest(name="models/Capital"), "name", "string.pattern", id="model name"
         ),
         pytest.param(
             routing.BatchGetSealedCredentialsRequest(), "providers", "repeated.min_items", id="no providers"

@@ -144,7 +144,10 @@ def from_status(status: status_pb2.Status, *, away: type[Unavailable]) -> Provid
     info = error_details_pb2.ErrorInfo()
     for detail in status.details:
         if detail.Is(error_details_pb2.ErrorInfo.DESCRIPTOR):
-            detail.Unpack(info)
+            try:
+                detail.Unpack(info)
+            except DecodeError:
+                info.Clear()
             break
     kind = _BY_REASON.get(info.reason) or (away if code in _AWAY else _BY_CODE.get(code, ProvidersError))
     return kind(status.message, reason=info.reason, metadata=dict(info.metadata))

@@ -11,6 +11,7 @@ exception or the next hop of a redirect would find it.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from typing import Self
 
@@ -18,7 +19,7 @@ import httpx
 
 from codevector_providers.credential import Credential
 from codevector_providers.destinations import Destination, Role, permitted
-from codevector_providers.errors import DestinationRefused, SignerRequired
+from codevector_providers.errors import CredentialCorrupt, DestinationRefused, SignerRequired
 from codevector_providers.model import CredentialType, ProviderKind, RoutingProvider
 
 ANTHROPIC_VERSION = "2023-06-01"
@@ -48,6 +49,9 @@ _NEVER_CONFIGURED = frozenset(
 _NEVER_CONFIGURED_PREFIXES = ("proxy-", "x-forwarded-")
 # Either lets a caller send the request elsewhere than its URL says.
 _STEERING_EXTENSIONS = ("target", "sni_hostname")
+# The registry seals no other API key. One that is no header value must not get as far as the HTTP library,
+# whose error would quote it.
+_SENDABLE = re.compile(r"[\x21-\x7e]+")
 
 
 class CredentialTransport(httpx.BaseTransport):
@@ -65,6 +69,7 @@ class CredentialTransport(httpx.BaseTransport):
 
         Raises:
             SignerRequired: the credential's type is never sent as it is.
+            CredentialCorrupt: its key cannot stand in a header.
             DestinationRefused: the provider's settings lead nowhere that is permitted.
         """
         self._guard = _Guard(provider, credential, allow_loopback_http=allow_loopback_http)
@@ -126,6 +131,11 @@ class _Guard:
                 f"The credential of {provider.name} is of type {credential.type.name}, which signs or mints "
                 "instead of being sent: give credential.reveal_all() to the upstream's own library.",
                 metadata={"provider": provider.name, "type": credential.type.name},
+            )
+        if credential is not None and not _SENDABLE.fullmatch(credential.reveal("api_key")):
+            raise CredentialCorrupt(
+                f"The key of {provider.name} cannot stand in a header: set its credential again.",
+                metadata={"provider": provider.name},
             )
         self._name = provider.name
         self._kind = provider.kind

@@ -423,6 +423,15 @@ class TestErrors:
                 with pytest.raises(kind):
                     call()
 
+    def test_of_details_that_are_none(self, stage: Stage) -> None:
+        told = status(code_pb2.NOT_FOUND, "RESOURCE_NOT_FOUND")
+        told.details[0].value = b"\xff"
+        with stage.connect() as client:
+            provider = client.provider(NAME)
+            stage.registry.sealed[NAME] = pb.SealedCredentialResult(error=told)
+            with pytest.raises(sdk.ProviderNotFound):
+                client.credential(provider)
+
     def test_no_registry(self, tmp_path: Path) -> None:
         with sockets.socket() as closed:
             closed.bind(("127.0.0.1", 0))

@@ -13,6 +13,7 @@ import pytest
 from codevector_providers import (
     AsyncCredentialTransport,
     Credential,
+    CredentialCorrupt,
     CredentialTransport,
     CredentialType,
     DestinationRefused,
@@ -52,13 +53,15 @@ def provider(
     )
 
 
-def credential(of: RoutingProvider, credential_type: CredentialType = CredentialType.API_KEY) -> Credential:
+def credential(
+    of: RoutingProvider, credential_type: CredentialType = CredentialType.API_KEY, *, key: str = KEY
+) -> Credential:
     return Credential(
         provider=of.name,
         credential_type=credential_type,
         version=1,
         destinations=permitted(of, allow_loopback_http=True),
-        fields={"api_key": KEY},
+        fields={"api_key": key},
     )
 
 
@@ -158,6 +161,14 @@ class TestSchemes:
         with pytest.raises(SignerRequired, match="upstream's own library") as caught:
             CredentialTransport(of, credential(of, credential_type))
         assert KEY not in str(caught.value)
+
+    @pytest.mark.parametrize("key", [f"{KEY}\n", f"{KEY} ", f"{KEY}\u00e9", ""], ids=ascii)
+    def test_a_key_that_is_no_header_value_gets_into_no_error(self, key: str) -> None:
+        """Only somebody past the registry's rules can have sealed it; the HTTP library would quote it."""
+        of = provider("https://gw.example")
+        with pytest.raises(CredentialCorrupt) as caught:
+            CredentialTransport(of, credential(of, key=key))
+        assert KEY not in repr(caught.value)
 
     @pytest.mark.parametrize(
         "name", ["Host", "authorization", "X-Forwarded-Host", "Proxy-Connection", "Content-Length", "Cookie"]

@@ -8,6 +8,7 @@ Synchronous and safe to share between threads. All its calls may be repeated: no
 from __future__ import annotations
 
 import hmac
+import math
 import random
 import time
 from collections.abc import Callable, Iterator, Sequence
@@ -108,7 +109,8 @@ class NotPrimary(Exception):
 class KmsClient:
     """One channel to one sidecar. Connects when first used; close it, or use it as a context manager.
 
-    A call that finds nobody is tried again after a random pause, three times within its deadline. After
+    A call that finds nobody is tried again after a random pause, three times within its deadline. What takes
+    several messages has ``timeout_seconds`` for all of them, and each of them its own deadline. After
     failures in a row callers are refused at once for a while (`Circuit`); `status` always asks.
     """
 
@@ -147,7 +149,7 @@ class KmsClient:
         Raises:
             Unavailable: reason KMS_UNAVAILABLE.
         """
-        deadline = _smaller(self._deadline_seconds, timeout_seconds)
+        deadline = self._left(self._deadline_seconds, self._ends(timeout_seconds))
         answer = self._tried(self._stub.GetStatus, kms_pb2.GetStatusRequest(), deadline)
         if isinstance(answer, Refusal):
             raise answer.error()
@@ -183,12 +185,14 @@ class KmsClient:
             Unavailable: reason KMS_UNAVAILABLE.
         """
         wrapped: list[WrappedDataKey] = []
+        ends = self._ends(timeout_seconds)
         for batch in _batches(keys, WRAP_BATCH_MAX_ITEMS):
             request = kms_pb2.BatchWrapDataKeysRequest(
                 items=[kms_pb2.WrapItem(context=key.context, plaintext=bytes(key.dek)) for key in batch]
             )
-            deadline = _smaller(self._deadline_seconds, timeout_seconds)
-            answer = self._guarded(self._stub.BatchWrapDataKeys, request, deadline)
+            answer = self._guarded(
+                self._stub.BatchWrapDataKeys, request, self._left(self._deadline_seconds, ends)
+            )
             if isinstance(answer, Refusal):
                 raise answer.error()
             if len(answer.results) != len(batch):
@@ -210,12 +214,14 @@ class KmsClient:
         """
         outcomes: list[WrappedDataKey | ItemFailure] = [_fault(item) or _UNSENT for item in items]
         good = [index for index, outcome in enumerate(outcomes) if outcome is _UNSENT]
+        ends = self._ends(timeout_seconds)
         for sent in _messages_of(items, good, REWRAP_BATCH_MAX_ITEMS):
             request = kms_pb2.BatchRewrapDataKeysRequest(
                 items=[_message(items[index]) for index in sent], target_key_version=target
             )
-            deadline = _smaller(BATCH_DEADLINE_SECONDS, timeout_seconds)
-            answer = self._guarded(self._stub.BatchRewrapDataKeys, request, deadline)
+            answer = self._guarded(
+                self._stub.BatchRewrapDataKeys, request, self._left(BATCH_DEADLINE_SECONDS, ends)
+            )
             if isinstance(answer, Refusal):
                 if answer.reason == failures.NOT_PRIMARY:
                     raise NotPrimary
@@ -237,10 +243,12 @@ class KmsClient:
         """
         outcomes: list[ItemFailure | None] = [_fault(item) for item in items]
         good = [index for index, outcome in enumerate(outcomes) if outcome is None]
+        ends = self._ends(timeout_seconds)
         for sent in _messages_of(items, good, VERIFY_BATCH_MAX_ITEMS):
             request = kms_pb2.BatchVerifyDataKeysRequest(items=[_message(items[index]) for index in sent])
-            deadline = _smaller(BATCH_DEADLINE_SECONDS, timeout_seconds)
-            answer = self._guarded(self._stub.BatchVerifyDataKeys, request, deadline)
+            answer = self._guarded(
+                self._stub.BatchVerifyDataKeys, request, self._left(BATCH_DEADLINE_SECONDS, ends)
+            )
             if isinstance(answer, Refusal):
                 if answer.code is grpc.StatusCode.FAILED_PRECONDITION:
                     raise failures.cannot_verify()
@@ -250,6 +258,14 @@ class KmsClient:
             for index, status in zip(sent, answer.results, strict=True):
                 outcomes[index] = failures.item_failure_of(status) if status.code else None
         return outcomes
+
+    def _ends(self, timeout_seconds: float | None) -> float:
+        """When the caller's time is over, however many messages it takes; never where it set no limit."""
+        return math.inf if timeout_seconds is None else self._clock() + timeout_seconds
+
+    def _left(self, most_seconds: float, ends: float) -> float:
+        """The deadline of the next message."""
+        return min(most_seconds, max(ends - self._clock(), 0.0))
 
     def _guarded(
         self,
@@ -307,10 +323,6 @@ def _once(
         return method(request, timeout=timeout)
     except grpc.RpcError as error:
         return failures.refusal_of(error)
-
-
-def _smaller(deadline_seconds: float, timeout_seconds: float | None) -> float:
-    return deadline_seconds if timeout_seconds is None else min(deadline_seconds, max(timeout_seconds, 0.0))
 
 
 def _batches(items: Sequence[_Item], size: int) -> Iterator[Sequence[_Item]]:

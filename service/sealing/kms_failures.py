@@ -5,9 +5,11 @@ Texts are the registry's own. What the sidecar wrote is not passed on, but for i
 
 from __future__ import annotations
 
+from contextlib import suppress
 from dataclasses import dataclass
 
 import grpc
+from google.protobuf.message import DecodeError
 from google.rpc import error_details_pb2, status_pb2
 
 from service.domain.errors import FailedPrecondition, Reason, Unavailable
@@ -87,7 +89,9 @@ def refusal_of(error: grpc.RpcError) -> Refusal:
         return Refusal(grpc.StatusCode.UNKNOWN, "")
     for key, value in error.trailing_metadata() or ():
         if key == DETAILS_KEY and isinstance(value, bytes):
-            return Refusal(error.code(), _reason(status_pb2.Status.FromString(value)))
+            # Bytes that are no status say nothing: the code alone is an answer too.
+            with suppress(DecodeError):
+                return Refusal(error.code(), _reason(status_pb2.Status.FromString(value)))
     return Refusal(error.code(), "")
 
 

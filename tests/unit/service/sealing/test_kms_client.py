@@ -14,7 +14,7 @@ from google.rpc import code_pb2, status_pb2
 
 from service.domain.errors import FailedPrecondition, Reason, Unavailable
 from service.sealing.kms_client import DataKey, KmsClient, NotPrimary, StoredWrapper, WrappedDataKey
-from service.sealing.kms_failures import ItemFailure
+from service.sealing.kms_failures import DETAILS_KEY, ItemFailure
 from service.sealing.wrappers import key_version_of
 from tests import kms_double, oracle_envelope
 from tests.kms_double import KmsDouble, serving
@@ -52,6 +52,16 @@ class TestHonestSidecar:
     def test_nothing_to_wrap_asks_nothing(self, tmp_path: Path) -> None:
         with KmsClient(tmp_path / "nobody.sock") as client:
             assert client.wrap([]) == ()
+
+
+class Garbled(KmsDouble):
+    """Refuses with details that somebody on the way has spoilt."""
+
+    def GetStatus(  # noqa: N802 - the generated name
+        self, request: kms_pb2.GetStatusRequest, context: grpc.ServicerContext
+    ) -> kms_pb2.GetStatusResponse:
+        context.set_trailing_metadata(((DETAILS_KEY, b"\xff"),))
+        context.abort(grpc.StatusCode.PERMISSION_DENIED, "refused by the test")
 
 
 def other_context(answer: kms_pb2.BatchWrapDataKeysResponse) -> None:
@@ -153,6 +163,14 @@ class TestFailures:
                     call()
                 assert caught.value.reason is Reason.KMS_UNAVAILABLE
                 assert caught.value.retry_after_seconds > 0
+
+    def test_details_that_are_no_status(self, tmp_path: Path) -> None:
+        with (
+            serving(Garbled(), tmp_path / "r.sock") as path,
+            KmsClient(path) as client,
+            pytest.raises(Unavailable, match="registry's role"),
+        ):
+            client.status()
 
     def test_no_sidecar(self, tmp_path: Path) -> None:
         with KmsClient(tmp_path / "nobody.sock") as client, pytest.raises(Unavailable, match="runs"):
@@ -274,6 +292,17 @@ class TestVerify:
         with serving(KmsDouble(), tmp_path / "r.sock") as path, KmsClient(path) as client:
             outcomes = client.verify([stored(1), bad, stored(3)])
         assert outcomes == [None, ItemFailure("DATA_LOSS"), None]
+
+    def test_all_messages_together_have_the_callers_time(self, tmp_path: Path) -> None:
+        double = KmsDouble()
+        with (
+            serving(double, tmp_path / "r.sock") as path,
+            KmsClient(path, clock=lambda: 4.0 * double.call_count) as client,
+        ):
+            assert client.verify([stored()] * 3000) == [None] * 3000
+            with pytest.raises(Unavailable, match="in time"):
+                client.verify([stored()] * 3000, timeout_seconds=6.0)
+        assert len(double.batch_sizes) == 3 + 2
 
     def test_of_a_sidecar_that_may_not_decrypt(self, tmp_path: Path) -> None:
         double = KmsDouble(abort=grpc.StatusCode.FAILED_PRECONDITION)

@@ -233,14 +233,6 @@ class ReadUnit(FacadeReads, DataKeyReads):
         )
         return {row.upstream_model_id: row.model_id for row in rows}
 
-    def taken_model_ids(self, provider_id: str) -> set[str]:
-        """All model ids of a provider."""
-        return set(
-            self._session.scalars(
-                select(ProviderModelRow.model_id).where(ProviderModelRow.provider_id == provider_id)
-            )
-        )
-
     def sealed_credentials(self, provider_ids: Sequence[str]) -> dict[str, SealedCredential]:
         """The sealed credentials of these providers, by provider id; those without one are left out."""
         statement = (

@@ -118,7 +118,7 @@ class Operations:
     def add_models(provider_id: str, model_ids: frozenset[str], state: State) -> Operation:
         def work(unit: WriteUnit) -> None:
             if unit.provider(provider_id) is not None:
-                missing = sorted(model_ids - unit.taken_model_ids(provider_id))
+                missing = sorted(model_ids - set(unit.upstream_ids(provider_id).values()))
                 unit.insert_models([a_model(name, provider_id=provider_id, state=state) for name in missing])
 
         return work

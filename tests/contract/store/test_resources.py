@@ -183,7 +183,6 @@ class TestProviderModels:
         created(store, a_provider("acme"))
         store.write(lambda unit: unit.insert_models([a_model("a"), a_model("b")]))
         assert store.read(lambda unit: unit.upstream_ids("acme")) == {"vendor/a:0": "a", "vendor/b:0": "b"}
-        assert store.read(lambda unit: unit.taken_model_ids("acme")) == {"a", "b"}
 
     def test_inserting_none_is_nothing(self, store: Store) -> None:
         assert store.write(lambda unit: unit.insert_models([])) == []

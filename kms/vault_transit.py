@@ -84,12 +84,14 @@ class Transit:
         return self.key()
 
     def capabilities(self, paths: Sequence[str]) -> Mapping[str, Any]:
-        """What this identity may do with each path."""
+        """What this identity may do with each path. Raises KeyringUnavailable where one is not told of."""
         answer = self.session.request("post", "sys/capabilities-self", {"paths": list(paths)})
-        if answer.status != _OK:
-            raise KeyringUnavailable("Vault does not tell what the sidecar's identity may do")
         # Vault repeats the answer under `data`; OpenBao too.
-        return answer.data or answer.body
+        told = answer.data or answer.body
+        # A path that is left out is not one that may not be used.
+        if answer.status != _OK or not all(isinstance(told.get(path), list) for path in paths):
+            raise KeyringUnavailable("Vault does not tell what the sidecar's identity may do")
+        return told
 
     def encrypt(self, items: Sequence[tuple[bytes, DataKey]], version: int) -> list[str | Fault]:
         """Ciphertexts of (context, DEK) under exactly `version`."""

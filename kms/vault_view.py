@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
@@ -32,7 +33,7 @@ class Known:
 
 
 class VaultView:
-    """One place for what is known, written whole, so that threads need no lock to use it."""
+    """One place for what is known, written whole, so that threads need no lock to read it."""
 
     def __init__(self, transit: Transit, *, monotonic: Callable[[], float], probe: str) -> None:
         """`probe` is the name of a key that nobody uses."""
@@ -40,6 +41,7 @@ class VaultView:
         self.probe = probe
         self._monotonic = monotonic
         self._known: Known | None = None
+        self._writing = threading.Lock()
         self._trouble = ""
         self._read_at = -math.inf
 
@@ -89,7 +91,9 @@ class VaultView:
             address = self.transit.address
             capabilities = self.transit.capabilities(asked_paths(address, self.probe))
             self._read_at = self._monotonic()
-            self._known = Known(self.transit.key(), judge(address, self.probe, capabilities))
+            known = Known(self.transit.key(), judge(address, self.probe, capabilities))
+            with self._writing:
+                self._known = known
 
     def read(self) -> TransitKey:
         """Reads the metadata. Raises KeyringUnavailable."""
@@ -108,5 +112,7 @@ class VaultView:
 
     def take(self, key: TransitKey) -> TransitKey:
         """Uses metadata that came with another answer."""
-        self._known = replace(self.known, key=key)
+        # Else rights that another thread has just read could be overwritten by those of before.
+        with self._writing:
+            self._known = replace(self.known, key=key)
         return key

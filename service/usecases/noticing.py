@@ -1,7 +1,8 @@
 """Noticing what the key sidecar says: a new primary version is recorded, an old or foreign sidecar refused.
 
-Whatever the registry has seen of a sidecar it remembers, so that a keyring put back from a backup, a key made
-anew under an old name, or another installation's sidecar cannot seal a single credential here.
+Whatever the registry has seen of a sidecar it remembers. So no other key than the recorded primary seals a
+credential here: no older one of a keyring put back from a backup, none made anew under an old name, none of
+another installation's sidecar.
 """
 
 from __future__ import annotations

@@ -131,7 +131,7 @@ def _same_plan(provider: Provider, plan: ImportPlan, digest: str) -> None:
         raise Aborted(
             f"importing into {provider.name} would now do something else than planned: plan it again",
             reason=Reason.PLAN_CHANGED,
-            metadata={"name": provider.name, "plan_digest": plan.digest},
+            metadata={"name": provider.name, "current_plan_digest": plan.digest},
             resource=ResourceRef(PROVIDER_TYPE, provider.name),
         )
 

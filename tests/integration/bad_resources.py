@@ -23,6 +23,7 @@ from tests.integration.api import (
     vertex_config,
 )
 from tests.integration.bad_input import (
+    ABORTED,
     BASE_URL,
     CANARY,
     CHAT,
@@ -47,6 +48,8 @@ from tests.integration.bad_input import (
     with_headers,
     with_service_account,
 )
+
+REFRESH = pb.ImportProviderModelsRequest.EXISTING_POLICY_REFRESH
 
 NAMES = (
     Case("no-provider", lambda _: pb.CreateProviderRequest(), ("provider",)),
@@ -490,6 +493,47 @@ MODELS = (
         ),
         ("upstream_model_ids[1]", "upstream_model_ids[3]"),
         sent=(CANARY,),
+    ),
+    Case(
+        "import-more-than-1000-ids",
+        lambda world: pb.ImportProviderModelsRequest(
+            parent=world.provider.name, upstream_model_ids=[f"m-{number}" for number in range(1001)]
+        ),
+        ("upstream_model_ids",),
+    ),
+    Case(
+        "import-plan-digest-malformed",
+        lambda world: pb.ImportProviderModelsRequest(parent=world.provider.name, plan_digest=CANARY),
+        ("plan_digest",),
+        sent=(CANARY,),
+    ),
+    Case(
+        "import-plan-digest-of-another-plan",
+        lambda world: pb.ImportProviderModelsRequest(
+            parent=world.provider.name, existing_policy=REFRESH, plan_digest="5e" * 32
+        ),
+        code=ABORTED,
+        reason="PLAN_CHANGED",
+        sent=("5e" * 32,),
+    ),
+    Case(
+        "import-adopt-without-names",
+        lambda world: pb.ImportProviderModelsRequest(
+            parent=world.provider.name, existing_policy=REFRESH, adopt_custom=True
+        ),
+        ("adopt_custom",),
+    ),
+    Case(
+        "import-adopt-without-refresh",
+        lambda world: pb.ImportProviderModelsRequest(
+            parent=world.provider.name, upstream_model_ids=["o3"], adopt_custom=True
+        ),
+        ("adopt_custom",),
+    ),
+    Case(
+        "import-existing-only-without-refresh",
+        lambda world: pb.ImportProviderModelsRequest(parent=world.provider.name, existing_only=True),
+        ("existing_only",),
     ),
     Case(
         "import-version-malformed",

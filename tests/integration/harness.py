@@ -78,7 +78,7 @@ class Process:
 
 @dataclass(slots=True)
 class Instance:
-    """One installation: its home, its environment and the processes that run on it."""
+    """One installation: its home, its environment and its processes, which run ``root``'s sources."""
 
     home: Path
     port: int
@@ -86,6 +86,7 @@ class Instance:
     kms: Process | None = None
     service: Process | None = None
     channel: grpc.Channel | None = None
+    root: Path = ROOT
     _runs: int = field(default=0)
 
     @property
@@ -115,7 +116,7 @@ class Instance:
         """``python -m …`` to its end."""
         return subprocess.run(
             [sys.executable, "-m", *arguments],
-            cwd=ROOT,
+            cwd=self.root,
             env=self.environment,
             capture_output=True,
             text=True,
@@ -178,13 +179,13 @@ class Instance:
         stdout, stderr = logs / f"{self._runs}-{module}.out", logs / f"{self._runs}-{module}.err"
         with stdout.open("wb") as out, stderr.open("wb") as err:
             child = subprocess.Popen(
-                [sys.executable, "-m", module], cwd=ROOT, env=self.environment, stdout=out, stderr=err
+                [sys.executable, "-m", module], cwd=self.root, env=self.environment, stdout=out, stderr=err
             )
         return Process(module, child, stdout, stderr)
 
 
 @contextmanager
-def instance(extra: Mapping[str, str] | None = None) -> Iterator[Instance]:
+def instance(extra: Mapping[str, str] | None = None, *, root: Path = ROOT) -> Iterator[Instance]:
     """A prepared installation, nothing running yet; all of it is gone afterwards.
 
     The home is short on purpose: a socket path holds 107 bytes.
@@ -201,7 +202,7 @@ def instance(extra: Mapping[str, str] | None = None) -> Iterator[Instance]:
         "CODEVECTOR_LOG_LEVEL": "debug",
         **(extra or {}),
     }
-    made = Instance(home, port, environment)
+    made = Instance(home, port, environment, root=root)
     try:
         made.prepare()
         yield made

@@ -91,7 +91,9 @@ class TestBadInput:
         assert refusal.resource is not None
         kind, name = refusal.resource
         assert kind == ("codevector/ProviderModel" if "/models/" in name else "codevector/Provider")
-        if refusal.reason != "REQUEST_ID_REUSED":
+        if refusal.reason == "PLAN_CHANGED":
+            assert len(refusal.metadata["current_plan_digest"]) == 64
+        elif refusal.reason != "REQUEST_ID_REUSED":
             assert refusal.metadata["current_etag"] == api.get(name).etag
 
     @pytest.mark.parametrize(

@@ -259,7 +259,7 @@ class TestPlanDigest:
             registry.run(plan_digest=digest)
         assert (caught.value.reason.value, caught.value.resource is None) == ("PLAN_CHANGED", False)
         assert (registry.models(), registry.revision()) == (before, revision)
-        current = caught.value.metadata["plan_digest"]
+        current = caught.value.metadata["current_plan_digest"]
         assert registry.run(plan_digest=current).value.plan.digest == current
 
     @pytest.mark.parametrize(

@@ -7,6 +7,7 @@ last, and a rotation that is run to its end leaves one key version.
 from __future__ import annotations
 
 import itertools
+import json
 import random
 import subprocess
 import sys
@@ -32,13 +33,12 @@ from codevector_providers import _wire
 from codevector_providers.model import CredentialType, ProviderKind
 from codevector_providers.opening import Expected, SealedCredential, open_sealed
 
+from service.telemetry import SWEEP_ENDED
 from tests.integration.harness import ROOT, Instance, free_port, running
 from tests.postgresql import PostgresServer
 from tests.rotation_driver import RotationDriver
 
 CALL_SECONDS = 20.0
-FIXED = 150
-"""Credentials that nobody writes: only their wrappers move."""
 WRITERS = 3
 MOST_OF_A_WRITER = 12
 LONGEST_PAUSE_SECONDS = 0.7
@@ -158,12 +158,17 @@ class Storm:
     def admin_socket(self) -> Path:
         return self.first.home / "kms" / "admin.sock"
 
-    def fill(self) -> None:
-        """The credentials that nobody writes."""
-        for number in range(FIXED):
-            name, known = f"providers/fixed-{number}", Known(1, f"sk-proj-{self.chance.randbytes(16).hex()}")
-            self.first.providers.CreateProvider(creation(name, known.key), timeout=CALL_SECONDS)
-            self.fixed[name] = known
+    def fill(self, count: int) -> None:
+        """The credentials that nobody writes: only their wrappers move."""
+        for number in range(count):
+            key = f"sk-proj-{self.chance.randbytes(16).hex()}"
+            self.fixed[f"providers/fixed-{number}"] = Known(1, key)
+        stub = self.first.providers
+
+        def write(name: str) -> None:
+            stub.CreateProvider(creation(name, self.fixed[name].key), timeout=CALL_SECONDS)
+
+        list(self.pool.map(write, self.fixed))
 
     def start_driver(self) -> None:
         addresses = (self.first.address, self.second.address)
@@ -411,11 +416,11 @@ def storm(server: PostgresServer, seed: int) -> Iterator[Storm]:
         yield made
 
 
-def rage(server: PostgresServer, *, seed: int, kills: int) -> str:
-    """A whole storm. Returns its result in one line."""
-    started = time.monotonic()
+def rage(server: PostgresServer, *, seed: int, kills: int, credentials: int) -> str:
+    """A whole storm over so many credentials, and a few more. Returns its result in one line."""
     with storm(server, seed) as made:
-        made.fill()
+        made.fill(credentials)
+        started = time.monotonic()
         writing = made.start_writers()
         made.start_driver()
         for _ in range(kills):
@@ -434,7 +439,8 @@ def rage(server: PostgresServer, *, seed: int, kills: int) -> str:
         return (
             f"{kills} kills in {killing:.0f} s ({60 * kills / killing:.0f} a minute): "
             f"{', '.join(f'{count} {who}' for who, count in sorted(made.kills.items()))}; "
-            f"{rotations} rotations, {writes} writes, {made.opened} credentials opened, 0 lost; "
+            f"{rotations} rotations, {_sweeps(made.first)} and {_sweeps(made.second)} sweeps to the end, "
+            f"{writes} writes, {made.opened} credentials opened, 0 lost; "
             f"at the end {sum(counts.values())} under {len(counts)} version"
         )
 
@@ -445,3 +451,14 @@ def _versions(made: Storm) -> list[kms_pb2.KeyVersion]:
         return driver.versions()
     finally:
         driver.close()
+
+
+def _sweeps(made: Instance) -> int:
+    """How many sweeps of its own a registry brought to their end with something moved."""
+    lines = (
+        json.loads(line)
+        for path in (made.home / "test-logs").glob("*-service.err")
+        for line in path.read_text().splitlines()
+        if line.startswith("{") and line.endswith("}")
+    )
+    return sum(line["event"] == SWEEP_ENDED and line["moved"] > 0 for line in lines)

@@ -8,7 +8,8 @@ from tests.postgresql import PostgresServer
 from tests.rotation_storm import rage
 
 KILLS = 12
+CREDENTIALS = 50
 
 
 def test_kills_in_the_middle_of_rotations_lose_nothing(postgres_server: PostgresServer) -> None:
-    rage(postgres_server, seed=random.randrange(1 << 32), kills=KILLS)
+    rage(postgres_server, seed=random.randrange(1 << 32), kills=KILLS, credentials=CREDENTIALS)

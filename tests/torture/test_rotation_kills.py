@@ -11,10 +11,11 @@ from tests.rotation_storm import rage
 
 STORMS = 4
 KILLS = 128
+CREDENTIALS = 150
 
 
 @pytest.mark.parametrize("seed", range(1, STORMS + 1))
 def test_512_kills(
     postgres_server: PostgresServer, rounds: Callable[[int], int], tell: Callable[[str], None], seed: int
 ) -> None:
-    tell(rage(postgres_server, seed=seed, kills=rounds(KILLS)))
+    tell(rage(postgres_server, seed=seed, kills=rounds(KILLS), credentials=CREDENTIALS))

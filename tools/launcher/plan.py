@@ -41,8 +41,8 @@ class Plan:
     """All paths are absolute.
 
     `made_by_init` is what shows that `python -m kms init` was run: the keyring or, with keys in Vault, the
-    deployment id or, where that is given too, the key of the audit. `database_file` is None where the database
-    is elsewhere.
+    deployment id or, where that is given too, the key of the audit. `database_file` is None where the
+    database is elsewhere.
     """
 
     home: Path

@@ -23,7 +23,6 @@ from service.domain.model import CredentialType, ProviderKind
 DEK_BYTES = 32
 NONCE_BYTES = 12
 DEPLOYMENT_ID_BYTES = 16
-COMMITMENT_BYTES = 32
 BLOCK_BYTES = 256
 MAX_PLAIN_BYTES = 64 * 1024
 MAX_DESTINATIONS = 8

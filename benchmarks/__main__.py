@@ -23,8 +23,10 @@ from codevector.providers.v1 import (
 )
 from codevector.providers.v1 import provider_service_pb2 as pb
 
+from benchmarks.imports import imports
 from benchmarks.keyrings import DEFAULT_WRAPPERS, KEYRINGS
 from benchmarks.load import Reading, measure, medians
+from benchmarks.mlflow_rotation import mlflow
 from benchmarks.processes import Server, serving
 from benchmarks.rewrap import rewrap
 from service.rpc.routing_codec import NOT_MODIFIED
@@ -32,7 +34,9 @@ from tests.integration.harness import Instance, free_port, instance
 
 ROUTING = "codevector.providers.v1.RoutingService"
 CONCURRENCY = 8
-WHAT = ["reads", "writes", "starts", "rewrap"]
+DEFAULT = ["reads", "writes", "imports", "starts", "rewrap"]
+BY_NAME = ["mlflow"]
+"""What installs a peer or takes long, so is run only when asked for."""
 
 
 @contextmanager
@@ -192,25 +196,30 @@ def starts(repetitions: int) -> None:
 
 
 def main() -> None:
-    """Run what is asked for, all by default."""
+    """Run what is asked for; by default all that needs no peer, in some minutes."""
     parser = argparse.ArgumentParser(prog="python -m benchmarks", description=__doc__)
-    parser.add_argument("what", nargs="*", choices=WHAT, default=WHAT)
+    parser.add_argument("what", nargs="*", choices=[*DEFAULT, *BY_NAME], default=DEFAULT)
     parser.add_argument("--models", type=int, default=1000)
     parser.add_argument("--calls", type=int, default=2000)
     parser.add_argument("--repetitions", type=int, default=7)
     parser.add_argument("--keyring", choices=list(KEYRINGS), default="local", help="what to rewrap in")
     parser.add_argument("--wrappers", type=int, help="to rewrap: 100,000 locally, 20,000 in Vault")
     parser.add_argument("--rounds", type=int, default=5, help="of rotations and their floor in turn")
+    parser.add_argument("--secrets", type=int, default=5000, help="to rotate here and in MLflow")
     options = parser.parse_args()
     print(f"Python {platform.python_version()}, grpcio {version('grpcio')}, protobuf {version('protobuf')}")
     if "reads" in options.what:
         reads(options.models, options.calls, options.repetitions)
     if "writes" in options.what:
         writes(200, options.repetitions)
+    if "imports" in options.what:
+        imports(options.repetitions)
     if "starts" in options.what:
         starts(options.repetitions)
     if "rewrap" in options.what:
         rewrap(options.keyring, options.wrappers or DEFAULT_WRAPPERS[options.keyring], options.rounds)
+    if "mlflow" in options.what:
+        mlflow(options.secrets, options.rounds)
 
 
 if __name__ == "__main__":

@@ -24,6 +24,7 @@ from codevector_providers.errors import (
     KeyVersionUnavailable,
     NoStoredCredential,
     ProviderNotFound,
+    RegistryRolledBack,
     RegistryUnavailable,
     from_rpc_error,
     from_status,
@@ -87,6 +88,7 @@ class Client:
         self._lock = threading.Lock()
         self._table = RoutingSnapshot(revision=0, store_id="", providers=(), provider_models=())
         self._deployment_id: bytes | None = None
+        self._newest_versions: dict[UUID, int] = {}  # by provider uid: the newest credential version opened
 
     def __enter__(self) -> Self:
         return self
@@ -208,6 +210,7 @@ class Client:
                 current = self.provider(current.name)
                 continue
             opening.check(sealed, expected)
+            self._refuse_older(expected)
             try:
                 dek = self._kms.unwrap(sealed)
             except KeyVersionUnavailable:
@@ -218,6 +221,7 @@ class Client:
                 fields = opening.open_sealed(sealed, expected, dek)
             finally:
                 dek[:] = bytes(len(dek))
+            self._remember(expected)
             return current, Credential(
                 provider=current.name,
                 credential_type=expected.type,
@@ -243,6 +247,22 @@ class Client:
             destinations=tuple(destination.item for destination in destinations),
         )
 
+    def _refuse_older(self, expected: Expected) -> None:
+        """An older credential is whole and bound to its provider; only memory tells that it was replaced."""
+        with self._lock:
+            newest = self._newest_versions.get(expected.provider_uid, 0)
+        if expected.credential_version < newest:
+            raise RegistryRolledBack(
+                f"The registry shows credential version {expected.credential_version} of a provider whose "
+                f"version {newest} this client has opened.",
+                metadata={"provider_uid": str(expected.provider_uid)},
+            )
+
+    def _remember(self, expected: Expected) -> None:
+        with self._lock:
+            newest = self._newest_versions.get(expected.provider_uid, 0)
+            self._newest_versions[expected.provider_uid] = max(newest, expected.credential_version)
+
     def _fetch(self, name: str) -> SealedCredential:
         """The sealed credential of one provider, of which nothing is believed yet."""
         request = routing_pb2.BatchGetSealedCredentialsRequest(providers=[name])
@@ -265,6 +285,12 @@ class Client:
         with self._lock:
             known = self._table
         newest = self.snapshot(if_revision_not=known.revision, store_id=known.store_id) or known
+        if newest.store_id == known.store_id and newest.revision < known.revision:
+            raise RegistryRolledBack(
+                f"The registry is at revision {newest.revision}, and this client has seen {known.revision} "
+                "of the same store.",
+                metadata={"store_id": known.store_id},
+            )
         with self._lock:
             self._table = newest
         return newest

@@ -89,6 +89,17 @@ class CredentialCorrupt(ProvidersError):
     default_reason = "CREDENTIAL_CORRUPT"
 
 
+class RegistryRolledBack(ProvidersError):
+    """The registry shows an older state of the same store than this client has seen. Nothing is opened.
+
+    Its database was put back, or a replica is behind. A restore that was meant changes the store's id; for a
+    credential version that went down with it, replace the credential, or make a new client once it is
+    known to be right.
+    """
+
+    default_reason = "REGISTRY_ROLLED_BACK"
+
+
 class DestinationRefused(ProvidersError):
     """The credential may not go there. Nothing was sent."""
 

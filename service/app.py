@@ -35,10 +35,13 @@ from service.settings import Settings
 from service.store import ReadUnit, Store, migrate, open_store
 from service.usecases.context import Context
 from service.usecases.key_follower import KeyFollower
+from service.usecases.upstream_calls import UpstreamCalls
 
 CATALOGS = Path(service.__file__).parent.parent / "catalogs"
 GRACE_SECONDS = 5.0
 COMPACTION_SECONDS = 3600.0
+UPSTREAM_THREADS = 4
+"""How many upstreams are asked at once. Each may take a minute: they wait in a line of their own."""
 
 
 def prepare(settings: Settings) -> None:
@@ -74,15 +77,18 @@ async def build(settings: Settings, log: FilteringBoundLogger) -> AsyncIterator[
         kms = stack.enter_context(KmsClient(settings.kms_socket))
         threads = Threads()
         stack.callback(threads.close)
+        upstream_threads = Threads(UPSTREAM_THREADS)
+        stack.callback(upstream_threads.close)
+        url_policy = UrlPolicy(
+            allow_loopback_http=settings.allow_loopback_http,
+            allow_private=settings.allow_private_upstreams,
+        )
         ctx = Context(
             store=store,
             kms=kms,
             sealer=Sealer(kms, os.urandom),
             catalogs=catalogs,
-            url_policy=UrlPolicy(
-                allow_loopback_http=settings.allow_loopback_http,
-                allow_private=settings.allow_private_upstreams,
-            ),
+            url_policy=url_policy,
             page_tokens=PageTokens(secret.derive("codevector/page-token/1")),
             impact_key=secret.derive("codevector/impact-token/1"),
             new_uuid=uuid.uuid4,
@@ -93,7 +99,14 @@ async def build(settings: Settings, log: FilteringBoundLogger) -> AsyncIterator[
         fingerprint_key = secret.derive("codevector/request-fingerprint/1")
         server = Server(
             settings.address,
-            ProviderServicer(ctx, threads, fingerprint_key=fingerprint_key, reached=live.reached),
+            ProviderServicer(
+                ctx,
+                threads,
+                fingerprint_key=fingerprint_key,
+                reached=live.reached,
+                upstream_calls=UpstreamCalls(url_policy, now=_now),
+                upstream_threads=upstream_threads,
+            ),
             ModelServicer(ctx, threads, fingerprint_key=fingerprint_key, reached=live.reached),
             RoutingServicer(ctx, threads, live),
             SystemServicer(ctx, threads),

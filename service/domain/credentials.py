@@ -107,7 +107,7 @@ class CredentialMaterial:
         return next((secret.reveal() for field, secret in self.fields if field == name), "")
 
     def reveal(self) -> dict[str, str]:
-        """All fields in plain, for the sealing alone."""
+        """All fields in plain, for the sealing, and for a test at the provider's own API."""
         return {name: secret.reveal() for name, secret in self.fields}
 
 

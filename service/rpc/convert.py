@@ -41,6 +41,7 @@ from service.domain.model import (
     ProviderModelView,
     ProviderView,
 )
+from service.domain.validation import DiscoveredModel, Discovery, ProviderValidation
 from service.usecases.context import ListQuery
 from service.usecases.imports import ImportReport
 from service.usecases.models import ModelDraft
@@ -148,6 +149,63 @@ def credential_change(pb: provider_pb2.CredentialInput, *, field: str = "credent
     material = parse_material(CredentialType[member.upper()], values, field=f"{field}.{member}")
     expire_time = _datetime(pb.expire_time, f"{field}.expire_time") if pb.HasField("expire_time") else None
     return CredentialChange(material, expire_time)
+
+
+def validation_target(
+    pb: provider_service_pb2.ValidateProviderRequest | provider_service_pb2.DiscoverProviderModelsRequest,
+) -> str | ProviderDraft:
+    """The provider's name, or one that is not saved."""
+    return pb.name if pb.WhichOneof("target") == "name" else provider_draft(pb.provider)
+
+
+def candidate_credential(
+    pb: provider_service_pb2.ValidateProviderRequest | provider_service_pb2.DiscoverProviderModelsRequest,
+) -> CredentialChange | None:
+    """The credential to call with, None where there is none."""
+    if not pb.HasField("candidate_credential"):
+        return None
+    return credential_change(pb.candidate_credential, field="candidate_credential")
+
+
+def validation_to_pb(validation: ProviderValidation) -> provider_pb2.ProviderValidation:
+    """What a test came to."""
+    return provider_pb2.ProviderValidation(
+        outcome=wire(validation.outcome),
+        message=validation.message,
+        http_status_code=validation.http_status_code,
+        latency_ms=validation.latency_ms,
+        validate_time=_timestamp(validation.validate_time),
+        reason=validation.reason,
+    )
+
+
+def discovery_to_pb(discovery: Discovery) -> provider_service_pb2.DiscoverProviderModelsResponse:
+    """What an upstream offers, beside what is known of it."""
+    offer = discovery.offer
+    return provider_service_pb2.DiscoverProviderModelsResponse(
+        validation=validation_to_pb(offer.validation),
+        models=[_discovered_model(model) for model in discovery.models],
+        complete=offer.complete,
+        skipped_count=offer.skipped_count,
+        catalog_version=discovery.catalog_version,
+        not_offered_provider_models=discovery.not_offered,
+    )
+
+
+def _discovered_model(model: DiscoveredModel) -> provider_service_pb2.DiscoveredModel:
+    offered = model.offered
+    return provider_service_pb2.DiscoveredModel(
+        upstream_model_id=offered.upstream_model_id,
+        display_name=offered.display_name,
+        kind=wire(offered.kind),
+        context_window=offered.context_window,
+        max_output_tokens=offered.max_output_tokens,
+        retire_time=_timestamp(offered.retire_time),
+        deprecated=offered.deprecated,
+        indirect=offered.indirect,
+        in_catalog=model.in_catalog,
+        provider_model=model.provider_model,
+    )
 
 
 def impact_to_pb(impact: DeletionImpact) -> provider_service_pb2.DeletionImpact:

@@ -4,20 +4,40 @@
 
 from __future__ import annotations
 
+from collections.abc import Awaitable, Callable
+
 from codevector.providers.v1 import catalog_pb2, provider_model_pb2, provider_pb2
 from codevector.providers.v1 import provider_service_pb2 as pb
 
 from service.domain.credential_hints import prefix_warning
 from service.domain.model import ProviderKind, State
+from service.domain.validation import Outcome, ProviderValidation
 from service.rpc import convert
 from service.rpc.boundary import Exchange
+from service.rpc.threads import Threads
 from service.rpc.writing import WritingServicer
-from service.usecases import catalogs, imports, listing, provider_models, providers
+from service.usecases import catalogs, imports, listing, provider_models, providers, validation
+from service.usecases.context import Context
 from service.usecases.sealed_writes import CredentialChange
+from service.usecases.upstream_calls import UpstreamCalls
 
 
 class ProviderServicer(WritingServicer):
-    """The handlers, by RPC name."""
+    """The handlers, by RPC name. ``upstream_threads`` call upstreams: slow ones hold up no one else."""
+
+    def __init__(
+        self,
+        ctx: Context,
+        threads: Threads,
+        *,
+        fingerprint_key: bytes,
+        reached: Callable[[int], Awaitable[None]],
+        upstream_calls: UpstreamCalls,
+        upstream_threads: Threads,
+    ) -> None:
+        super().__init__(ctx, threads, fingerprint_key=fingerprint_key, reached=reached)
+        self._upstream_calls = upstream_calls
+        self._run_upstream = upstream_threads.run
 
     async def ListProviders(
         self, request: pb.ListProvidersRequest, exchange: Exchange
@@ -81,6 +101,7 @@ class ProviderServicer(WritingServicer):
         self, request: pb.SetProviderCredentialRequest, exchange: Exchange
     ) -> provider_pb2.Provider:
         credential = convert.credential_change(request.credential)
+        verified = await self._verified(request, credential, exchange) if request.verify else None
         view = await self._write(
             exchange,
             lambda: providers.set_provider_credential(
@@ -95,7 +116,46 @@ class ProviderServicer(WritingServicer):
             preview=request.validate_only,
         )
         _warn(exchange, view.provider.kind, credential)
+        if verified is not None and verified.outcome is not Outcome.SUCCEEDED:
+            exchange.warning = f"the credential was not verified: {verified.message}"
         return convert.provider_to_pb(view)
+
+    async def _verified(
+        self, request: pb.SetProviderCredentialRequest, credential: CredentialChange, exchange: Exchange
+    ) -> ProviderValidation | None:
+        return await self._run_upstream(
+            lambda: validation.verify_credential(
+                self._ctx,
+                self._upstream_calls,
+                exchange.call,
+                request.name,
+                credential,
+                expected_version=request.expected_version,
+                request=None if request.validate_only else self._request_id(request.request_id, request),
+            )
+        )
+
+    async def ValidateProvider(
+        self, request: pb.ValidateProviderRequest, exchange: Exchange
+    ) -> pb.ValidateProviderResponse:
+        target, candidate = convert.validation_target(request), convert.candidate_credential(request)
+        found = await self._run_upstream(
+            lambda: validation.validate_provider(
+                self._ctx, self._upstream_calls, exchange.call, target, candidate
+            )
+        )
+        return pb.ValidateProviderResponse(validation=convert.validation_to_pb(found))
+
+    async def DiscoverProviderModels(
+        self, request: pb.DiscoverProviderModelsRequest, exchange: Exchange
+    ) -> pb.DiscoverProviderModelsResponse:
+        target, candidate = convert.validation_target(request), convert.candidate_credential(request)
+        discovery = await self._run_upstream(
+            lambda: validation.discover_models(
+                self._ctx, self._upstream_calls, exchange.call, target, candidate
+            )
+        )
+        return convert.discovery_to_pb(discovery)
 
     async def EnableProvider(
         self, request: pb.EnableProviderRequest, exchange: Exchange

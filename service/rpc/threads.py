@@ -16,8 +16,8 @@ THREADS = 8
 class Threads:
     """Runs use cases off the event loop. A cancelled caller does not stop the work or tear a commit."""
 
-    def __init__(self) -> None:
-        self._pool = ThreadPoolExecutor(THREADS, thread_name_prefix="usecase")
+    def __init__(self, count: int = THREADS) -> None:
+        self._pool = ThreadPoolExecutor(count, thread_name_prefix="usecase")
 
     async def run(self, work: Callable[[], T]) -> T:
         """Await ``work()`` done in a thread."""

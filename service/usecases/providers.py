@@ -192,17 +192,27 @@ def set_provider_credential(
 
     def change(unit: ReadUnit) -> tuple[Provider, Provider]:
         provider = existing_provider(unit, name)
-        version = _credential_version(provider)
-        if expected_version and expected_version != version:
-            raise Aborted(
-                f"the credential of {name} is at version {version}: read the provider again, then retry",
-                reason=Reason.CREDENTIAL_VERSION_MISMATCH,
-                metadata={"name": name, "current_version": str(version), "current_etag": provider.etag},
-                resource=ResourceRef(PROVIDER_TYPE, name),
-            )
+        matching_version(provider, expected_version)
         return provider, provider
 
     return _replace_credential(ctx, call, credential, change, validate_only=validate_only, request=request)
+
+
+def matching_version(provider: Provider, expected_version: int) -> None:
+    """Refuse to replace a credential that the caller has not seen. 0 asks for nothing.
+
+    Raises:
+        Aborted: CREDENTIAL_VERSION_MISMATCH.
+    """
+    version = _credential_version(provider)
+    if expected_version and expected_version != version:
+        name = provider.name
+        raise Aborted(
+            f"the credential of {name} is at version {version}: read the provider again, then retry",
+            reason=Reason.CREDENTIAL_VERSION_MISMATCH,
+            metadata={"name": name, "current_version": str(version), "current_etag": provider.etag},
+            resource=ResourceRef(PROVIDER_TYPE, name),
+        )
 
 
 def set_provider_state(
@@ -304,7 +314,7 @@ def _new_provider(ctx: Context, draft: ProviderDraft, provider_id: str, state: S
         display_name=draft.display_name,
         kind=draft.kind,
         state=state,
-        config=_config(ctx, draft.kind, draft),
+        config=checked_config(ctx, draft.kind, draft),
         labels=draft.labels,
         annotations=draft.annotations,
         create_time=NOT_YET,
@@ -325,7 +335,7 @@ def _with_fields(ctx: Context, before: Provider, draft: ProviderDraft, fields: f
         ids.check_display_name(draft.display_name, field="provider.display_name")
         after = replace(after, display_name=draft.display_name)
     if "config" in fields:
-        after = replace(after, config=_config(ctx, before.kind, draft))
+        after = replace(after, config=checked_config(ctx, before.kind, draft))
     if "labels" in fields:
         check_labels(draft.labels, field="provider.labels")
         after = replace(after, labels=draft.labels)
@@ -334,7 +344,8 @@ def _with_fields(ctx: Context, before: Provider, draft: ProviderDraft, fields: f
     return after
 
 
-def _config(ctx: Context, kind: ProviderKind, draft: ProviderDraft) -> ProviderConfig:
+def checked_config(ctx: Context, kind: ProviderKind, draft: ProviderDraft) -> ProviderConfig:
+    """The draft's settings as they are stored for a provider of that kind. Raises InvalidArgument."""
     if draft.config_kind not in (None, kind):
         member = kind_rules.config_member(kind)
         raise invalid_field(

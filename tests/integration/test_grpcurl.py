@@ -279,6 +279,12 @@ class TestEveryMethod:
             f"{PROVIDERS}/SetProviderCredential", name=name, credential={"apiKey": {"apiKey": KEY}}
         )
         assert replaced["credential"]["version"] == "2"
+        unsaved = {"kind": "PROVIDER_KIND_BEDROCK", "config": {"bedrock": {"region": "eu-central-1"}}}
+        for method in ("ValidateProvider", "DiscoverProviderModels"):
+            asked = call(f"{PROVIDERS}/{method}", provider=unsaved, candidateCredential={"ambient": {}})
+            assert asked["validation"]["outcome"] == "OUTCOME_UNSUPPORTED"
+        unreadable = call.refused(f"{PROVIDERS}/ValidateProvider", name=name)
+        assert (unreadable.code, unreadable.reason) == ("FailedPrecondition", "STORED_CREDENTIAL_UNREADABLE")
         assert call(f"{PROVIDERS}/DisableProvider", name=name)["state"] == "STATE_DISABLED"
         assert call(f"{PROVIDERS}/EnableProvider", name=name)["state"] == "STATE_ACTIVE"
         listed = call(f"{PROVIDERS}/ListProviders", filter='display_name = "Every one"', pageSize=1)

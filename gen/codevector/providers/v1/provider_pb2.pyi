@@ -297,3 +297,35 @@ class AzureClientSecretCredential(_message.Message):
 class AmbientCredential(_message.Message):
     __slots__ = ()
     def __init__(self) -> None: ...
+
+class ProviderValidation(_message.Message):
+    __slots__ = ("outcome", "message", "http_status_code", "latency_ms", "validate_time", "credential_version", "reason")
+    class Outcome(int, metaclass=_enum_type_wrapper.EnumTypeWrapper):
+        __slots__ = ()
+        OUTCOME_UNSPECIFIED: _ClassVar[ProviderValidation.Outcome]
+        OUTCOME_SUCCEEDED: _ClassVar[ProviderValidation.Outcome]
+        OUTCOME_CREDENTIAL_REJECTED: _ClassVar[ProviderValidation.Outcome]
+        OUTCOME_UNREACHABLE: _ClassVar[ProviderValidation.Outcome]
+        OUTCOME_RATE_LIMITED: _ClassVar[ProviderValidation.Outcome]
+        OUTCOME_UNSUPPORTED: _ClassVar[ProviderValidation.Outcome]
+    OUTCOME_UNSPECIFIED: ProviderValidation.Outcome
+    OUTCOME_SUCCEEDED: ProviderValidation.Outcome
+    OUTCOME_CREDENTIAL_REJECTED: ProviderValidation.Outcome
+    OUTCOME_UNREACHABLE: ProviderValidation.Outcome
+    OUTCOME_RATE_LIMITED: ProviderValidation.Outcome
+    OUTCOME_UNSUPPORTED: ProviderValidation.Outcome
+    OUTCOME_FIELD_NUMBER: _ClassVar[int]
+    MESSAGE_FIELD_NUMBER: _ClassVar[int]
+    HTTP_STATUS_CODE_FIELD_NUMBER: _ClassVar[int]
+    LATENCY_MS_FIELD_NUMBER: _ClassVar[int]
+    VALIDATE_TIME_FIELD_NUMBER: _ClassVar[int]
+    CREDENTIAL_VERSION_FIELD_NUMBER: _ClassVar[int]
+    REASON_FIELD_NUMBER: _ClassVar[int]
+    outcome: ProviderValidation.Outcome
+    message: str
+    http_status_code: int
+    latency_ms: int
+    validate_time: _timestamp_pb2.Timestamp
+    credential_version: int
+    reason: str
+    def __init__(self, outcome: _Optional[_Union[ProviderValidation.Outcome, str]] = ..., message: _Optional[str] = ..., http_status_code: _Optional[int] = ..., latency_ms: _Optional[int] = ..., validate_time: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., credential_version: _Optional[int] = ..., reason: _Optional[str] = ...) -> None: ...

@@ -1,3 +1,5 @@
+import datetime
+
 from buf.validate import validate_pb2 as _validate_pb2
 from codevector.providers.v1 import catalog_pb2 as _catalog_pb2
 from codevector.providers.v1 import provider_pb2 as _provider_pb2
@@ -5,6 +7,7 @@ from codevector.providers.v1 import provider_model_pb2 as _provider_model_pb2
 from google.api import field_behavior_pb2 as _field_behavior_pb2
 from google.api import resource_pb2 as _resource_pb2
 from google.protobuf import field_mask_pb2 as _field_mask_pb2
+from google.protobuf import timestamp_pb2 as _timestamp_pb2
 from google.protobuf.internal import containers as _containers
 from google.protobuf.internal import enum_type_wrapper as _enum_type_wrapper
 from google.protobuf import descriptor as _descriptor
@@ -127,18 +130,86 @@ class DisableProviderRequest(_message.Message):
     def __init__(self, name: _Optional[str] = ..., etag: _Optional[str] = ..., validate_only: bool = ...) -> None: ...
 
 class SetProviderCredentialRequest(_message.Message):
-    __slots__ = ("name", "credential", "expected_version", "validate_only", "request_id")
+    __slots__ = ("name", "credential", "expected_version", "verify", "validate_only", "request_id")
     NAME_FIELD_NUMBER: _ClassVar[int]
     CREDENTIAL_FIELD_NUMBER: _ClassVar[int]
     EXPECTED_VERSION_FIELD_NUMBER: _ClassVar[int]
+    VERIFY_FIELD_NUMBER: _ClassVar[int]
     VALIDATE_ONLY_FIELD_NUMBER: _ClassVar[int]
     REQUEST_ID_FIELD_NUMBER: _ClassVar[int]
     name: str
     credential: _provider_pb2.CredentialInput
     expected_version: int
+    verify: bool
     validate_only: bool
     request_id: str
-    def __init__(self, name: _Optional[str] = ..., credential: _Optional[_Union[_provider_pb2.CredentialInput, _Mapping]] = ..., expected_version: _Optional[int] = ..., validate_only: bool = ..., request_id: _Optional[str] = ...) -> None: ...
+    def __init__(self, name: _Optional[str] = ..., credential: _Optional[_Union[_provider_pb2.CredentialInput, _Mapping]] = ..., expected_version: _Optional[int] = ..., verify: bool = ..., validate_only: bool = ..., request_id: _Optional[str] = ...) -> None: ...
+
+class ValidateProviderRequest(_message.Message):
+    __slots__ = ("name", "provider", "candidate_credential")
+    NAME_FIELD_NUMBER: _ClassVar[int]
+    PROVIDER_FIELD_NUMBER: _ClassVar[int]
+    CANDIDATE_CREDENTIAL_FIELD_NUMBER: _ClassVar[int]
+    name: str
+    provider: _provider_pb2.Provider
+    candidate_credential: _provider_pb2.CredentialInput
+    def __init__(self, name: _Optional[str] = ..., provider: _Optional[_Union[_provider_pb2.Provider, _Mapping]] = ..., candidate_credential: _Optional[_Union[_provider_pb2.CredentialInput, _Mapping]] = ...) -> None: ...
+
+class ValidateProviderResponse(_message.Message):
+    __slots__ = ("validation",)
+    VALIDATION_FIELD_NUMBER: _ClassVar[int]
+    validation: _provider_pb2.ProviderValidation
+    def __init__(self, validation: _Optional[_Union[_provider_pb2.ProviderValidation, _Mapping]] = ...) -> None: ...
+
+class DiscoverProviderModelsRequest(_message.Message):
+    __slots__ = ("name", "provider", "candidate_credential")
+    NAME_FIELD_NUMBER: _ClassVar[int]
+    PROVIDER_FIELD_NUMBER: _ClassVar[int]
+    CANDIDATE_CREDENTIAL_FIELD_NUMBER: _ClassVar[int]
+    name: str
+    provider: _provider_pb2.Provider
+    candidate_credential: _provider_pb2.CredentialInput
+    def __init__(self, name: _Optional[str] = ..., provider: _Optional[_Union[_provider_pb2.Provider, _Mapping]] = ..., candidate_credential: _Optional[_Union[_provider_pb2.CredentialInput, _Mapping]] = ...) -> None: ...
+
+class DiscoverProviderModelsResponse(_message.Message):
+    __slots__ = ("validation", "models", "complete", "skipped_count", "catalog_version", "not_offered_provider_models")
+    VALIDATION_FIELD_NUMBER: _ClassVar[int]
+    MODELS_FIELD_NUMBER: _ClassVar[int]
+    COMPLETE_FIELD_NUMBER: _ClassVar[int]
+    SKIPPED_COUNT_FIELD_NUMBER: _ClassVar[int]
+    CATALOG_VERSION_FIELD_NUMBER: _ClassVar[int]
+    NOT_OFFERED_PROVIDER_MODELS_FIELD_NUMBER: _ClassVar[int]
+    validation: _provider_pb2.ProviderValidation
+    models: _containers.RepeatedCompositeFieldContainer[DiscoveredModel]
+    complete: bool
+    skipped_count: int
+    catalog_version: str
+    not_offered_provider_models: _containers.RepeatedScalarFieldContainer[str]
+    def __init__(self, validation: _Optional[_Union[_provider_pb2.ProviderValidation, _Mapping]] = ..., models: _Optional[_Iterable[_Union[DiscoveredModel, _Mapping]]] = ..., complete: bool = ..., skipped_count: _Optional[int] = ..., catalog_version: _Optional[str] = ..., not_offered_provider_models: _Optional[_Iterable[str]] = ...) -> None: ...
+
+class DiscoveredModel(_message.Message):
+    __slots__ = ("upstream_model_id", "display_name", "kind", "context_window", "max_output_tokens", "retire_time", "deprecated", "indirect", "in_catalog", "provider_model")
+    UPSTREAM_MODEL_ID_FIELD_NUMBER: _ClassVar[int]
+    DISPLAY_NAME_FIELD_NUMBER: _ClassVar[int]
+    KIND_FIELD_NUMBER: _ClassVar[int]
+    CONTEXT_WINDOW_FIELD_NUMBER: _ClassVar[int]
+    MAX_OUTPUT_TOKENS_FIELD_NUMBER: _ClassVar[int]
+    RETIRE_TIME_FIELD_NUMBER: _ClassVar[int]
+    DEPRECATED_FIELD_NUMBER: _ClassVar[int]
+    INDIRECT_FIELD_NUMBER: _ClassVar[int]
+    IN_CATALOG_FIELD_NUMBER: _ClassVar[int]
+    PROVIDER_MODEL_FIELD_NUMBER: _ClassVar[int]
+    upstream_model_id: str
+    display_name: str
+    kind: _provider_model_pb2.ModelKind
+    context_window: int
+    max_output_tokens: int
+    retire_time: _timestamp_pb2.Timestamp
+    deprecated: bool
+    indirect: bool
+    in_catalog: bool
+    provider_model: str
+    def __init__(self, upstream_model_id: _Optional[str] = ..., display_name: _Optional[str] = ..., kind: _Optional[_Union[_provider_model_pb2.ModelKind, str]] = ..., context_window: _Optional[int] = ..., max_output_tokens: _Optional[int] = ..., retire_time: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., deprecated: bool = ..., indirect: bool = ..., in_catalog: bool = ..., provider_model: _Optional[str] = ...) -> None: ...
 
 class ListProviderModelsRequest(_message.Message):
     __slots__ = ("parent", "page_size", "page_token", "filter", "order_by")

@@ -80,6 +80,16 @@ class ProviderServiceStub(object):
                 request_serializer=codevector_dot_providers_dot_v1_dot_provider__service__pb2.SetProviderCredentialRequest.SerializeToString,
                 response_deserializer=codevector_dot_providers_dot_v1_dot_provider__pb2.Provider.FromString,
                 _registered_method=True)
+        self.ValidateProvider = channel.unary_unary(
+                '/codevector.providers.v1.ProviderService/ValidateProvider',
+                request_serializer=codevector_dot_providers_dot_v1_dot_provider__service__pb2.ValidateProviderRequest.SerializeToString,
+                response_deserializer=codevector_dot_providers_dot_v1_dot_provider__service__pb2.ValidateProviderResponse.FromString,
+                _registered_method=True)
+        self.DiscoverProviderModels = channel.unary_unary(
+                '/codevector.providers.v1.ProviderService/DiscoverProviderModels',
+                request_serializer=codevector_dot_providers_dot_v1_dot_provider__service__pb2.DiscoverProviderModelsRequest.SerializeToString,
+                response_deserializer=codevector_dot_providers_dot_v1_dot_provider__service__pb2.DiscoverProviderModelsResponse.FromString,
+                _registered_method=True)
         self.ListProviderModels = channel.unary_unary(
                 '/codevector.providers.v1.ProviderService/ListProviderModels',
                 request_serializer=codevector_dot_providers_dot_v1_dot_provider__service__pb2.ListProviderModelsRequest.SerializeToString,
@@ -199,6 +209,23 @@ class ProviderServiceServicer(object):
     def SetProviderCredential(self, request, context):
         """Replaces the stored credential, bound to the provider's present destinations. The old one is destroyed. No RPC
         reads a credential back.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def ValidateProvider(self, request, context):
+        """Calls the upstream with a candidate credential and stores nothing. A stored credential cannot be read here: without
+        a candidate, where one is needed, it is FAILED_PRECONDITION with the reason STORED_CREDENTIAL_UNREADABLE, and
+        `providerctl provider test` tests it with a router's identity. What goes wrong upstream is an outcome, no error.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def DiscoverProviderModels(self, request, context):
+        """Lists the models that the upstream itself offers, beside the catalog and what is registered. Calls it as
+        ValidateProvider does, and stores nothing: add models with ImportProviderModels or CreateProviderModel.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -326,6 +353,16 @@ def add_ProviderServiceServicer_to_server(servicer, server):
                     servicer.SetProviderCredential,
                     request_deserializer=codevector_dot_providers_dot_v1_dot_provider__service__pb2.SetProviderCredentialRequest.FromString,
                     response_serializer=codevector_dot_providers_dot_v1_dot_provider__pb2.Provider.SerializeToString,
+            ),
+            'ValidateProvider': grpc.unary_unary_rpc_method_handler(
+                    servicer.ValidateProvider,
+                    request_deserializer=codevector_dot_providers_dot_v1_dot_provider__service__pb2.ValidateProviderRequest.FromString,
+                    response_serializer=codevector_dot_providers_dot_v1_dot_provider__service__pb2.ValidateProviderResponse.SerializeToString,
+            ),
+            'DiscoverProviderModels': grpc.unary_unary_rpc_method_handler(
+                    servicer.DiscoverProviderModels,
+                    request_deserializer=codevector_dot_providers_dot_v1_dot_provider__service__pb2.DiscoverProviderModelsRequest.FromString,
+                    response_serializer=codevector_dot_providers_dot_v1_dot_provider__service__pb2.DiscoverProviderModelsResponse.SerializeToString,
             ),
             'ListProviderModels': grpc.unary_unary_rpc_method_handler(
                     servicer.ListProviderModels,
@@ -602,6 +639,60 @@ class ProviderService(object):
             '/codevector.providers.v1.ProviderService/SetProviderCredential',
             codevector_dot_providers_dot_v1_dot_provider__service__pb2.SetProviderCredentialRequest.SerializeToString,
             codevector_dot_providers_dot_v1_dot_provider__pb2.Provider.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def ValidateProvider(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/codevector.providers.v1.ProviderService/ValidateProvider',
+            codevector_dot_providers_dot_v1_dot_provider__service__pb2.ValidateProviderRequest.SerializeToString,
+            codevector_dot_providers_dot_v1_dot_provider__service__pb2.ValidateProviderResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def DiscoverProviderModels(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/codevector.providers.v1.ProviderService/DiscoverProviderModels',
+            codevector_dot_providers_dot_v1_dot_provider__service__pb2.DiscoverProviderModelsRequest.SerializeToString,
+            codevector_dot_providers_dot_v1_dot_provider__service__pb2.DiscoverProviderModelsResponse.FromString,
             options,
             channel_credentials,
             insecure,

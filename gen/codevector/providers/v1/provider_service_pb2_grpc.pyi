@@ -64,6 +64,15 @@ class ProviderServiceStub:
     """Replaces the stored credential, bound to the provider's present destinations. The old one is destroyed. No RPC
     reads a credential back.
     """
+    ValidateProvider: _grpc.UnaryUnaryMultiCallable[_provider_service_pb2.ValidateProviderRequest, _provider_service_pb2.ValidateProviderResponse]
+    """Calls the upstream with a candidate credential and stores nothing. A stored credential cannot be read here: without
+    a candidate, where one is needed, it is FAILED_PRECONDITION with the reason STORED_CREDENTIAL_UNREADABLE, and
+    `providerctl provider test` tests it with a router's identity. What goes wrong upstream is an outcome, no error.
+    """
+    DiscoverProviderModels: _grpc.UnaryUnaryMultiCallable[_provider_service_pb2.DiscoverProviderModelsRequest, _provider_service_pb2.DiscoverProviderModelsResponse]
+    """Lists the models that the upstream itself offers, beside the catalog and what is registered. Calls it as
+    ValidateProvider does, and stores nothing: add models with ImportProviderModels or CreateProviderModel.
+    """
     ListProviderModels: _grpc.UnaryUnaryMultiCallable[_provider_service_pb2.ListProviderModelsRequest, _provider_service_pb2.ListProviderModelsResponse]
     """Lists the models of one provider, or of all."""
     GetProviderModel: _grpc.UnaryUnaryMultiCallable[_provider_service_pb2.GetProviderModelRequest, _provider_model_pb2.ProviderModel]
@@ -124,6 +133,15 @@ class ProviderServiceAsyncStub(ProviderServiceStub):
     SetProviderCredential: _aio.UnaryUnaryMultiCallable[_provider_service_pb2.SetProviderCredentialRequest, _provider_pb2.Provider]  # type: ignore[assignment]
     """Replaces the stored credential, bound to the provider's present destinations. The old one is destroyed. No RPC
     reads a credential back.
+    """
+    ValidateProvider: _aio.UnaryUnaryMultiCallable[_provider_service_pb2.ValidateProviderRequest, _provider_service_pb2.ValidateProviderResponse]  # type: ignore[assignment]
+    """Calls the upstream with a candidate credential and stores nothing. A stored credential cannot be read here: without
+    a candidate, where one is needed, it is FAILED_PRECONDITION with the reason STORED_CREDENTIAL_UNREADABLE, and
+    `providerctl provider test` tests it with a router's identity. What goes wrong upstream is an outcome, no error.
+    """
+    DiscoverProviderModels: _aio.UnaryUnaryMultiCallable[_provider_service_pb2.DiscoverProviderModelsRequest, _provider_service_pb2.DiscoverProviderModelsResponse]  # type: ignore[assignment]
+    """Lists the models that the upstream itself offers, beside the catalog and what is registered. Calls it as
+    ValidateProvider does, and stores nothing: add models with ImportProviderModels or CreateProviderModel.
     """
     ListProviderModels: _aio.UnaryUnaryMultiCallable[_provider_service_pb2.ListProviderModelsRequest, _provider_service_pb2.ListProviderModelsResponse]  # type: ignore[assignment]
     """Lists the models of one provider, or of all."""
@@ -230,6 +248,27 @@ class ProviderServiceServicer(metaclass=_abc_1.ABCMeta):
     ) -> _typing.Union[_provider_pb2.Provider, _abc.Awaitable[_provider_pb2.Provider]]:
         """Replaces the stored credential, bound to the provider's present destinations. The old one is destroyed. No RPC
         reads a credential back.
+        """
+
+    @_abc_1.abstractmethod
+    def ValidateProvider(
+        self,
+        request: _provider_service_pb2.ValidateProviderRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_provider_service_pb2.ValidateProviderResponse, _abc.Awaitable[_provider_service_pb2.ValidateProviderResponse]]:
+        """Calls the upstream with a candidate credential and stores nothing. A stored credential cannot be read here: without
+        a candidate, where one is needed, it is FAILED_PRECONDITION with the reason STORED_CREDENTIAL_UNREADABLE, and
+        `providerctl provider test` tests it with a router's identity. What goes wrong upstream is an outcome, no error.
+        """
+
+    @_abc_1.abstractmethod
+    def DiscoverProviderModels(
+        self,
+        request: _provider_service_pb2.DiscoverProviderModelsRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_provider_service_pb2.DiscoverProviderModelsResponse, _abc.Awaitable[_provider_service_pb2.DiscoverProviderModelsResponse]]:
+        """Lists the models that the upstream itself offers, beside the catalog and what is registered. Calls it as
+        ValidateProvider does, and stores nothing: add models with ImportProviderModels or CreateProviderModel.
         """
 
     @_abc_1.abstractmethod

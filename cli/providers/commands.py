@@ -1,0 +1,147 @@
+"""The commands of ``providerctl provider``: what they take, what they print, what their exit code says."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+from codevector.providers.v1 import provider_pb2, provider_service_pb2
+from google.protobuf.timestamp_pb2 import Timestamp
+
+from cli.commands import register
+from cli.failures import ExitCode, Failure
+from cli.messages import as_json
+from cli.providers import discovery, opening
+from cli.session import Session
+from cli.terminal.output import Cell, Facts, Section, Tone, Value
+
+if TYPE_CHECKING:
+    from upstreams.outcome import Outcome
+
+NameArgument = Annotated[str, typer.Argument(help="providers/…, or what comes after it.")]
+AddOption = Annotated[
+    list[str] | None,
+    typer.Option("--add", help="Register this upstream id; may be given again for others."),
+]
+KindOption = Annotated[
+    str, typer.Option(help="chat or embedding, for added models of which the upstream does not say.")
+]
+
+_EXITS = {
+    "SUCCEEDED": (ExitCode.OK, Tone.GOOD),
+    "CREDENTIAL_REJECTED": (ExitCode.ERROR, Tone.BAD),
+    "UNREACHABLE": (ExitCode.UNAVAILABLE, Tone.BAD),
+    "RATE_LIMITED": (ExitCode.UNAVAILABLE, Tone.WARNING),
+    "UNSUPPORTED": (ExitCode.CONFLICT, Tone.WARNING),
+}
+
+
+def group() -> typer.Typer:
+    """``providerctl provider``."""
+    providers = typer.Typer(no_args_is_help=True, help="Providers: test what is stored, discover models.")
+    register(providers, "test", test)
+    register(providers, "discover", discover)
+    return providers
+
+
+def test(session: Session, name: NameArgument) -> None:
+    """Ask the upstream whether the stored credential works. Opens it with a router's identity."""
+    provider = opening.full_name(name)
+    outcome, version = opening.test_stored(session, provider)
+    validation = _validation(session, outcome, version)
+    session.terminal.show(as_json(validation), _facts(provider, validation))
+    _end(provider, outcome)
+
+
+def discover(session: Session, name: NameArgument, add: AddOption = None, kind: KindOption = "") -> None:
+    """List what the upstream offers, beside the catalog and what is registered; --add registers some."""
+    provider, ids = opening.full_name(name), add or []
+    discovery.checked_kind(kind)
+    listing, provider_kind = opening.list_offered(session, provider)
+    known = discovery.beside(session, provider, provider_kind)
+    if ids:
+        if not listing.models:
+            _end(provider, listing.outcome)
+        added = discovery.add(session, provider, listing, known, ids, kind)
+        session.terminal.show(
+            [
+                {
+                    "upstreamModelId": each.upstream_model_id,
+                    "providerModel": each.provider_model,
+                    "action": each.action,
+                }
+                for each in added
+            ],
+            Section(
+                "",
+                ("upstream id", "provider model", "action"),
+                [(each.upstream_model_id, each.provider_model, each.action) for each in added],
+            ),
+        )
+        return
+    answer = discovery.message(listing, known, _validation(session, listing.outcome, 0))
+    session.terminal.show(as_json(answer), *_sections(answer))
+    if listing.models and not listing.complete:
+        session.terminal.say("The listing is not complete: more may be offered.", Tone.WARNING)
+    _end(provider, listing.outcome)
+
+
+def _end(provider: str, outcome: Outcome) -> None:
+    code = _EXITS[outcome.verdict.name][0]
+    if code is not ExitCode.OK:
+        raise Failure(f"{provider}: {outcome.message}", code=code, lines=[f"reason: {outcome.reason.name}"])
+
+
+def _validation(session: Session, outcome: Outcome, version: int) -> provider_pb2.ProviderValidation:
+    now = Timestamp()
+    now.FromDatetime(session.world.now())
+    return provider_pb2.ProviderValidation(
+        outcome=f"OUTCOME_{outcome.verdict.name}",
+        message=outcome.message,
+        http_status_code=outcome.http_status_code,
+        latency_ms=outcome.latency_ms,
+        validate_time=now,
+        credential_version=version,
+        reason=outcome.reason.name,
+    )
+
+
+def _facts(provider: str, validation: provider_pb2.ProviderValidation) -> Facts:
+    word = provider_pb2.ProviderValidation.Outcome.Name(validation.outcome).removeprefix("OUTCOME_")
+    return Facts(
+        [
+            ("provider", provider),
+            ("credential version", validation.credential_version),
+            ("outcome", Cell(word, _EXITS[word][1])),
+            ("reason", validation.reason),
+            ("message", validation.message),
+            ("HTTP status", validation.http_status_code or "none"),
+            ("latency", f"{validation.latency_ms} ms"),
+        ]
+    )
+
+
+def _sections(answer: provider_service_pb2.DiscoverProviderModelsResponse) -> list[Section]:
+    offered = Section(
+        f"{len(answer.models)} offered",
+        ("upstream id", "kind", "window", "catalog", "registered as", "note"),
+        [_row(model) for model in answer.models],
+    )
+    if not answer.not_offered_provider_models:
+        return [offered]
+    rows = [(name,) for name in answer.not_offered_provider_models]
+    return [offered, Section("Registered, but not offered", ("provider model",), rows)]
+
+
+def _row(model: provider_service_pb2.DiscoveredModel) -> tuple[Value, ...]:
+    notes = ["deprecated"] if model.deprecated else []
+    notes += ["not called by this id"] if model.indirect else []
+    notes += [f"retires {model.retire_time.ToDatetime():%Y-%m-%d}"] if model.HasField("retire_time") else []
+    return (
+        model.upstream_model_id,
+        {1: "chat", 2: "embedding"}.get(model.kind, ""),
+        str(model.context_window or ""),
+        "yes" if model.in_catalog else "",
+        model.provider_model,
+        ", ".join(notes),
+    )

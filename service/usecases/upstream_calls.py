@@ -1,0 +1,148 @@
+"""The door to the room that calls upstreams: opened by the first test, so that others need not wait for it.
+
+Its HTTP library takes a good part of a second to import, is an optional extra, and most registries that
+start are not asked to test anything.
+"""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable
+from datetime import datetime
+from typing import TYPE_CHECKING
+
+from service.domain import kind_rules
+from service.domain.credentials import CredentialMaterial
+from service.domain.errors import FailedPrecondition, PreconditionViolation, Reason
+from service.domain.model import ModelKind, ProviderConfig, ProviderKind
+from service.domain.urls import UrlPolicy
+from service.domain.validation import Offer, OfferedModel, Outcome, ProviderValidation
+
+if TYPE_CHECKING:
+    from upstreams import outcome as upstream_outcome
+    from upstreams.guard import AddressPolicy, Guard
+    from upstreams.offers import Discovered
+    from upstreams.target import Identity, Target
+
+
+class UpstreamCalls:
+    """Asks upstreams as this installation may. One for the whole process; may be used by several threads."""
+
+    def __init__(
+        self,
+        policy: UrlPolicy,
+        *,
+        now: Callable[[], datetime],
+        make_guard: Callable[[AddressPolicy], Guard] | None = None,
+    ) -> None:
+        """``now`` is in UTC. ``make_guard`` replaces the guard that resolves and connects for real."""
+        self._policy = policy
+        self._now = now
+        self._make_guard = make_guard
+        self._guard: Guard | None = None
+        self._opening = threading.Lock()
+
+    def test(
+        self,
+        kind: ProviderKind,
+        config: ProviderConfig,
+        material: CredentialMaterial | None,
+        *,
+        seconds: float,
+    ) -> ProviderValidation:
+        """Whether the credential works there, within ``seconds``; whatever goes wrong there is an outcome.
+
+        Raises:
+            FailedPrecondition: UPSTREAM_CALLS_UNAVAILABLE.
+        """
+        guard = self._opened()
+        from upstreams.probe import probe
+
+        outcome = probe(
+            _target(kind, config), _identity(material), guard=guard, now=self._now, seconds=seconds
+        )
+        return self._validation(outcome)
+
+    def list_models(
+        self,
+        kind: ProviderKind,
+        config: ProviderConfig,
+        material: CredentialMaterial | None,
+        *,
+        seconds: float,
+    ) -> Offer:
+        """What is offered there, all pages of it within ``seconds``; what goes wrong there is an outcome.
+
+        Raises:
+            FailedPrecondition: UPSTREAM_CALLS_UNAVAILABLE.
+        """
+        guard = self._opened()
+        from upstreams.listing import list_models
+
+        listing = list_models(
+            _target(kind, config), _identity(material), guard=guard, now=self._now, seconds=seconds
+        )
+        return Offer(
+            self._validation(listing.outcome),
+            tuple(_offered(model) for model in listing.models),
+            listing.skipped_count,
+            listing.complete,
+        )
+
+    def _opened(self) -> Guard:
+        with self._opening:
+            if self._guard is None:
+                try:
+                    from upstreams.guard import AddressPolicy, Guard
+                except ModuleNotFoundError:
+                    raise _not_installed() from None
+                policy = AddressPolicy(
+                    allow_loopback_http=self._policy.allow_loopback_http,
+                    allow_private=self._policy.allow_private,
+                )
+                self._guard = (self._make_guard or Guard)(policy)
+            return self._guard
+
+    def _validation(self, outcome: upstream_outcome.Outcome) -> ProviderValidation:
+        return ProviderValidation(
+            outcome=Outcome[outcome.verdict.name],
+            reason=outcome.reason.name,
+            message=outcome.message,
+            http_status_code=outcome.http_status_code,
+            latency_ms=outcome.latency_ms,
+            validate_time=self._now(),
+        )
+
+
+def _target(kind: ProviderKind, config: ProviderConfig) -> Target:
+    from upstreams.target import Target
+
+    return Target(kind=kind_rules.config_member(kind), config=config.values, headers=config.headers)
+
+
+def _identity(material: CredentialMaterial | None) -> Identity | None:
+    from upstreams.target import Identity
+
+    return None if material is None else Identity(material.type.name.lower(), material.reveal())
+
+
+def _offered(model: Discovered) -> OfferedModel:
+    return OfferedModel(
+        upstream_model_id=model.upstream_model_id,
+        display_name=model.display_name,
+        kind=ModelKind.__members__.get(model.kind.name),
+        context_window=model.context_window,
+        max_output_tokens=model.max_output_tokens,
+        retire_time=model.retire_time,
+        deprecated=model.deprecated,
+        indirect=not model.callable_by_id,
+    )
+
+
+def _not_installed() -> FailedPrecondition:
+    text = "this installation cannot call upstreams: install its extra `upstreams`"
+    return FailedPrecondition(
+        text,
+        reason=Reason.UPSTREAM_CALLS_UNAVAILABLE,
+        violations=[PreconditionViolation("INSTALLATION", "upstreams", text)],
+    )

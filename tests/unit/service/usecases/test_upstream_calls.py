@@ -1,0 +1,138 @@
+"""The registry's door to upstreams, against servers on loopback that answer as the real ones do."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+import threading
+from collections.abc import Iterator
+from datetime import UTC, datetime
+from pathlib import Path
+
+import pytest
+
+from service.domain.credentials import CredentialMaterial, Secret
+from service.domain.errors import FailedPrecondition, Reason
+from service.domain.model import CredentialType, ModelKind, ProviderConfig, ProviderKind
+from service.domain.urls import UrlPolicy
+from service.domain.validation import Outcome
+from service.usecases.upstream_calls import UpstreamCalls
+from tests.upstream_accounts import KEYED, serve_keyed
+from tests.upstream_servers import World, in_json, running_world
+from upstreams.guard import AddressPolicy, Guard
+from upstreams.outcome import Verdict
+from upstreams.target import Identity
+
+KIND_NAMES = sorted(KEYED)
+
+
+def now() -> datetime:
+    return datetime.now(UTC)
+
+
+@pytest.fixture(scope="module")
+def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[World]:
+    with running_world(tmp_path_factory.mktemp("upstreams")) as world:
+        yield world
+
+
+@pytest.fixture
+def world(server: World) -> World:
+    server.forget()
+    return server
+
+
+def calls(world: World) -> UpstreamCalls:
+    return UpstreamCalls(UrlPolicy(), now=now, make_guard=world.guard)
+
+
+def material(identity: Identity) -> CredentialMaterial:
+    fields = tuple((name, Secret(text)) for name, text in sorted(identity.fields.items()))
+    return CredentialMaterial(CredentialType[identity.type.upper()], fields)
+
+
+@pytest.mark.parametrize("name", KIND_NAMES)
+def test_keys_are_told_apart(world: World, name: str) -> None:
+    account = serve_keyed(world, name)
+    kind = ProviderKind[name.upper()]
+    config = ProviderConfig(account.target.config, account.target.headers)
+    for identity, outcome in (
+        (account.good, Outcome.SUCCEEDED),
+        (account.wrong, Outcome.CREDENTIAL_REJECTED),
+    ):
+        found = calls(world).test(kind, config, material(identity), seconds=5.0)
+        assert found.outcome is outcome
+        assert found.reason == ("LISTED" if outcome is Outcome.SUCCEEDED else "BAD_KEY")
+        assert found.http_status_code
+        assert found.validate_time.tzinfo is UTC
+        assert not any(text in repr(found) for text in identity.fields.values())
+
+
+def test_a_listing_is_taken_as_it_is(world: World) -> None:
+    entries = [
+        {"id": "claude-x", "display_name": "Claude X", "type": "model", "max_input_tokens": 200_000},
+        {"id": ""},
+    ]
+    world.on("api.anthropic.com", "/v1/models", in_json(200, {"data": entries, "has_more": False}))
+    offer = calls(world).list_models(
+        ProviderKind.ANTHROPIC, ProviderConfig(), material(KEYED["anthropic"].good), seconds=5.0
+    )
+    assert offer.complete
+    assert offer.skipped_count == 1
+    (model,) = offer.models
+    assert (model.upstream_model_id, model.display_name) == ("claude-x", "Claude X")
+    assert model.kind in (None, ModelKind.CHAT)
+    assert not model.indirect
+
+
+def test_every_verdict_is_an_outcome_of_the_api() -> None:
+    assert {verdict.name for verdict in Verdict} == {outcome.name for outcome in Outcome}
+
+
+def test_the_guard_is_made_once_and_as_the_installation_allows(world: World) -> None:
+    policies: list[AddressPolicy] = []
+
+    def make_guard(policy: AddressPolicy) -> Guard:
+        policies.append(policy)
+        return world.guard(policy)
+
+    asked = UpstreamCalls(
+        UrlPolicy(allow_loopback_http=True, allow_private=True), now=now, make_guard=make_guard
+    )
+    account = serve_keyed(world, "groq")
+    threads = [
+        threading.Thread(
+            target=asked.test,
+            args=(ProviderKind.GROQ, ProviderConfig(), material(account.good)),
+            kwargs={"seconds": 5.0},
+        )
+        for _ in range(4)
+    ]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert policies == [AddressPolicy(allow_loopback_http=True, allow_private=True)]
+    assert len(world.asked) == 4
+
+
+def test_without_the_extra_it_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "upstreams.guard", None)
+    with pytest.raises(FailedPrecondition) as refused:
+        UpstreamCalls(UrlPolicy(), now=now).test(ProviderKind.GROQ, ProviderConfig(), None, seconds=1.0)
+    assert refused.value.reason is Reason.UPSTREAM_CALLS_UNAVAILABLE
+
+
+def test_the_room_is_not_entered_before_it_is_needed() -> None:
+    """A registry that starts without the extra must find nothing of it on its way."""
+    program = (
+        "import sys, service.app, cli.app\n"
+        "found = [name for name in sys.modules if name.partition('.')[0] in "
+        "('upstreams', 'httpx', 'httpcore', 'botocore', 'codevector_providers')]\n"
+        "sys.exit(', '.join(found) or 0)"
+    )
+    root = Path(__file__).resolve().parents[4]
+    done = subprocess.run(
+        [sys.executable, "-c", program], cwd=root, capture_output=True, text=True, check=False
+    )
+    assert (done.returncode, done.stderr) == (0, "")

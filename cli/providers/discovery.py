@@ -10,7 +10,7 @@ from codevector.providers.v1 import provider_model_pb2, provider_pb2
 from codevector.providers.v1 import provider_service_pb2 as pb
 from google.protobuf.timestamp_pb2 import Timestamp
 
-from cli.failures import CallRefused, ExitCode, Failure, UsageFailure
+from cli.failures import CallRefused, ExitCode, UsageFailure
 from cli.session import Session
 
 if TYPE_CHECKING:
@@ -126,11 +126,6 @@ def checked_kind(text: str) -> str:
     if text and text not in _KINDS:
         raise UsageFailure("--kind must be chat or embedding")
     return text
-
-
-def unusable(name: str, listing: Listing) -> Failure:
-    """Why nothing could be listed."""
-    return Failure(f"{name}: {listing.outcome.message}", lines=[f"reason: {listing.outcome.reason.name}"])
 
 
 def _registered(session: Session, name: str) -> Iterator[provider_model_pb2.ProviderModel]:

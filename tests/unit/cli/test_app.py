@@ -45,6 +45,8 @@ def test_there_are_those_that_are_promised() -> None:
         "key schedule-destroy",
         "key status",
         "key verify",
+        "provider discover",
+        "provider test",
     ]
 
 

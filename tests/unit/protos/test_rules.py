@@ -283,7 +283,7 @@ def test_accepted(message: Message) -> None:
             id="catalog version",
         ),
         pytest.param(
-            service.ImportProviderModelsRequest(parent="providers/x", existing_policy=2),  # type: ignore[arg-type]
+            service.ImportProviderModelsRequest(parent="providers/x", existing_policy=9),  # type: ignore[arg-type]
             "existing_policy",
             "enum.defined_only",
             id="unknown policy",

@@ -46,10 +46,8 @@ NOW = datetime(2026, 4, 15, tzinfo=UTC)
 DONE = pb.GetEncryptionStatusResponse.SWEEP_STATE_DONE
 ROTATION_SECONDS = 600.0
 """After which a rotation has failed."""
-LOOKS = 25
-"""How often to look during a rotation: an upper bound, so that looking costs the registry next to nothing."""
-ROWS_PER_SECOND = 20_000
-"""Roughly what is moved, only to choose how long to wait between two looks."""
+LOOK_SECONDS = (0.01, 0.5)
+"""The shortest and longest wait between two looks at a rotation, which cost the registry something."""
 
 
 def fill(made: Instance, wrappers: int) -> None:
@@ -116,7 +114,7 @@ def _sealed(deployment_id: bytes, number: int) -> tuple[Provider, SealedCredenti
     return provider, sealed, DataKey(made.context, made.commitment, dek)
 
 
-def rotate(admin: grpc.Channel, system: system_service_pb2_grpc.SystemServiceStub, wrappers: int) -> float:
+def rotate(admin: grpc.Channel, system: system_service_pb2_grpc.SystemServiceStub) -> float:
     """Create and activate a version; the seconds until the sweep has every wrapper under it.
 
     Transit makes a version the primary by creating it, so the clock starts before that.
@@ -131,8 +129,16 @@ def rotate(admin: grpc.Channel, system: system_service_pb2_grpc.SystemServiceStu
         status = system.GetEncryptionStatus(pb.GetEncryptionStatusRequest())
         if status.primary_key_version == version and status.sweep_state == DONE:
             return time.perf_counter() - started
-        time.sleep(wrappers / ROWS_PER_SECOND / LOOKS)
+        time.sleep(_until_next_look(status, seconds))
     raise RuntimeError(f"not rotated within {seconds:.0f} s: {status}")
+
+
+def _until_next_look(status: pb.GetEncryptionStatusResponse, seconds: float) -> float:
+    """A third of what the rest may take: few looks, and the last one soon after the end."""
+    shortest, longest = LOOK_SECONDS
+    left = status.stale_data_key_count
+    moved = status.data_key_count - left
+    return min(max(seconds * left / max(moved, 1) / 3, shortest), longest)
 
 
 def verify(system: system_service_pb2_grpc.SystemServiceStub) -> int:

@@ -78,7 +78,7 @@ class Ours:
 
     def rotate(self) -> Spent:
         before = self.kms.cpu_seconds() + self.service.cpu_seconds()
-        seconds = rotate(self.admin, self.system, self.secrets)
+        seconds = rotate(self.admin, self.system)
         return Spent(seconds, self.kms.cpu_seconds() + self.service.cpu_seconds() - before)
 
     def trial(self) -> Trial:

@@ -45,11 +45,10 @@ class Rig:
     service: Server
     admin: grpc.Channel
     system: system_service_pb2_grpc.SystemServiceStub
-    wrappers: int
 
     def rotate(self) -> Rotation:
         kms, service = self.kms.cpu_seconds(), self.service.cpu_seconds()
-        seconds = rotate(self.admin, self.system, self.wrappers)
+        seconds = rotate(self.admin, self.system)
         return Rotation(seconds, self.kms.cpu_seconds() - kms, self.service.cpu_seconds() - service)
 
 
@@ -71,7 +70,7 @@ def rewrap(keyring: str, wrappers: int, rounds: int) -> None:
             grpc.insecure_channel(f"unix:{made.router_socket}") as router,
         ):
             system = system_service_pb2_grpc.SystemServiceStub(channel)
-            rig = Rig(kms, service, admin, system, wrappers)
+            rig = Rig(kms, service, admin, system)
             alone = _unwraps(router, some_wrapped(made.home), threading.Event(), UNWRAPS)
             digest = system.DigestProviders(pb.DigestProvidersRequest())
             floors, rotations = _in_turn(rig, bare, swap, rounds)

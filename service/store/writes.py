@@ -67,6 +67,8 @@ _MODELS = _table(ProviderModelRow)
 _FACADES = _table(ModelRow)
 _BACKENDS = _table(BackendRow)
 
+_NEVER_CHANGE = frozenset({"uid", "upstream_model_id", "kind", "create_time"})
+
 _TAKE_REVISION = update(_COUNTER).values(revision=_COUNTER.c.revision + 1).returning(_COUNTER.c.revision)
 
 
@@ -182,7 +184,7 @@ class WriteUnit(ReadUnit):
         return stored
 
     def update_model(self, before: ProviderModel, after: ProviderModel) -> ProviderModel:
-        """Change a provider model, but not its ids.
+        """Change a provider model, but neither its ids nor its kind.
 
         Nothing happens, and ``before`` is returned, when the two are equal but for their stamps.
         """
@@ -201,14 +203,7 @@ class WriteUnit(ReadUnit):
                     _MODELS.c.provider_id == bindparam("of_provider"),
                     _MODELS.c.model_id == bindparam("of_model"),
                 ),
-                [
-                    {
-                        **model_values(now),
-                        "of_provider": before.provider_id,
-                        "of_model": before.model_id,
-                    }
-                    for before, now in written
-                ],
+                [_changeable(model_values(now)) for _, now in written],
             )
         for before, now in written:
             self._touched.model(before, now)
@@ -460,3 +455,9 @@ class WriteUnit(ReadUnit):
 
     def _execute(self, statement: Executable, values: Values | list[Values] | None = None) -> None:
         self._connection.execute(statement, values)
+
+
+def _changeable(values: Values) -> Values:
+    """A provider model's columns for an UPDATE; setting its ids would make the database look for backends."""
+    bound = {"of_provider": values.pop("provider_id"), "of_model": values.pop("model_id")}
+    return bound | {name: value for name, value in values.items() if name not in _NEVER_CHANGE}

@@ -16,7 +16,7 @@ from service.domain.errors import (
 )
 from service.domain.imports import ExistingPolicy, ImportChoices, ImportPlan, PlannedModel, plan_import
 from service.domain.model import ModelSource, Provider, ProviderKind, ProviderModel, State
-from service.store import WriteUnit
+from service.store import ReadUnit, WriteUnit
 from service.usecases import replays
 from service.usecases.checks import existing_provider
 from service.usecases.context import Call, Context, RequestId, Written
@@ -53,30 +53,32 @@ def import_provider_models(
         Aborted: PLAN_CHANGED, where ``plan_digest`` is not this plan's.
     """
     _check(choices)
-    if validate_only:
-        request = None
 
-    def work(unit: WriteUnit) -> Written[ImportReport]:
-        again = replays.replayed(unit, call, request) is not None
+    def planned(unit: ReadUnit, choices: ImportChoices, digest: str) -> tuple[Provider, Catalog, ImportPlan]:
         provider = existing_provider(unit, parent, field="parent")
         catalog = find_catalog(ctx, provider.kind, catalog_version)
-        plan = plan_import(
-            catalog,
-            _replayed(choices) if again else choices,
-            provider=provider,
-            stored=unit.models_of(provider.provider_id),
-        )
-        report = ImportReport(provider.name, catalog.version, plan)
-        if again:
-            return Written(report, unit.visible_revision)
-        _same_plan(provider, plan, plan_digest)
-        state = State.DISABLED if choices.start_disabled else State.ACTIVE
-        unit.insert_models([_new_model(ctx, provider, catalog, new, state) for new in plan.created])
-        unit.update_models(plan.updates)
-        replays.remember(unit, call, request, provider.name)
-        return Written(report, unit.visible_revision)
+        stored = unit.models_of(provider.provider_id)
+        plan = plan_import(catalog, choices, provider=provider, stored=stored)
+        _same_plan(provider, plan, digest)
+        return provider, catalog, plan
 
-    return ctx.store.write(work, validate_only=validate_only)
+    def preview(unit: ReadUnit) -> Written[ImportReport]:
+        provider, catalog, plan = planned(unit, choices, plan_digest)
+        return Written(ImportReport(provider.name, catalog.version, plan), unit.head().revision)
+
+    def work(unit: WriteUnit) -> Written[ImportReport]:
+        if replays.replayed(unit, call, request) is not None:
+            provider, catalog, plan = planned(unit, _replayed(choices), "")
+        else:
+            provider, catalog, plan = planned(unit, choices, plan_digest)
+            state = State.DISABLED if choices.start_disabled else State.ACTIVE
+            unit.insert_models([_new_model(ctx, provider, catalog, new, state) for new in plan.created])
+            unit.update_models(plan.updates)
+            replays.remember(unit, call, request, provider.name)
+        return Written(ImportReport(provider.name, catalog.version, plan), unit.visible_revision)
+
+    # A plan cannot be refused by the database, so that a preview need not hold up those who write.
+    return ctx.store.read(preview) if validate_only else ctx.store.write(work)
 
 
 def find_catalog(ctx: Context, kind: ProviderKind, version: str) -> Catalog:

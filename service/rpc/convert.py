@@ -24,7 +24,7 @@ from service.domain import ids, kind_rules
 from service.domain.catalog import Catalog, CredentialForm, FormField, KindInfo
 from service.domain.credentials import parse_material
 from service.domain.errors import invalid_field
-from service.domain.impact import DeletionImpact
+from service.domain.impact import SHOWN_BACKENDS, SHOWN_NAMES, BackendImpact, DeletionImpact
 from service.domain.imports import Action, ExistingPolicy, ImportChoices, PlannedModel
 from service.domain.model import (
     CredentialType,
@@ -41,12 +41,14 @@ from service.domain.model import (
     ProviderModelView,
     ProviderView,
 )
+from service.domain.retirements import Retirement
 from service.domain.validation import DiscoveredModel, Discovery, ProviderValidation
 from service.usecases.context import ListQuery
 from service.usecases.imports import ImportReport
 from service.usecases.models import ModelDraft
 from service.usecases.provider_models import ProviderModelDraft
 from service.usecases.providers import ProviderDraft
+from service.usecases.retirements import RetirementPage
 from service.usecases.sealed_writes import CredentialChange
 
 _NOT_CONTENT = frozenset({"name", "etag"})
@@ -213,8 +215,49 @@ def impact_to_pb(impact: DeletionImpact) -> provider_service_pb2.DeletionImpact:
     return provider_service_pb2.DeletionImpact(
         provider_models=impact.provider_models,
         provider_model_count=impact.provider_model_count,
+        backends=[backend_impact_to_pb(backend) for backend in impact.backends],
+        backend_count=impact.backend_count,
+        models_left_unroutable=impact.models_left_unroutable,
+        models_left_unroutable_count=impact.models_left_unroutable_count,
         credential_destroyed=impact.credential_destroyed,
         impact_token=impact.impact_token,
+    )
+
+
+def backend_impact_to_pb(backend: BackendImpact) -> provider_service_pb2.BackendImpact:
+    """A backend that goes, and what its model keeps."""
+    return provider_service_pb2.BackendImpact(
+        model=backend.model,
+        provider_model=backend.provider_model,
+        remaining_routable_backends=backend.remaining_routable_backends,
+    )
+
+
+def retirements_to_pb(page: RetirementPage) -> provider_service_pb2.ListRetirementsResponse:
+    """A page of retirements, and what all pages come to."""
+    return provider_service_pb2.ListRetirementsResponse(
+        retirements=[_retirement(each) for each in page.items],
+        next_page_token=page.next_page_token,
+        total_size=page.total_size,
+        affected_model_count=page.affected_model_count,
+        models_left_unroutable=page.models_left_unroutable[:SHOWN_BACKENDS],
+        models_left_unroutable_count=len(page.models_left_unroutable),
+        horizon_time=_timestamp(page.horizon),
+    )
+
+
+def _retirement(retirement: Retirement) -> provider_service_pb2.Retirement:
+    view = retirement.view
+    return provider_service_pb2.Retirement(
+        provider_model=view.model.name,
+        upstream_model_id=view.model.facts.upstream_model_id,
+        display_name=view.model.facts.display_name,
+        retire_time=_timestamp(retirement.retire_time),
+        routable=view.routable,
+        backends=[backend_impact_to_pb(each) for each in retirement.backends[:SHOWN_NAMES]],
+        backend_count=len(retirement.backends),
+        models_left_unroutable=retirement.models_left_unroutable[:SHOWN_NAMES],
+        models_left_unroutable_count=len(retirement.models_left_unroutable),
     )
 
 

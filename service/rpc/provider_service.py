@@ -4,19 +4,30 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
+from typing import Any
 
 from codevector.providers.v1 import catalog_pb2, provider_model_pb2, provider_pb2
 from codevector.providers.v1 import provider_service_pb2 as pb
 
 from service.domain.credential_hints import prefix_warning
+from service.domain.errors import RegistryError
 from service.domain.model import ProviderKind, State
 from service.domain.validation import Outcome, ProviderValidation
-from service.rpc import convert
+from service.rpc import convert, errors
 from service.rpc.boundary import Exchange
 from service.rpc.threads import Threads
 from service.rpc.writing import WritingServicer
-from service.usecases import catalogs, imports, listing, provider_models, providers, validation
+from service.usecases import (
+    batches,
+    catalogs,
+    imports,
+    listing,
+    provider_models,
+    providers,
+    retirements,
+    validation,
+)
 from service.usecases.context import Context
 from service.usecases.sealed_writes import CredentialChange
 from service.usecases.upstream_calls import UpstreamCalls
@@ -286,6 +297,7 @@ class ProviderServicer(WritingServicer):
                 self._ctx,
                 request.name,
                 etag=request.etag,
+                force=request.force,
                 allow_missing=request.allow_missing,
                 validate_only=request.validate_only,
                 impact_token=request.impact_token,
@@ -293,6 +305,60 @@ class ProviderServicer(WritingServicer):
             preview=request.validate_only,
         )
         return pb.DeleteProviderModelResponse(impact=convert.impact_to_pb(impact))
+
+    async def BatchEnableProviderModels(
+        self, request: pb.BatchEnableProviderModelsRequest, exchange: Exchange
+    ) -> pb.BatchEnableProviderModelsResponse:
+        report = await self._set_states(request, exchange, State.ACTIVE)
+        return pb.BatchEnableProviderModelsResponse(**_batch(report, request.names))
+
+    async def BatchDisableProviderModels(
+        self, request: pb.BatchDisableProviderModelsRequest, exchange: Exchange
+    ) -> pb.BatchDisableProviderModelsResponse:
+        report = await self._set_states(request, exchange, State.DISABLED)
+        return pb.BatchDisableProviderModelsResponse(**_batch(report, request.names))
+
+    async def _set_states(
+        self,
+        request: pb.BatchEnableProviderModelsRequest | pb.BatchDisableProviderModelsRequest,
+        exchange: Exchange,
+        state: State,
+    ) -> batches.BatchReport:
+        return await self._write(
+            exchange,
+            lambda: batches.set_states(self._ctx, request.names, state, validate_only=request.validate_only),
+            preview=request.validate_only,
+        )
+
+    async def BatchDeleteProviderModels(
+        self, request: pb.BatchDeleteProviderModelsRequest, exchange: Exchange
+    ) -> pb.BatchDeleteProviderModelsResponse:
+        report = await self._write(
+            exchange,
+            lambda: batches.delete_models(
+                self._ctx,
+                request.names,
+                force=request.force,
+                validate_only=request.validate_only,
+                impact_token=request.impact_token,
+            ),
+            preview=request.validate_only,
+        )
+        impact = convert.impact_to_pb(report.impact) if report.impact else None
+        return pb.BatchDeleteProviderModelsResponse(**_batch(report, request.names), impact=impact)
+
+    async def ListRetirements(
+        self, request: pb.ListRetirementsRequest, exchange: Exchange
+    ) -> pb.ListRetirementsResponse:
+        page = await self._run(
+            lambda: retirements.list_retirements(
+                self._ctx,
+                convert.list_query(request),
+                within_days=request.within_days,
+                parent=request.parent,
+            )
+        )
+        return convert.retirements_to_pb(page)
 
     async def ImportProviderModels(
         self, request: pb.ImportProviderModelsRequest, exchange: Exchange
@@ -334,6 +400,24 @@ class ProviderServicer(WritingServicer):
             provider_kinds=[convert.kind_info_to_pb(info) for info in page.items],
             next_page_token=page.next_page_token,
         )
+
+
+def _batch(report: batches.BatchReport, names: Sequence[str]) -> dict[str, Any]:
+    """The fields that the answers of all batches have."""
+    failed = [isinstance(outcome, RegistryError) for outcome in report.outcomes]
+    return {
+        "results": [
+            pb.ProviderModelResult(provider_model=name, error=errors.status_of(outcome))
+            if isinstance(outcome, RegistryError)
+            else pb.ProviderModelResult(provider_model=name, action=convert.wire(outcome))
+            for name, outcome in zip(names, report.outcomes, strict=True)
+        ],
+        "changed_count": len(failed)
+        - sum(failed)
+        - sum(outcome is batches.Action.UNCHANGED for outcome in report.outcomes),
+        "failed_count": sum(failed),
+        "revision": report.revision,
+    }
 
 
 def _warn(exchange: Exchange, kind: ProviderKind, credential: CredentialChange | None) -> None:

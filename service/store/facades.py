@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Collection, Iterable, Mapping
+from datetime import datetime
 from typing import Any
 
 from sqlalchemy import ColumnElement, Select, func, select
@@ -68,6 +69,19 @@ class FacadeReads:
     def facades_wired_to_provider(self, provider_id: str) -> list[ModelView]:
         """The models with a backend that leads to a model of this provider, with all their backends."""
         wired = select(BackendRow.model_id).where(BackendRow.provider_id == provider_id)
+        return self._facades(ModelRow.model_id.in_(wired))
+
+    def facades_wired_to_retiring(self, until: datetime) -> list[ModelView]:
+        """The models with a backend to what `ReadUnit.retiring_models` gives, with all their backends."""
+        wired = (
+            select(BackendRow.model_id)
+            .join(
+                ProviderModelRow,
+                (ProviderModelRow.provider_id == BackendRow.provider_id)
+                & (ProviderModelRow.model_id == BackendRow.provider_model_id),
+            )
+            .where(ProviderModelRow.retire_time <= until)
+        )
         return self._facades(ModelRow.model_id.in_(wired))
 
     def routable_targets(self, targets: Collection[Target]) -> frozenset[Target]:

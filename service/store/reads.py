@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from itertools import groupby
@@ -35,7 +35,7 @@ from service.domain.routing import (
 )
 from service.store import lists
 from service.store.data_keys import DataKeyReads
-from service.store.facades import FacadeReads
+from service.store.facades import FacadeReads, Target
 from service.store.lists import ROUTABLE, Position, S, filtered, page
 from service.store.mapping import model_from_row, provider_from_rows
 from service.store.rows import (
@@ -48,6 +48,7 @@ from service.store.rows import (
     RegistryInfoRow,
     RevisionCounterRow,
 )
+from service.store.sql import pair_among
 
 _PROVIDERS = select(ProviderRow, CredentialRow).outerjoin(
     CredentialRow, CredentialRow.provider_id == ProviderRow.provider_id
@@ -186,6 +187,23 @@ class ReadUnit(FacadeReads, DataKeyReads):
         )
         found = self._models(statement)
         return found[0] if found else None
+
+    def models(self, targets: Collection[Target]) -> dict[Target, ProviderModel]:
+        """Those of these provider models that exist, by provider id and model id."""
+        if not targets:
+            return {}
+        found = self._models(
+            select(ProviderModelRow).where(
+                pair_among(ProviderModelRow.provider_id, ProviderModelRow.model_id, targets)
+            )
+        )
+        return {(model.provider_id, model.model_id): model for model in found}
+
+    def retiring_models(self, until: datetime) -> list[ProviderModelView]:
+        """The provider models whose upstream retires them by then, or should have."""
+        statement = _MODEL_VIEWS.where(ProviderModelRow.retire_time <= until)
+        rows = self._session.execute(statement, execution_options=self._fresh)
+        return [ProviderModelView(model_from_row(row), bool(routable)) for row, routable in rows]
 
     def models_of(self, provider_id: str) -> list[ProviderModel]:
         """All models of a provider, by model id."""

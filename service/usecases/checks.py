@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hmac
+from collections.abc import Sequence
 
 from service.domain import ids
 from service.domain.errors import (
@@ -10,13 +11,17 @@ from service.domain.errors import (
     PROVIDER_MODEL_TYPE,
     PROVIDER_TYPE,
     Aborted,
+    FailedPrecondition,
     NotFound,
+    PreconditionViolation,
     Reason,
     ResourceRef,
 )
 from service.domain.impact import DeletionImpact
 from service.domain.model import Model, Provider, ProviderModel
 from service.store import ReadUnit
+
+SHOWN_CHILDREN = 20
 
 
 def existing_provider(unit: ReadUnit, name: str, *, field: str = "name") -> Provider:
@@ -59,11 +64,29 @@ def matching_etag(resource: Provider | ProviderModel | Model, etag: str) -> None
         raise _stale(resource, text, Reason.ETAG_MISMATCH)
 
 
-def matching_impact(resource: Provider | ProviderModel, impact: DeletionImpact, token: str) -> None:
-    """Hold a delete to its preview. An empty token asks for nothing."""
-    if token and not hmac.compare_digest(token.encode(), impact.impact_token.encode()):
-        text = f"deleting {resource.name} would now do something else than previewed: preview it again"
-        raise _stale(resource, text, Reason.IMPACT_CHANGED)
+def matching_impact(resource: Provider | ProviderModel | None, impact: DeletionImpact, token: str) -> None:
+    """Hold a delete to its preview; None stands for several. An empty token asks for nothing."""
+    if not token or hmac.compare_digest(token.encode(), impact.impact_token.encode()):
+        return
+    text = "would now do something else than previewed: preview it again"
+    if resource is None:
+        raise Aborted(f"deleting these provider models {text}", reason=Reason.IMPACT_CHANGED)
+    raise _stale(resource, f"deleting {resource.name} {text}", Reason.IMPACT_CHANGED)
+
+
+def has_backends(name: str, models: Sequence[str]) -> FailedPrecondition:
+    """The refusal to delete a provider model that these models are wired to; names in order."""
+    count = len(models)
+    return FailedPrecondition(
+        f"{name} is a backend of {count} models: set force to delete it all the same",
+        reason=Reason.MODEL_HAS_BACKENDS,
+        violations=[
+            PreconditionViolation("CHILD_RESOURCE", model, "loses its backend to this provider model")
+            for model in models[:SHOWN_CHILDREN]
+        ],
+        metadata={"name": name, "backend_count": str(count)},
+        resource=ResourceRef(PROVIDER_MODEL_TYPE, name),
+    )
 
 
 def _stale(resource: Provider | ProviderModel | Model, message: str, reason: Reason) -> Aborted:

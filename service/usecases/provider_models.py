@@ -25,6 +25,7 @@ from service.usecases import replays
 from service.usecases.checks import (
     existing_model,
     existing_provider,
+    has_backends,
     matching_etag,
     matching_impact,
 )
@@ -158,11 +159,19 @@ def delete_provider_model(
     name: str,
     *,
     etag: str = "",
+    force: bool = False,
     allow_missing: bool = False,
     validate_only: bool = False,
     impact_token: str = "",
 ) -> Written[DeletionImpact]:
-    """Delete one provider model. ``validate_only`` computes the same impact and deletes nothing."""
+    """Delete one provider model, and the backends that lead to it, in one revision.
+
+    ``validate_only`` computes the same impact and deletes nothing, whatever ``force`` says.
+
+    Raises:
+        FailedPrecondition: MODEL_HAS_BACKENDS without ``force``.
+        Aborted: the etag is stale, or the impact is no longer what ``impact_token`` was given for.
+    """
     provider_id, model_id = ids.parse_provider_model_name(name)
 
     def work(unit: WriteUnit) -> Written[DeletionImpact]:
@@ -175,6 +184,8 @@ def delete_provider_model(
         wired = unit.facades_wired_to([(provider_id, model_id)])
         impact = provider_models_impact(ctx.impact_key, [model], wired)
         matching_impact(model, impact, impact_token)
+        if wired and not force and not validate_only:
+            raise has_backends(name, [view.model.name for view in wired])
         unit.delete_models([model])
         return Written(impact, unit.revision)
 

@@ -31,7 +31,7 @@ from service.domain.model import (
 )
 from service.store import ReadUnit, WriteUnit
 from service.usecases import replays
-from service.usecases.checks import existing_provider, matching_etag, matching_impact
+from service.usecases.checks import SHOWN_CHILDREN, existing_provider, matching_etag, matching_impact
 from service.usecases.context import Call, Context, RequestId, Written
 from service.usecases.sealed_writes import (
     Binding,
@@ -41,7 +41,6 @@ from service.usecases.sealed_writes import (
     write_sealed,
 )
 
-SHOWN_CHILDREN = 20
 NOTHING_DELETED = DeletionImpact()
 NOT_YET = datetime.min.replace(tzinfo=UTC)
 """The times of a resource that the store has not stamped."""
@@ -238,7 +237,9 @@ def delete_provider(
     validate_only: bool = False,
     impact_token: str = "",
 ) -> Written[DeletionImpact]:
-    """Delete the provider, its models and its credential in one revision; its data key is gone with it.
+    """Delete the provider, its models, the backends to them and its credential in one revision.
+
+    Its data key is gone with it.
 
     ``validate_only`` computes the same impact and deletes nothing, whatever ``force`` says.
 
@@ -384,7 +385,11 @@ def _has_models(name: str, impact: DeletionImpact) -> FailedPrecondition:
             PreconditionViolation("CHILD_RESOURCE", child, "is deleted with its provider")
             for child in impact.provider_models[:SHOWN_CHILDREN]
         ],
-        metadata={"name": name, "provider_model_count": str(count)},
+        metadata={
+            "name": name,
+            "provider_model_count": str(count),
+            "backend_count": str(impact.backend_count),
+        },
     )
 
 

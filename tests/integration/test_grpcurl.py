@@ -352,6 +352,7 @@ class TestEveryMethod:
         assert int(call(f"{SYSTEM}/VerifyDataKeys")["verifiedCount"]) >= 1
         assert int(call(f"{SYSTEM}/DigestProviders")["credentialCount"]) >= 1
 
+        self.use_batches(call, name)
         preview = call(f"{PROVIDERS}/DeleteProvider", name=name, validateOnly=True)["impact"]
         assert preview["providerModelCount"] == 3
         assert preview["credentialDestroyed"] is True
@@ -371,6 +372,45 @@ class TestEveryMethod:
             routing_service_pb2.DESCRIPTOR,
             system_service_pb2.DESCRIPTOR,
         )
+
+    def use_batches(self, call: Caller, parent: str) -> None:
+        """Many at once, and what ends soon."""
+        made = call(
+            f"{PROVIDERS}/CreateProviderModel",
+            parent=parent,
+            providerModel={
+                "upstreamModelId": "ends",
+                "kind": "MODEL_KIND_CHAT",
+                "retireTime": "2020-01-02T03:04:05Z",
+            },
+        )["name"]
+        backends = [{"providerModel": made}]
+        model = {"displayName": "Ends", "kind": "MODEL_KIND_CHAT", "backends": backends}
+        facade = call(f"{MODELS}/CreateModel", modelId="ends", model=model)["name"]
+        lost = {"model": facade, "providerModel": made}
+        ends = call(f"{PROVIDERS}/ListRetirements", withinDays=1, parent=parent)
+        assert ends["retirements"] == [
+            {
+                "providerModel": made,
+                "upstreamModelId": "ends",
+                "retireTime": "2020-01-02T03:04:05Z",
+                "routable": True,
+                "backends": [lost],
+                "backendCount": 1,
+                "modelsLeftUnroutable": [facade],
+                "modelsLeftUnroutableCount": 1,
+            }
+        ]
+        assert ends["modelsLeftUnroutable"] == [facade]
+        off = call(f"{PROVIDERS}/BatchDisableProviderModels", names=[made])
+        assert off["results"] == [{"providerModel": made, "action": "ACTION_DISABLED"}]
+        both = call(f"{PROVIDERS}/BatchEnableProviderModels", names=[made, f"{parent}/models/none"])
+        assert (both["changedCount"], both["failedCount"]) == (1, 1)
+        assert both["results"][1]["error"]["code"] == grpc.StatusCode.NOT_FOUND.value[0]
+        deleted = call(f"{PROVIDERS}/BatchDeleteProviderModels", names=[made], force=True)
+        assert deleted["impact"]["backends"] == [lost]
+        assert deleted["impact"]["modelsLeftUnroutable"] == [facade]
+        call(f"{MODELS}/DeleteModel", name=facade)
 
     def use_models(self, call: Caller, provider_model: str) -> None:
         """Each RPC of ModelService, over one provider model."""

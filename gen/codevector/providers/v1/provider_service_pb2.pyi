@@ -8,6 +8,7 @@ from google.api import field_behavior_pb2 as _field_behavior_pb2
 from google.api import resource_pb2 as _resource_pb2
 from google.protobuf import field_mask_pb2 as _field_mask_pb2
 from google.protobuf import timestamp_pb2 as _timestamp_pb2
+from google.rpc import status_pb2 as _status_pb2
 from google.protobuf.internal import containers as _containers
 from google.protobuf.internal import enum_type_wrapper as _enum_type_wrapper
 from google.protobuf import descriptor as _descriptor
@@ -98,16 +99,34 @@ class DeleteProviderResponse(_message.Message):
     def __init__(self, impact: _Optional[_Union[DeletionImpact, _Mapping]] = ...) -> None: ...
 
 class DeletionImpact(_message.Message):
-    __slots__ = ("provider_models", "provider_model_count", "credential_destroyed", "impact_token")
+    __slots__ = ("provider_models", "provider_model_count", "backends", "backend_count", "models_left_unroutable", "credential_destroyed", "impact_token", "models_left_unroutable_count")
     PROVIDER_MODELS_FIELD_NUMBER: _ClassVar[int]
     PROVIDER_MODEL_COUNT_FIELD_NUMBER: _ClassVar[int]
+    BACKENDS_FIELD_NUMBER: _ClassVar[int]
+    BACKEND_COUNT_FIELD_NUMBER: _ClassVar[int]
+    MODELS_LEFT_UNROUTABLE_FIELD_NUMBER: _ClassVar[int]
     CREDENTIAL_DESTROYED_FIELD_NUMBER: _ClassVar[int]
     IMPACT_TOKEN_FIELD_NUMBER: _ClassVar[int]
+    MODELS_LEFT_UNROUTABLE_COUNT_FIELD_NUMBER: _ClassVar[int]
     provider_models: _containers.RepeatedScalarFieldContainer[str]
     provider_model_count: int
+    backends: _containers.RepeatedCompositeFieldContainer[BackendImpact]
+    backend_count: int
+    models_left_unroutable: _containers.RepeatedScalarFieldContainer[str]
     credential_destroyed: bool
     impact_token: str
-    def __init__(self, provider_models: _Optional[_Iterable[str]] = ..., provider_model_count: _Optional[int] = ..., credential_destroyed: bool = ..., impact_token: _Optional[str] = ...) -> None: ...
+    models_left_unroutable_count: int
+    def __init__(self, provider_models: _Optional[_Iterable[str]] = ..., provider_model_count: _Optional[int] = ..., backends: _Optional[_Iterable[_Union[BackendImpact, _Mapping]]] = ..., backend_count: _Optional[int] = ..., models_left_unroutable: _Optional[_Iterable[str]] = ..., credential_destroyed: bool = ..., impact_token: _Optional[str] = ..., models_left_unroutable_count: _Optional[int] = ...) -> None: ...
+
+class BackendImpact(_message.Message):
+    __slots__ = ("model", "provider_model", "remaining_routable_backends")
+    MODEL_FIELD_NUMBER: _ClassVar[int]
+    PROVIDER_MODEL_FIELD_NUMBER: _ClassVar[int]
+    REMAINING_ROUTABLE_BACKENDS_FIELD_NUMBER: _ClassVar[int]
+    model: str
+    provider_model: str
+    remaining_routable_backends: int
+    def __init__(self, model: _Optional[str] = ..., provider_model: _Optional[str] = ..., remaining_routable_backends: _Optional[int] = ...) -> None: ...
 
 class EnableProviderRequest(_message.Message):
     __slots__ = ("name", "etag", "validate_only")
@@ -268,18 +287,20 @@ class UpdateProviderModelRequest(_message.Message):
     def __init__(self, provider_model: _Optional[_Union[_provider_model_pb2.ProviderModel, _Mapping]] = ..., update_mask: _Optional[_Union[_field_mask_pb2.FieldMask, _Mapping]] = ..., allow_missing: bool = ..., validate_only: bool = ...) -> None: ...
 
 class DeleteProviderModelRequest(_message.Message):
-    __slots__ = ("name", "etag", "allow_missing", "validate_only", "impact_token")
+    __slots__ = ("name", "etag", "force", "allow_missing", "validate_only", "impact_token")
     NAME_FIELD_NUMBER: _ClassVar[int]
     ETAG_FIELD_NUMBER: _ClassVar[int]
+    FORCE_FIELD_NUMBER: _ClassVar[int]
     ALLOW_MISSING_FIELD_NUMBER: _ClassVar[int]
     VALIDATE_ONLY_FIELD_NUMBER: _ClassVar[int]
     IMPACT_TOKEN_FIELD_NUMBER: _ClassVar[int]
     name: str
     etag: str
+    force: bool
     allow_missing: bool
     validate_only: bool
     impact_token: str
-    def __init__(self, name: _Optional[str] = ..., etag: _Optional[str] = ..., allow_missing: bool = ..., validate_only: bool = ..., impact_token: _Optional[str] = ...) -> None: ...
+    def __init__(self, name: _Optional[str] = ..., etag: _Optional[str] = ..., force: bool = ..., allow_missing: bool = ..., validate_only: bool = ..., impact_token: _Optional[str] = ...) -> None: ...
 
 class DeleteProviderModelResponse(_message.Message):
     __slots__ = ("impact",)
@@ -306,6 +327,146 @@ class DisableProviderModelRequest(_message.Message):
     etag: str
     validate_only: bool
     def __init__(self, name: _Optional[str] = ..., etag: _Optional[str] = ..., validate_only: bool = ...) -> None: ...
+
+class BatchEnableProviderModelsRequest(_message.Message):
+    __slots__ = ("names", "validate_only")
+    NAMES_FIELD_NUMBER: _ClassVar[int]
+    VALIDATE_ONLY_FIELD_NUMBER: _ClassVar[int]
+    names: _containers.RepeatedScalarFieldContainer[str]
+    validate_only: bool
+    def __init__(self, names: _Optional[_Iterable[str]] = ..., validate_only: bool = ...) -> None: ...
+
+class BatchEnableProviderModelsResponse(_message.Message):
+    __slots__ = ("results", "changed_count", "failed_count", "revision")
+    RESULTS_FIELD_NUMBER: _ClassVar[int]
+    CHANGED_COUNT_FIELD_NUMBER: _ClassVar[int]
+    FAILED_COUNT_FIELD_NUMBER: _ClassVar[int]
+    REVISION_FIELD_NUMBER: _ClassVar[int]
+    results: _containers.RepeatedCompositeFieldContainer[ProviderModelResult]
+    changed_count: int
+    failed_count: int
+    revision: int
+    def __init__(self, results: _Optional[_Iterable[_Union[ProviderModelResult, _Mapping]]] = ..., changed_count: _Optional[int] = ..., failed_count: _Optional[int] = ..., revision: _Optional[int] = ...) -> None: ...
+
+class BatchDisableProviderModelsRequest(_message.Message):
+    __slots__ = ("names", "validate_only")
+    NAMES_FIELD_NUMBER: _ClassVar[int]
+    VALIDATE_ONLY_FIELD_NUMBER: _ClassVar[int]
+    names: _containers.RepeatedScalarFieldContainer[str]
+    validate_only: bool
+    def __init__(self, names: _Optional[_Iterable[str]] = ..., validate_only: bool = ...) -> None: ...
+
+class BatchDisableProviderModelsResponse(_message.Message):
+    __slots__ = ("results", "changed_count", "failed_count", "revision")
+    RESULTS_FIELD_NUMBER: _ClassVar[int]
+    CHANGED_COUNT_FIELD_NUMBER: _ClassVar[int]
+    FAILED_COUNT_FIELD_NUMBER: _ClassVar[int]
+    REVISION_FIELD_NUMBER: _ClassVar[int]
+    results: _containers.RepeatedCompositeFieldContainer[ProviderModelResult]
+    changed_count: int
+    failed_count: int
+    revision: int
+    def __init__(self, results: _Optional[_Iterable[_Union[ProviderModelResult, _Mapping]]] = ..., changed_count: _Optional[int] = ..., failed_count: _Optional[int] = ..., revision: _Optional[int] = ...) -> None: ...
+
+class BatchDeleteProviderModelsRequest(_message.Message):
+    __slots__ = ("names", "validate_only", "force", "impact_token")
+    NAMES_FIELD_NUMBER: _ClassVar[int]
+    VALIDATE_ONLY_FIELD_NUMBER: _ClassVar[int]
+    FORCE_FIELD_NUMBER: _ClassVar[int]
+    IMPACT_TOKEN_FIELD_NUMBER: _ClassVar[int]
+    names: _containers.RepeatedScalarFieldContainer[str]
+    validate_only: bool
+    force: bool
+    impact_token: str
+    def __init__(self, names: _Optional[_Iterable[str]] = ..., validate_only: bool = ..., force: bool = ..., impact_token: _Optional[str] = ...) -> None: ...
+
+class BatchDeleteProviderModelsResponse(_message.Message):
+    __slots__ = ("results", "changed_count", "failed_count", "revision", "impact")
+    RESULTS_FIELD_NUMBER: _ClassVar[int]
+    CHANGED_COUNT_FIELD_NUMBER: _ClassVar[int]
+    FAILED_COUNT_FIELD_NUMBER: _ClassVar[int]
+    REVISION_FIELD_NUMBER: _ClassVar[int]
+    IMPACT_FIELD_NUMBER: _ClassVar[int]
+    results: _containers.RepeatedCompositeFieldContainer[ProviderModelResult]
+    changed_count: int
+    failed_count: int
+    revision: int
+    impact: DeletionImpact
+    def __init__(self, results: _Optional[_Iterable[_Union[ProviderModelResult, _Mapping]]] = ..., changed_count: _Optional[int] = ..., failed_count: _Optional[int] = ..., revision: _Optional[int] = ..., impact: _Optional[_Union[DeletionImpact, _Mapping]] = ...) -> None: ...
+
+class ProviderModelResult(_message.Message):
+    __slots__ = ("provider_model", "action", "error")
+    class Action(int, metaclass=_enum_type_wrapper.EnumTypeWrapper):
+        __slots__ = ()
+        ACTION_UNSPECIFIED: _ClassVar[ProviderModelResult.Action]
+        ACTION_UNCHANGED: _ClassVar[ProviderModelResult.Action]
+        ACTION_ENABLED: _ClassVar[ProviderModelResult.Action]
+        ACTION_DISABLED: _ClassVar[ProviderModelResult.Action]
+        ACTION_DELETED: _ClassVar[ProviderModelResult.Action]
+    ACTION_UNSPECIFIED: ProviderModelResult.Action
+    ACTION_UNCHANGED: ProviderModelResult.Action
+    ACTION_ENABLED: ProviderModelResult.Action
+    ACTION_DISABLED: ProviderModelResult.Action
+    ACTION_DELETED: ProviderModelResult.Action
+    PROVIDER_MODEL_FIELD_NUMBER: _ClassVar[int]
+    ACTION_FIELD_NUMBER: _ClassVar[int]
+    ERROR_FIELD_NUMBER: _ClassVar[int]
+    provider_model: str
+    action: ProviderModelResult.Action
+    error: _status_pb2.Status
+    def __init__(self, provider_model: _Optional[str] = ..., action: _Optional[_Union[ProviderModelResult.Action, str]] = ..., error: _Optional[_Union[_status_pb2.Status, _Mapping]] = ...) -> None: ...
+
+class ListRetirementsRequest(_message.Message):
+    __slots__ = ("page_size", "page_token", "within_days", "parent")
+    PAGE_SIZE_FIELD_NUMBER: _ClassVar[int]
+    PAGE_TOKEN_FIELD_NUMBER: _ClassVar[int]
+    WITHIN_DAYS_FIELD_NUMBER: _ClassVar[int]
+    PARENT_FIELD_NUMBER: _ClassVar[int]
+    page_size: int
+    page_token: str
+    within_days: int
+    parent: str
+    def __init__(self, page_size: _Optional[int] = ..., page_token: _Optional[str] = ..., within_days: _Optional[int] = ..., parent: _Optional[str] = ...) -> None: ...
+
+class ListRetirementsResponse(_message.Message):
+    __slots__ = ("retirements", "next_page_token", "total_size", "affected_model_count", "models_left_unroutable", "models_left_unroutable_count", "horizon_time")
+    RETIREMENTS_FIELD_NUMBER: _ClassVar[int]
+    NEXT_PAGE_TOKEN_FIELD_NUMBER: _ClassVar[int]
+    TOTAL_SIZE_FIELD_NUMBER: _ClassVar[int]
+    AFFECTED_MODEL_COUNT_FIELD_NUMBER: _ClassVar[int]
+    MODELS_LEFT_UNROUTABLE_FIELD_NUMBER: _ClassVar[int]
+    MODELS_LEFT_UNROUTABLE_COUNT_FIELD_NUMBER: _ClassVar[int]
+    HORIZON_TIME_FIELD_NUMBER: _ClassVar[int]
+    retirements: _containers.RepeatedCompositeFieldContainer[Retirement]
+    next_page_token: str
+    total_size: int
+    affected_model_count: int
+    models_left_unroutable: _containers.RepeatedScalarFieldContainer[str]
+    models_left_unroutable_count: int
+    horizon_time: _timestamp_pb2.Timestamp
+    def __init__(self, retirements: _Optional[_Iterable[_Union[Retirement, _Mapping]]] = ..., next_page_token: _Optional[str] = ..., total_size: _Optional[int] = ..., affected_model_count: _Optional[int] = ..., models_left_unroutable: _Optional[_Iterable[str]] = ..., models_left_unroutable_count: _Optional[int] = ..., horizon_time: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ...) -> None: ...
+
+class Retirement(_message.Message):
+    __slots__ = ("provider_model", "upstream_model_id", "display_name", "retire_time", "routable", "backends", "backend_count", "models_left_unroutable", "models_left_unroutable_count")
+    PROVIDER_MODEL_FIELD_NUMBER: _ClassVar[int]
+    UPSTREAM_MODEL_ID_FIELD_NUMBER: _ClassVar[int]
+    DISPLAY_NAME_FIELD_NUMBER: _ClassVar[int]
+    RETIRE_TIME_FIELD_NUMBER: _ClassVar[int]
+    ROUTABLE_FIELD_NUMBER: _ClassVar[int]
+    BACKENDS_FIELD_NUMBER: _ClassVar[int]
+    BACKEND_COUNT_FIELD_NUMBER: _ClassVar[int]
+    MODELS_LEFT_UNROUTABLE_FIELD_NUMBER: _ClassVar[int]
+    MODELS_LEFT_UNROUTABLE_COUNT_FIELD_NUMBER: _ClassVar[int]
+    provider_model: str
+    upstream_model_id: str
+    display_name: str
+    retire_time: _timestamp_pb2.Timestamp
+    routable: bool
+    backends: _containers.RepeatedCompositeFieldContainer[BackendImpact]
+    backend_count: int
+    models_left_unroutable: _containers.RepeatedScalarFieldContainer[str]
+    models_left_unroutable_count: int
+    def __init__(self, provider_model: _Optional[str] = ..., upstream_model_id: _Optional[str] = ..., display_name: _Optional[str] = ..., retire_time: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., routable: bool = ..., backends: _Optional[_Iterable[_Union[BackendImpact, _Mapping]]] = ..., backend_count: _Optional[int] = ..., models_left_unroutable: _Optional[_Iterable[str]] = ..., models_left_unroutable_count: _Optional[int] = ...) -> None: ...
 
 class ImportProviderModelsRequest(_message.Message):
     __slots__ = ("parent", "upstream_model_ids", "existing_policy", "start_disabled", "catalog_version", "validate_only", "request_id", "plan_digest", "adopt_custom", "existing_only")

@@ -125,6 +125,26 @@ class ProviderServiceStub(object):
                 request_serializer=codevector_dot_providers_dot_v1_dot_provider__service__pb2.DisableProviderModelRequest.SerializeToString,
                 response_deserializer=codevector_dot_providers_dot_v1_dot_provider__model__pb2.ProviderModel.FromString,
                 _registered_method=True)
+        self.BatchEnableProviderModels = channel.unary_unary(
+                '/codevector.providers.v1.ProviderService/BatchEnableProviderModels',
+                request_serializer=codevector_dot_providers_dot_v1_dot_provider__service__pb2.BatchEnableProviderModelsRequest.SerializeToString,
+                response_deserializer=codevector_dot_providers_dot_v1_dot_provider__service__pb2.BatchEnableProviderModelsResponse.FromString,
+                _registered_method=True)
+        self.BatchDisableProviderModels = channel.unary_unary(
+                '/codevector.providers.v1.ProviderService/BatchDisableProviderModels',
+                request_serializer=codevector_dot_providers_dot_v1_dot_provider__service__pb2.BatchDisableProviderModelsRequest.SerializeToString,
+                response_deserializer=codevector_dot_providers_dot_v1_dot_provider__service__pb2.BatchDisableProviderModelsResponse.FromString,
+                _registered_method=True)
+        self.BatchDeleteProviderModels = channel.unary_unary(
+                '/codevector.providers.v1.ProviderService/BatchDeleteProviderModels',
+                request_serializer=codevector_dot_providers_dot_v1_dot_provider__service__pb2.BatchDeleteProviderModelsRequest.SerializeToString,
+                response_deserializer=codevector_dot_providers_dot_v1_dot_provider__service__pb2.BatchDeleteProviderModelsResponse.FromString,
+                _registered_method=True)
+        self.ListRetirements = channel.unary_unary(
+                '/codevector.providers.v1.ProviderService/ListRetirements',
+                request_serializer=codevector_dot_providers_dot_v1_dot_provider__service__pb2.ListRetirementsRequest.SerializeToString,
+                response_deserializer=codevector_dot_providers_dot_v1_dot_provider__service__pb2.ListRetirementsResponse.FromString,
+                _registered_method=True)
         self.ImportProviderModels = channel.unary_unary(
                 '/codevector.providers.v1.ProviderService/ImportProviderModels',
                 request_serializer=codevector_dot_providers_dot_v1_dot_provider__service__pb2.ImportProviderModelsRequest.SerializeToString,
@@ -185,8 +205,9 @@ class ProviderServiceServicer(object):
         raise NotImplementedError('Method not implemented!')
 
     def DeleteProvider(self, request, context):
-        """Deletes a provider with its provider models and its credential, whose data key is destroyed. There is no
-        undelete: DisableProvider is the reversible act. With validate_only it only tells the impact.
+        """Deletes a provider with its provider models, the backends that lead to them, and its credential, whose data key
+        is destroyed. There is no undelete: DisableProvider is the reversible act. With validate_only it only tells the
+        impact.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -261,7 +282,7 @@ class ProviderServiceServicer(object):
         raise NotImplementedError('Method not implemented!')
 
     def DeleteProviderModel(self, request, context):
-        """Deletes a provider model. With validate_only it only tells the impact.
+        """Deletes a provider model, and the backends that lead to it. With validate_only it only tells the impact.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -276,6 +297,36 @@ class ProviderServiceServicer(object):
 
     def DisableProviderModel(self, request, context):
         """Hides a provider model from routers. Disabling a disabled one changes nothing and succeeds.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def BatchEnableProviderModels(self, request, context):
+        """Enables many provider models in one revision. The call succeeds as a whole; each has its own outcome.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def BatchDisableProviderModels(self, request, context):
+        """Disables many provider models in one revision. The call succeeds as a whole; each has its own outcome.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def BatchDeleteProviderModels(self, request, context):
+        """Deletes many provider models, and the backends that lead to them, in one revision. The call succeeds as a whole;
+        each has its own outcome. With validate_only it only tells the impact of all of them together.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def ListRetirements(self, request, context):
+        """Lists the provider models that their upstreams retire soon, soonest first, with the models that lose a backend
+        then and those that lose their last. Nothing is disabled or deleted by itself.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -398,6 +449,26 @@ def add_ProviderServiceServicer_to_server(servicer, server):
                     servicer.DisableProviderModel,
                     request_deserializer=codevector_dot_providers_dot_v1_dot_provider__service__pb2.DisableProviderModelRequest.FromString,
                     response_serializer=codevector_dot_providers_dot_v1_dot_provider__model__pb2.ProviderModel.SerializeToString,
+            ),
+            'BatchEnableProviderModels': grpc.unary_unary_rpc_method_handler(
+                    servicer.BatchEnableProviderModels,
+                    request_deserializer=codevector_dot_providers_dot_v1_dot_provider__service__pb2.BatchEnableProviderModelsRequest.FromString,
+                    response_serializer=codevector_dot_providers_dot_v1_dot_provider__service__pb2.BatchEnableProviderModelsResponse.SerializeToString,
+            ),
+            'BatchDisableProviderModels': grpc.unary_unary_rpc_method_handler(
+                    servicer.BatchDisableProviderModels,
+                    request_deserializer=codevector_dot_providers_dot_v1_dot_provider__service__pb2.BatchDisableProviderModelsRequest.FromString,
+                    response_serializer=codevector_dot_providers_dot_v1_dot_provider__service__pb2.BatchDisableProviderModelsResponse.SerializeToString,
+            ),
+            'BatchDeleteProviderModels': grpc.unary_unary_rpc_method_handler(
+                    servicer.BatchDeleteProviderModels,
+                    request_deserializer=codevector_dot_providers_dot_v1_dot_provider__service__pb2.BatchDeleteProviderModelsRequest.FromString,
+                    response_serializer=codevector_dot_providers_dot_v1_dot_provider__service__pb2.BatchDeleteProviderModelsResponse.SerializeToString,
+            ),
+            'ListRetirements': grpc.unary_unary_rpc_method_handler(
+                    servicer.ListRetirements,
+                    request_deserializer=codevector_dot_providers_dot_v1_dot_provider__service__pb2.ListRetirementsRequest.FromString,
+                    response_serializer=codevector_dot_providers_dot_v1_dot_provider__service__pb2.ListRetirementsResponse.SerializeToString,
             ),
             'ImportProviderModels': grpc.unary_unary_rpc_method_handler(
                     servicer.ImportProviderModels,
@@ -882,6 +953,114 @@ class ProviderService(object):
             '/codevector.providers.v1.ProviderService/DisableProviderModel',
             codevector_dot_providers_dot_v1_dot_provider__service__pb2.DisableProviderModelRequest.SerializeToString,
             codevector_dot_providers_dot_v1_dot_provider__model__pb2.ProviderModel.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def BatchEnableProviderModels(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/codevector.providers.v1.ProviderService/BatchEnableProviderModels',
+            codevector_dot_providers_dot_v1_dot_provider__service__pb2.BatchEnableProviderModelsRequest.SerializeToString,
+            codevector_dot_providers_dot_v1_dot_provider__service__pb2.BatchEnableProviderModelsResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def BatchDisableProviderModels(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/codevector.providers.v1.ProviderService/BatchDisableProviderModels',
+            codevector_dot_providers_dot_v1_dot_provider__service__pb2.BatchDisableProviderModelsRequest.SerializeToString,
+            codevector_dot_providers_dot_v1_dot_provider__service__pb2.BatchDisableProviderModelsResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def BatchDeleteProviderModels(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/codevector.providers.v1.ProviderService/BatchDeleteProviderModels',
+            codevector_dot_providers_dot_v1_dot_provider__service__pb2.BatchDeleteProviderModelsRequest.SerializeToString,
+            codevector_dot_providers_dot_v1_dot_provider__service__pb2.BatchDeleteProviderModelsResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def ListRetirements(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/codevector.providers.v1.ProviderService/ListRetirements',
+            codevector_dot_providers_dot_v1_dot_provider__service__pb2.ListRetirementsRequest.SerializeToString,
+            codevector_dot_providers_dot_v1_dot_provider__service__pb2.ListRetirementsResponse.FromString,
             options,
             channel_credentials,
             insecure,

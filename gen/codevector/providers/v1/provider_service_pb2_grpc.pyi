@@ -53,8 +53,9 @@ class ProviderServiceStub:
     FAILED_PRECONDITION with the reason CREDENTIAL_REENTRY_REQUIRED.
     """
     DeleteProvider: _grpc.UnaryUnaryMultiCallable[_provider_service_pb2.DeleteProviderRequest, _provider_service_pb2.DeleteProviderResponse]
-    """Deletes a provider with its provider models and its credential, whose data key is destroyed. There is no
-    undelete: DisableProvider is the reversible act. With validate_only it only tells the impact.
+    """Deletes a provider with its provider models, the backends that lead to them, and its credential, whose data key
+    is destroyed. There is no undelete: DisableProvider is the reversible act. With validate_only it only tells the
+    impact.
     """
     EnableProvider: _grpc.UnaryUnaryMultiCallable[_provider_service_pb2.EnableProviderRequest, _provider_pb2.Provider]
     """Makes a provider visible to routers. Enabling an active one changes nothing and succeeds."""
@@ -84,11 +85,23 @@ class ProviderServiceStub:
     then on.
     """
     DeleteProviderModel: _grpc.UnaryUnaryMultiCallable[_provider_service_pb2.DeleteProviderModelRequest, _provider_service_pb2.DeleteProviderModelResponse]
-    """Deletes a provider model. With validate_only it only tells the impact."""
+    """Deletes a provider model, and the backends that lead to it. With validate_only it only tells the impact."""
     EnableProviderModel: _grpc.UnaryUnaryMultiCallable[_provider_service_pb2.EnableProviderModelRequest, _provider_model_pb2.ProviderModel]
     """Makes a provider model visible to routers. Enabling an active one changes nothing and succeeds."""
     DisableProviderModel: _grpc.UnaryUnaryMultiCallable[_provider_service_pb2.DisableProviderModelRequest, _provider_model_pb2.ProviderModel]
     """Hides a provider model from routers. Disabling a disabled one changes nothing and succeeds."""
+    BatchEnableProviderModels: _grpc.UnaryUnaryMultiCallable[_provider_service_pb2.BatchEnableProviderModelsRequest, _provider_service_pb2.BatchEnableProviderModelsResponse]
+    """Enables many provider models in one revision. The call succeeds as a whole; each has its own outcome."""
+    BatchDisableProviderModels: _grpc.UnaryUnaryMultiCallable[_provider_service_pb2.BatchDisableProviderModelsRequest, _provider_service_pb2.BatchDisableProviderModelsResponse]
+    """Disables many provider models in one revision. The call succeeds as a whole; each has its own outcome."""
+    BatchDeleteProviderModels: _grpc.UnaryUnaryMultiCallable[_provider_service_pb2.BatchDeleteProviderModelsRequest, _provider_service_pb2.BatchDeleteProviderModelsResponse]
+    """Deletes many provider models, and the backends that lead to them, in one revision. The call succeeds as a whole;
+    each has its own outcome. With validate_only it only tells the impact of all of them together.
+    """
+    ListRetirements: _grpc.UnaryUnaryMultiCallable[_provider_service_pb2.ListRetirementsRequest, _provider_service_pb2.ListRetirementsResponse]
+    """Lists the provider models that their upstreams retire soon, soonest first, with the models that lose a backend
+    then and those that lose their last. Nothing is disabled or deleted by itself.
+    """
     ImportProviderModels: _grpc.UnaryUnaryMultiCallable[_provider_service_pb2.ImportProviderModelsRequest, _provider_service_pb2.ImportProviderModelsResponse]
     """Imports models of the bundled catalog of the provider's kind, all of them or those named, in one revision. What
     the provider already has is skipped and told, or refreshed: fields that were not edited follow the catalog.
@@ -123,8 +136,9 @@ class ProviderServiceAsyncStub(ProviderServiceStub):
     FAILED_PRECONDITION with the reason CREDENTIAL_REENTRY_REQUIRED.
     """
     DeleteProvider: _aio.UnaryUnaryMultiCallable[_provider_service_pb2.DeleteProviderRequest, _provider_service_pb2.DeleteProviderResponse]  # type: ignore[assignment]
-    """Deletes a provider with its provider models and its credential, whose data key is destroyed. There is no
-    undelete: DisableProvider is the reversible act. With validate_only it only tells the impact.
+    """Deletes a provider with its provider models, the backends that lead to them, and its credential, whose data key
+    is destroyed. There is no undelete: DisableProvider is the reversible act. With validate_only it only tells the
+    impact.
     """
     EnableProvider: _aio.UnaryUnaryMultiCallable[_provider_service_pb2.EnableProviderRequest, _provider_pb2.Provider]  # type: ignore[assignment]
     """Makes a provider visible to routers. Enabling an active one changes nothing and succeeds."""
@@ -154,11 +168,23 @@ class ProviderServiceAsyncStub(ProviderServiceStub):
     then on.
     """
     DeleteProviderModel: _aio.UnaryUnaryMultiCallable[_provider_service_pb2.DeleteProviderModelRequest, _provider_service_pb2.DeleteProviderModelResponse]  # type: ignore[assignment]
-    """Deletes a provider model. With validate_only it only tells the impact."""
+    """Deletes a provider model, and the backends that lead to it. With validate_only it only tells the impact."""
     EnableProviderModel: _aio.UnaryUnaryMultiCallable[_provider_service_pb2.EnableProviderModelRequest, _provider_model_pb2.ProviderModel]  # type: ignore[assignment]
     """Makes a provider model visible to routers. Enabling an active one changes nothing and succeeds."""
     DisableProviderModel: _aio.UnaryUnaryMultiCallable[_provider_service_pb2.DisableProviderModelRequest, _provider_model_pb2.ProviderModel]  # type: ignore[assignment]
     """Hides a provider model from routers. Disabling a disabled one changes nothing and succeeds."""
+    BatchEnableProviderModels: _aio.UnaryUnaryMultiCallable[_provider_service_pb2.BatchEnableProviderModelsRequest, _provider_service_pb2.BatchEnableProviderModelsResponse]  # type: ignore[assignment]
+    """Enables many provider models in one revision. The call succeeds as a whole; each has its own outcome."""
+    BatchDisableProviderModels: _aio.UnaryUnaryMultiCallable[_provider_service_pb2.BatchDisableProviderModelsRequest, _provider_service_pb2.BatchDisableProviderModelsResponse]  # type: ignore[assignment]
+    """Disables many provider models in one revision. The call succeeds as a whole; each has its own outcome."""
+    BatchDeleteProviderModels: _aio.UnaryUnaryMultiCallable[_provider_service_pb2.BatchDeleteProviderModelsRequest, _provider_service_pb2.BatchDeleteProviderModelsResponse]  # type: ignore[assignment]
+    """Deletes many provider models, and the backends that lead to them, in one revision. The call succeeds as a whole;
+    each has its own outcome. With validate_only it only tells the impact of all of them together.
+    """
+    ListRetirements: _aio.UnaryUnaryMultiCallable[_provider_service_pb2.ListRetirementsRequest, _provider_service_pb2.ListRetirementsResponse]  # type: ignore[assignment]
+    """Lists the provider models that their upstreams retire soon, soonest first, with the models that lose a backend
+    then and those that lose their last. Nothing is disabled or deleted by itself.
+    """
     ImportProviderModels: _aio.UnaryUnaryMultiCallable[_provider_service_pb2.ImportProviderModelsRequest, _provider_service_pb2.ImportProviderModelsResponse]  # type: ignore[assignment]
     """Imports models of the bundled catalog of the provider's kind, all of them or those named, in one revision. What
     the provider already has is skipped and told, or refreshed: fields that were not edited follow the catalog.
@@ -220,8 +246,9 @@ class ProviderServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _provider_service_pb2.DeleteProviderRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_provider_service_pb2.DeleteProviderResponse, _abc.Awaitable[_provider_service_pb2.DeleteProviderResponse]]:
-        """Deletes a provider with its provider models and its credential, whose data key is destroyed. There is no
-        undelete: DisableProvider is the reversible act. With validate_only it only tells the impact.
+        """Deletes a provider with its provider models, the backends that lead to them, and its credential, whose data key
+        is destroyed. There is no undelete: DisableProvider is the reversible act. With validate_only it only tells the
+        impact.
         """
 
     @_abc_1.abstractmethod
@@ -311,7 +338,7 @@ class ProviderServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _provider_service_pb2.DeleteProviderModelRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_provider_service_pb2.DeleteProviderModelResponse, _abc.Awaitable[_provider_service_pb2.DeleteProviderModelResponse]]:
-        """Deletes a provider model. With validate_only it only tells the impact."""
+        """Deletes a provider model, and the backends that lead to it. With validate_only it only tells the impact."""
 
     @_abc_1.abstractmethod
     def EnableProviderModel(
@@ -328,6 +355,42 @@ class ProviderServiceServicer(metaclass=_abc_1.ABCMeta):
         context: _ServicerContext,
     ) -> _typing.Union[_provider_model_pb2.ProviderModel, _abc.Awaitable[_provider_model_pb2.ProviderModel]]:
         """Hides a provider model from routers. Disabling a disabled one changes nothing and succeeds."""
+
+    @_abc_1.abstractmethod
+    def BatchEnableProviderModels(
+        self,
+        request: _provider_service_pb2.BatchEnableProviderModelsRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_provider_service_pb2.BatchEnableProviderModelsResponse, _abc.Awaitable[_provider_service_pb2.BatchEnableProviderModelsResponse]]:
+        """Enables many provider models in one revision. The call succeeds as a whole; each has its own outcome."""
+
+    @_abc_1.abstractmethod
+    def BatchDisableProviderModels(
+        self,
+        request: _provider_service_pb2.BatchDisableProviderModelsRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_provider_service_pb2.BatchDisableProviderModelsResponse, _abc.Awaitable[_provider_service_pb2.BatchDisableProviderModelsResponse]]:
+        """Disables many provider models in one revision. The call succeeds as a whole; each has its own outcome."""
+
+    @_abc_1.abstractmethod
+    def BatchDeleteProviderModels(
+        self,
+        request: _provider_service_pb2.BatchDeleteProviderModelsRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_provider_service_pb2.BatchDeleteProviderModelsResponse, _abc.Awaitable[_provider_service_pb2.BatchDeleteProviderModelsResponse]]:
+        """Deletes many provider models, and the backends that lead to them, in one revision. The call succeeds as a whole;
+        each has its own outcome. With validate_only it only tells the impact of all of them together.
+        """
+
+    @_abc_1.abstractmethod
+    def ListRetirements(
+        self,
+        request: _provider_service_pb2.ListRetirementsRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_provider_service_pb2.ListRetirementsResponse, _abc.Awaitable[_provider_service_pb2.ListRetirementsResponse]]:
+        """Lists the provider models that their upstreams retire soon, soonest first, with the models that lose a backend
+        then and those that lose their last. Nothing is disabled or deleted by itself.
+        """
 
     @_abc_1.abstractmethod
     def ImportProviderModels(

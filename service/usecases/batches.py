@@ -1,0 +1,135 @@
+"""Many provider models at once: one transaction, one revision, an outcome for each."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from enum import IntEnum
+
+from service.domain import ids
+from service.domain.errors import (
+    PROVIDER_MODEL_TYPE,
+    FailedPrecondition,
+    NotFound,
+    RegistryError,
+    ResourceRef,
+)
+from service.domain.impact import DeletionImpact, provider_models_impact
+from service.domain.model import ProviderModel, State
+from service.store import WriteUnit
+from service.usecases.checks import has_backends, matching_impact
+from service.usecases.context import Context, Written
+
+Target = tuple[str, str]
+
+
+class Action(IntEnum):
+    """What was done with one provider model; numbers are the API's."""
+
+    UNCHANGED = 1
+    ENABLED = 2
+    DISABLED = 3
+    DELETED = 4
+
+
+@dataclass(frozen=True, slots=True)
+class BatchReport:
+    """``outcomes`` stand in the order asked for: what was done, or why nothing was."""
+
+    outcomes: tuple[Action | RegistryError, ...]
+    revision: int
+    impact: DeletionImpact | None = None
+
+
+def set_states(
+    ctx: Context, names: Sequence[str], state: State, *, validate_only: bool = False
+) -> Written[BatchReport]:
+    """Enable or disable; those that do not exist are told, and the others change all the same."""
+    targets = _targets(names)
+    done = Action.ENABLED if state is State.ACTIVE else Action.DISABLED
+
+    def work(unit: WriteUnit) -> Written[BatchReport]:
+        found = unit.models(targets)
+        changed = {target for target, model in found.items() if model.state is not state}
+        unit.update_models(
+            [(found[target], replace(found[target], state=state)) for target in sorted(changed)]
+        )
+
+        def outcome(target: Target, name: str) -> Action | RegistryError:
+            if target not in found:
+                return _missing(name)
+            return done if target in changed else Action.UNCHANGED
+
+        return _written(unit, [outcome(*each) for each in zip(targets, names, strict=True)])
+
+    return ctx.store.write(work, validate_only=validate_only)
+
+
+def delete_models(
+    ctx: Context,
+    names: Sequence[str],
+    *,
+    force: bool = False,
+    validate_only: bool = False,
+    impact_token: str = "",
+) -> Written[BatchReport]:
+    """Delete provider models with the backends to them.
+
+    Without ``force`` those that models are wired to are refused, each by itself. ``validate_only`` computes
+    the impact of all of them and deletes nothing, whatever ``force`` says.
+
+    Raises:
+        Aborted: the impact is no longer what ``impact_token`` was given for.
+        FailedPrecondition: MODEL_HAS_BACKENDS, with an ``impact_token`` and without ``force``: the token
+            is for all of it or nothing.
+    """
+    targets = _targets(names)
+
+    def work(unit: WriteUnit) -> Written[BatchReport]:
+        found = unit.models(targets)
+        wired = unit.facades_wired_to(found.keys())
+        impact = provider_models_impact(ctx.impact_key, list(found.values()), wired)
+        matching_impact(None, impact, impact_token)
+        kept: dict[Target, FailedPrecondition] = {}
+        if not force and not validate_only:
+            holders: defaultdict[Target, list[str]] = defaultdict(list)
+            for view in wired:
+                for backend in view.model.backends:
+                    holders[backend.target].append(view.model.name)
+            kept = {
+                target: has_backends(found[target].name, holders[target])
+                for target in holders.keys() & found.keys()
+            }
+            if kept and impact_token:
+                raise kept[min(kept)]
+        gone: list[ProviderModel] = [model for target, model in found.items() if target not in kept]
+        unit.delete_models(gone)
+        if kept:
+            # Nothing is wired to what goes.
+            impact = provider_models_impact(ctx.impact_key, gone, [])
+
+        def outcome(target: Target, name: str) -> Action | RegistryError:
+            if target not in found:
+                return _missing(name)
+            return kept.get(target, Action.DELETED)
+
+        outcomes = [outcome(*each) for each in zip(targets, names, strict=True)]
+        return _written(unit, outcomes, impact)
+
+    return ctx.store.write(work, validate_only=validate_only)
+
+
+def _targets(names: Sequence[str]) -> list[Target]:
+    return [ids.parse_provider_model_name(name, field=f"names[{index}]") for index, name in enumerate(names)]
+
+
+def _missing(name: str) -> NotFound:
+    return NotFound(ResourceRef(PROVIDER_MODEL_TYPE, name))
+
+
+def _written(
+    unit: WriteUnit, outcomes: Sequence[Action | RegistryError], impact: DeletionImpact | None = None
+) -> Written[BatchReport]:
+    revision = unit.visible_revision
+    return Written(BatchReport(tuple(outcomes), revision, impact), revision)

@@ -1,0 +1,341 @@
+"""A deletion does what its preview said, all of it in one revision, or nothing: over random registries."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from typing import Any, cast
+
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from service.domain.errors import Aborted, NotFound, Reason
+from service.domain.impact import BackendImpact, DeletionImpact
+from service.domain.model import ModelBackend, ProviderKind, State
+from service.domain.pages import PageTokens
+from service.domain.routing import ActiveModel
+from service.domain.urls import UrlPolicy
+from service.store import ReadUnit, Store, WriteUnit
+from service.usecases import batches, provider_models, providers
+from service.usecases.context import Context
+from tests.registry_values import a_credential, a_facade, a_model, a_provider, new_uuid
+
+PROVIDERS = ("a", "b", "c")
+MODELS = ("x", "y")
+FACADES = ("chat", "draft", "spare")
+Change = Callable[[WriteUnit], object]
+
+
+def context(store: Store) -> Context:
+    """What a deletion needs: neither keys nor catalogs."""
+    absent = cast(Any, None)
+    return Context(
+        store=store,
+        kms=absent,
+        sealer=absent,
+        catalogs=absent,
+        url_policy=UrlPolicy(),
+        page_tokens=PageTokens(bytes(32)),
+        impact_key=b"i" * 32,
+        new_uuid=new_uuid,
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class Seen:
+    """What can be seen of a registry without asking for an impact."""
+
+    revision: int
+    providers: frozenset[str]
+    provider_models: frozenset[str]
+    wires: frozenset[tuple[str, str]]
+    routable_backends: dict[str, int]
+    routed: frozenset[str]
+    data_keys: int
+
+
+def seen(unit: ReadUnit) -> Seen:
+    models = [model for provider_id in PROVIDERS for model in unit.models_of(provider_id)]
+    views = [view for name in FACADES if (view := unit.facade_view(name)) is not None]
+    return Seen(
+        revision=unit.head().revision,
+        providers=frozenset(unit.providers(PROVIDERS)),
+        provider_models=frozenset(model.name for model in models),
+        wires=frozenset((v.model.name, b.provider_model) for v in views for b in v.model.backends),
+        routable_backends={view.model.name: len(view.routable_backends) for view in views},
+        routed=frozenset(e.name for e in unit.routing_entries() if isinstance(e, ActiveModel)),
+        data_keys=len(unit.sealed_credentials(PROVIDERS)),
+    )
+
+
+def done(before: Seen, after: Seen) -> DeletionImpact:
+    """What happened between two looks, in the form of an impact."""
+    gone = sorted(before.provider_models - after.provider_models)
+    wires = sorted(before.wires - after.wires)
+    unroutable = tuple(sorted(before.routed - after.routed))
+    return DeletionImpact(
+        provider_models=tuple(gone),
+        provider_model_count=len(gone),
+        backends=tuple(
+            BackendImpact(model, provider_model, after.routable_backends[model])
+            for model, provider_model in wires
+        ),
+        backend_count=len(wires),
+        models_left_unroutable=unroutable,
+        models_left_unroutable_count=len(unroutable),
+        credential_destroyed=before.data_keys > after.data_keys,
+    )
+
+
+# ----- random registries, and changes to them
+
+provider_ids, model_ids, facade_ids = (st.sampled_from(names) for names in (PROVIDERS, MODELS, FACADES))
+states = st.sampled_from([State.ACTIVE, State.ACTIVE, State.DISABLED])
+backends = st.lists(
+    st.builds(ModelBackend, provider_ids, model_ids, st.integers(0, 1), st.integers(0, 2), st.booleans()),
+    unique_by=lambda each: each.target,
+    max_size=5,
+).map(tuple)
+
+
+def create(
+    provider_id: str, kind: ProviderKind, state: State, sealed: bool, models: dict[str, State]
+) -> Change:
+    def work(unit: WriteUnit) -> None:
+        if unit.provider(provider_id) is None:
+            view, credential = a_credential()
+            provider = a_provider(provider_id, kind=kind, state=state, credential=view if sealed else None)
+            unit.insert_provider(provider, credential if sealed else None)
+            unit.insert_models(
+                [a_model(name, provider_id=provider_id, state=models[name]) for name in sorted(models)]
+            )
+
+    return work
+
+
+def wire(model_id: str, wires: tuple[ModelBackend, ...], state: State) -> Change:
+    def work(unit: WriteUnit) -> None:
+        there = tuple(each for each in wires if unit.model(*each.target) is not None)
+        before = unit.facade(model_id)
+        if before is None:
+            unit.insert_facade(a_facade(model_id, *there, state=state))
+        else:
+            unit.update_facade(before, replace(before, backends=there, state=state))
+
+    return work
+
+
+def delete_facade(model_id: str) -> Change:
+    def work(unit: WriteUnit) -> None:
+        model = unit.facade(model_id)
+        if model is not None:
+            unit.delete_facade(model)
+
+    return work
+
+
+def rename(provider_id: str, labels: str) -> Change:
+    """Of no consequence to any impact."""
+
+    def work(unit: WriteUnit) -> None:
+        before = unit.provider(provider_id)
+        if before is not None:
+            unit.update_provider(before, replace(before, labels={"n": labels}))
+
+    return work
+
+
+def set_state(provider_id: str, state: State) -> Change:
+    def work(unit: WriteUnit) -> None:
+        before = unit.provider(provider_id)
+        if before is not None:
+            unit.update_provider(before, replace(before, state=state))
+
+    return work
+
+
+def seal(provider_id: str) -> Change:
+    def work(unit: WriteUnit) -> None:
+        before = unit.provider(provider_id)
+        if before is not None:
+            view, sealed = a_credential(before.credential.version + 1 if before.credential else 1)
+            unit.update_provider(before, replace(before, credential=view), sealed)
+
+    return work
+
+
+def switch(provider_id: str, model_id: str, state: State) -> Change:
+    def work(unit: WriteUnit) -> None:
+        before = unit.model(provider_id, model_id)
+        if before is not None:
+            unit.update_model(before, replace(before, state=state))
+
+    return work
+
+
+def add(provider_id: str, model_id: str) -> Change:
+    def work(unit: WriteUnit) -> None:
+        if unit.provider(provider_id) is not None and unit.model(provider_id, model_id) is None:
+            unit.insert_models([a_model(model_id, provider_id=provider_id)])
+
+    return work
+
+
+def drop(provider_id: str, model_id: str) -> Change:
+    def work(unit: WriteUnit) -> None:
+        model = unit.model(provider_id, model_id)
+        if model is not None:
+            unit.delete_models([model])
+
+    return work
+
+
+creations = st.builds(
+    create,
+    provider_ids,
+    st.sampled_from([ProviderKind.OPENAI, ProviderKind.OPENAI_COMPATIBLE]),
+    states,
+    st.booleans(),
+    st.dictionaries(model_ids, states, max_size=2),
+)
+wirings = st.builds(wire, facade_ids, backends, states)
+registries = st.tuples(
+    st.lists(creations, min_size=2, max_size=4), st.lists(wirings, min_size=1, max_size=4)
+).map(lambda parts: [*parts[0], *parts[1]])
+changes = st.one_of(
+    wirings,
+    creations,
+    st.builds(rename, provider_ids, st.sampled_from(["1", "2"])),
+    st.builds(set_state, provider_ids, st.sampled_from(State)),
+    st.builds(seal, provider_ids),
+    st.builds(switch, provider_ids, model_ids, st.sampled_from(State)),
+    st.builds(add, provider_ids, model_ids),
+    st.builds(drop, provider_ids, model_ids),
+    st.builds(delete_facade, facade_ids),
+)
+
+
+# ----- deletions
+
+Act = Callable[..., DeletionImpact]
+"""Takes ``validate_only``, or ``force`` and ``impact_token``."""
+deletions: st.SearchStrategy[Callable[[Context], Act]] = st.one_of(
+    provider_ids.map(
+        lambda name: (
+            lambda ctx: lambda **how: providers.delete_provider(ctx, f"providers/{name}", **how).value
+        )
+    ),
+    st.tuples(provider_ids, model_ids).map(
+        lambda key: (
+            lambda ctx: (
+                lambda **how: (
+                    provider_models.delete_provider_model(
+                        ctx, f"providers/{key[0]}/models/{key[1]}", **how
+                    ).value
+                )
+            )
+        )
+    ),
+    st.lists(st.tuples(provider_ids, model_ids), min_size=1, max_size=6, unique=True).map(
+        lambda keys: (
+            lambda ctx: (
+                lambda **how: (
+                    batches.delete_models(
+                        ctx, [f"providers/{p}/models/{m}" for p, m in keys], **how
+                    ).value.impact
+                )
+            )
+        )
+    ),
+)
+
+
+def filled(store: Store, registry: list[Change]) -> None:
+    def work(unit: WriteUnit) -> None:
+        for name in PROVIDERS:
+            provider = unit.provider(name)
+            if provider is not None:
+                unit.delete_provider(provider)
+        for name in FACADES:
+            delete_facade(name)(unit)
+        for change in registry:
+            change(unit)
+
+    store.write(work)
+
+
+def previewed(store: Store, act: Act) -> DeletionImpact | None:
+    """The preview, which changes nothing; None where there is nothing to delete."""
+    before = store.read(seen)
+    try:
+        impact = act(validate_only=True)
+    except NotFound:
+        impact = None
+    assert store.read(seen) == before
+    return impact
+
+
+def attempted(act: Callable[[], DeletionImpact]) -> DeletionImpact | Reason:
+    """What the deletion did, or why it was refused."""
+    try:
+        return act()
+    except (Aborted, NotFound) as error:
+        return error.reason
+
+
+class TestAPreview:
+    def test_is_what_the_deletion_then_does(self, store: Store) -> None:
+        ctx = context(store)
+        outages: set[bool] = set()
+
+        @settings(max_examples=40, deadline=None)
+        @given(registries, deletions, st.booleans())
+        def check(registry: list[Change], deletion: Callable[[Context], Act], with_token: bool) -> None:
+            filled(store, registry)
+            act = deletion(ctx)
+            preview = previewed(store, act)
+            if preview is None:
+                return
+            outages.add(preview.models_left_unroutable_count > 0)
+            before = store.read(seen)
+            impact = act(force=True, impact_token=preview.impact_token if with_token else "")
+            after = store.read(seen)
+            assert impact == preview
+            assert done(before, after) == replace(impact, impact_token="")
+            assert after.revision == before.revision + (after != before)
+
+        check()
+        assert outages == {True, False}
+
+    def test_holds_the_deletion_to_it_whatever_others_write(self, store: Store) -> None:
+        """It does exactly what was shown, or nothing; and it is refused only where another would be shown."""
+        ctx = context(store)
+        outcomes: set[str] = set()
+
+        @settings(max_examples=60, deadline=None)
+        @given(registries, deletions, st.lists(changes, min_size=1, max_size=4))
+        def check(
+            registry: list[Change], deletion: Callable[[Context], Act], meanwhile: list[Change]
+        ) -> None:
+            filled(store, registry)
+            act = deletion(ctx)
+            preview = previewed(store, act)
+            if preview is None:
+                return
+            for change in meanwhile:
+                store.write(change)
+            now = previewed(store, act)
+            before = store.read(seen)
+            outcome = attempted(lambda: act(force=True, impact_token=preview.impact_token))
+            after = store.read(seen)
+            if isinstance(outcome, DeletionImpact):
+                outcomes.add("done")
+                assert outcome == preview == now
+                assert done(before, after) == replace(outcome, impact_token="")
+            else:
+                outcomes.add(outcome.value)
+                assert now != preview
+                assert after == before
+
+        check()
+        assert outcomes >= {"done", "IMPACT_CHANGED"}

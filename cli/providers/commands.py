@@ -12,6 +12,7 @@ from cli.commands import register
 from cli.failures import ExitCode, Failure
 from cli.messages import as_json
 from cli.providers import discovery, opening
+from cli.providers.retirements import retirements
 from cli.session import Session
 from cli.terminal.output import Cell, Facts, Section, Tone, Value
 
@@ -38,9 +39,12 @@ _EXITS = {
 
 def group() -> typer.Typer:
     """``providerctl provider``."""
-    providers = typer.Typer(no_args_is_help=True, help="Providers: test what is stored, discover models.")
+    providers = typer.Typer(
+        no_args_is_help=True, help="Providers: test them, discover models, see what ends."
+    )
     register(providers, "test", test)
     register(providers, "discover", discover)
+    register(providers, "retirements", retirements)
     return providers
 
 

@@ -46,6 +46,7 @@ def test_there_are_those_that_are_promised() -> None:
         "key status",
         "key verify",
         "provider discover",
+        "provider retirements",
         "provider test",
     ]
 

@@ -23,6 +23,7 @@ from codevector.providers.v1 import (
 )
 from codevector.providers.v1 import provider_service_pb2 as pb
 
+from benchmarks.deletes import deletes
 from benchmarks.imports import imports
 from benchmarks.keyrings import DEFAULT_WRAPPERS, KEYRINGS
 from benchmarks.load import Reading, measure, medians
@@ -34,7 +35,7 @@ from tests.integration.harness import Instance, free_port, instance
 
 ROUTING = "codevector.providers.v1.RoutingService"
 CONCURRENCY = 8
-DEFAULT = ["reads", "writes", "imports", "starts", "rewrap"]
+DEFAULT = ["reads", "writes", "imports", "deletes", "starts", "rewrap"]
 BY_NAME = ["mlflow"]
 """What installs a peer or takes long, so is run only when asked for."""
 
@@ -214,6 +215,8 @@ def main() -> None:
         writes(200, options.repetitions)
     if "imports" in options.what:
         imports(options.repetitions)
+    if "deletes" in options.what:
+        deletes(options.repetitions)
     if "starts" in options.what:
         starts(options.repetitions)
     if "rewrap" in options.what:

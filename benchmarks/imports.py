@@ -6,14 +6,12 @@ import tempfile
 import time
 import uuid
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from statistics import median
 from typing import Any, cast
 
-from sqlalchemy import Engine, event
-
 from benchmarks.processes import ROOT
+from benchmarks.statements import counted
 from service.catalog_files import Catalogs, load_catalogs
 from service.domain.catalog import Catalog
 from service.domain.imports import ExistingPolicy, ImportChoices, ImportPlan
@@ -91,7 +89,7 @@ def _measure(case: Case, url: str) -> tuple[float, int]:
         run = _importer(store, case.catalog)
         for version, choices in case.prepare:
             run(version, choices)
-        with _counted() as sent:
+        with counted() as sent:
             started = time.perf_counter()
             plan = run(case.version, case.choices, validate_only=case.validate_only)
             seconds = time.perf_counter() - started
@@ -136,17 +134,3 @@ def _model(number: int) -> ModelFacts:
 def _dearer(facts: ModelFacts) -> ModelFacts:
     pricing = facts.pricing or Pricing("USD")
     return replace(facts, pricing=replace(pricing, input=f"1{pricing.input or '0'}"))
-
-
-@contextmanager
-def _counted() -> Iterator[list[str]]:
-    sent: list[str] = []
-
-    def note(_conn: object, _cursor: object, statement: str, *_: object) -> None:
-        sent.append(statement)
-
-    event.listen(Engine, "before_cursor_execute", note)
-    try:
-        yield sent
-    finally:
-        event.remove(Engine, "before_cursor_execute", note)

@@ -88,8 +88,11 @@ class OfferChanges:
     now: Mapping[ModelKey, bool]
 
     def turned(self) -> set[ModelKey]:
-        """The provider models that were there before and entered or left routing."""
-        return {key for key, was in self.was.items() if was != self.now.get(key, False)}
+        """The provider models, there before and still, that entered or left routing.
+
+        Wires to new and to deleted ones are no matter of others: adding and removing them touches the model.
+        """
+        return {key for key, was in self.was.items() if key in self.now and was != self.now[key]}
 
 
 def offer_changes(

@@ -148,14 +148,21 @@ class WriteUnit(ReadUnit):
         self._touched.provider(before, stored)
         return stored
 
-    def delete_provider(self, provider: Provider) -> int:
+    def delete_provider(
+        self,
+        provider: Provider,
+        *,
+        models: Sequence[ProviderModel] | None = None,
+        wired: Sequence[ModelView] | None = None,
+    ) -> int:
         """Delete a provider with its models, the backends to them, its credential and its data key.
 
-        Returns how many models it had.
+        Returns how many models it had. ``models`` and ``wired`` are what `models_of` and
+        `facades_wired_to_provider` gave in this unit; they are read here where they are left out.
         """
-        models = self.models_of(provider.provider_id)
+        models = self.models_of(provider.provider_id) if models is None else models
         self._unwire(
-            self.facades_wired_to_provider(provider.provider_id),
+            self.facades_wired_to_provider(provider.provider_id) if wired is None else wired,
             _BACKENDS.c.provider_id == provider.provider_id,
             {(model.provider_id, model.model_id) for model in models},
         )
@@ -209,13 +216,18 @@ class WriteUnit(ReadUnit):
             self._touched.model(before, now)
         return stored
 
-    def delete_models(self, models: Sequence[ProviderModel]) -> None:
-        """Delete provider models and the backends to them, however many, in a fixed number of statements."""
+    def delete_models(
+        self, models: Sequence[ProviderModel], *, wired: Sequence[ModelView] | None = None
+    ) -> None:
+        """Delete provider models and the backends to them, however many, in a fixed number of statements.
+
+        ``wired`` is what `facades_wired_to` gave of them in this unit; it is read here where it is left out.
+        """
         if not models:
             return
         gone = {(model.provider_id, model.model_id) for model in models}
         wires = pair_among(_BACKENDS.c.provider_id, _BACKENDS.c.provider_model_id, gone)
-        self._unwire(self.facades_wired_to(gone), wires, gone)
+        self._unwire(self.facades_wired_to(gone) if wired is None else wired, wires, gone)
         self._execute(delete(_MODELS).where(pair_among(_MODELS.c.provider_id, _MODELS.c.model_id, gone)))
         for model in models:
             self._touched.model(model, None)

@@ -104,9 +104,9 @@ def delete_models(
             if kept and impact_token:
                 raise kept[min(kept)]
         gone: list[ProviderModel] = [model for target, model in found.items() if target not in kept]
-        unit.delete_models(gone)
+        # With some kept, nothing is wired to what goes.
+        unit.delete_models(gone, wired=[] if kept else wired)
         if kept:
-            # Nothing is wired to what goes.
             impact = provider_models_impact(ctx.impact_key, gone, [])
 
         def outcome(target: Target, name: str) -> Action | RegistryError:

@@ -186,7 +186,7 @@ def delete_provider_model(
         matching_impact(model, impact, impact_token)
         if wired and not force and not validate_only:
             raise has_backends(name, [view.model.name for view in wired])
-        unit.delete_models([model])
+        unit.delete_models([model], wired=wired)
         return Written(impact, unit.revision)
 
     return ctx.store.write(work, validate_only=validate_only)

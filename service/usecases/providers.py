@@ -261,7 +261,7 @@ def delete_provider(
         matching_impact(provider, impact, impact_token)
         if models and not force and not validate_only:
             raise _has_models(name, impact)
-        unit.delete_provider(provider)
+        unit.delete_provider(provider, models=models, wired=wired)
         return Written(impact, unit.revision)
 
     return ctx.store.write(work, validate_only=validate_only)

@@ -11,7 +11,7 @@ from codevector.providers.v1 import provider_pb2, routing_service_pb2
 from codevector.providers.v1 import provider_service_pb2 as pb
 from google.protobuf.message import Message
 
-from tests.integration import bad_operations, bad_resources
+from tests.integration import bad_models, bad_operations, bad_resources
 from tests.integration.api import (
     Api,
     api_key,
@@ -31,7 +31,7 @@ from tests.integration.bad_input import (
 )
 
 Raw = Callable[..., object]
-CASES = (*bad_resources.CASES, *bad_operations.CASES)
+CASES = (*bad_resources.CASES, *bad_operations.CASES, *bad_models.CASES)
 
 
 @pytest.fixture(scope="module")

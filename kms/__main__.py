@@ -76,8 +76,9 @@ def _serve(settings: Settings) -> None:
     logger = build_logger(sys.stderr, settings.logging_level)
     logging.getLogger().addHandler(LibraryLines(logger))
     unlocked = hygiene.lock_memory()
-    logger.info(telemetry.MEMORY, locked=not unlocked, why_not=unlocked)
     with app.build(settings, logger):
+        # Not before: a start that is refused says its one sentence and nothing else.
+        logger.info(telemetry.MEMORY, locked=not unlocked, why_not=unlocked)
         sockets = " ".join(f"{role.value}={path}" for role, path in settings.sockets.items())
         print(f"kms serving {sockets}", flush=True)
         stop.get()

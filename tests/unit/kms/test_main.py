@@ -99,10 +99,10 @@ class TestServe:
             out, err = process.communicate(timeout=30)
             assert (process.returncode, out) == (0, "")
             assert [json.loads(each)["event"] for each in err.splitlines()] == [
-                "kms_memory",
                 "kms_keyring_opened",
                 "kms_audit_opened",
                 "kms_serving",
+                "kms_memory",
                 "kms_stopping",
             ]
         assert not list(own.glob("*.sock"))
@@ -126,7 +126,7 @@ class TestServe:
     def test_the_unlock_source_is_said(self, initialised: Sidecar) -> None:
         with initialised.serving() as (process, _):
             process.terminate()
-            opened = json.loads(process.communicate(timeout=30)[1].splitlines()[1])
+            opened = json.loads(process.communicate(timeout=30)[1].splitlines()[0])
         assert opened["unlocked_by"] == f"key file {initialised.own}/unlock.key"
 
 

@@ -17,7 +17,7 @@ from tests.launched import PATIENCE_SECONDS, ROOT, Launched, free_port
 
 BLOCK = re.compile(r"^```console run\n(.*?)^```$", re.DOTALL | re.MULTILINE)
 HERE_DOCUMENT = re.compile(r"<<(\w+)")
-VARYING = re.compile(r"uid|etag|storeId|nextPageToken|planDigest|.*Time")
+VARYING = re.compile(r"uid|etag|storeId|nextPageToken|planDigest|impactToken|.*Time")
 """Names of what is another in each installation; everything else has to be as shown."""
 
 

@@ -22,6 +22,7 @@ SCHEMA = FilterSchema.of(
         FilterField("create_time", FilterType.TIME),
         FilterField("credential.expire_time", FilterType.TIME),
         FilterField("labels", FilterType.LABELS),
+        FilterField("backends.provider_model", FilterType.PATHS),
     ],
     words_in="display_name",
 )
@@ -35,6 +36,7 @@ ROW: Mapping[str, object] = {
     "create_time": datetime(2026, 4, 15, tzinfo=UTC),
     "credential.expire_time": None,
     "labels": {"env": "prod", "empty": ""},
+    "backends.provider_model": ("providers/a/models/x", "providers/a-b/models/x.1"),
 }
 
 
@@ -73,6 +75,10 @@ class TestMatches:
             "labels:env",
             "labels.env:*",
             "labels:empty",
+            "backends.provider_model:providers/a/models/x",
+            "backends.provider_model:providers/a",
+            "backends.provider_model:'providers/a-b'",
+            "backends.provider_model:*",
             'labels.empty = ""',
             "große AND state = ACTIVE",
             "nothing OR große",
@@ -96,6 +102,10 @@ class TestMatches:
             "create_time < 2026-04-15T00:00:00Z",
             "labels.env = PROD",
             "labels:team",
+            "backends.provider_model:providers/a/models/x.1",
+            "backends.provider_model:providers/b",
+            "backends.provider_model:prov",
+            "backends.provider_model:x",
             "große nothing",
         ],
     )

@@ -17,6 +17,7 @@ from service.domain.ids import (
     derive_provider_id,
     display_name_key,
     fold,
+    parse_model_name,
     parse_provider_model_name,
     parse_provider_name,
     parse_provider_parent,
@@ -195,3 +196,11 @@ class TestResourceNames:
     def test_malformed_provider_model_names(self, name: str) -> None:
         with pytest.raises(InvalidArgument):
             parse_provider_model_name(name)
+
+    def test_model_names(self) -> None:
+        assert parse_model_name("models/gpt-4.1") == "gpt-4.1"
+
+    @pytest.mark.parametrize("name", ["models/", "models/A", "models/a/b", "providers/a/models/b", "a"])
+    def test_malformed_model_names(self, name: str) -> None:
+        with pytest.raises(InvalidArgument, match=r"^model: must have the form models/\{model\}"):
+            parse_model_name(name, field="model")

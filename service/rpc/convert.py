@@ -1,4 +1,4 @@
-"""Messages to domain values and back, side by side. The only place that does either.
+"""Messages to domain values and back, side by side. Only here and in `convert_models` is either done.
 
 Incoming values have passed the rules written in the protos; what is checked here is only what a rule there
 cannot say. ``field`` parameters are proto paths for error details.
@@ -12,7 +12,6 @@ from typing import Any
 
 from codevector.providers.v1 import (
     catalog_pb2,
-    model_pb2,
     provider_model_pb2,
     provider_pb2,
     provider_service_pb2,
@@ -20,20 +19,17 @@ from codevector.providers.v1 import (
 from google.protobuf.message import Message
 from google.protobuf.timestamp_pb2 import Timestamp
 
-from service.domain import ids, kind_rules
+from service.domain import kind_rules
 from service.domain.catalog import Catalog, CredentialForm, FormField, KindInfo
 from service.domain.credentials import parse_material
 from service.domain.errors import invalid_field
-from service.domain.impact import SHOWN_BACKENDS, SHOWN_NAMES, BackendImpact, DeletionImpact
 from service.domain.imports import Action, ExistingPolicy, ImportChoices, PlannedModel
 from service.domain.model import (
     CredentialType,
     CredentialView,
-    ModelBackend,
     ModelCapability,
     ModelFacts,
     ModelKind,
-    ModelView,
     Pricing,
     PricingTier,
     ProviderConfig,
@@ -41,14 +37,11 @@ from service.domain.model import (
     ProviderModelView,
     ProviderView,
 )
-from service.domain.retirements import Retirement
 from service.domain.validation import DiscoveredModel, Discovery, ProviderValidation
 from service.usecases.context import ListQuery
 from service.usecases.imports import ImportReport
-from service.usecases.models import ModelDraft
 from service.usecases.provider_models import ProviderModelDraft
 from service.usecases.providers import ProviderDraft
-from service.usecases.retirements import RetirementPage
 from service.usecases.sealed_writes import CredentialChange
 
 _NOT_CONTENT = frozenset({"name", "etag"})
@@ -78,7 +71,7 @@ def provider_draft(pb: provider_pb2.Provider) -> ProviderDraft:
         labels=dict(pb.labels),
         annotations=dict(pb.annotations),
         etag=pb.etag,
-        populated=_populated(pb),
+        populated=populated(pb),
     )
 
 
@@ -98,8 +91,8 @@ def provider_to_pb(view: ProviderView) -> provider_pb2.Provider:
         model_count=view.model_count,
         labels=provider.labels,
         annotations=provider.annotations,
-        create_time=_timestamp(provider.create_time),
-        update_time=_timestamp(provider.update_time),
+        create_time=timestamp(provider.create_time),
+        update_time=timestamp(provider.update_time),
         revision=provider.revision,
         etag=provider.etag,
     )
@@ -137,8 +130,8 @@ def credential_to_pb(credential: CredentialView | None) -> provider_pb2.Credenti
         type=wire(credential.type),
         prefix=credential.prefix,
         version=credential.version,
-        update_time=_timestamp(credential.update_time),
-        expire_time=_timestamp(credential.expire_time),
+        update_time=timestamp(credential.update_time),
+        expire_time=timestamp(credential.expire_time),
     )
 
 
@@ -176,7 +169,7 @@ def validation_to_pb(validation: ProviderValidation) -> provider_pb2.ProviderVal
         message=validation.message,
         http_status_code=validation.http_status_code,
         latency_ms=validation.latency_ms,
-        validate_time=_timestamp(validation.validate_time),
+        validate_time=timestamp(validation.validate_time),
         reason=validation.reason,
     )
 
@@ -202,62 +195,11 @@ def _discovered_model(model: DiscoveredModel) -> provider_service_pb2.Discovered
         kind=wire(offered.kind),
         context_window=offered.context_window,
         max_output_tokens=offered.max_output_tokens,
-        retire_time=_timestamp(offered.retire_time),
+        retire_time=timestamp(offered.retire_time),
         deprecated=offered.deprecated,
         indirect=offered.indirect,
         in_catalog=model.in_catalog,
         provider_model=model.provider_model,
-    )
-
-
-def impact_to_pb(impact: DeletionImpact) -> provider_service_pb2.DeletionImpact:
-    """What a deletion takes with it."""
-    return provider_service_pb2.DeletionImpact(
-        provider_models=impact.provider_models,
-        provider_model_count=impact.provider_model_count,
-        backends=[backend_impact_to_pb(backend) for backend in impact.backends],
-        backend_count=impact.backend_count,
-        models_left_unroutable=impact.models_left_unroutable,
-        models_left_unroutable_count=impact.models_left_unroutable_count,
-        credential_destroyed=impact.credential_destroyed,
-        impact_token=impact.impact_token,
-    )
-
-
-def backend_impact_to_pb(backend: BackendImpact) -> provider_service_pb2.BackendImpact:
-    """A backend that goes, and what its model keeps."""
-    return provider_service_pb2.BackendImpact(
-        model=backend.model,
-        provider_model=backend.provider_model,
-        remaining_routable_backends=backend.remaining_routable_backends,
-    )
-
-
-def retirements_to_pb(page: RetirementPage) -> provider_service_pb2.ListRetirementsResponse:
-    """A page of retirements, and what all pages come to."""
-    return provider_service_pb2.ListRetirementsResponse(
-        retirements=[_retirement(each) for each in page.items],
-        next_page_token=page.next_page_token,
-        total_size=page.total_size,
-        affected_model_count=page.affected_model_count,
-        models_left_unroutable=page.models_left_unroutable[:SHOWN_BACKENDS],
-        models_left_unroutable_count=len(page.models_left_unroutable),
-        horizon_time=_timestamp(page.horizon),
-    )
-
-
-def _retirement(retirement: Retirement) -> provider_service_pb2.Retirement:
-    view = retirement.view
-    return provider_service_pb2.Retirement(
-        provider_model=view.model.name,
-        upstream_model_id=view.model.facts.upstream_model_id,
-        display_name=view.model.facts.display_name,
-        retire_time=_timestamp(retirement.retire_time),
-        routable=view.routable,
-        backends=[backend_impact_to_pb(each) for each in retirement.backends[:SHOWN_NAMES]],
-        backend_count=len(retirement.backends),
-        models_left_unroutable=retirement.models_left_unroutable[:SHOWN_NAMES],
-        models_left_unroutable_count=len(retirement.models_left_unroutable),
     )
 
 
@@ -282,7 +224,7 @@ def provider_model_draft(pb: provider_model_pb2.ProviderModel) -> ProviderModelD
         kind_sent=bool(pb.kind),
         labels=dict(pb.labels),
         etag=pb.etag,
-        populated=_populated(pb),
+        populated=populated(pb),
     )
 
 
@@ -305,68 +247,14 @@ def provider_model_to_pb(view: ProviderModelView) -> provider_model_pb2.Provider
         catalog_version=model.catalog_version,
         overridden_fields=model.overridden_fields,
         routable=view.routable,
-        retire_time=_timestamp(facts.retire_time),
+        retire_time=timestamp(facts.retire_time),
         needs_review=facts.needs_review,
         labels=model.labels,
-        create_time=_timestamp(model.create_time),
-        update_time=_timestamp(model.update_time),
+        create_time=timestamp(model.create_time),
+        update_time=timestamp(model.update_time),
         revision=model.revision,
         etag=model.etag,
     )
-
-
-def model_draft(pb: model_pb2.Model) -> ModelDraft:
-    """A model as sent, with which of its fields hold anything."""
-    return ModelDraft(
-        name=pb.name,
-        display_name=pb.display_name,
-        description=pb.description,
-        kind=ModelKind(pb.kind) if pb.kind else None,
-        backends=tuple(
-            backend_from_pb(backend, field=f"model.backends[{index}]")
-            for index, backend in enumerate(pb.backends)
-        ),
-        labels=dict(pb.labels),
-        annotations=dict(pb.annotations),
-        etag=pb.etag,
-        populated=_populated(pb),
-    )
-
-
-def model_to_pb(view: ModelView) -> model_pb2.Model:
-    """A model as shown, its backends in the order in which they are tried."""
-    model = view.model
-    return model_pb2.Model(
-        name=model.name,
-        uid=str(model.uid),
-        display_name=model.display_name,
-        description=model.description,
-        kind=wire(model.kind),
-        state=wire(model.state),
-        backends=[
-            model_pb2.ModelBackend(
-                provider_model=backend.provider_model,
-                priority=backend.priority,
-                weight=backend.weight,
-                disabled=backend.disabled,
-                routable=view.routable(backend),
-            )
-            for backend in model.backends
-        ],
-        routable=view.is_routable,
-        labels=model.labels,
-        annotations=model.annotations,
-        create_time=_timestamp(model.create_time),
-        update_time=_timestamp(model.update_time),
-        revision=model.revision,
-        etag=model.etag,
-    )
-
-
-def backend_from_pb(pb: model_pb2.ModelBackend, *, field: str) -> ModelBackend:
-    """A wire as sent; whether it is routable is not the sender's to say."""
-    target = ids.parse_provider_model_name(pb.provider_model, field=f"{field}.provider_model")
-    return ModelBackend(*target, priority=pb.priority, weight=pb.weight, disabled=pb.disabled)
 
 
 def pricing_from_pb(pb: provider_model_pb2.Pricing) -> Pricing:
@@ -469,7 +357,7 @@ def catalog_to_pb(catalog: Catalog, *, with_models: bool) -> catalog_pb2.Catalog
         name=catalog.name,
         kind=wire(catalog.kind),
         version=catalog.version,
-        release_time=_timestamp(catalog.release_time),
+        release_time=timestamp(catalog.release_time),
         model_count=len(catalog.models),
         digest=catalog.digest,
         models=[_catalog_model(facts) for facts in catalog.models] if with_models else (),
@@ -486,7 +374,7 @@ def _catalog_model(facts: ModelFacts) -> catalog_pb2.CatalogModel:
         embedding_dimensions=facts.embedding_dimensions,
         pricing=pricing_to_pb(facts.pricing),
         capabilities=[wire(capability) for capability in facts.capabilities],
-        retire_time=_timestamp(facts.retire_time),
+        retire_time=timestamp(facts.retire_time),
         needs_review=facts.needs_review,
     )
 
@@ -528,11 +416,11 @@ def _form_field(field: FormField) -> catalog_pb2.FormField:
     )
 
 
-def _populated(pb: Message) -> frozenset[str]:
+def populated(pb: Message) -> frozenset[str]:
     return frozenset(field.name for field, _ in pb.ListFields()) - _NOT_CONTENT
 
 
-def _timestamp(value: datetime | None) -> Timestamp | None:
+def timestamp(value: datetime | None) -> Timestamp | None:
     if value is None:
         return None
     pb = Timestamp()

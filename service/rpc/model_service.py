@@ -9,7 +9,7 @@ from codevector.providers.v1 import model_service_pb2 as pb
 from google.protobuf.empty_pb2 import Empty
 
 from service.domain.model import State
-from service.rpc import convert
+from service.rpc import convert, convert_models
 from service.rpc.boundary import Exchange
 from service.rpc.writing import WritingServicer
 from service.usecases import listing, models
@@ -21,16 +21,16 @@ class ModelServicer(WritingServicer):
     async def ListModels(self, request: pb.ListModelsRequest, exchange: Exchange) -> pb.ListModelsResponse:
         page = await self._run(lambda: listing.list_models(self._ctx, convert.list_query(request)))
         return pb.ListModelsResponse(
-            models=[convert.model_to_pb(view) for view in page.items],
+            models=[convert_models.model_to_pb(view) for view in page.items],
             next_page_token=page.next_page_token,
             total_size=page.total_size,
         )
 
     async def GetModel(self, request: pb.GetModelRequest, exchange: Exchange) -> model_pb2.Model:
-        return convert.model_to_pb(await self._run(lambda: models.get_model(self._ctx, request.name)))
+        return convert_models.model_to_pb(await self._run(lambda: models.get_model(self._ctx, request.name)))
 
     async def CreateModel(self, request: pb.CreateModelRequest, exchange: Exchange) -> model_pb2.Model:
-        draft = convert.model_draft(request.model)
+        draft = convert_models.model_draft(request.model)
         view = await self._write(
             exchange,
             lambda: models.create_model(
@@ -43,10 +43,10 @@ class ModelServicer(WritingServicer):
             ),
             preview=request.validate_only,
         )
-        return convert.model_to_pb(view)
+        return convert_models.model_to_pb(view)
 
     async def UpdateModel(self, request: pb.UpdateModelRequest, exchange: Exchange) -> model_pb2.Model:
-        draft = convert.model_draft(request.model)
+        draft = convert_models.model_draft(request.model)
         view = await self._write(
             exchange,
             lambda: models.update_model(
@@ -59,7 +59,7 @@ class ModelServicer(WritingServicer):
             ),
             preview=request.validate_only,
         )
-        return convert.model_to_pb(view)
+        return convert_models.model_to_pb(view)
 
     async def DeleteModel(self, request: pb.DeleteModelRequest, exchange: Exchange) -> Empty:
         await self._write(
@@ -89,18 +89,18 @@ class ModelServicer(WritingServicer):
             lambda: models.set_model_state(self._ctx, request.name, state, etag=request.etag),
             preview=False,
         )
-        return convert.model_to_pb(view)
+        return convert_models.model_to_pb(view)
 
     async def AddModelBackend(
         self, request: pb.AddModelBackendRequest, exchange: Exchange
     ) -> model_pb2.Model:
-        backend = convert.backend_from_pb(request.backend, field="backend")
+        backend = convert_models.backend_from_pb(request.backend, field="backend")
         view = await self._write(
             exchange,
             lambda: models.add_backend(self._ctx, request.model, backend, etag=request.etag),
             preview=False,
         )
-        return convert.model_to_pb(view)
+        return convert_models.model_to_pb(view)
 
     async def RemoveModelBackend(
         self, request: pb.RemoveModelBackendRequest, exchange: Exchange
@@ -112,4 +112,4 @@ class ModelServicer(WritingServicer):
             ),
             preview=False,
         )
-        return convert.model_to_pb(view)
+        return convert_models.model_to_pb(view)

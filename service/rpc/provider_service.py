@@ -14,7 +14,7 @@ from service.domain.credential_hints import prefix_warning
 from service.domain.errors import RegistryError
 from service.domain.model import ProviderKind, State
 from service.domain.validation import Outcome, ProviderValidation
-from service.rpc import convert, errors
+from service.rpc import convert, convert_models, errors
 from service.rpc.boundary import Exchange
 from service.rpc.threads import Threads
 from service.rpc.writing import WritingServicer
@@ -206,7 +206,7 @@ class ProviderServicer(WritingServicer):
             ),
             preview=request.validate_only,
         )
-        return pb.DeleteProviderResponse(impact=convert.impact_to_pb(impact))
+        return pb.DeleteProviderResponse(impact=convert_models.impact_to_pb(impact))
 
     async def ListProviderModels(
         self, request: pb.ListProviderModelsRequest, exchange: Exchange
@@ -304,7 +304,7 @@ class ProviderServicer(WritingServicer):
             ),
             preview=request.validate_only,
         )
-        return pb.DeleteProviderModelResponse(impact=convert.impact_to_pb(impact))
+        return pb.DeleteProviderModelResponse(impact=convert_models.impact_to_pb(impact))
 
     async def BatchEnableProviderModels(
         self, request: pb.BatchEnableProviderModelsRequest, exchange: Exchange
@@ -344,7 +344,7 @@ class ProviderServicer(WritingServicer):
             ),
             preview=request.validate_only,
         )
-        impact = convert.impact_to_pb(report.impact) if report.impact else None
+        impact = convert_models.impact_to_pb(report.impact) if report.impact else None
         return pb.BatchDeleteProviderModelsResponse(**_batch(report, request.names), impact=impact)
 
     async def ListRetirements(
@@ -358,7 +358,7 @@ class ProviderServicer(WritingServicer):
                 parent=request.parent,
             )
         )
-        return convert.retirements_to_pb(page)
+        return convert_models.retirements_to_pb(page)
 
     async def ImportProviderModels(
         self, request: pb.ImportProviderModelsRequest, exchange: Exchange

@@ -12,7 +12,7 @@ from cli.providers import opening
 from cli.session import Session
 from cli.terminal.output import Cell, Facts, Section, Tone, Value
 
-DaysOption = Annotated[int, typer.Option("--days", min=0, max=3650, help="How far to look ahead.")]
+DaysOption = Annotated[int, typer.Option("--days", min=1, max=3650, help="How far to look ahead.")]
 ProviderOption = Annotated[
     str, typer.Option("--provider", help="One provider only; all of them if left out.")
 ]

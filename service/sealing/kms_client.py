@@ -319,6 +319,8 @@ _UNSENT = ItemFailure("UNSENT")
 def _once(
     method: grpc.UnaryUnaryMultiCallable[_Request, _Response], request: _Request, timeout: float
 ) -> _Response | Refusal:
+    if timeout <= 0.0:  # gRPC would fail it too, but may send it first
+        return Refusal(grpc.StatusCode.DEADLINE_EXCEEDED, "")
     try:
         return method(request, timeout=timeout)
     except grpc.RpcError as error:

@@ -176,7 +176,8 @@ class TestTheWholeRequest:
 
 
 class TestDeadlines:
-    def test_a_millisecond_is_too_short_and_does_no_harm(self, api: Api, world: World) -> None:
+    def test_one_that_is_too_short_does_no_harm(self, api: Api, world: World) -> None:
+        """None leaves no time at all; a fast machine may answer within a millisecond."""
         requests: list[Message] = [
             pb.ListProvidersRequest(),
             pb.ListProviderModelsRequest(parent=world.provider.name),
@@ -185,11 +186,16 @@ class TestDeadlines:
                 name=world.provider.name, credential=api_key(), expected_version=1, validate_only=True
             ),
         ]
-        for request in requests * 5:
-            with pytest.raises(grpc.RpcError) as caught:
-                api.call(method_of(request), request, timeout=0.001)
-            assert isinstance(caught.value, grpc.Call)
-            assert caught.value.code() is grpc.StatusCode.DEADLINE_EXCEEDED
+        codes: dict[float, set[grpc.StatusCode]] = {0.0: set(), 0.0005: set(), 0.001: set(), 0.002: set()}
+        for timeout, seen in codes.items():
+            for request in requests:
+                try:
+                    api.call(method_of(request), request, timeout=timeout)
+                    seen.add(grpc.StatusCode.OK)
+                except grpc.RpcError as error:
+                    seen.add(error.code() if isinstance(error, grpc.Call) else grpc.StatusCode.UNKNOWN)
+        assert codes[0.0] == {grpc.StatusCode.DEADLINE_EXCEEDED}
+        assert set().union(*codes.values()) <= {grpc.StatusCode.OK, grpc.StatusCode.DEADLINE_EXCEEDED}
         for request in requests:
             api.call(method_of(request), request)
         assert api.instance.service is not None

@@ -61,7 +61,7 @@ def doctor(session: Session) -> None:
     if registry is not None:
         findings += _sweep(registry)
         findings += _asked(findings, "catalogs", lambda: list(_catalogs(session))) or []
-        findings += _asked(findings, "data keys", lambda: list(_data_keys(session, registry))) or []
+        findings += _asked(findings, "data keys", lambda: list(_data_keys(session))) or []
     findings += _asked(findings, "admin socket", lambda: list(_admin(session))) or []
     findings += _asked(findings, "audit", lambda: list(_audit(session, registry))) or []
     session.terminal.show([finding.as_json() for finding in findings], section(findings))
@@ -172,7 +172,7 @@ def _catalogs(session: Session) -> Iterator[Finding]:
     yield Finding("catalogs", level, f"{len(answer.catalogs)} releases are bundled")
 
 
-def _data_keys(session: Session, status: pb.GetEncryptionStatusResponse) -> Iterator[Finding]:
+def _data_keys(session: Session) -> Iterator[Finding]:
     verification = verify_all(session)
     if not verification.failures:
         yield Finding(

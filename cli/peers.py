@@ -14,7 +14,6 @@ from codevector.kms.v1 import key_admin_service_pb2_grpc, key_management_service
 from codevector.providers.v1 import provider_service_pb2_grpc, system_service_pb2_grpc
 from google.protobuf.message import DecodeError
 from google.rpc import error_details_pb2, status_pb2
-from grpc_health.v1 import health_pb2, health_pb2_grpc
 
 from cli.failures import CallRefused, Refusal
 
@@ -62,16 +61,6 @@ class Peer:
             return rpc(request, timeout=seconds, metadata=((_REQUEST_ID_KEY, request_id),))
         except grpc.RpcError as error:
             raise CallRefused(self._refusal(error, request_id)) from None
-
-    def is_serving(self) -> bool:
-        """What the server's health service says of it as a whole.
-
-        Raises:
-            CallRefused: it does not answer.
-        """
-        check = health_pb2_grpc.HealthStub(self.channel).Check  # type: ignore[attr-defined]
-        answer = self.call(check, health_pb2.HealthCheckRequest())
-        return bool(answer.status == health_pb2.HealthCheckResponse.SERVING)
 
     def close(self) -> None:
         """Hangs up."""

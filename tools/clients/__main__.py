@@ -1,0 +1,30 @@
+"""`python -m tools.clients [NAME…]`: builds these clients, or all."""
+
+from __future__ import annotations
+
+import sys
+
+from tools.clients import go
+from tools.clients.builds import Client, is_current, mark_current
+from tools.steps import StepFailed, main_of, one_at_a_time, say
+
+CLIENTS: dict[str, Client] = {client.name: client for client in (go.CLIENT,)}
+
+
+def main(names: list[str]) -> None:
+    unknown = [name for name in names if name not in CLIENTS]
+    if unknown:
+        raise StepFailed(f"there is no client {unknown[0]}: say which of {', '.join(CLIENTS)} to build.")
+    for client in (CLIENTS[name] for name in names or CLIENTS):
+        if is_current(client):
+            continue
+        with one_at_a_time():
+            if is_current(client):
+                continue
+            say(f"building the {client.title} client")
+            client.build()
+            mark_current(client)
+
+
+if __name__ == "__main__":
+    sys.exit(main_of(lambda: main(sys.argv[1:])))

@@ -19,11 +19,12 @@ from service.domain.errors import RegistryError
 from service.domain.pages import PageTokens
 from service.domain.routing import ChangeSet, Entry
 from service.domain.urls import UrlPolicy
-from service.readmodel.live import LiveSnapshot, Source
-from service.readmodel.snapshot import Codec
+from service.readmodel.live import LiveTable, Source
+from service.readmodel.routers import Routers
+from service.readmodel.watch import Watchers
 from service.rpc.model_service import ModelServicer
 from service.rpc.provider_service import ProviderServicer
-from service.rpc.routing_codec import encode_row, encode_whole
+from service.rpc.routing_codec import CODEC
 from service.rpc.routing_service import RoutingServicer
 from service.rpc.server import Server
 from service.rpc.system_service import SystemServicer
@@ -94,8 +95,10 @@ async def build(settings: Settings, log: FilteringBoundLogger) -> AsyncIterator[
             new_uuid=uuid.uuid4,
             primary_changed=lambda: follower.nudge(),
         )
-        live = LiveSnapshot(_source(store), Codec(encode_row, encode_whole), threads.run, log)
+        live = LiveTable(_source(store), CODEC, threads.run, log)
         store.on_commit = live.nudge
+        routers = Routers(_now)
+        watchers = Watchers(live, CODEC, routers, clock=_now)
         fingerprint_key = secret.derive("codevector/request-fingerprint/1")
         server = Server(
             settings.address,
@@ -108,13 +111,15 @@ async def build(settings: Settings, log: FilteringBoundLogger) -> AsyncIterator[
                 upstream_threads=upstream_threads,
             ),
             ModelServicer(ctx, threads, fingerprint_key=fingerprint_key, reached=live.reached),
-            RoutingServicer(ctx, threads, live),
-            SystemServicer(ctx, threads),
+            RoutingServicer(ctx, threads, live, watchers, routers),
+            SystemServicer(ctx, threads, live, routers),
+            watchers,
             log,
         )
         follower = KeyFollower(ctx, threads.run, server.report_kms, log, holder=str(uuid.uuid4()))
         for task in (
             live.follow(),
+            watchers.tick(),
             _compact_hourly(store, threads, log),
             follower.follow(),
             follower.sweep(),

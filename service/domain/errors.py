@@ -46,6 +46,12 @@ class Reason(StrEnum):
     KMS_UNAVAILABLE = "KMS_UNAVAILABLE"
     KMS_CANNOT_VERIFY = "KMS_CANNOT_VERIFY"
     STORE_UNAVAILABLE = "STORE_UNAVAILABLE"
+    SERVER_DRAINING = "SERVER_DRAINING"
+    REVISION_COMPACTED = "REVISION_COMPACTED"
+    STORE_CHANGED = "STORE_CHANGED"
+    REVISION_AHEAD = "REVISION_AHEAD"
+    TOO_MANY_WATCHERS = "TOO_MANY_WATCHERS"
+    WATCHER_STALLED = "WATCHER_STALLED"
 
 
 PROVIDER_TYPE = "codevector/Provider"
@@ -170,4 +176,25 @@ class Unavailable(RegistryError):
 
     def __init__(self, message: str, *, reason: Reason, retry_after_seconds: float = 1.0) -> None:
         super().__init__(message, reason=reason)
+        self.retry_after_seconds = retry_after_seconds
+
+
+class OutOfRange(RegistryError):
+    """A revision that this store cannot start from, or has not reached."""
+
+
+class ResourceExhausted(RegistryError):
+    """There is too much of ``subject``. Retry after ``retry_after_seconds``."""
+
+    def __init__(
+        self,
+        message: str,
+        *,
+        reason: Reason,
+        subject: str,
+        metadata: Mapping[str, str] | None = None,
+        retry_after_seconds: float,
+    ) -> None:
+        super().__init__(message, reason=reason, metadata=metadata)
+        self.subject = subject
         self.retry_after_seconds = retry_after_seconds

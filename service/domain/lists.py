@@ -96,6 +96,20 @@ ACTIVE_MODEL_LIST = ListRules(
 )
 
 
+ROUTER_LIST = ListRules(
+    filter=FilterSchema.of(
+        [
+            FilterField("watcher_id", FilterType.STRING),
+            FilterField("applied_revision", FilterType.INT),
+            FilterField("watching", FilterType.BOOL),
+            FilterField("seen_time", FilterType.TIME),
+        ],
+        words_in="watcher_id",
+    ),
+    orders=("watcher_id",),
+)
+
+
 def parse_order(text: str, rules: Sequence[str]) -> OrderBy:
     """One column, optionally followed by ``desc`` or ``asc``; empty is the first allowed column.
 

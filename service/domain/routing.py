@@ -9,6 +9,7 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
+from datetime import datetime
 from enum import StrEnum
 from uuid import UUID
 
@@ -98,6 +99,7 @@ class ChangeSet:
 
     revision: int
     changes: tuple[Change, ...]
+    commit_time: datetime
 
 
 def credential_required(kind: ProviderKind) -> bool:

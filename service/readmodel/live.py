@@ -2,22 +2,26 @@
 
 A local commit nudges it at once; a poll finds what was not nudged, such as the commit of a call that was
 cancelled while its process was under load, or another process's. Readers never wait for it and never see half
-a revision.
+a revision. Beside the snapshot it keeps what each revision changed, for those who have an older one.
 """
 
 from __future__ import annotations
 
 import asyncio
 import contextlib
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
+from typing import Protocol, TypeVar
 
 from structlog.typing import FilteringBoundLogger
 
 from service.domain.errors import RegistryError
 from service.domain.routing import ChangeSet, Entry
-from service.readmodel.snapshot import Codec, Snapshot, advance, build
+from service.readmodel.ring import Ring
+from service.readmodel.snapshot import Codec, EncodedSet, Snapshot, advance, build, encoded_sets
 from service.telemetry import SNAPSHOT_FAILED, bug_fields
+
+T = TypeVar("T")
 
 POLL_SECONDS = 0.5
 REACH_SECONDS = 1.0
@@ -36,16 +40,33 @@ class Source:
     changes: Callable[[int, str], tuple[int, list[ChangeSet]] | None]
 
 
-class LiveSnapshot:
-    """Holds the newest snapshot. Create it inside the event loop that will run ``follow``."""
+class Run(Protocol):
+    """Runs synchronous work off the event loop."""
 
-    def __init__(
-        self,
-        source: Source,
-        codec: Codec,
-        run: Callable[[Callable[[], Snapshot]], Awaitable[Snapshot]],
-        log: FilteringBoundLogger,
-    ) -> None:
+    def __call__(self, work: Callable[[], T], /) -> Awaitable[T]: ...
+
+
+@dataclass(frozen=True, slots=True)
+class _Step:
+    """What following the store once has found; ``sets`` is None when the table was loaded anew."""
+
+    snapshot: Snapshot
+    sets: Sequence[EncodedSet] | None
+
+
+def ignore_advance() -> None:
+    """For a table that nobody watches."""
+
+
+class LiveTable:
+    """Holds the newest snapshot. Create it inside the event loop that will run ``follow``.
+
+    ``ring`` has the change sets that lead to ``current``; it is another one after the table was loaded anew.
+    ``on_advance`` is called in the event loop whenever there are new change sets or another ring.
+    """
+
+    def __init__(self, source: Source, codec: Codec, run: Run, log: FilteringBoundLogger) -> None:
+        self.on_advance = ignore_advance
         self._log = log
         self._source = source
         self._codec = codec
@@ -53,7 +74,9 @@ class LiveSnapshot:
         self._loop = asyncio.get_running_loop()
         self._nudged = asyncio.Event()
         self._advanced = asyncio.Condition()
+        self._extending = asyncio.Lock()
         self.current = self._load()
+        self.ring = Ring(self.current.revision)
 
     def nudge(self, revision: int) -> None:
         """Tell that ``revision`` is committed. Safe from any thread, also when the loop has ended."""
@@ -71,6 +94,22 @@ class LiveSnapshot:
             async with asyncio.timeout(REACH_SECONDS), self._advanced:
                 await self._advanced.wait_for(lambda: self.current.revision >= revision)
 
+    async def behind(self, revision: int) -> int | None:
+        """The position in ``ring`` from which a table at ``revision`` of this store is brought up to date.
+
+        What this process has not seen itself is read from the store once, for all that come after. None when
+        not all changes behind the revision are there any more, or when they are more than the ring takes.
+
+        Raises:
+            Unavailable: the store is away.
+        """
+        ring = self.ring
+        if revision < ring.floor and not ring.is_full:
+            async with self._extending:
+                if revision < ring.floor and not await self._extend(ring, revision):
+                    return None
+        return ring.behind(revision) if ring is self.ring and revision >= ring.floor else None
+
     async def follow(self) -> None:
         """Keep the snapshot current until cancelled. A store that is away is asked again at the next poll."""
         while True:
@@ -79,7 +118,7 @@ class LiveSnapshot:
                     await self._nudged.wait()
             self._nudged.clear()
             try:
-                snapshot = await self._run(self._newer)
+                step = await self._run(self._newer)
             except RegistryError as error:
                 self._log.warning(SNAPSHOT_FAILED, reason=error.reason.value)
                 continue
@@ -87,21 +126,48 @@ class LiveSnapshot:
                 # The top of a background task: were it to end here, routers would get this revision for ever.
                 self._log.error(SNAPSHOT_FAILED, **bug_fields(error))
                 continue
-            if snapshot is not self.current:
+            if step.snapshot is not self.current:
+                self._take(step)
                 async with self._advanced:
-                    self.current = snapshot
                     self._advanced.notify_all()
 
-    def _newer(self) -> Snapshot:
+    def _take(self, step: _Step) -> None:
+        """Put a step to use. Nothing here waits, so nobody sees a snapshot without its change sets."""
+        self.current = step.snapshot
+        if step.sets is None:
+            self.ring = Ring(step.snapshot.revision)
+        else:
+            for one in step.sets:
+                self.ring.append(one.revision, one.message)
+        if step.sets != []:
+            self.on_advance()
+
+    def _newer(self) -> _Step:
         current = self.current
         found = self._source.changes(current.revision, current.store_id)
         if found is None:
-            return self._load()
+            return _Step(self._load(), None)
         head, change_sets = found
         if head == current.revision:
-            return current
-        return advance(self._codec, current, change_sets, head)
+            return _Step(current, [])
+        sets = encoded_sets(self._codec, current.store_id, change_sets)
+        changes = [change for one in sets for change in one.changes]
+        return _Step(advance(self._codec, current, changes, head), sets)
 
     def _load(self) -> Snapshot:
         revision, store_id, entries = self._source.load()
         return build(self._codec, revision, store_id, entries)
+
+    async def _extend(self, ring: Ring, revision: int) -> bool:
+        """Bring the ring's floor down to ``revision``, where the store still has what lies between."""
+        store_id = self.current.store_id
+
+        def older() -> list[tuple[int, bytes]] | None:
+            found = self._source.changes(revision, store_id)
+            if found is None:
+                return None
+            wanted = [one for one in found[1] if one.revision <= ring.floor]
+            return [(one.revision, one.message) for one in encoded_sets(self._codec, store_id, wanted)]
+
+        messages = await self._run(older)
+        return messages is not None and ring is self.ring and ring.extend_back(revision, messages)

@@ -1,4 +1,4 @@
-"""One revision of the routing table, with every row's bytes ready.
+"""One revision of the routing table, with every row's bytes ready, and the answers joined from them.
 
 A snapshot never changes. The next one shares the rows that did not change and is a join of ready bytes, so a
 change costs what changed and one join, not the building of every message.
@@ -9,8 +9,20 @@ from __future__ import annotations
 from bisect import bisect_right
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from datetime import datetime
+from enum import IntEnum
 
 from service.domain.routing import ActiveModel, Change, ChangeSet, Entry, EntryKind, RoutingProvider
+
+
+class SnapshotReason(IntEnum):
+    """Why a watcher is sent a snapshot; numbered as the API's SnapshotChunk.Reason."""
+
+    INITIAL = 1
+    COMPACTED = 2
+    STORE_CHANGED = 3
+    SLOW_CONSUMER = 4
+    REVISION_AHEAD = 5
 
 
 @dataclass(frozen=True, slots=True)
@@ -22,15 +34,31 @@ class Row:
 
 
 @dataclass(frozen=True, slots=True)
+class RowChange:
+    """A change of the table with the row's bytes ready; ``row`` is None where the entry is taken out."""
+
+    kind: EntryKind
+    name: str
+    row: Row | None
+
+
+@dataclass(frozen=True, slots=True)
 class Codec:
     """How rows become bytes; handed in, since this room knows no messages.
 
-    ``row`` encodes one entry. ``whole`` makes the complete answer of GetRoutingSnapshot from
-    (revision, store_id, rows of providers, of provider models, of models).
+    ``row`` encodes one entry. ``segments`` joins the rows of providers, provider models and models, in this
+    order, into parts of less than 512 KiB, unless one row is larger. ``whole`` makes the complete answer of
+    GetRoutingSnapshot, and ``chunks`` the messages of a watch, of (revision, store_id, segments).
+    ``change_set`` makes the message of one revision, and ``bookmark`` a sign of life, of (revision, store_id,
+    time, draining).
     """
 
     row: Callable[[Entry], bytes]
-    whole: Callable[[int, str, Sequence[bytes], Sequence[bytes], Sequence[bytes]], bytes]
+    segments: Callable[[Sequence[bytes], Sequence[bytes], Sequence[bytes]], Sequence[bytes]]
+    whole: Callable[[int, str, Sequence[bytes]], bytes]
+    chunks: Callable[[int, str, Sequence[bytes], SnapshotReason], tuple[bytes, ...]]
+    change_set: Callable[[int, str, Sequence[RowChange], datetime], bytes]
+    bookmark: Callable[[int, str, datetime, bool], bytes]
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,7 +67,7 @@ class Snapshot:
 
     ``models`` are provider models, of which ``model_names`` and ``model_rows`` run side by side, and
     ``facades`` what callers of the gateway know as models. ``whole`` is the ready answer of
-    GetRoutingSnapshot.
+    GetRoutingSnapshot, ``chunks`` what a watch begins with, both joined from ``segments``.
     """
 
     revision: int
@@ -49,7 +77,9 @@ class Snapshot:
     facades: Mapping[str, Row]
     model_names: tuple[str, ...]
     model_rows: tuple[Row, ...]
+    segments: tuple[bytes, ...]
     whole: bytes
+    chunks: tuple[bytes, ...]
 
     def behind(self, name: str) -> int:
         """The position of the first provider model behind ``name``, which need not be there any more."""
@@ -59,25 +89,23 @@ class Snapshot:
 def build(codec: Codec, revision: int, store_id: str, entries: Iterable[Entry]) -> Snapshot:
     """The snapshot of a table read as a whole."""
     changes = tuple(Change(_kind(entry), entry.name, entry) for entry in entries)
-    empty = Snapshot(-1, store_id, {}, {}, {}, (), (), b"")
-    return _next(codec, empty, revision, changes)
+    empty = Snapshot(-1, store_id, {}, {}, {}, (), (), (), b"", ())
+    return advance(codec, empty, encoded(codec, changes), revision)
 
 
-def advance(codec: Codec, current: Snapshot, change_sets: Iterable[ChangeSet], head: int) -> Snapshot:
-    """The snapshot at ``head``, given every change set behind ``current`` up to it.
-
-    Applying a change set twice changes nothing, since each row says what is there now.
-    """
-    changes = tuple(
-        change
-        for change_set in change_sets
-        if change_set.revision > current.revision
-        for change in change_set.changes
+def encoded(codec: Codec, changes: Iterable[Change]) -> tuple[RowChange, ...]:
+    """The changes, each entry turned into bytes once."""
+    return tuple(
+        RowChange(one.kind, one.name, None if one.entry is None else Row(one.entry, codec.row(one.entry)))
+        for one in changes
     )
-    return _next(codec, current, head, changes)
 
 
-def _next(codec: Codec, current: Snapshot, revision: int, changes: Sequence[Change]) -> Snapshot:
+def advance(codec: Codec, current: Snapshot, changes: Iterable[RowChange], revision: int) -> Snapshot:
+    """The snapshot at ``revision``, given every change behind ``current`` up to it, in order.
+
+    Applying a change twice changes nothing, since each row says what is there now.
+    """
     tables = {
         EntryKind.PROVIDER: dict(current.providers),
         EntryKind.PROVIDER_MODEL: dict(current.models),
@@ -88,15 +116,20 @@ def _next(codec: Codec, current: Snapshot, revision: int, changes: Sequence[Chan
     entered: set[EntryKind] = set()
     for change in changes:
         table = tables[change.kind]
-        if change.entry is None:
+        if change.row is None:
             table.pop(change.name, None)
             continue
         if change.name not in table:
             entered.add(change.kind)
-        table[change.name] = Row(change.entry, codec.row(change.entry))
+        table[change.name] = change.row
     for kind in entered:
         tables[kind] = dict(sorted(tables[kind].items()))
     models = tables[EntryKind.PROVIDER_MODEL]
+    segments = tuple(
+        codec.segments(
+            *([row.encoded for row in table.values()] for table in tables.values()),
+        )
+    )
     return Snapshot(
         revision=revision,
         store_id=current.store_id,
@@ -105,12 +138,29 @@ def _next(codec: Codec, current: Snapshot, revision: int, changes: Sequence[Chan
         facades=tables[EntryKind.MODEL],
         model_names=tuple(models),
         model_rows=tuple(models.values()),
-        whole=codec.whole(
-            revision,
-            current.store_id,
-            *([row.encoded for row in table.values()] for table in tables.values()),
-        ),
+        segments=segments,
+        whole=codec.whole(revision, current.store_id, segments),
+        chunks=codec.chunks(revision, current.store_id, segments, SnapshotReason.INITIAL),
     )
+
+
+def encoded_sets(codec: Codec, store_id: str, change_sets: Iterable[ChangeSet]) -> list[EncodedSet]:
+    """Change sets with their rows and the message that watchers are sent, each encoded once."""
+    made = []
+    for one in change_sets:
+        changes = encoded(codec, one.changes)
+        message = codec.change_set(one.revision, store_id, changes, one.commit_time)
+        made.append(EncodedSet(one.revision, changes, message))
+    return made
+
+
+@dataclass(frozen=True, slots=True)
+class EncodedSet:
+    """What one revision changed: its rows, and its message as every watcher is sent it."""
+
+    revision: int
+    changes: tuple[RowChange, ...]
+    message: bytes
 
 
 def _kind(entry: Entry) -> EntryKind:

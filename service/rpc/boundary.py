@@ -1,4 +1,4 @@
-"""What surrounds every unary call, in one fused wrapper: request id, deadline, rules, errors, a log line.
+"""What surrounds every call, in one fused wrapper: request id, deadline, rules, errors, a log line.
 
 One wrapper instead of a stack of interceptors, since each layer costs CPU on the path that routers poll.
 Handlers raise domain errors; nothing but this module ends a call with a status.
@@ -7,6 +7,8 @@ Handlers raise domain errors; nothing but this module ends a call with a status.
 from __future__ import annotations
 
 import asyncio
+import logging
+import math
 import re
 import time
 import uuid
@@ -29,11 +31,19 @@ from service.usecases.context import Call
 MAX_SECONDS = 60.0
 DEFAULT_SECONDS = 30.0
 SHOWN_VIOLATIONS = 20
+REMEMBERED_BYTES = 256
+REMEMBERED_REQUESTS = 1024
 LOOPBACK_PRINCIPAL = "dev:loopback"
 
 _REQUEST_ID = re.compile(r"[A-Za-z0-9._:-]{1,128}")
 _PRESENCE_RULES = frozenset(
-    {"create_provider.required", "create_provider_model.required", "create_model.required"}
+    {
+        "create_provider.required",
+        "create_provider_model.required",
+        "create_model.required",
+        "watch_routing.store_id",
+        "report_applied_revision.store_id",
+    }
 )
 
 RequestT = TypeVar("RequestT", bound=Message)
@@ -46,6 +56,7 @@ class Exchange:
 
     call: Call
     request_id: str
+    peer: Callable[[], str]
     revision: int | None = None
     warning: str | None = None
 
@@ -60,6 +71,22 @@ class Exchange:
 
 
 Handler = Callable[[RequestT, Exchange], Awaitable[ResponseT]]
+InstantHandler = Callable[[RequestT, Exchange], bytes]
+Send = Callable[[bytes], Awaitable[None]]
+StreamHandler = Callable[[RequestT, Exchange, Send], Awaitable[None]]
+
+
+class _Run:
+    """One call from its start to its log line."""
+
+    __slots__ = ("code", "exchange", "seconds", "started")
+
+    def __init__(self, method: str, seconds: float, context: grpc.aio.ServicerContext[Any, Any]) -> None:
+        self.started = time.perf_counter()
+        self.seconds = seconds
+        self.code = "OK"
+        call = Call(LOOPBACK_PRINCIPAL, method, time.monotonic() + seconds)
+        self.exchange = Exchange(call, _request_id(context.invocation_metadata()), context.peer)
 
 
 class Boundary:
@@ -84,46 +111,118 @@ class Boundary:
         """
 
         async def served(data: bytes, context: grpc.aio.ServicerContext[bytes, ResponseT]) -> ResponseT:
-            started = time.perf_counter()
-            request_id = _request_id(context.invocation_metadata())
             remaining = context.time_remaining()
             seconds = DEFAULT_SECONDS if remaining is None else min(remaining, MAX_SECONDS)
-            call = Call(LOOPBACK_PRINCIPAL, method, time.monotonic() + seconds)
-            exchange = Exchange(call, request_id)
-            code = "OK"
+            run = _Run(method, seconds, context)
             try:
                 request = self._request(request_type, data)
                 async with asyncio.timeout(seconds):
-                    response = await handler(request, exchange)
-                context.set_trailing_metadata(exchange.trailers())
+                    response = await handler(request, run.exchange)
+                context.set_trailing_metadata(run.exchange.trailers())
                 return response
-            except RegistryError as error:
-                status = errors.status_of(error)
-                code = errors.code_of(error).name
-            except TimeoutError:
-                status = errors.deadline_status(seconds)
-                code = "DEADLINE_EXCEEDED"
-            except asyncio.CancelledError:
-                code = "CANCELLED"
-                raise
-            except Exception as error:
-                self._log.error(RPC_FAILED, method=method, request_id=request_id, **bug_fields(error))
-                status = errors.internal_status(request_id)
-                code = "INTERNAL"
+            except (Exception, asyncio.CancelledError) as error:
+                status = self._status_of(error, run)
             finally:
-                log_line = self._log.debug if read_only and code == "OK" else self._log.info
-                log_line(
-                    RPC_DONE,
-                    method=method,
-                    code=code,
-                    request_id=request_id,
-                    principal=call.principal,
-                    milliseconds=round((time.perf_counter() - started) * 1000, 3),
-                )
-            await _abort(context, status, exchange)
+                self._tell(run, quiet=read_only)
+            await _abort(context, status, run.exchange)
             raise AssertionError("abort does not return")
 
         return served
+
+    def instant(
+        self,
+        method: str,
+        request_type: type[RequestT],
+        handler: InstantHandler[RequestT],
+    ) -> Callable[[bytes, grpc.aio.ServicerContext[bytes, bytes]], Awaitable[bytes]]:
+        """As ``unary``, for what is answered from memory without waiting for anything: no timer is armed.
+
+        Requests that were good before are remembered by their bytes, and neither parsed nor checked again:
+        routers ask the same over and over. The handler must not change them.
+        """
+        known: dict[bytes, RequestT] = {}
+
+        async def served(data: bytes, context: grpc.aio.ServicerContext[bytes, bytes]) -> bytes:
+            run = _Run(method, DEFAULT_SECONDS, context)
+            try:
+                request = known.get(data)
+                if request is None:
+                    request = self._request(request_type, data)
+                    if len(data) <= REMEMBERED_BYTES:
+                        if len(known) >= REMEMBERED_REQUESTS:
+                            known.clear()
+                        known[data] = request
+                response = handler(request, run.exchange)
+                context.set_trailing_metadata(run.exchange.trailers())
+                return response
+            except (Exception, asyncio.CancelledError) as error:
+                status = self._status_of(error, run)
+            finally:
+                self._tell(run, quiet=True)
+            await _abort(context, status, run.exchange)
+            raise AssertionError("abort does not return")
+
+        return served
+
+    def stream(
+        self, method: str, request_type: type[RequestT], handler: StreamHandler[RequestT]
+    ) -> Callable[[bytes, grpc.aio.ServicerContext[bytes, bytes]], Awaitable[None]]:
+        """A handler that sends ready bytes for as long as it likes: no deadline but the caller's."""
+
+        async def served(data: bytes, context: grpc.aio.ServicerContext[bytes, bytes]) -> None:
+            run = _Run(method, math.inf, context)
+            try:
+                await handler(self._request(request_type, data), run.exchange, context.write)
+                context.set_trailing_metadata(run.exchange.trailers())
+                return
+            except (Exception, asyncio.CancelledError) as error:
+                status = self._status_of(error, run)
+            finally:
+                self._tell(run, quiet=False)
+            await _abort(context, status, run.exchange)
+
+        return served
+
+    def _status_of(self, error: Exception | asyncio.CancelledError, run: _Run) -> status_pb2.Status:
+        """The status that ends a call that failed; a caller that went away is not answered.
+
+        Raises:
+            CancelledError: the error is one.
+        """
+        match error:
+            case RegistryError():
+                run.code = errors.code_of(error).name
+                return errors.status_of(error)
+            case TimeoutError():
+                run.code = "DEADLINE_EXCEEDED"
+                return errors.deadline_status(run.seconds)
+            case asyncio.CancelledError():
+                run.code = "CANCELLED"
+                raise error
+            case Exception():
+                return self._internal(error, run)
+
+    def _internal(self, error: Exception, run: _Run) -> status_pb2.Status:
+        request_id = run.exchange.request_id
+        self._log.error(
+            RPC_FAILED, method=run.exchange.call.method, request_id=request_id, **bug_fields(error)
+        )
+        run.code = "INTERNAL"
+        return errors.internal_status(request_id)
+
+    def _tell(self, run: _Run, *, quiet: bool) -> None:
+        """One line for the call; of a read that went well at DEBUG only."""
+        level = logging.DEBUG if quiet and run.code == "OK" else logging.INFO
+        if self._log.is_enabled_for(level):
+            self._log.log(
+                level,
+                RPC_DONE,
+                method=run.exchange.call.method,
+                code=run.code,
+                request_id=run.exchange.request_id,
+                principal=run.exchange.call.principal,
+                milliseconds=round((time.perf_counter() - run.started) * 1000, 3),
+            )
 
     def _request(self, request_type: type[RequestT], data: bytes) -> RequestT:
         try:
@@ -177,5 +276,6 @@ def _violation(proto: Any) -> FieldViolation:
             path += f"[{element.subscript.value}]"
     description = proto.message or f"breaks the rule {proto.rule_id}"
     if proto.rule_id in _PRESENCE_RULES:
-        path += f".{description.split()[0]}"
+        field = description.split()[0]
+        path = f"{path}.{field}" if path else field
     return FieldViolation(path, description, proto.rule_id)

@@ -19,7 +19,9 @@ from service.domain.errors import (
     FailedPrecondition,
     InvalidArgument,
     NotFound,
+    OutOfRange,
     RegistryError,
+    ResourceExhausted,
     Unavailable,
 )
 
@@ -31,6 +33,8 @@ _CODES: tuple[tuple[type[RegistryError], grpc.StatusCode], ...] = (
     (AlreadyExists, grpc.StatusCode.ALREADY_EXISTS),
     (Aborted, grpc.StatusCode.ABORTED),
     (FailedPrecondition, grpc.StatusCode.FAILED_PRECONDITION),
+    (OutOfRange, grpc.StatusCode.OUT_OF_RANGE),
+    (ResourceExhausted, grpc.StatusCode.RESOURCE_EXHAUSTED),
     (Unavailable, grpc.StatusCode.UNAVAILABLE),
 )
 
@@ -49,7 +53,9 @@ def status_of(error: RegistryError) -> status_pb2.Status:
         details.append(_bad_request(error))
     if isinstance(error, FailedPrecondition) and error.violations:
         details.append(_precondition_failure(error))
-    if isinstance(error, Unavailable):
+    if isinstance(error, ResourceExhausted):
+        details.append(_quota_failure(error))
+    if isinstance(error, ResourceExhausted | Unavailable):
         retry = error_details_pb2.RetryInfo()
         retry.retry_delay.FromMilliseconds(math.ceil(error.retry_after_seconds * 1000))
         details.append(retry)
@@ -98,6 +104,11 @@ def _precondition_failure(error: FailedPrecondition) -> error_details_pb2.Precon
             for violation in error.violations
         ]
     )
+
+
+def _quota_failure(error: ResourceExhausted) -> error_details_pb2.QuotaFailure:
+    violation = error_details_pb2.QuotaFailure.Violation(subject=error.subject, description=error.message)
+    return error_details_pb2.QuotaFailure(violations=[violation])
 
 
 def _status(code: grpc.StatusCode, message: str, details: list[Message]) -> status_pb2.Status:

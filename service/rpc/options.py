@@ -3,13 +3,23 @@
 MAX_RECEIVE_BYTES = 1 << 20
 MAX_SEND_BYTES = 64 << 20
 MAX_METADATA_BYTES = 16 << 10
+MAX_PENDING = 20_000
 
 OPTIONS = (
     ("grpc.so_reuseport", 0),  # else a second server on the port starts too, and shares it silently
     ("grpc.max_receive_message_length", MAX_RECEIVE_BYTES),
     ("grpc.max_send_message_length", MAX_SEND_BYTES),
     ("grpc.max_metadata_size", MAX_METADATA_BYTES),
+    # A thousand routers may connect at once, after a restart: by default a part of them would be turned away.
+    ("grpc.server.max_pending_requests", MAX_PENDING),
+    ("grpc.server.max_pending_requests_hard_limit", MAX_PENDING),
     # Clients ping every 30 s; the default minimum of 5 min would answer them with GOAWAY.
     ("grpc.http2.min_recv_ping_interval_without_data_ms", 10_000),
     ("grpc.keepalive_permit_without_calls", 1),
+    # A router whose machine is gone says no goodbye: its watch ends when this finds nobody there.
+    ("grpc.keepalive_time_ms", 30_000),
+    ("grpc.keepalive_timeout_ms", 10_000),
+    # Spreads the watchers over the replicas again, some time after one was added; gRPC adds a random tenth.
+    ("grpc.max_connection_age_ms", 30 * 60_000),
+    ("grpc.max_connection_age_grace_ms", 90_000),
 )

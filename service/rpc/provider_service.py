@@ -206,7 +206,9 @@ class ProviderServicer(WritingServicer):
             ),
             preview=request.validate_only,
         )
-        return pb.DeleteProviderResponse(impact=convert_models.impact_to_pb(impact))
+        return pb.DeleteProviderResponse(
+            impact=convert_models.impact_to_pb(impact), revision=exchange.revision or 0
+        )
 
     async def ListProviderModels(
         self, request: pb.ListProviderModelsRequest, exchange: Exchange
@@ -304,7 +306,9 @@ class ProviderServicer(WritingServicer):
             ),
             preview=request.validate_only,
         )
-        return pb.DeleteProviderModelResponse(impact=convert_models.impact_to_pb(impact))
+        return pb.DeleteProviderModelResponse(
+            impact=convert_models.impact_to_pb(impact), revision=exchange.revision or 0
+        )
 
     async def BatchEnableProviderModels(
         self, request: pb.BatchEnableProviderModelsRequest, exchange: Exchange

@@ -7,13 +7,21 @@ Source: Protocol Buffers encoding, "Last One Wins" and length-delimited records.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from bisect import bisect_right
+from collections.abc import Iterator, Sequence
+from datetime import datetime
+from itertools import accumulate
 
 from codevector.providers.v1 import model_pb2, routing_service_pb2
 from google.protobuf.message import Message
+from google.protobuf.timestamp_pb2 import Timestamp
 
-from service.domain.routing import ActiveModel, ActiveProviderModel, Entry, RoutingProvider
+from service.domain.routing import ActiveModel, ActiveProviderModel, Entry, EntryKind, RoutingProvider
+from service.readmodel.snapshot import Codec, RowChange, SnapshotReason
 from service.rpc.convert import pricing_to_pb, provider_config_to_pb, wire
+
+SEGMENT_BYTES = 480 << 10
+"""How many bytes of rows go into one part of a snapshot; with their tags it stays below 512 KiB."""
 
 NOT_MODIFIED = routing_service_pb2.GetRoutingSnapshotResponse(not_modified=True).SerializeToString()
 
@@ -23,22 +31,80 @@ def encode_row(entry: Entry) -> bytes:
     return _delimited(_message(entry).SerializeToString(deterministic=True))
 
 
-def encode_whole(
-    revision: int,
-    store_id: str,
-    provider_rows: Sequence[bytes],
-    model_rows: Sequence[bytes],
-    facade_rows: Sequence[bytes],
-) -> bytes:
-    """The complete GetRoutingSnapshotResponse, of providers, provider models and models."""
+def encode_segments(
+    provider_rows: Sequence[bytes], model_rows: Sequence[bytes], facade_rows: Sequence[bytes]
+) -> list[bytes]:
+    """The three repeated fields of a table, in this order, cut between rows into parts of bounded size.
+
+    They have the same numbers in RoutingSnapshot and SnapshotChunk, so that a part belongs into either.
+    """
+    segments: list[bytes] = []
+    parts: list[bytes] = []
+    size = 0
+    for tag, rows in (
+        (_PROVIDERS_TAG, provider_rows),
+        (_PROVIDER_MODELS_TAG, model_rows),
+        (_MODELS_TAG, facade_rows),
+    ):
+        for part in _cut(tag, rows, SEGMENT_BYTES - size):
+            if parts and size + len(part) > SEGMENT_BYTES:
+                segments.append(b"".join(parts))
+                parts, size = [], 0
+            parts.append(part)
+            size += len(part)
+    if parts:
+        segments.append(b"".join(parts))
+    return segments
+
+
+def encode_whole(revision: int, store_id: str, segments: Sequence[bytes]) -> bytes:
+    """The complete GetRoutingSnapshotResponse."""
     head = routing_service_pb2.RoutingSnapshot(revision=revision, store_id=store_id).SerializeToString()
-    table = (
-        head
-        + _repeated(_PROVIDERS_TAG, provider_rows)
-        + _repeated(_PROVIDER_MODELS_TAG, model_rows)
-        + _repeated(_MODELS_TAG, facade_rows)
-    )
-    return _SNAPSHOT_TAG + _delimited(table)
+    size = len(head) + sum(map(len, segments))
+    return b"".join((_SNAPSHOT_TAG, _varint(size), head, *segments))
+
+
+def encode_chunks(
+    revision: int, store_id: str, segments: Sequence[bytes], reason: SnapshotReason
+) -> tuple[bytes, ...]:
+    """The WatchRoutingResponses of a snapshot: one for each segment, and one for an empty table."""
+    chunks = []
+    for number, segment in enumerate(segments or (b"",), start=1):
+        first, last = number == 1, number >= len(segments)
+        head = routing_service_pb2.SnapshotChunk(
+            first=first, last=last, reason=wire(reason if first else None)
+        ).SerializeToString()
+        outer = routing_service_pb2.WatchRoutingResponse(
+            store_id=store_id, revision=revision if last else 0
+        ).SerializeToString()
+        size = _varint(len(head) + len(segment))
+        chunks.append(b"".join((outer, _SNAPSHOT_CHUNK_TAG, size, head, segment)))
+    return tuple(chunks)
+
+
+def encode_change_set(
+    revision: int, store_id: str, changes: Sequence[RowChange], commit_time: datetime
+) -> bytes:
+    """The WatchRoutingResponse of one revision."""
+    rows = []
+    for change in changes:
+        if change.row is None:
+            body = routing_service_pb2.RoutingChange(removed=change.name).SerializeToString()
+        else:
+            body = _CHANGE_TAGS[change.kind] + change.row.encoded
+        rows.append(_delimited(body))
+    rest = routing_service_pb2.ChangeSet(commit_time=_timestamp(commit_time)).SerializeToString()
+    outer = routing_service_pb2.WatchRoutingResponse(store_id=store_id, revision=revision)
+    return outer.SerializeToString() + _CHANGE_SET_TAG + _delimited(_repeated(_CHANGES_TAG, rows) + rest)
+
+
+def encode_bookmark(revision: int, store_id: str, now: datetime, draining: bool) -> bytes:
+    """The WatchRoutingResponse of a sign of life."""
+    return routing_service_pb2.WatchRoutingResponse(
+        store_id=store_id,
+        revision=revision,
+        bookmark=routing_service_pb2.Bookmark(server_time=_timestamp(now), draining=draining),
+    ).SerializeToString()
 
 
 def encode_page(model_rows: Sequence[bytes], *, next_page_token: str, revision: int, store_id: str) -> bytes:
@@ -119,6 +185,33 @@ _ACTIVE_PROVIDER_MODELS_TAG = _tag(
 )
 
 
+_SNAPSHOT_CHUNK_TAG = _tag(routing_service_pb2.WatchRoutingResponse, "snapshot_chunk")
+_CHANGE_SET_TAG = _tag(routing_service_pb2.WatchRoutingResponse, "change_set")
+_CHANGES_TAG = _tag(routing_service_pb2.ChangeSet, "changes")
+_CHANGE_TAGS = {
+    EntryKind.PROVIDER: _tag(routing_service_pb2.RoutingChange, "provider"),
+    EntryKind.PROVIDER_MODEL: _tag(routing_service_pb2.RoutingChange, "provider_model"),
+    EntryKind.MODEL: _tag(routing_service_pb2.RoutingChange, "model"),
+}
+
+
+def _cut(tag: bytes, rows: Sequence[bytes], first_bytes: int) -> Iterator[bytes]:
+    """A repeated field in parts: the first of at most ``first_bytes``, unless a row alone is larger."""
+    ends = list(accumulate(len(row) + 1 for row in rows))
+    begin, limit = 0, first_bytes
+    while begin < len(rows):
+        base = ends[begin - 1] if begin else 0
+        end = max(begin + 1, bisect_right(ends, base + limit))
+        yield _repeated(tag, rows[begin:end])
+        begin, limit = end, SEGMENT_BYTES
+
+
+def _timestamp(moment: datetime) -> Timestamp:
+    timestamp = Timestamp()
+    timestamp.FromDatetime(moment)
+    return timestamp
+
+
 def _repeated(tag: bytes, rows: Sequence[bytes]) -> bytes:
     return tag + tag.join(rows) if rows else b""
 
@@ -134,3 +227,6 @@ def _varint(value: int) -> bytes:
         value >>= 7
     encoded.append(value)
     return bytes(encoded)
+
+
+CODEC = Codec(encode_row, encode_segments, encode_whole, encode_chunks, encode_change_set, encode_bookmark)

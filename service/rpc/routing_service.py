@@ -1,4 +1,4 @@
-"""RoutingService: answers from the snapshot in memory, as bytes ready before they were asked for."""
+"""RoutingService: answers from the table in memory, as bytes ready before they were asked for."""
 
 # ruff: noqa: N802 - methods are named as their RPCs
 
@@ -7,30 +7,38 @@ from __future__ import annotations
 from codevector.providers.v1 import routing_service_pb2 as pb
 
 from service.domain.errors import RegistryError
-from service.readmodel.live import LiveSnapshot
+from service.readmodel.live import LiveTable
+from service.readmodel.routers import Routers
+from service.readmodel.watch import Watchers, Wish
 from service.rpc import convert, errors, routing_codec
-from service.rpc.boundary import Exchange
+from service.rpc.boundary import Exchange, Send
 from service.rpc.threads import Threads
 from service.usecases import routing
 from service.usecases.context import Context
 
+BOOKMARK_SECONDS = 15.0
+
 
 class RoutingServicer:
-    """The handlers, by RPC name. Those on the routers' read path answer bytes."""
+    """The handlers, by RPC name. Those that wait for nothing are no coroutines, and answer bytes."""
 
-    def __init__(self, ctx: Context, threads: Threads, live: LiveSnapshot) -> None:
+    def __init__(
+        self, ctx: Context, threads: Threads, live: LiveTable, watchers: Watchers, routers: Routers
+    ) -> None:
         self._ctx = ctx
         self._run = threads.run
         self._live = live
+        self._watchers = watchers
+        self._routers = routers
 
-    async def GetRoutingSnapshot(self, request: pb.GetRoutingSnapshotRequest, exchange: Exchange) -> bytes:
+    def GetRoutingSnapshot(self, request: pb.GetRoutingSnapshotRequest, exchange: Exchange) -> bytes:
         snapshot = self._live.current
         held = request.if_revision_not
         if held and held == snapshot.revision and request.store_id in ("", snapshot.store_id):
             return routing_codec.NOT_MODIFIED
         return snapshot.whole
 
-    async def ListActiveProviderModels(
+    def ListActiveProviderModels(
         self, request: pb.ListActiveProviderModelsRequest, exchange: Exchange
     ) -> bytes:
         snapshot = self._live.current
@@ -40,6 +48,27 @@ class RoutingServicer:
             next_page_token=page.next_page_token,
             revision=page.revision,
             store_id=snapshot.store_id,
+        )
+
+    def ReportAppliedRevision(self, request: pb.ReportAppliedRevisionRequest, exchange: Exchange) -> bytes:
+        if request.stopping:
+            self._routers.stopping(request.watcher_id)
+        else:
+            self._routers.reported(request.watcher_id, request.store_id, request.revision, exchange.peer())
+        return b""  # The empty message.
+
+    async def WatchRouting(self, request: pb.WatchRoutingRequest, exchange: Exchange, send: Send) -> None:
+        interval = request.bookmark_interval
+        await self._watchers.watch(
+            Wish(
+                resume_revision=request.resume_revision,
+                store_id=request.store_id,
+                bookmark_seconds=interval.seconds + interval.nanos / 1e9 or BOOKMARK_SECONDS,
+                strict=request.strict_resume,
+                watcher_id=request.watcher_id,
+                peer=exchange.peer(),
+            ),
+            send,
         )
 
     async def BatchGetSealedCredentials(

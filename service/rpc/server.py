@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 import socket
 from typing import Any
 
@@ -20,6 +21,7 @@ from grpc_health.v1.health import aio as health_aio
 from structlog.typing import FilteringBoundLogger
 
 import reflection
+from service.readmodel.watch import Watchers
 from service.rpc.boundary import Boundary
 from service.rpc.model_service import ModelServicer
 from service.rpc.options import OPTIONS
@@ -37,6 +39,9 @@ SERVICES = (
     ROUTING_SERVICE.full_name,
     SYSTEM_SERVICE.full_name,
 )
+
+GOODBYE_SECONDS = 2.0
+"""How long stopping waits for watchers to take the goodbye; who does not read is cut off later."""
 
 KMS_WRAP = "kms.wrap"
 """Health name of what needs the sidecar to wrap: creating and replacing credentials, moving wrappers."""
@@ -58,6 +63,7 @@ class Server:
         model: ModelServicer,
         routing: RoutingServicer,
         system: SystemServicer,
+        watchers: Watchers,
         log: FilteringBoundLogger,
     ) -> None:
         """
@@ -65,6 +71,7 @@ class Server:
             PortTaken: the address cannot be bound.
         """
         _check_free(address)
+        self._watchers = watchers
         boundary = Boundary(log)
         self._server = grpc.aio.server(options=OPTIONS)
         self._server.add_generic_rpc_handlers(
@@ -99,8 +106,12 @@ class Server:
             await self._health.set(name, status.SERVING if works else status.NOT_SERVING)
 
     async def stop(self, grace_seconds: float) -> None:
-        """Turn health off, let calls finish for at most ``grace_seconds``, then end."""
+        """Turn health off, say goodbye to watchers, let calls finish for at most ``grace_seconds``, then end.
+
+        Watchers go first: gRPC would wait the whole time for streams that nobody ends.
+        """
         await self._health.enter_graceful_shutdown()
+        await self._watchers.drain(GOODBYE_SECONDS)
         await self._server.stop(grace_seconds)
 
 
@@ -142,18 +153,19 @@ def _handlers(service: ServiceDescriptor, servicer: object, boundary: Boundary) 
 def _handler(
     method: MethodDescriptor, servicer: object, boundary: Boundary
 ) -> grpc.RpcMethodHandler[Any, Any]:
+    """A stream of ready bytes; an answer from memory, where the handler is no coroutine; or a plain call."""
     read_only = method.GetOptions().idempotency_level == method.GetOptions().NO_SIDE_EFFECTS
+    request_type = GetMessageClass(method.input_type)
+    handler = getattr(servicer, method.name)
+    if method.server_streaming:
+        return grpc.unary_stream_rpc_method_handler(boundary.stream(method.name, request_type, handler))
+    if not inspect.iscoroutinefunction(handler):
+        return grpc.unary_unary_rpc_method_handler(boundary.instant(method.name, request_type, handler))
     return grpc.unary_unary_rpc_method_handler(
-        boundary.unary(
-            method.name,
-            GetMessageClass(method.input_type),
-            getattr(servicer, method.name),
-            read_only=read_only,
-        ),
+        boundary.unary(method.name, request_type, handler, read_only=read_only),
         response_serializer=_serialized,
     )
 
 
-def _serialized(response: Message | bytes) -> bytes:
-    """A message's bytes, or the bytes that a read from memory had ready."""
-    return response if isinstance(response, bytes) else response.SerializeToString()
+def _serialized(response: Message) -> bytes:
+    return response.SerializeToString()

@@ -1,4 +1,4 @@
-"""SystemService: how data keys are wrapped, moving them, and the proofs of a rotation."""
+"""SystemService: how data keys are wrapped and moved, the proofs of it, and who has which revision."""
 
 # ruff: noqa: N802 - methods are named as their RPCs
 
@@ -8,12 +8,19 @@ from collections.abc import Mapping
 
 from codevector.providers.v1 import system_service_pb2 as pb
 
+from service.domain.routers import Router
+from service.readmodel.live import LiveTable
+from service.readmodel.routers import Routers
+from service.rpc import convert
 from service.rpc.boundary import Exchange
 from service.rpc.threads import Threads
 from service.store import DataKeyFault
-from service.usecases import encryption_status, rotation, verification
+from service.usecases import encryption_status, rotation, routers, verification
 from service.usecases.context import Context
 from service.usecases.encryption_status import SweepState
+
+WAIT_SECONDS = 30.0
+SHOWN_BEHIND = 100
 
 _SWEEP_STATES = {
     SweepState.DONE: pb.GetEncryptionStatusResponse.SWEEP_STATE_DONE,
@@ -26,9 +33,11 @@ _SWEEP_STATES = {
 class SystemServicer:
     """The handlers, by RPC name."""
 
-    def __init__(self, ctx: Context, threads: Threads) -> None:
+    def __init__(self, ctx: Context, threads: Threads, live: LiveTable, known: Routers) -> None:
         self._ctx = ctx
         self._run = threads.run
+        self._live = live
+        self._routers = known
 
     async def GetEncryptionStatus(
         self, request: pb.GetEncryptionStatusRequest, exchange: Exchange
@@ -106,6 +115,50 @@ class SystemServicer:
             revision=digest.revision,
             store_id=str(digest.store_id),
         )
+
+    async def ListRouters(self, request: pb.ListRoutersRequest, exchange: Exchange) -> pb.ListRoutersResponse:
+        page = routers.list_routers(self._ctx, self._live, self._routers, convert.list_query(request))
+        return pb.ListRoutersResponse(
+            routers=[_router(one) for one in page.routers],
+            next_page_token=page.next_page_token,
+            total_size=page.total_size,
+            revision=page.revision,
+            min_applied_revision=page.min_applied_revision,
+        )
+
+    async def AwaitAppliedRevision(
+        self, request: pb.AwaitAppliedRevisionRequest, exchange: Exchange
+    ) -> pb.AwaitAppliedRevisionResponse:
+        timeout = request.timeout
+        progress = await routers.await_applied(
+            self._live,
+            self._routers,
+            exchange.call,
+            revision=request.revision,
+            seconds=timeout.seconds + timeout.nanos / 1e9 if request.HasField("timeout") else WAIT_SECONDS,
+        )
+        return pb.AwaitAppliedRevisionResponse(
+            reached=not progress.behind,
+            revision=progress.revision,
+            router_count=progress.router_count,
+            applied_count=progress.router_count - len(progress.behind),
+            behind=[_router(one) for one in progress.behind[:SHOWN_BEHIND]],
+        )
+
+
+def _router(router: Router) -> pb.Router:
+    message = pb.Router(
+        watcher_id=router.watcher_id,
+        applied_revision=router.applied_revision,
+        watching=router.watching,
+        peer=router.peer,
+    )
+    message.seen_time.FromDatetime(router.seen_time)
+    if router.apply_time is not None:
+        message.apply_time.FromDatetime(router.apply_time)
+    if router.forget_time is not None:
+        message.forget_time.FromDatetime(router.forget_time)
+    return message
 
 
 def _usage(counts: Mapping[str, int]) -> list[pb.KeyVersionUsage]:

@@ -305,13 +305,18 @@ class ReadUnit(FacadeReads, DataKeyReads):
                 ChangeLogRow.kind,
                 ChangeLogRow.name,
                 ChangeLogRow.payload,
+                ChangeLogRow.commit_time,
             )
             .where(ChangeLogRow.revision > revision)
             .order_by(ChangeLogRow.revision, ChangeLogRow.ordinal)
         )
         return [
-            ChangeSet(of, tuple(_change(kind, name, payload) for _, kind, name, payload in group))
-            for of, group in groupby(rows, key=attrgetter("revision"))
+            ChangeSet(
+                of,
+                tuple(_change(row.kind, row.name, row.payload) for row in (first, *rest)),
+                first.commit_time,
+            )
+            for of, (first, *rest) in groupby(rows, key=attrgetter("revision"))
         ]
 
     def remembered_request(self, principal: str, method: str, request_id: str) -> RememberedRequest | None:

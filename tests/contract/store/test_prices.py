@@ -15,7 +15,7 @@ from service.domain.model import ModelSource, ProviderModel, ProviderModelView, 
 from service.domain.prices import check_pricing
 from service.domain.routing import ActiveProviderModel, EntryKind, entry_from_json, entry_to_json
 from service.rpc import convert
-from service.rpc.routing_codec import encode_row, encode_whole
+from service.rpc.routing_codec import encode_row, encode_segments, encode_whole
 from service.store import Store, WriteUnit
 from tests.registry_values import START, a_provider, new_uuid
 
@@ -106,7 +106,7 @@ class TestPrices:
 
             rows = [encode_row(entry_from_json(*_logged(entry))) for _, entry in sorted(logged.items())]
             snapshot = routing_service_pb2.GetRoutingSnapshotResponse.FromString(
-                encode_whole(1, "store", [], rows, [])
+                encode_whole(1, "store", encode_segments([], rows, []))
             ).snapshot
             by_name = {each.name: each.pricing for each in snapshot.provider_models}
             for model, original in zip(models, sent, strict=True):

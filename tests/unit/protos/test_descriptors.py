@@ -51,7 +51,7 @@ BEHAVIOUR_WORDS = {
     field_behavior_pb2.IDENTIFIER: "Identifier.",
 }
 
-READ_ONLY_METHOD = re.compile(r"(List|Get|BatchGet|Verify|BatchVerify|Digest)[A-Z]")
+READ_ONLY_METHOD = re.compile(r"(Watch|Await|List|Get|BatchGet|Verify|BatchVerify|Digest)[A-Z]")
 
 Path = tuple[int, ...]
 

@@ -69,6 +69,31 @@ class RegistryDouble(pb_grpc.RoutingServiceServicer):
             results=[self.sealed.get(name, missing) for name in request.providers]
         )
 
+    def WatchRouting(  # noqa: N802
+        self, request: pb.WatchRoutingRequest, context: grpc.ServicerContext
+    ) -> Iterator[pb.WatchRoutingResponse]:
+        """The snapshot in one chunk, and the end."""
+        self._refuse(context)
+        table = self.snapshot
+        yield pb.WatchRoutingResponse(
+            store_id=table.store_id,
+            revision=table.revision,
+            snapshot_chunk=pb.SnapshotChunk(
+                first=True,
+                last=True,
+                providers=table.providers,
+                provider_models=table.provider_models,
+                models=table.models,
+                reason=pb.SnapshotChunk.REASON_INITIAL,
+            ),
+        )
+
+    def ReportAppliedRevision(  # noqa: N802
+        self, request: pb.ReportAppliedRevisionRequest, context: grpc.ServicerContext
+    ) -> pb.ReportAppliedRevisionResponse:
+        self._refuse(context)
+        return pb.ReportAppliedRevisionResponse()
+
     def _refuse(self, context: grpc.ServicerContext) -> None:
         if self.abort is not None:
             context.abort_with_status(rpc_status.to_status(self.abort))

@@ -93,10 +93,12 @@ class DeleteProviderRequest(_message.Message):
     def __init__(self, name: _Optional[str] = ..., etag: _Optional[str] = ..., force: bool = ..., allow_missing: bool = ..., validate_only: bool = ..., impact_token: _Optional[str] = ...) -> None: ...
 
 class DeleteProviderResponse(_message.Message):
-    __slots__ = ("impact",)
+    __slots__ = ("impact", "revision")
     IMPACT_FIELD_NUMBER: _ClassVar[int]
+    REVISION_FIELD_NUMBER: _ClassVar[int]
     impact: DeletionImpact
-    def __init__(self, impact: _Optional[_Union[DeletionImpact, _Mapping]] = ...) -> None: ...
+    revision: int
+    def __init__(self, impact: _Optional[_Union[DeletionImpact, _Mapping]] = ..., revision: _Optional[int] = ...) -> None: ...
 
 class DeletionImpact(_message.Message):
     __slots__ = ("provider_models", "provider_model_count", "backends", "backend_count", "models_left_unroutable", "credential_destroyed", "impact_token", "models_left_unroutable_count")
@@ -303,10 +305,12 @@ class DeleteProviderModelRequest(_message.Message):
     def __init__(self, name: _Optional[str] = ..., etag: _Optional[str] = ..., force: bool = ..., allow_missing: bool = ..., validate_only: bool = ..., impact_token: _Optional[str] = ...) -> None: ...
 
 class DeleteProviderModelResponse(_message.Message):
-    __slots__ = ("impact",)
+    __slots__ = ("impact", "revision")
     IMPACT_FIELD_NUMBER: _ClassVar[int]
+    REVISION_FIELD_NUMBER: _ClassVar[int]
     impact: DeletionImpact
-    def __init__(self, impact: _Optional[_Union[DeletionImpact, _Mapping]] = ...) -> None: ...
+    revision: int
+    def __init__(self, impact: _Optional[_Union[DeletionImpact, _Mapping]] = ..., revision: _Optional[int] = ...) -> None: ...
 
 class EnableProviderModelRequest(_message.Message):
     __slots__ = ("name", "etag", "validate_only")

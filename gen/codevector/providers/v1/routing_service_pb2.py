@@ -28,10 +28,12 @@ from codevector.providers.v1 import provider_pb2 as codevector_dot_providers_dot
 from codevector.providers.v1 import provider_model_pb2 as codevector_dot_providers_dot_v1_dot_provider__model__pb2
 from google.api import field_behavior_pb2 as google_dot_api_dot_field__behavior__pb2
 from google.api import resource_pb2 as google_dot_api_dot_resource__pb2
+from google.protobuf import duration_pb2 as google_dot_protobuf_dot_duration__pb2
+from google.protobuf import timestamp_pb2 as google_dot_protobuf_dot_timestamp__pb2
 from google.rpc import status_pb2 as google_dot_rpc_dot_status__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n-codevector/providers/v1/routing_service.proto\x12\x17\x63odevector.providers.v1\x1a\x1b\x62uf/validate/validate.proto\x1a#codevector/providers/v1/model.proto\x1a&codevector/providers/v1/provider.proto\x1a,codevector/providers/v1/provider_model.proto\x1a\x1fgoogle/api/field_behavior.proto\x1a\x19google/api/resource.proto\x1a\x17google/rpc/status.proto\"\xcb\x03\n\x0fRoutingProvider\x12*\n\x04name\x18\x01 \x01(\tB\x1c\xe2\x41\x01\x03\xfa\x41\x15\n\x13\x63odevector/Provider\x12\x11\n\x03uid\x18\x02 \x01(\tB\x04\xe2\x41\x01\x03\x12\x39\n\x04kind\x18\x03 \x01(\x0e\x32%.codevector.providers.v1.ProviderKindB\x04\xe2\x41\x01\x03\x12\x1a\n\x0c\x64isplay_name\x18\x04 \x01(\tB\x04\xe2\x41\x01\x03\x12=\n\x06\x63onfig\x18\x05 \x01(\x0b\x32\'.codevector.providers.v1.ProviderConfigB\x04\xe2\x41\x01\x03\x12\x46\n\x0f\x63redential_type\x18\x06 \x01(\x0e\x32\'.codevector.providers.v1.CredentialTypeB\x04\xe2\x41\x01\x03\x12 \n\x12\x63redential_version\x18\x07 \x01(\x03\x42\x04\xe2\x41\x01\x03\x12J\n\x06labels\x18\x08 \x03(\x0b\x32\x34.codevector.providers.v1.RoutingProvider.LabelsEntryB\x04\xe2\x41\x01\x03\x1a-\n\x0bLabelsEntry\x12\x0b\n\x03key\x18\x01 \x01(\t\x12\r\n\x05value\x18\x02 \x01(\t:\x02\x38\x01\"\xf4\x04\n\x13\x41\x63tiveProviderModel\x12/\n\x04name\x18\x01 \x01(\tB!\xe2\x41\x01\x03\xfa\x41\x1a\n\x18\x63odevector/ProviderModel\x12.\n\x08provider\x18\x02 \x01(\tB\x1c\xe2\x41\x01\x03\xfa\x41\x15\n\x13\x63odevector/Provider\x12\x42\n\rprovider_kind\x18\x03 \x01(\x0e\x32%.codevector.providers.v1.ProviderKindB\x04\xe2\x41\x01\x03\x12\x1f\n\x11upstream_model_id\x18\x04 \x01(\tB\x04\xe2\x41\x01\x03\x12\x36\n\x04kind\x18\x05 \x01(\x0e\x32\".codevector.providers.v1.ModelKindB\x04\xe2\x41\x01\x03\x12\x1c\n\x0e\x63ontext_window\x18\x06 \x01(\x05\x42\x04\xe2\x41\x01\x03\x12\x1f\n\x11max_output_tokens\x18\x07 \x01(\x05\x42\x04\xe2\x41\x01\x03\x12\"\n\x14\x65mbedding_dimensions\x18\x08 \x01(\x05\x42\x04\xe2\x41\x01\x03\x12\x37\n\x07pricing\x18\t \x01(\x0b\x32 .codevector.providers.v1.PricingB\x04\xe2\x41\x01\x03\x12\x44\n\x0c\x63\x61pabilities\x18\n \x03(\x0e\x32(.codevector.providers.v1.ModelCapabilityB\x04\xe2\x41\x01\x03\x12N\n\x06labels\x18\x0b \x03(\x0b\x32\x38.codevector.providers.v1.ActiveProviderModel.LabelsEntryB\x04\xe2\x41\x01\x03\x1a-\n\x0bLabelsEntry\x12\x0b\n\x03key\x18\x01 \x01(\t\x12\r\n\x05value\x18\x02 \x01(\t:\x02\x38\x01\"\xa4\x02\n\x0b\x41\x63tiveModel\x12\'\n\x04name\x18\x01 \x01(\tB\x19\xe2\x41\x01\x03\xfa\x41\x12\n\x10\x63odevector/Model\x12\x36\n\x04kind\x18\x02 \x01(\x0e\x32\".codevector.providers.v1.ModelKindB\x04\xe2\x41\x01\x03\x12=\n\x08\x62\x61\x63kends\x18\x04 \x03(\x0b\x32%.codevector.providers.v1.ModelBackendB\x04\xe2\x41\x01\x03\x12\x46\n\x06labels\x18\x05 \x03(\x0b\x32\x30.codevector.providers.v1.ActiveModel.LabelsEntryB\x04\xe2\x41\x01\x03\x1a-\n\x0bLabelsEntry\x12\x0b\n\x03key\x18\x01 \x01(\t\x12\r\n\x05value\x18\x02 \x01(\t:\x02\x38\x01\"\x81\x01\n\x1fListActiveProviderModelsRequest\x12\x1e\n\tpage_size\x18\x01 \x01(\x05\x42\x0b\xe2\x41\x01\x01\xbaH\x04\x1a\x02(\x00\x12 \n\npage_token\x18\x02 \x01(\tB\x0c\xe2\x41\x01\x01\xbaH\x05r\x03\x18\x80\x10\x12\x1c\n\x06\x66ilter\x18\x03 \x01(\tB\x0c\xe2\x41\x01\x01\xbaH\x05r\x03\x18\x80\x08\"\xc5\x01\n ListActiveProviderModelsResponse\x12R\n\x16\x61\x63tive_provider_models\x18\x01 \x03(\x0b\x32,.codevector.providers.v1.ActiveProviderModelB\x04\xe2\x41\x01\x03\x12\x1d\n\x0fnext_page_token\x18\x02 \x01(\tB\x04\xe2\x41\x01\x03\x12\x16\n\x08revision\x18\x03 \x01(\x03\x42\x04\xe2\x41\x01\x03\x12\x16\n\x08store_id\x18\x04 \x01(\tB\x04\xe2\x41\x01\x03\"`\n\x19GetRoutingSnapshotRequest\x12$\n\x0fif_revision_not\x18\x01 \x01(\x03\x42\x0b\xe2\x41\x01\x01\xbaH\x04\"\x02(\x00\x12\x1d\n\x08store_id\x18\x02 \x01(\tB\x0b\xe2\x41\x01\x01\xbaH\x04r\x02\x18@\"z\n\x1aGetRoutingSnapshotResponse\x12@\n\x08snapshot\x18\x01 \x01(\x0b\x32(.codevector.providers.v1.RoutingSnapshotB\x04\xe2\x41\x01\x03\x12\x1a\n\x0cnot_modified\x18\x02 \x01(\x08\x42\x04\xe2\x41\x01\x03\"\x8d\x02\n\x0fRoutingSnapshot\x12\x16\n\x08revision\x18\x01 \x01(\x03\x42\x04\xe2\x41\x01\x03\x12\x16\n\x08store_id\x18\x02 \x01(\tB\x04\xe2\x41\x01\x03\x12\x41\n\tproviders\x18\x03 \x03(\x0b\x32(.codevector.providers.v1.RoutingProviderB\x04\xe2\x41\x01\x03\x12K\n\x0fprovider_models\x18\x04 \x03(\x0b\x32,.codevector.providers.v1.ActiveProviderModelB\x04\xe2\x41\x01\x03\x12:\n\x06models\x18\x05 \x03(\x0b\x32$.codevector.providers.v1.ActiveModelB\x04\xe2\x41\x01\x03\"\x90\x01\n BatchGetSealedCredentialsRequest\x12l\n\tproviders\x18\x01 \x03(\tBY\xe2\x41\x01\x02\xfa\x41\x15\n\x13\x63odevector/Provider\xbaH:\x92\x01\x37\x08\x01\x10\x64\x18\x01\"/r-2+^providers/[a-z]([a-z0-9-]{0,61}[a-z0-9])?$\"k\n!BatchGetSealedCredentialsResponse\x12\x46\n\x07results\x18\x01 \x03(\x0b\x32/.codevector.providers.v1.SealedCredentialResultB\x04\xe2\x41\x01\x03\"\x9c\x01\n\x16SealedCredentialResult\x12L\n\x11sealed_credential\x18\x01 \x01(\x0b\x32).codevector.providers.v1.SealedCredentialB\x04\xe2\x41\x01\x03H\x00\x12)\n\x05\x65rror\x18\x02 \x01(\x0b\x32\x12.google.rpc.StatusB\x04\xe2\x41\x01\x03H\x00\x42\t\n\x07outcome\"\xa5\x03\n\x10SealedCredential\x12.\n\x08provider\x18\x01 \x01(\tB\x1c\xe2\x41\x01\x03\xfa\x41\x15\n\x13\x63odevector/Provider\x12\x1a\n\x0cprovider_uid\x18\x02 \x01(\tB\x04\xe2\x41\x01\x03\x12\x39\n\x04kind\x18\x03 \x01(\x0e\x32%.codevector.providers.v1.ProviderKindB\x04\xe2\x41\x01\x03\x12;\n\x04type\x18\x04 \x01(\x0e\x32\'.codevector.providers.v1.CredentialTypeB\x04\xe2\x41\x01\x03\x12 \n\x12\x63redential_version\x18\x05 \x01(\x03\x42\x04\xe2\x41\x01\x03\x12\x16\n\x08\x65nvelope\x18\x06 \x01(\x0c\x42\x04\xe2\x41\x01\x03\x12\x1e\n\x10wrapped_data_key\x18\x07 \x01(\x0c\x42\x04\xe2\x41\x01\x03\x12\x19\n\x0bkey_version\x18\x08 \x01(\tB\x04\xe2\x41\x01\x03\x12\x18\n\ncommitment\x18\t \x01(\x0c\x42\x04\xe2\x41\x01\x03\x12\x15\n\x07\x63ontext\x18\n \x01(\x0c\x42\x04\xe2\x41\x01\x03\x12\x1a\n\x0c\x64\x65stinations\x18\x0b \x03(\tB\x04\xe2\x41\x01\x03J\x04\x08\x0c\x10\rR\x05grant2\xc6\x03\n\x0eRoutingService\x12\x94\x01\n\x18ListActiveProviderModels\x12\x38.codevector.providers.v1.ListActiveProviderModelsRequest\x1a\x39.codevector.providers.v1.ListActiveProviderModelsResponse\"\x03\x90\x02\x01\x12\x82\x01\n\x12GetRoutingSnapshot\x12\x32.codevector.providers.v1.GetRoutingSnapshotRequest\x1a\x33.codevector.providers.v1.GetRoutingSnapshotResponse\"\x03\x90\x02\x01\x12\x97\x01\n\x19\x42\x61tchGetSealedCredentials\x12\x39.codevector.providers.v1.BatchGetSealedCredentialsRequest\x1a:.codevector.providers.v1.BatchGetSealedCredentialsResponse\"\x03\x90\x02\x01\x62\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n-codevector/providers/v1/routing_service.proto\x12\x17\x63odevector.providers.v1\x1a\x1b\x62uf/validate/validate.proto\x1a#codevector/providers/v1/model.proto\x1a&codevector/providers/v1/provider.proto\x1a,codevector/providers/v1/provider_model.proto\x1a\x1fgoogle/api/field_behavior.proto\x1a\x19google/api/resource.proto\x1a\x1egoogle/protobuf/duration.proto\x1a\x1fgoogle/protobuf/timestamp.proto\x1a\x17google/rpc/status.proto\"\xcb\x03\n\x0fRoutingProvider\x12*\n\x04name\x18\x01 \x01(\tB\x1c\xe2\x41\x01\x03\xfa\x41\x15\n\x13\x63odevector/Provider\x12\x11\n\x03uid\x18\x02 \x01(\tB\x04\xe2\x41\x01\x03\x12\x39\n\x04kind\x18\x03 \x01(\x0e\x32%.codevector.providers.v1.ProviderKindB\x04\xe2\x41\x01\x03\x12\x1a\n\x0c\x64isplay_name\x18\x04 \x01(\tB\x04\xe2\x41\x01\x03\x12=\n\x06\x63onfig\x18\x05 \x01(\x0b\x32\'.codevector.providers.v1.ProviderConfigB\x04\xe2\x41\x01\x03\x12\x46\n\x0f\x63redential_type\x18\x06 \x01(\x0e\x32\'.codevector.providers.v1.CredentialTypeB\x04\xe2\x41\x01\x03\x12 \n\x12\x63redential_version\x18\x07 \x01(\x03\x42\x04\xe2\x41\x01\x03\x12J\n\x06labels\x18\x08 \x03(\x0b\x32\x34.codevector.providers.v1.RoutingProvider.LabelsEntryB\x04\xe2\x41\x01\x03\x1a-\n\x0bLabelsEntry\x12\x0b\n\x03key\x18\x01 \x01(\t\x12\r\n\x05value\x18\x02 \x01(\t:\x02\x38\x01\"\xf4\x04\n\x13\x41\x63tiveProviderModel\x12/\n\x04name\x18\x01 \x01(\tB!\xe2\x41\x01\x03\xfa\x41\x1a\n\x18\x63odevector/ProviderModel\x12.\n\x08provider\x18\x02 \x01(\tB\x1c\xe2\x41\x01\x03\xfa\x41\x15\n\x13\x63odevector/Provider\x12\x42\n\rprovider_kind\x18\x03 \x01(\x0e\x32%.codevector.providers.v1.ProviderKindB\x04\xe2\x41\x01\x03\x12\x1f\n\x11upstream_model_id\x18\x04 \x01(\tB\x04\xe2\x41\x01\x03\x12\x36\n\x04kind\x18\x05 \x01(\x0e\x32\".codevector.providers.v1.ModelKindB\x04\xe2\x41\x01\x03\x12\x1c\n\x0e\x63ontext_window\x18\x06 \x01(\x05\x42\x04\xe2\x41\x01\x03\x12\x1f\n\x11max_output_tokens\x18\x07 \x01(\x05\x42\x04\xe2\x41\x01\x03\x12\"\n\x14\x65mbedding_dimensions\x18\x08 \x01(\x05\x42\x04\xe2\x41\x01\x03\x12\x37\n\x07pricing\x18\t \x01(\x0b\x32 .codevector.providers.v1.PricingB\x04\xe2\x41\x01\x03\x12\x44\n\x0c\x63\x61pabilities\x18\n \x03(\x0e\x32(.codevector.providers.v1.ModelCapabilityB\x04\xe2\x41\x01\x03\x12N\n\x06labels\x18\x0b \x03(\x0b\x32\x38.codevector.providers.v1.ActiveProviderModel.LabelsEntryB\x04\xe2\x41\x01\x03\x1a-\n\x0bLabelsEntry\x12\x0b\n\x03key\x18\x01 \x01(\t\x12\r\n\x05value\x18\x02 \x01(\t:\x02\x38\x01\"\xa4\x02\n\x0b\x41\x63tiveModel\x12\'\n\x04name\x18\x01 \x01(\tB\x19\xe2\x41\x01\x03\xfa\x41\x12\n\x10\x63odevector/Model\x12\x36\n\x04kind\x18\x02 \x01(\x0e\x32\".codevector.providers.v1.ModelKindB\x04\xe2\x41\x01\x03\x12=\n\x08\x62\x61\x63kends\x18\x04 \x03(\x0b\x32%.codevector.providers.v1.ModelBackendB\x04\xe2\x41\x01\x03\x12\x46\n\x06labels\x18\x05 \x03(\x0b\x32\x30.codevector.providers.v1.ActiveModel.LabelsEntryB\x04\xe2\x41\x01\x03\x1a-\n\x0bLabelsEntry\x12\x0b\n\x03key\x18\x01 \x01(\t\x12\r\n\x05value\x18\x02 \x01(\t:\x02\x38\x01\"\x81\x01\n\x1fListActiveProviderModelsRequest\x12\x1e\n\tpage_size\x18\x01 \x01(\x05\x42\x0b\xe2\x41\x01\x01\xbaH\x04\x1a\x02(\x00\x12 \n\npage_token\x18\x02 \x01(\tB\x0c\xe2\x41\x01\x01\xbaH\x05r\x03\x18\x80\x10\x12\x1c\n\x06\x66ilter\x18\x03 \x01(\tB\x0c\xe2\x41\x01\x01\xbaH\x05r\x03\x18\x80\x08\"\xc5\x01\n ListActiveProviderModelsResponse\x12R\n\x16\x61\x63tive_provider_models\x18\x01 \x03(\x0b\x32,.codevector.providers.v1.ActiveProviderModelB\x04\xe2\x41\x01\x03\x12\x1d\n\x0fnext_page_token\x18\x02 \x01(\tB\x04\xe2\x41\x01\x03\x12\x16\n\x08revision\x18\x03 \x01(\x03\x42\x04\xe2\x41\x01\x03\x12\x16\n\x08store_id\x18\x04 \x01(\tB\x04\xe2\x41\x01\x03\"`\n\x19GetRoutingSnapshotRequest\x12$\n\x0fif_revision_not\x18\x01 \x01(\x03\x42\x0b\xe2\x41\x01\x01\xbaH\x04\"\x02(\x00\x12\x1d\n\x08store_id\x18\x02 \x01(\tB\x0b\xe2\x41\x01\x01\xbaH\x04r\x02\x18@\"z\n\x1aGetRoutingSnapshotResponse\x12@\n\x08snapshot\x18\x01 \x01(\x0b\x32(.codevector.providers.v1.RoutingSnapshotB\x04\xe2\x41\x01\x03\x12\x1a\n\x0cnot_modified\x18\x02 \x01(\x08\x42\x04\xe2\x41\x01\x03\"\x8d\x02\n\x0fRoutingSnapshot\x12\x16\n\x08revision\x18\x01 \x01(\x03\x42\x04\xe2\x41\x01\x03\x12\x16\n\x08store_id\x18\x02 \x01(\tB\x04\xe2\x41\x01\x03\x12\x41\n\tproviders\x18\x03 \x03(\x0b\x32(.codevector.providers.v1.RoutingProviderB\x04\xe2\x41\x01\x03\x12K\n\x0fprovider_models\x18\x04 \x03(\x0b\x32,.codevector.providers.v1.ActiveProviderModelB\x04\xe2\x41\x01\x03\x12:\n\x06models\x18\x05 \x03(\x0b\x32$.codevector.providers.v1.ActiveModelB\x04\xe2\x41\x01\x03\"\xef\x02\n\x13WatchRoutingRequest\x12$\n\x0fresume_revision\x18\x01 \x01(\x03\x42\x0b\xe2\x41\x01\x01\xbaH\x04\"\x02(\x00\x12\x1d\n\x08store_id\x18\x02 \x01(\tB\x0b\xe2\x41\x01\x01\xbaH\x04r\x02\x18@\x12H\n\x11\x62ookmark_interval\x18\x03 \x01(\x0b\x32\x19.google.protobuf.DurationB\x12\xe2\x41\x01\x01\xbaH\x0b\xaa\x01\x08\"\x02\x08<2\x02\x08\x01\x12\x1b\n\rstrict_resume\x18\x04 \x01(\x08\x42\x04\xe2\x41\x01\x01\x12\x30\n\nwatcher_id\x18\x05 \x01(\tB\x1c\xe2\x41\x01\x01\xbaH\x15r\x13\x18\x80\x01\x32\x0e^[\\x21-\\x7e]*$:z\xbaHw\x1au\n\x16watch_routing.store_id\x12)store_id is required with resume_revision\x1a\x30this.resume_revision <= 0 || this.store_id != \'\'\"\x94\x02\n\x14WatchRoutingResponse\x12\x16\n\x08store_id\x18\x01 \x01(\tB\x04\xe2\x41\x01\x03\x12\x16\n\x08revision\x18\x02 \x01(\x03\x42\x04\xe2\x41\x01\x03\x12\x46\n\x0esnapshot_chunk\x18\x03 \x01(\x0b\x32&.codevector.providers.v1.SnapshotChunkB\x04\xe2\x41\x01\x03H\x00\x12>\n\nchange_set\x18\x04 \x01(\x0b\x32\".codevector.providers.v1.ChangeSetB\x04\xe2\x41\x01\x03H\x00\x12;\n\x08\x62ookmark\x18\x05 \x01(\x0b\x32!.codevector.providers.v1.BookmarkB\x04\xe2\x41\x01\x03H\x00\x42\x07\n\x05\x65vent\"\xe5\x03\n\rSnapshotChunk\x12\x13\n\x05\x66irst\x18\x01 \x01(\x08\x42\x04\xe2\x41\x01\x03\x12\x12\n\x04last\x18\x02 \x01(\x08\x42\x04\xe2\x41\x01\x03\x12\x41\n\tproviders\x18\x03 \x03(\x0b\x32(.codevector.providers.v1.RoutingProviderB\x04\xe2\x41\x01\x03\x12K\n\x0fprovider_models\x18\x04 \x03(\x0b\x32,.codevector.providers.v1.ActiveProviderModelB\x04\xe2\x41\x01\x03\x12:\n\x06models\x18\x05 \x03(\x0b\x32$.codevector.providers.v1.ActiveModelB\x04\xe2\x41\x01\x03\x12\x43\n\x06reason\x18\x06 \x01(\x0e\x32-.codevector.providers.v1.SnapshotChunk.ReasonB\x04\xe2\x41\x01\x03\"\x99\x01\n\x06Reason\x12\x16\n\x12REASON_UNSPECIFIED\x10\x00\x12\x12\n\x0eREASON_INITIAL\x10\x01\x12\x14\n\x10REASON_COMPACTED\x10\x02\x12\x18\n\x14REASON_STORE_CHANGED\x10\x03\x12\x18\n\x14REASON_SLOW_CONSUMER\x10\x04\x12\x19\n\x15REASON_REVISION_AHEAD\x10\x05\"\x81\x01\n\tChangeSet\x12=\n\x07\x63hanges\x18\x01 \x03(\x0b\x32&.codevector.providers.v1.RoutingChangeB\x04\xe2\x41\x01\x03\x12\x35\n\x0b\x63ommit_time\x18\x02 \x01(\x0b\x32\x1a.google.protobuf.TimestampB\x04\xe2\x41\x01\x03\"\x81\x02\n\rRoutingChange\x12\x42\n\x08provider\x18\x01 \x01(\x0b\x32(.codevector.providers.v1.RoutingProviderB\x04\xe2\x41\x01\x03H\x00\x12L\n\x0eprovider_model\x18\x02 \x01(\x0b\x32,.codevector.providers.v1.ActiveProviderModelB\x04\xe2\x41\x01\x03H\x00\x12;\n\x05model\x18\x03 \x01(\x0b\x32$.codevector.providers.v1.ActiveModelB\x04\xe2\x41\x01\x03H\x00\x12\x17\n\x07removed\x18\x04 \x01(\tB\x04\xe2\x41\x01\x03H\x00\x42\x08\n\x06\x63hange\"Y\n\x08\x42ookmark\x12\x35\n\x0bserver_time\x18\x01 \x01(\x0b\x32\x1a.google.protobuf.TimestampB\x04\xe2\x41\x01\x03\x12\x16\n\x08\x64raining\x18\x02 \x01(\x08\x42\x04\xe2\x41\x01\x03\"\xa0\x02\n\x1cReportAppliedRevisionRequest\x12\x32\n\nwatcher_id\x18\x01 \x01(\tB\x1e\xe2\x41\x01\x02\xbaH\x17r\x15\x10\x01\x18\x80\x01\x32\x0e^[\\x21-\\x7e]*$\x12\x1d\n\x08revision\x18\x02 \x01(\x03\x42\x0b\xe2\x41\x01\x01\xbaH\x04\"\x02(\x00\x12\x1d\n\x08store_id\x18\x03 \x01(\tB\x0b\xe2\x41\x01\x01\xbaH\x04r\x02\x18@\x12\x16\n\x08stopping\x18\x04 \x01(\x08\x42\x04\xe2\x41\x01\x01:v\xbaHs\x1aq\n report_applied_revision.store_id\x12\"store_id is required with revision\x1a)this.revision <= 0 || this.store_id != \'\'\"\x1f\n\x1dReportAppliedRevisionResponse\"\x90\x01\n BatchGetSealedCredentialsRequest\x12l\n\tproviders\x18\x01 \x03(\tBY\xe2\x41\x01\x02\xfa\x41\x15\n\x13\x63odevector/Provider\xbaH:\x92\x01\x37\x08\x01\x10\x64\x18\x01\"/r-2+^providers/[a-z]([a-z0-9-]{0,61}[a-z0-9])?$\"k\n!BatchGetSealedCredentialsResponse\x12\x46\n\x07results\x18\x01 \x03(\x0b\x32/.codevector.providers.v1.SealedCredentialResultB\x04\xe2\x41\x01\x03\"\x9c\x01\n\x16SealedCredentialResult\x12L\n\x11sealed_credential\x18\x01 \x01(\x0b\x32).codevector.providers.v1.SealedCredentialB\x04\xe2\x41\x01\x03H\x00\x12)\n\x05\x65rror\x18\x02 \x01(\x0b\x32\x12.google.rpc.StatusB\x04\xe2\x41\x01\x03H\x00\x42\t\n\x07outcome\"\xa5\x03\n\x10SealedCredential\x12.\n\x08provider\x18\x01 \x01(\tB\x1c\xe2\x41\x01\x03\xfa\x41\x15\n\x13\x63odevector/Provider\x12\x1a\n\x0cprovider_uid\x18\x02 \x01(\tB\x04\xe2\x41\x01\x03\x12\x39\n\x04kind\x18\x03 \x01(\x0e\x32%.codevector.providers.v1.ProviderKindB\x04\xe2\x41\x01\x03\x12;\n\x04type\x18\x04 \x01(\x0e\x32\'.codevector.providers.v1.CredentialTypeB\x04\xe2\x41\x01\x03\x12 \n\x12\x63redential_version\x18\x05 \x01(\x03\x42\x04\xe2\x41\x01\x03\x12\x16\n\x08\x65nvelope\x18\x06 \x01(\x0c\x42\x04\xe2\x41\x01\x03\x12\x1e\n\x10wrapped_data_key\x18\x07 \x01(\x0c\x42\x04\xe2\x41\x01\x03\x12\x19\n\x0bkey_version\x18\x08 \x01(\tB\x04\xe2\x41\x01\x03\x12\x18\n\ncommitment\x18\t \x01(\x0c\x42\x04\xe2\x41\x01\x03\x12\x15\n\x07\x63ontext\x18\n \x01(\x0c\x42\x04\xe2\x41\x01\x03\x12\x1a\n\x0c\x64\x65stinations\x18\x0b \x03(\tB\x04\xe2\x41\x01\x03J\x04\x08\x0c\x10\rR\x05grant2\xc8\x05\n\x0eRoutingService\x12\x94\x01\n\x18ListActiveProviderModels\x12\x38.codevector.providers.v1.ListActiveProviderModelsRequest\x1a\x39.codevector.providers.v1.ListActiveProviderModelsResponse\"\x03\x90\x02\x01\x12\x82\x01\n\x12GetRoutingSnapshot\x12\x32.codevector.providers.v1.GetRoutingSnapshotRequest\x1a\x33.codevector.providers.v1.GetRoutingSnapshotResponse\"\x03\x90\x02\x01\x12r\n\x0cWatchRouting\x12,.codevector.providers.v1.WatchRoutingRequest\x1a-.codevector.providers.v1.WatchRoutingResponse\"\x03\x90\x02\x01\x30\x01\x12\x8b\x01\n\x15ReportAppliedRevision\x12\x35.codevector.providers.v1.ReportAppliedRevisionRequest\x1a\x36.codevector.providers.v1.ReportAppliedRevisionResponse\"\x03\x90\x02\x02\x12\x97\x01\n\x19\x42\x61tchGetSealedCredentials\x12\x39.codevector.providers.v1.BatchGetSealedCredentialsRequest\x1a:.codevector.providers.v1.BatchGetSealedCredentialsResponse\"\x03\x90\x02\x01\x62\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
@@ -122,6 +124,66 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_ROUTINGSNAPSHOT'].fields_by_name['provider_models']._serialized_options = b'\342A\001\003'
   _globals['_ROUTINGSNAPSHOT'].fields_by_name['models']._loaded_options = None
   _globals['_ROUTINGSNAPSHOT'].fields_by_name['models']._serialized_options = b'\342A\001\003'
+  _globals['_WATCHROUTINGREQUEST'].fields_by_name['resume_revision']._loaded_options = None
+  _globals['_WATCHROUTINGREQUEST'].fields_by_name['resume_revision']._serialized_options = b'\342A\001\001\272H\004\"\002(\000'
+  _globals['_WATCHROUTINGREQUEST'].fields_by_name['store_id']._loaded_options = None
+  _globals['_WATCHROUTINGREQUEST'].fields_by_name['store_id']._serialized_options = b'\342A\001\001\272H\004r\002\030@'
+  _globals['_WATCHROUTINGREQUEST'].fields_by_name['bookmark_interval']._loaded_options = None
+  _globals['_WATCHROUTINGREQUEST'].fields_by_name['bookmark_interval']._serialized_options = b'\342A\001\001\272H\013\252\001\010\"\002\010<2\002\010\001'
+  _globals['_WATCHROUTINGREQUEST'].fields_by_name['strict_resume']._loaded_options = None
+  _globals['_WATCHROUTINGREQUEST'].fields_by_name['strict_resume']._serialized_options = b'\342A\001\001'
+  _globals['_WATCHROUTINGREQUEST'].fields_by_name['watcher_id']._loaded_options = None
+  _globals['_WATCHROUTINGREQUEST'].fields_by_name['watcher_id']._serialized_options = b'\342A\001\001\272H\025r\023\030\200\0012\016^[\\x21-\\x7e]*$'
+  _globals['_WATCHROUTINGREQUEST']._loaded_options = None
+  _globals['_WATCHROUTINGREQUEST']._serialized_options = b'\272Hw\032u\n\026watch_routing.store_id\022)store_id is required with resume_revision\0320this.resume_revision <= 0 || this.store_id != \'\''
+  _globals['_WATCHROUTINGRESPONSE'].fields_by_name['store_id']._loaded_options = None
+  _globals['_WATCHROUTINGRESPONSE'].fields_by_name['store_id']._serialized_options = b'\342A\001\003'
+  _globals['_WATCHROUTINGRESPONSE'].fields_by_name['revision']._loaded_options = None
+  _globals['_WATCHROUTINGRESPONSE'].fields_by_name['revision']._serialized_options = b'\342A\001\003'
+  _globals['_WATCHROUTINGRESPONSE'].fields_by_name['snapshot_chunk']._loaded_options = None
+  _globals['_WATCHROUTINGRESPONSE'].fields_by_name['snapshot_chunk']._serialized_options = b'\342A\001\003'
+  _globals['_WATCHROUTINGRESPONSE'].fields_by_name['change_set']._loaded_options = None
+  _globals['_WATCHROUTINGRESPONSE'].fields_by_name['change_set']._serialized_options = b'\342A\001\003'
+  _globals['_WATCHROUTINGRESPONSE'].fields_by_name['bookmark']._loaded_options = None
+  _globals['_WATCHROUTINGRESPONSE'].fields_by_name['bookmark']._serialized_options = b'\342A\001\003'
+  _globals['_SNAPSHOTCHUNK'].fields_by_name['first']._loaded_options = None
+  _globals['_SNAPSHOTCHUNK'].fields_by_name['first']._serialized_options = b'\342A\001\003'
+  _globals['_SNAPSHOTCHUNK'].fields_by_name['last']._loaded_options = None
+  _globals['_SNAPSHOTCHUNK'].fields_by_name['last']._serialized_options = b'\342A\001\003'
+  _globals['_SNAPSHOTCHUNK'].fields_by_name['providers']._loaded_options = None
+  _globals['_SNAPSHOTCHUNK'].fields_by_name['providers']._serialized_options = b'\342A\001\003'
+  _globals['_SNAPSHOTCHUNK'].fields_by_name['provider_models']._loaded_options = None
+  _globals['_SNAPSHOTCHUNK'].fields_by_name['provider_models']._serialized_options = b'\342A\001\003'
+  _globals['_SNAPSHOTCHUNK'].fields_by_name['models']._loaded_options = None
+  _globals['_SNAPSHOTCHUNK'].fields_by_name['models']._serialized_options = b'\342A\001\003'
+  _globals['_SNAPSHOTCHUNK'].fields_by_name['reason']._loaded_options = None
+  _globals['_SNAPSHOTCHUNK'].fields_by_name['reason']._serialized_options = b'\342A\001\003'
+  _globals['_CHANGESET'].fields_by_name['changes']._loaded_options = None
+  _globals['_CHANGESET'].fields_by_name['changes']._serialized_options = b'\342A\001\003'
+  _globals['_CHANGESET'].fields_by_name['commit_time']._loaded_options = None
+  _globals['_CHANGESET'].fields_by_name['commit_time']._serialized_options = b'\342A\001\003'
+  _globals['_ROUTINGCHANGE'].fields_by_name['provider']._loaded_options = None
+  _globals['_ROUTINGCHANGE'].fields_by_name['provider']._serialized_options = b'\342A\001\003'
+  _globals['_ROUTINGCHANGE'].fields_by_name['provider_model']._loaded_options = None
+  _globals['_ROUTINGCHANGE'].fields_by_name['provider_model']._serialized_options = b'\342A\001\003'
+  _globals['_ROUTINGCHANGE'].fields_by_name['model']._loaded_options = None
+  _globals['_ROUTINGCHANGE'].fields_by_name['model']._serialized_options = b'\342A\001\003'
+  _globals['_ROUTINGCHANGE'].fields_by_name['removed']._loaded_options = None
+  _globals['_ROUTINGCHANGE'].fields_by_name['removed']._serialized_options = b'\342A\001\003'
+  _globals['_BOOKMARK'].fields_by_name['server_time']._loaded_options = None
+  _globals['_BOOKMARK'].fields_by_name['server_time']._serialized_options = b'\342A\001\003'
+  _globals['_BOOKMARK'].fields_by_name['draining']._loaded_options = None
+  _globals['_BOOKMARK'].fields_by_name['draining']._serialized_options = b'\342A\001\003'
+  _globals['_REPORTAPPLIEDREVISIONREQUEST'].fields_by_name['watcher_id']._loaded_options = None
+  _globals['_REPORTAPPLIEDREVISIONREQUEST'].fields_by_name['watcher_id']._serialized_options = b'\342A\001\002\272H\027r\025\020\001\030\200\0012\016^[\\x21-\\x7e]*$'
+  _globals['_REPORTAPPLIEDREVISIONREQUEST'].fields_by_name['revision']._loaded_options = None
+  _globals['_REPORTAPPLIEDREVISIONREQUEST'].fields_by_name['revision']._serialized_options = b'\342A\001\001\272H\004\"\002(\000'
+  _globals['_REPORTAPPLIEDREVISIONREQUEST'].fields_by_name['store_id']._loaded_options = None
+  _globals['_REPORTAPPLIEDREVISIONREQUEST'].fields_by_name['store_id']._serialized_options = b'\342A\001\001\272H\004r\002\030@'
+  _globals['_REPORTAPPLIEDREVISIONREQUEST'].fields_by_name['stopping']._loaded_options = None
+  _globals['_REPORTAPPLIEDREVISIONREQUEST'].fields_by_name['stopping']._serialized_options = b'\342A\001\001'
+  _globals['_REPORTAPPLIEDREVISIONREQUEST']._loaded_options = None
+  _globals['_REPORTAPPLIEDREVISIONREQUEST']._serialized_options = b'\272Hs\032q\n report_applied_revision.store_id\022\"store_id is required with revision\032)this.revision <= 0 || this.store_id != \'\''
   _globals['_BATCHGETSEALEDCREDENTIALSREQUEST'].fields_by_name['providers']._loaded_options = None
   _globals['_BATCHGETSEALEDCREDENTIALSREQUEST'].fields_by_name['providers']._serialized_options = b'\342A\001\002\372A\025\n\023codevector/Provider\272H:\222\0017\010\001\020d\030\001\"/r-2+^providers/[a-z]([a-z0-9-]{0,61}[a-z0-9])?$'
   _globals['_BATCHGETSEALEDCREDENTIALSRESPONSE'].fields_by_name['results']._loaded_options = None
@@ -156,38 +218,60 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_ROUTINGSERVICE'].methods_by_name['ListActiveProviderModels']._serialized_options = b'\220\002\001'
   _globals['_ROUTINGSERVICE'].methods_by_name['GetRoutingSnapshot']._loaded_options = None
   _globals['_ROUTINGSERVICE'].methods_by_name['GetRoutingSnapshot']._serialized_options = b'\220\002\001'
+  _globals['_ROUTINGSERVICE'].methods_by_name['WatchRouting']._loaded_options = None
+  _globals['_ROUTINGSERVICE'].methods_by_name['WatchRouting']._serialized_options = b'\220\002\001'
+  _globals['_ROUTINGSERVICE'].methods_by_name['ReportAppliedRevision']._loaded_options = None
+  _globals['_ROUTINGSERVICE'].methods_by_name['ReportAppliedRevision']._serialized_options = b'\220\002\002'
   _globals['_ROUTINGSERVICE'].methods_by_name['BatchGetSealedCredentials']._loaded_options = None
   _globals['_ROUTINGSERVICE'].methods_by_name['BatchGetSealedCredentials']._serialized_options = b'\220\002\001'
-  _globals['_ROUTINGPROVIDER']._serialized_start=312
-  _globals['_ROUTINGPROVIDER']._serialized_end=771
-  _globals['_ROUTINGPROVIDER_LABELSENTRY']._serialized_start=726
-  _globals['_ROUTINGPROVIDER_LABELSENTRY']._serialized_end=771
-  _globals['_ACTIVEPROVIDERMODEL']._serialized_start=774
-  _globals['_ACTIVEPROVIDERMODEL']._serialized_end=1402
-  _globals['_ACTIVEPROVIDERMODEL_LABELSENTRY']._serialized_start=726
-  _globals['_ACTIVEPROVIDERMODEL_LABELSENTRY']._serialized_end=771
-  _globals['_ACTIVEMODEL']._serialized_start=1405
-  _globals['_ACTIVEMODEL']._serialized_end=1697
-  _globals['_ACTIVEMODEL_LABELSENTRY']._serialized_start=726
-  _globals['_ACTIVEMODEL_LABELSENTRY']._serialized_end=771
-  _globals['_LISTACTIVEPROVIDERMODELSREQUEST']._serialized_start=1700
-  _globals['_LISTACTIVEPROVIDERMODELSREQUEST']._serialized_end=1829
-  _globals['_LISTACTIVEPROVIDERMODELSRESPONSE']._serialized_start=1832
-  _globals['_LISTACTIVEPROVIDERMODELSRESPONSE']._serialized_end=2029
-  _globals['_GETROUTINGSNAPSHOTREQUEST']._serialized_start=2031
-  _globals['_GETROUTINGSNAPSHOTREQUEST']._serialized_end=2127
-  _globals['_GETROUTINGSNAPSHOTRESPONSE']._serialized_start=2129
-  _globals['_GETROUTINGSNAPSHOTRESPONSE']._serialized_end=2251
-  _globals['_ROUTINGSNAPSHOT']._serialized_start=2254
-  _globals['_ROUTINGSNAPSHOT']._serialized_end=2523
-  _globals['_BATCHGETSEALEDCREDENTIALSREQUEST']._serialized_start=2526
-  _globals['_BATCHGETSEALEDCREDENTIALSREQUEST']._serialized_end=2670
-  _globals['_BATCHGETSEALEDCREDENTIALSRESPONSE']._serialized_start=2672
-  _globals['_BATCHGETSEALEDCREDENTIALSRESPONSE']._serialized_end=2779
-  _globals['_SEALEDCREDENTIALRESULT']._serialized_start=2782
-  _globals['_SEALEDCREDENTIALRESULT']._serialized_end=2938
-  _globals['_SEALEDCREDENTIAL']._serialized_start=2941
-  _globals['_SEALEDCREDENTIAL']._serialized_end=3362
-  _globals['_ROUTINGSERVICE']._serialized_start=3365
-  _globals['_ROUTINGSERVICE']._serialized_end=3819
+  _globals['_ROUTINGPROVIDER']._serialized_start=377
+  _globals['_ROUTINGPROVIDER']._serialized_end=836
+  _globals['_ROUTINGPROVIDER_LABELSENTRY']._serialized_start=791
+  _globals['_ROUTINGPROVIDER_LABELSENTRY']._serialized_end=836
+  _globals['_ACTIVEPROVIDERMODEL']._serialized_start=839
+  _globals['_ACTIVEPROVIDERMODEL']._serialized_end=1467
+  _globals['_ACTIVEPROVIDERMODEL_LABELSENTRY']._serialized_start=791
+  _globals['_ACTIVEPROVIDERMODEL_LABELSENTRY']._serialized_end=836
+  _globals['_ACTIVEMODEL']._serialized_start=1470
+  _globals['_ACTIVEMODEL']._serialized_end=1762
+  _globals['_ACTIVEMODEL_LABELSENTRY']._serialized_start=791
+  _globals['_ACTIVEMODEL_LABELSENTRY']._serialized_end=836
+  _globals['_LISTACTIVEPROVIDERMODELSREQUEST']._serialized_start=1765
+  _globals['_LISTACTIVEPROVIDERMODELSREQUEST']._serialized_end=1894
+  _globals['_LISTACTIVEPROVIDERMODELSRESPONSE']._serialized_start=1897
+  _globals['_LISTACTIVEPROVIDERMODELSRESPONSE']._serialized_end=2094
+  _globals['_GETROUTINGSNAPSHOTREQUEST']._serialized_start=2096
+  _globals['_GETROUTINGSNAPSHOTREQUEST']._serialized_end=2192
+  _globals['_GETROUTINGSNAPSHOTRESPONSE']._serialized_start=2194
+  _globals['_GETROUTINGSNAPSHOTRESPONSE']._serialized_end=2316
+  _globals['_ROUTINGSNAPSHOT']._serialized_start=2319
+  _globals['_ROUTINGSNAPSHOT']._serialized_end=2588
+  _globals['_WATCHROUTINGREQUEST']._serialized_start=2591
+  _globals['_WATCHROUTINGREQUEST']._serialized_end=2958
+  _globals['_WATCHROUTINGRESPONSE']._serialized_start=2961
+  _globals['_WATCHROUTINGRESPONSE']._serialized_end=3237
+  _globals['_SNAPSHOTCHUNK']._serialized_start=3240
+  _globals['_SNAPSHOTCHUNK']._serialized_end=3725
+  _globals['_SNAPSHOTCHUNK_REASON']._serialized_start=3572
+  _globals['_SNAPSHOTCHUNK_REASON']._serialized_end=3725
+  _globals['_CHANGESET']._serialized_start=3728
+  _globals['_CHANGESET']._serialized_end=3857
+  _globals['_ROUTINGCHANGE']._serialized_start=3860
+  _globals['_ROUTINGCHANGE']._serialized_end=4117
+  _globals['_BOOKMARK']._serialized_start=4119
+  _globals['_BOOKMARK']._serialized_end=4208
+  _globals['_REPORTAPPLIEDREVISIONREQUEST']._serialized_start=4211
+  _globals['_REPORTAPPLIEDREVISIONREQUEST']._serialized_end=4499
+  _globals['_REPORTAPPLIEDREVISIONRESPONSE']._serialized_start=4501
+  _globals['_REPORTAPPLIEDREVISIONRESPONSE']._serialized_end=4532
+  _globals['_BATCHGETSEALEDCREDENTIALSREQUEST']._serialized_start=4535
+  _globals['_BATCHGETSEALEDCREDENTIALSREQUEST']._serialized_end=4679
+  _globals['_BATCHGETSEALEDCREDENTIALSRESPONSE']._serialized_start=4681
+  _globals['_BATCHGETSEALEDCREDENTIALSRESPONSE']._serialized_end=4788
+  _globals['_SEALEDCREDENTIALRESULT']._serialized_start=4791
+  _globals['_SEALEDCREDENTIALRESULT']._serialized_end=4947
+  _globals['_SEALEDCREDENTIAL']._serialized_start=4950
+  _globals['_SEALEDCREDENTIAL']._serialized_end=5371
+  _globals['_ROUTINGSERVICE']._serialized_start=5374
+  _globals['_ROUTINGSERVICE']._serialized_end=6086
 # @@protoc_insertion_point(module_scope)

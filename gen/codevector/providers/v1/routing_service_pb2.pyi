@@ -1,11 +1,16 @@
+import datetime
+
 from buf.validate import validate_pb2 as _validate_pb2
 from codevector.providers.v1 import model_pb2 as _model_pb2
 from codevector.providers.v1 import provider_pb2 as _provider_pb2
 from codevector.providers.v1 import provider_model_pb2 as _provider_model_pb2
 from google.api import field_behavior_pb2 as _field_behavior_pb2
 from google.api import resource_pb2 as _resource_pb2
+from google.protobuf import duration_pb2 as _duration_pb2
+from google.protobuf import timestamp_pb2 as _timestamp_pb2
 from google.rpc import status_pb2 as _status_pb2
 from google.protobuf.internal import containers as _containers
+from google.protobuf.internal import enum_type_wrapper as _enum_type_wrapper
 from google.protobuf import descriptor as _descriptor
 from google.protobuf import message as _message
 from collections.abc import Iterable as _Iterable, Mapping as _Mapping
@@ -143,6 +148,108 @@ class RoutingSnapshot(_message.Message):
     provider_models: _containers.RepeatedCompositeFieldContainer[ActiveProviderModel]
     models: _containers.RepeatedCompositeFieldContainer[ActiveModel]
     def __init__(self, revision: _Optional[int] = ..., store_id: _Optional[str] = ..., providers: _Optional[_Iterable[_Union[RoutingProvider, _Mapping]]] = ..., provider_models: _Optional[_Iterable[_Union[ActiveProviderModel, _Mapping]]] = ..., models: _Optional[_Iterable[_Union[ActiveModel, _Mapping]]] = ...) -> None: ...
+
+class WatchRoutingRequest(_message.Message):
+    __slots__ = ("resume_revision", "store_id", "bookmark_interval", "strict_resume", "watcher_id")
+    RESUME_REVISION_FIELD_NUMBER: _ClassVar[int]
+    STORE_ID_FIELD_NUMBER: _ClassVar[int]
+    BOOKMARK_INTERVAL_FIELD_NUMBER: _ClassVar[int]
+    STRICT_RESUME_FIELD_NUMBER: _ClassVar[int]
+    WATCHER_ID_FIELD_NUMBER: _ClassVar[int]
+    resume_revision: int
+    store_id: str
+    bookmark_interval: _duration_pb2.Duration
+    strict_resume: bool
+    watcher_id: str
+    def __init__(self, resume_revision: _Optional[int] = ..., store_id: _Optional[str] = ..., bookmark_interval: _Optional[_Union[datetime.timedelta, _duration_pb2.Duration, _Mapping]] = ..., strict_resume: bool = ..., watcher_id: _Optional[str] = ...) -> None: ...
+
+class WatchRoutingResponse(_message.Message):
+    __slots__ = ("store_id", "revision", "snapshot_chunk", "change_set", "bookmark")
+    STORE_ID_FIELD_NUMBER: _ClassVar[int]
+    REVISION_FIELD_NUMBER: _ClassVar[int]
+    SNAPSHOT_CHUNK_FIELD_NUMBER: _ClassVar[int]
+    CHANGE_SET_FIELD_NUMBER: _ClassVar[int]
+    BOOKMARK_FIELD_NUMBER: _ClassVar[int]
+    store_id: str
+    revision: int
+    snapshot_chunk: SnapshotChunk
+    change_set: ChangeSet
+    bookmark: Bookmark
+    def __init__(self, store_id: _Optional[str] = ..., revision: _Optional[int] = ..., snapshot_chunk: _Optional[_Union[SnapshotChunk, _Mapping]] = ..., change_set: _Optional[_Union[ChangeSet, _Mapping]] = ..., bookmark: _Optional[_Union[Bookmark, _Mapping]] = ...) -> None: ...
+
+class SnapshotChunk(_message.Message):
+    __slots__ = ("first", "last", "providers", "provider_models", "models", "reason")
+    class Reason(int, metaclass=_enum_type_wrapper.EnumTypeWrapper):
+        __slots__ = ()
+        REASON_UNSPECIFIED: _ClassVar[SnapshotChunk.Reason]
+        REASON_INITIAL: _ClassVar[SnapshotChunk.Reason]
+        REASON_COMPACTED: _ClassVar[SnapshotChunk.Reason]
+        REASON_STORE_CHANGED: _ClassVar[SnapshotChunk.Reason]
+        REASON_SLOW_CONSUMER: _ClassVar[SnapshotChunk.Reason]
+        REASON_REVISION_AHEAD: _ClassVar[SnapshotChunk.Reason]
+    REASON_UNSPECIFIED: SnapshotChunk.Reason
+    REASON_INITIAL: SnapshotChunk.Reason
+    REASON_COMPACTED: SnapshotChunk.Reason
+    REASON_STORE_CHANGED: SnapshotChunk.Reason
+    REASON_SLOW_CONSUMER: SnapshotChunk.Reason
+    REASON_REVISION_AHEAD: SnapshotChunk.Reason
+    FIRST_FIELD_NUMBER: _ClassVar[int]
+    LAST_FIELD_NUMBER: _ClassVar[int]
+    PROVIDERS_FIELD_NUMBER: _ClassVar[int]
+    PROVIDER_MODELS_FIELD_NUMBER: _ClassVar[int]
+    MODELS_FIELD_NUMBER: _ClassVar[int]
+    REASON_FIELD_NUMBER: _ClassVar[int]
+    first: bool
+    last: bool
+    providers: _containers.RepeatedCompositeFieldContainer[RoutingProvider]
+    provider_models: _containers.RepeatedCompositeFieldContainer[ActiveProviderModel]
+    models: _containers.RepeatedCompositeFieldContainer[ActiveModel]
+    reason: SnapshotChunk.Reason
+    def __init__(self, first: bool = ..., last: bool = ..., providers: _Optional[_Iterable[_Union[RoutingProvider, _Mapping]]] = ..., provider_models: _Optional[_Iterable[_Union[ActiveProviderModel, _Mapping]]] = ..., models: _Optional[_Iterable[_Union[ActiveModel, _Mapping]]] = ..., reason: _Optional[_Union[SnapshotChunk.Reason, str]] = ...) -> None: ...
+
+class ChangeSet(_message.Message):
+    __slots__ = ("changes", "commit_time")
+    CHANGES_FIELD_NUMBER: _ClassVar[int]
+    COMMIT_TIME_FIELD_NUMBER: _ClassVar[int]
+    changes: _containers.RepeatedCompositeFieldContainer[RoutingChange]
+    commit_time: _timestamp_pb2.Timestamp
+    def __init__(self, changes: _Optional[_Iterable[_Union[RoutingChange, _Mapping]]] = ..., commit_time: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ...) -> None: ...
+
+class RoutingChange(_message.Message):
+    __slots__ = ("provider", "provider_model", "model", "removed")
+    PROVIDER_FIELD_NUMBER: _ClassVar[int]
+    PROVIDER_MODEL_FIELD_NUMBER: _ClassVar[int]
+    MODEL_FIELD_NUMBER: _ClassVar[int]
+    REMOVED_FIELD_NUMBER: _ClassVar[int]
+    provider: RoutingProvider
+    provider_model: ActiveProviderModel
+    model: ActiveModel
+    removed: str
+    def __init__(self, provider: _Optional[_Union[RoutingProvider, _Mapping]] = ..., provider_model: _Optional[_Union[ActiveProviderModel, _Mapping]] = ..., model: _Optional[_Union[ActiveModel, _Mapping]] = ..., removed: _Optional[str] = ...) -> None: ...
+
+class Bookmark(_message.Message):
+    __slots__ = ("server_time", "draining")
+    SERVER_TIME_FIELD_NUMBER: _ClassVar[int]
+    DRAINING_FIELD_NUMBER: _ClassVar[int]
+    server_time: _timestamp_pb2.Timestamp
+    draining: bool
+    def __init__(self, server_time: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., draining: bool = ...) -> None: ...
+
+class ReportAppliedRevisionRequest(_message.Message):
+    __slots__ = ("watcher_id", "revision", "store_id", "stopping")
+    WATCHER_ID_FIELD_NUMBER: _ClassVar[int]
+    REVISION_FIELD_NUMBER: _ClassVar[int]
+    STORE_ID_FIELD_NUMBER: _ClassVar[int]
+    STOPPING_FIELD_NUMBER: _ClassVar[int]
+    watcher_id: str
+    revision: int
+    store_id: str
+    stopping: bool
+    def __init__(self, watcher_id: _Optional[str] = ..., revision: _Optional[int] = ..., store_id: _Optional[str] = ..., stopping: bool = ...) -> None: ...
+
+class ReportAppliedRevisionResponse(_message.Message):
+    __slots__ = ()
+    def __init__(self) -> None: ...
 
 class BatchGetSealedCredentialsRequest(_message.Message):
     __slots__ = ("providers",)

@@ -26,7 +26,7 @@ if _version_not_supported:
 
 
 class RoutingServiceStub(object):
-    """The read-only data plane of routers, served from memory. Needs the role router, which may call nothing else. What
+    """The data plane of routers, served from memory. Needs the role router, which may call nothing else. What
     is disabled, and providers without the credential their kind needs, do not exist here.
     """
 
@@ -46,6 +46,16 @@ class RoutingServiceStub(object):
                 request_serializer=codevector_dot_providers_dot_v1_dot_routing__service__pb2.GetRoutingSnapshotRequest.SerializeToString,
                 response_deserializer=codevector_dot_providers_dot_v1_dot_routing__service__pb2.GetRoutingSnapshotResponse.FromString,
                 _registered_method=True)
+        self.WatchRouting = channel.unary_stream(
+                '/codevector.providers.v1.RoutingService/WatchRouting',
+                request_serializer=codevector_dot_providers_dot_v1_dot_routing__service__pb2.WatchRoutingRequest.SerializeToString,
+                response_deserializer=codevector_dot_providers_dot_v1_dot_routing__service__pb2.WatchRoutingResponse.FromString,
+                _registered_method=True)
+        self.ReportAppliedRevision = channel.unary_unary(
+                '/codevector.providers.v1.RoutingService/ReportAppliedRevision',
+                request_serializer=codevector_dot_providers_dot_v1_dot_routing__service__pb2.ReportAppliedRevisionRequest.SerializeToString,
+                response_deserializer=codevector_dot_providers_dot_v1_dot_routing__service__pb2.ReportAppliedRevisionResponse.FromString,
+                _registered_method=True)
         self.BatchGetSealedCredentials = channel.unary_unary(
                 '/codevector.providers.v1.RoutingService/BatchGetSealedCredentials',
                 request_serializer=codevector_dot_providers_dot_v1_dot_routing__service__pb2.BatchGetSealedCredentialsRequest.SerializeToString,
@@ -54,7 +64,7 @@ class RoutingServiceStub(object):
 
 
 class RoutingServiceServicer(object):
-    """The read-only data plane of routers, served from memory. Needs the role router, which may call nothing else. What
+    """The data plane of routers, served from memory. Needs the role router, which may call nothing else. What
     is disabled, and providers without the credential their kind needs, do not exist here.
     """
 
@@ -67,6 +77,27 @@ class RoutingServiceServicer(object):
 
     def GetRoutingSnapshot(self, request, context):
         """Gets the whole routing table in one message, or only `not_modified` when the caller has it already.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def WatchRouting(self, request, context):
+        """Streams the routing table: a snapshot in chunks, unless the caller resumes, then one change set for each revision
+        that changed something here, for ever. Resumes after `resume_revision`; what cannot be resumed starts over with a
+        snapshot in the stream that says why, or ends with OUT_OF_RANGE under `strict_resume`. A server that is about to
+        stop says so in a bookmark and ends the stream with UNAVAILABLE. RESOURCE_EXHAUSTED, TOO_MANY_WATCHERS where
+        this server has as many watchers as it takes.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def ReportAppliedRevision(self, request, context):
+        """Tells the registry which revision a router has applied, so that operators can wait until all have a change. To be
+        called once a table is in use; not for each of several changes that come within a second. A router counts from
+        its first watch or report until it says that it is stopping, or ten minutes after its last sign of life, when no
+        credential it had opened is good any more.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -93,6 +124,16 @@ def add_RoutingServiceServicer_to_server(servicer, server):
                     request_deserializer=codevector_dot_providers_dot_v1_dot_routing__service__pb2.GetRoutingSnapshotRequest.FromString,
                     response_serializer=codevector_dot_providers_dot_v1_dot_routing__service__pb2.GetRoutingSnapshotResponse.SerializeToString,
             ),
+            'WatchRouting': grpc.unary_stream_rpc_method_handler(
+                    servicer.WatchRouting,
+                    request_deserializer=codevector_dot_providers_dot_v1_dot_routing__service__pb2.WatchRoutingRequest.FromString,
+                    response_serializer=codevector_dot_providers_dot_v1_dot_routing__service__pb2.WatchRoutingResponse.SerializeToString,
+            ),
+            'ReportAppliedRevision': grpc.unary_unary_rpc_method_handler(
+                    servicer.ReportAppliedRevision,
+                    request_deserializer=codevector_dot_providers_dot_v1_dot_routing__service__pb2.ReportAppliedRevisionRequest.FromString,
+                    response_serializer=codevector_dot_providers_dot_v1_dot_routing__service__pb2.ReportAppliedRevisionResponse.SerializeToString,
+            ),
             'BatchGetSealedCredentials': grpc.unary_unary_rpc_method_handler(
                     servicer.BatchGetSealedCredentials,
                     request_deserializer=codevector_dot_providers_dot_v1_dot_routing__service__pb2.BatchGetSealedCredentialsRequest.FromString,
@@ -107,7 +148,7 @@ def add_RoutingServiceServicer_to_server(servicer, server):
 
  # This class is part of an EXPERIMENTAL API.
 class RoutingService(object):
-    """The read-only data plane of routers, served from memory. Needs the role router, which may call nothing else. What
+    """The data plane of routers, served from memory. Needs the role router, which may call nothing else. What
     is disabled, and providers without the credential their kind needs, do not exist here.
     """
 
@@ -155,6 +196,60 @@ class RoutingService(object):
             '/codevector.providers.v1.RoutingService/GetRoutingSnapshot',
             codevector_dot_providers_dot_v1_dot_routing__service__pb2.GetRoutingSnapshotRequest.SerializeToString,
             codevector_dot_providers_dot_v1_dot_routing__service__pb2.GetRoutingSnapshotResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def WatchRouting(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_stream(
+            request,
+            target,
+            '/codevector.providers.v1.RoutingService/WatchRouting',
+            codevector_dot_providers_dot_v1_dot_routing__service__pb2.WatchRoutingRequest.SerializeToString,
+            codevector_dot_providers_dot_v1_dot_routing__service__pb2.WatchRoutingResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def ReportAppliedRevision(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/codevector.providers.v1.RoutingService/ReportAppliedRevision',
+            codevector_dot_providers_dot_v1_dot_routing__service__pb2.ReportAppliedRevisionRequest.SerializeToString,
+            codevector_dot_providers_dot_v1_dot_routing__service__pb2.ReportAppliedRevisionResponse.FromString,
             options,
             channel_credentials,
             insecure,

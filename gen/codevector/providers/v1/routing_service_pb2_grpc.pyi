@@ -27,7 +27,7 @@ GRPC_GENERATED_VERSION: str
 GRPC_VERSION: str
 
 class RoutingServiceStub:
-    """The read-only data plane of routers, served from memory. Needs the role router, which may call nothing else. What
+    """The data plane of routers, served from memory. Needs the role router, which may call nothing else. What
     is disabled, and providers without the credential their kind needs, do not exist here.
     """
 
@@ -39,6 +39,19 @@ class RoutingServiceStub:
     """Lists the routable provider models, ordered by name."""
     GetRoutingSnapshot: _grpc.UnaryUnaryMultiCallable[_routing_service_pb2.GetRoutingSnapshotRequest, _routing_service_pb2.GetRoutingSnapshotResponse]
     """Gets the whole routing table in one message, or only `not_modified` when the caller has it already."""
+    WatchRouting: _grpc.UnaryStreamMultiCallable[_routing_service_pb2.WatchRoutingRequest, _routing_service_pb2.WatchRoutingResponse]
+    """Streams the routing table: a snapshot in chunks, unless the caller resumes, then one change set for each revision
+    that changed something here, for ever. Resumes after `resume_revision`; what cannot be resumed starts over with a
+    snapshot in the stream that says why, or ends with OUT_OF_RANGE under `strict_resume`. A server that is about to
+    stop says so in a bookmark and ends the stream with UNAVAILABLE. RESOURCE_EXHAUSTED, TOO_MANY_WATCHERS where
+    this server has as many watchers as it takes.
+    """
+    ReportAppliedRevision: _grpc.UnaryUnaryMultiCallable[_routing_service_pb2.ReportAppliedRevisionRequest, _routing_service_pb2.ReportAppliedRevisionResponse]
+    """Tells the registry which revision a router has applied, so that operators can wait until all have a change. To be
+    called once a table is in use; not for each of several changes that come within a second. A router counts from
+    its first watch or report until it says that it is stopping, or ten minutes after its last sign of life, when no
+    credential it had opened is good any more.
+    """
     BatchGetSealedCredentials: _grpc.UnaryUnaryMultiCallable[_routing_service_pb2.BatchGetSealedCredentialsRequest, _routing_service_pb2.BatchGetSealedCredentialsResponse]
     """Gets credentials of providers, sealed: only a key service with the router's role can unwrap their data keys,
     and the registry cannot. The call succeeds as a whole; each provider has its own outcome.
@@ -46,7 +59,7 @@ class RoutingServiceStub:
 
 @_typing.type_check_only
 class RoutingServiceAsyncStub(RoutingServiceStub):
-    """The read-only data plane of routers, served from memory. Needs the role router, which may call nothing else. What
+    """The data plane of routers, served from memory. Needs the role router, which may call nothing else. What
     is disabled, and providers without the credential their kind needs, do not exist here.
     """
 
@@ -55,13 +68,26 @@ class RoutingServiceAsyncStub(RoutingServiceStub):
     """Lists the routable provider models, ordered by name."""
     GetRoutingSnapshot: _aio.UnaryUnaryMultiCallable[_routing_service_pb2.GetRoutingSnapshotRequest, _routing_service_pb2.GetRoutingSnapshotResponse]  # type: ignore[assignment]
     """Gets the whole routing table in one message, or only `not_modified` when the caller has it already."""
+    WatchRouting: _aio.UnaryStreamMultiCallable[_routing_service_pb2.WatchRoutingRequest, _routing_service_pb2.WatchRoutingResponse]  # type: ignore[assignment]
+    """Streams the routing table: a snapshot in chunks, unless the caller resumes, then one change set for each revision
+    that changed something here, for ever. Resumes after `resume_revision`; what cannot be resumed starts over with a
+    snapshot in the stream that says why, or ends with OUT_OF_RANGE under `strict_resume`. A server that is about to
+    stop says so in a bookmark and ends the stream with UNAVAILABLE. RESOURCE_EXHAUSTED, TOO_MANY_WATCHERS where
+    this server has as many watchers as it takes.
+    """
+    ReportAppliedRevision: _aio.UnaryUnaryMultiCallable[_routing_service_pb2.ReportAppliedRevisionRequest, _routing_service_pb2.ReportAppliedRevisionResponse]  # type: ignore[assignment]
+    """Tells the registry which revision a router has applied, so that operators can wait until all have a change. To be
+    called once a table is in use; not for each of several changes that come within a second. A router counts from
+    its first watch or report until it says that it is stopping, or ten minutes after its last sign of life, when no
+    credential it had opened is good any more.
+    """
     BatchGetSealedCredentials: _aio.UnaryUnaryMultiCallable[_routing_service_pb2.BatchGetSealedCredentialsRequest, _routing_service_pb2.BatchGetSealedCredentialsResponse]  # type: ignore[assignment]
     """Gets credentials of providers, sealed: only a key service with the router's role can unwrap their data keys,
     and the registry cannot. The call succeeds as a whole; each provider has its own outcome.
     """
 
 class RoutingServiceServicer(metaclass=_abc_1.ABCMeta):
-    """The read-only data plane of routers, served from memory. Needs the role router, which may call nothing else. What
+    """The data plane of routers, served from memory. Needs the role router, which may call nothing else. What
     is disabled, and providers without the credential their kind needs, do not exist here.
     """
 
@@ -80,6 +106,31 @@ class RoutingServiceServicer(metaclass=_abc_1.ABCMeta):
         context: _ServicerContext,
     ) -> _typing.Union[_routing_service_pb2.GetRoutingSnapshotResponse, _abc.Awaitable[_routing_service_pb2.GetRoutingSnapshotResponse]]:
         """Gets the whole routing table in one message, or only `not_modified` when the caller has it already."""
+
+    @_abc_1.abstractmethod
+    def WatchRouting(
+        self,
+        request: _routing_service_pb2.WatchRoutingRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_abc.Iterator[_routing_service_pb2.WatchRoutingResponse], _abc.AsyncIterator[_routing_service_pb2.WatchRoutingResponse]]:
+        """Streams the routing table: a snapshot in chunks, unless the caller resumes, then one change set for each revision
+        that changed something here, for ever. Resumes after `resume_revision`; what cannot be resumed starts over with a
+        snapshot in the stream that says why, or ends with OUT_OF_RANGE under `strict_resume`. A server that is about to
+        stop says so in a bookmark and ends the stream with UNAVAILABLE. RESOURCE_EXHAUSTED, TOO_MANY_WATCHERS where
+        this server has as many watchers as it takes.
+        """
+
+    @_abc_1.abstractmethod
+    def ReportAppliedRevision(
+        self,
+        request: _routing_service_pb2.ReportAppliedRevisionRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_routing_service_pb2.ReportAppliedRevisionResponse, _abc.Awaitable[_routing_service_pb2.ReportAppliedRevisionResponse]]:
+        """Tells the registry which revision a router has applied, so that operators can wait until all have a change. To be
+        called once a table is in use; not for each of several changes that come within a second. A router counts from
+        its first watch or report until it says that it is stopping, or ten minutes after its last sign of life, when no
+        credential it had opened is good any more.
+        """
 
     @_abc_1.abstractmethod
     def BatchGetSealedCredentials(

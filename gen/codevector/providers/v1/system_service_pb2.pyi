@@ -3,6 +3,7 @@ import datetime
 from buf.validate import validate_pb2 as _validate_pb2
 from google.api import field_behavior_pb2 as _field_behavior_pb2
 from google.api import resource_pb2 as _resource_pb2
+from google.protobuf import duration_pb2 as _duration_pb2
 from google.protobuf import timestamp_pb2 as _timestamp_pb2
 from google.protobuf.internal import containers as _containers
 from google.protobuf.internal import enum_type_wrapper as _enum_type_wrapper
@@ -158,3 +159,67 @@ class DigestProvidersResponse(_message.Message):
     revision: int
     store_id: str
     def __init__(self, sha256: _Optional[bytes] = ..., provider_count: _Optional[int] = ..., credential_count: _Optional[int] = ..., provider_model_count: _Optional[int] = ..., revision: _Optional[int] = ..., store_id: _Optional[str] = ...) -> None: ...
+
+class Router(_message.Message):
+    __slots__ = ("watcher_id", "applied_revision", "apply_time", "watching", "seen_time", "forget_time", "peer")
+    WATCHER_ID_FIELD_NUMBER: _ClassVar[int]
+    APPLIED_REVISION_FIELD_NUMBER: _ClassVar[int]
+    APPLY_TIME_FIELD_NUMBER: _ClassVar[int]
+    WATCHING_FIELD_NUMBER: _ClassVar[int]
+    SEEN_TIME_FIELD_NUMBER: _ClassVar[int]
+    FORGET_TIME_FIELD_NUMBER: _ClassVar[int]
+    PEER_FIELD_NUMBER: _ClassVar[int]
+    watcher_id: str
+    applied_revision: int
+    apply_time: _timestamp_pb2.Timestamp
+    watching: bool
+    seen_time: _timestamp_pb2.Timestamp
+    forget_time: _timestamp_pb2.Timestamp
+    peer: str
+    def __init__(self, watcher_id: _Optional[str] = ..., applied_revision: _Optional[int] = ..., apply_time: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., watching: bool = ..., seen_time: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., forget_time: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., peer: _Optional[str] = ...) -> None: ...
+
+class ListRoutersRequest(_message.Message):
+    __slots__ = ("page_size", "page_token", "filter")
+    PAGE_SIZE_FIELD_NUMBER: _ClassVar[int]
+    PAGE_TOKEN_FIELD_NUMBER: _ClassVar[int]
+    FILTER_FIELD_NUMBER: _ClassVar[int]
+    page_size: int
+    page_token: str
+    filter: str
+    def __init__(self, page_size: _Optional[int] = ..., page_token: _Optional[str] = ..., filter: _Optional[str] = ...) -> None: ...
+
+class ListRoutersResponse(_message.Message):
+    __slots__ = ("routers", "next_page_token", "total_size", "revision", "min_applied_revision")
+    ROUTERS_FIELD_NUMBER: _ClassVar[int]
+    NEXT_PAGE_TOKEN_FIELD_NUMBER: _ClassVar[int]
+    TOTAL_SIZE_FIELD_NUMBER: _ClassVar[int]
+    REVISION_FIELD_NUMBER: _ClassVar[int]
+    MIN_APPLIED_REVISION_FIELD_NUMBER: _ClassVar[int]
+    routers: _containers.RepeatedCompositeFieldContainer[Router]
+    next_page_token: str
+    total_size: int
+    revision: int
+    min_applied_revision: int
+    def __init__(self, routers: _Optional[_Iterable[_Union[Router, _Mapping]]] = ..., next_page_token: _Optional[str] = ..., total_size: _Optional[int] = ..., revision: _Optional[int] = ..., min_applied_revision: _Optional[int] = ...) -> None: ...
+
+class AwaitAppliedRevisionRequest(_message.Message):
+    __slots__ = ("revision", "timeout")
+    REVISION_FIELD_NUMBER: _ClassVar[int]
+    TIMEOUT_FIELD_NUMBER: _ClassVar[int]
+    revision: int
+    timeout: _duration_pb2.Duration
+    def __init__(self, revision: _Optional[int] = ..., timeout: _Optional[_Union[datetime.timedelta, _duration_pb2.Duration, _Mapping]] = ...) -> None: ...
+
+class AwaitAppliedRevisionResponse(_message.Message):
+    __slots__ = ("reached", "revision", "router_count", "applied_count", "behind")
+    REACHED_FIELD_NUMBER: _ClassVar[int]
+    REVISION_FIELD_NUMBER: _ClassVar[int]
+    ROUTER_COUNT_FIELD_NUMBER: _ClassVar[int]
+    APPLIED_COUNT_FIELD_NUMBER: _ClassVar[int]
+    BEHIND_FIELD_NUMBER: _ClassVar[int]
+    reached: bool
+    revision: int
+    router_count: int
+    applied_count: int
+    behind: _containers.RepeatedCompositeFieldContainer[Router]
+    def __init__(self, reached: bool = ..., revision: _Optional[int] = ..., router_count: _Optional[int] = ..., applied_count: _Optional[int] = ..., behind: _Optional[_Iterable[_Union[Router, _Mapping]]] = ...) -> None: ...

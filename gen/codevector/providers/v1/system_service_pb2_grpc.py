@@ -58,6 +58,16 @@ class SystemServiceStub(object):
                 request_serializer=codevector_dot_providers_dot_v1_dot_system__service__pb2.DigestProvidersRequest.SerializeToString,
                 response_deserializer=codevector_dot_providers_dot_v1_dot_system__service__pb2.DigestProvidersResponse.FromString,
                 _registered_method=True)
+        self.ListRouters = channel.unary_unary(
+                '/codevector.providers.v1.SystemService/ListRouters',
+                request_serializer=codevector_dot_providers_dot_v1_dot_system__service__pb2.ListRoutersRequest.SerializeToString,
+                response_deserializer=codevector_dot_providers_dot_v1_dot_system__service__pb2.ListRoutersResponse.FromString,
+                _registered_method=True)
+        self.AwaitAppliedRevision = channel.unary_unary(
+                '/codevector.providers.v1.SystemService/AwaitAppliedRevision',
+                request_serializer=codevector_dot_providers_dot_v1_dot_system__service__pb2.AwaitAppliedRevisionRequest.SerializeToString,
+                response_deserializer=codevector_dot_providers_dot_v1_dot_system__service__pb2.AwaitAppliedRevisionResponse.FromString,
+                _registered_method=True)
 
 
 class SystemServiceServicer(object):
@@ -100,6 +110,21 @@ class SystemServiceServicer(object):
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
+    def ListRouters(self, request, context):
+        """Lists the routers that count, by watcher_id: who watches, and which revision each has applied.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def AwaitAppliedRevision(self, request, context):
+        """Waits until every router that counts has applied a revision, such as that of a disable or a deletion, and answers
+        then or when the time is up, whichever comes first: see `reached`. Needs no write; calling again goes on waiting.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
 
 def add_SystemServiceServicer_to_server(servicer, server):
     rpc_method_handlers = {
@@ -122,6 +147,16 @@ def add_SystemServiceServicer_to_server(servicer, server):
                     servicer.DigestProviders,
                     request_deserializer=codevector_dot_providers_dot_v1_dot_system__service__pb2.DigestProvidersRequest.FromString,
                     response_serializer=codevector_dot_providers_dot_v1_dot_system__service__pb2.DigestProvidersResponse.SerializeToString,
+            ),
+            'ListRouters': grpc.unary_unary_rpc_method_handler(
+                    servicer.ListRouters,
+                    request_deserializer=codevector_dot_providers_dot_v1_dot_system__service__pb2.ListRoutersRequest.FromString,
+                    response_serializer=codevector_dot_providers_dot_v1_dot_system__service__pb2.ListRoutersResponse.SerializeToString,
+            ),
+            'AwaitAppliedRevision': grpc.unary_unary_rpc_method_handler(
+                    servicer.AwaitAppliedRevision,
+                    request_deserializer=codevector_dot_providers_dot_v1_dot_system__service__pb2.AwaitAppliedRevisionRequest.FromString,
+                    response_serializer=codevector_dot_providers_dot_v1_dot_system__service__pb2.AwaitAppliedRevisionResponse.SerializeToString,
             ),
     }
     generic_handler = grpc.method_handlers_generic_handler(
@@ -236,6 +271,60 @@ class SystemService(object):
             '/codevector.providers.v1.SystemService/DigestProviders',
             codevector_dot_providers_dot_v1_dot_system__service__pb2.DigestProvidersRequest.SerializeToString,
             codevector_dot_providers_dot_v1_dot_system__service__pb2.DigestProvidersResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def ListRouters(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/codevector.providers.v1.SystemService/ListRouters',
+            codevector_dot_providers_dot_v1_dot_system__service__pb2.ListRoutersRequest.SerializeToString,
+            codevector_dot_providers_dot_v1_dot_system__service__pb2.ListRoutersResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def AwaitAppliedRevision(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/codevector.providers.v1.SystemService/AwaitAppliedRevision',
+            codevector_dot_providers_dot_v1_dot_system__service__pb2.AwaitAppliedRevisionRequest.SerializeToString,
+            codevector_dot_providers_dot_v1_dot_system__service__pb2.AwaitAppliedRevisionResponse.FromString,
             options,
             channel_credentials,
             insecure,

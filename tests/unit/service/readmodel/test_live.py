@@ -10,19 +10,19 @@ import time
 from collections.abc import Awaitable, Callable
 from contextlib import suppress
 from dataclasses import dataclass, field
+from typing import TypeVar
 
 import pytest
 
 from service.domain.errors import Reason, Unavailable
 from service.domain.routing import Change, ChangeSet, Entry, EntryKind, routing_provider
 from service.readmodel import live
-from service.readmodel.live import LiveSnapshot, Source
-from service.readmodel.snapshot import Codec, Snapshot
+from service.readmodel.live import LiveTable, Source
+from service.rpc.routing_codec import CODEC
 from service.telemetry import build_logger
-from tests.registry_values import a_provider
+from tests.registry_values import START, a_provider
 
-CODEC = Codec(lambda entry: entry.name.encode(), lambda revision, *_: str(revision).encode())
-Run = Callable[[Callable[[], Snapshot]], Awaitable[Snapshot]]
+T = TypeVar("T")
 
 
 @dataclass
@@ -53,20 +53,20 @@ class Table:
         assert entry is not None
         self.revision += 1
         self.entries.append(entry)
-        self.sets.append(ChangeSet(self.revision, (Change(EntryKind.PROVIDER, entry.name, entry),)))
+        self.sets.append(ChangeSet(self.revision, (Change(EntryKind.PROVIDER, entry.name, entry),), START))
         return self.revision
 
 
-async def run_here(work: Callable[[], Snapshot]) -> Snapshot:
+async def run_here(work: Callable[[], T]) -> T:
     return work()
 
 
-def following(table: Table, scenario: Callable[[LiveSnapshot], Awaitable[None]]) -> list[dict[str, object]]:
+def following(table: Table, scenario: Callable[[LiveTable], Awaitable[None]]) -> list[dict[str, object]]:
     """Run a scenario beside a read model that follows the table. Returns what was logged."""
     stream = io.StringIO()
 
     async def main() -> None:
-        model = LiveSnapshot(
+        model = LiveTable(
             Source(table.load, table.changes), CODEC, run_here, build_logger(stream, logging.DEBUG)
         )
         task = asyncio.create_task(model.follow())
@@ -83,12 +83,12 @@ def following(table: Table, scenario: Callable[[LiveSnapshot], Awaitable[None]])
     return [json.loads(line) for line in stream.getvalue().splitlines()]
 
 
-class TestLiveSnapshot:
+class TestLiveTable:
     def test_holds_what_is_there_from_the_start(self) -> None:
         table = Table()
         table.add("acme")
 
-        async def scenario(model: LiveSnapshot) -> None:
+        async def scenario(model: LiveTable) -> None:
             assert model.current.revision == 2
             assert list(model.current.providers) == ["providers/acme"]
 
@@ -98,7 +98,7 @@ class TestLiveSnapshot:
         monkeypatch.setattr(live, "POLL_SECONDS", 60)
         table = Table()
 
-        async def scenario(model: LiveSnapshot) -> None:
+        async def scenario(model: LiveTable) -> None:
             revision = table.add("acme")
             model.nudge(revision)
             await model.reached(revision)
@@ -112,7 +112,7 @@ class TestLiveSnapshot:
         monkeypatch.setattr(live, "POLL_SECONDS", 0.01)
         table = Table()
 
-        async def scenario(model: LiveSnapshot) -> None:
+        async def scenario(model: LiveTable) -> None:
             await model.reached(table.add("acme"))
             assert list(model.current.providers) == ["providers/acme"]
 
@@ -125,7 +125,7 @@ class TestLiveSnapshot:
         monkeypatch.setattr(live, "POLL_SECONDS", 0.01)
         table = Table()
 
-        async def scenario(model: LiveSnapshot) -> None:
+        async def scenario(model: LiveTable) -> None:
             revision = table.add("acme")
             table.compacted = cause == "compacted"
             table.store_id = "two" if cause == "another-store" else "one"
@@ -146,7 +146,7 @@ class TestLiveSnapshot:
         monkeypatch.setattr(live, "POLL_SECONDS", 0.01)
         table = Table(fails_with=[error])
 
-        async def scenario(model: LiveSnapshot) -> None:
+        async def scenario(model: LiveTable) -> None:
             await model.reached(table.add("acme"))
             assert list(model.current.providers) == ["providers/acme"]
 
@@ -157,7 +157,7 @@ class TestLiveSnapshot:
     def test_a_writer_waits_a_second_at_most(self, monkeypatch: pytest.MonkeyPatch) -> None:
         monkeypatch.setattr(live, "REACH_SECONDS", 0.05)
 
-        async def scenario(model: LiveSnapshot) -> None:
+        async def scenario(model: LiveTable) -> None:
             started = time.monotonic()
             await model.reached(99)
             assert time.monotonic() - started < 5
@@ -165,9 +165,9 @@ class TestLiveSnapshot:
         following(Table(), scenario)
 
     def test_a_nudge_after_the_loop_has_ended_is_ignored(self) -> None:
-        kept: list[LiveSnapshot] = []
+        kept: list[LiveTable] = []
 
-        async def scenario(model: LiveSnapshot) -> None:
+        async def scenario(model: LiveTable) -> None:
             kept.append(model)
 
         following(Table(), scenario)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import random
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import closing
 from dataclasses import replace
 
@@ -13,12 +13,12 @@ from hypothesis import strategies as st
 
 from service.domain.model import State
 from service.domain.routing import Change, ChangeSet, Entry, EntryKind, active_model, routing_provider
-from service.readmodel.snapshot import Codec, Snapshot, advance, build
-from service.rpc.routing_codec import encode_row, encode_whole
+from service.readmodel import snapshot as snapshots
+from service.readmodel.snapshot import Snapshot, build, encoded_sets
+from service.rpc.routing_codec import CODEC
 from service.store import Store, WriteUnit, migrate, open_store
-from tests.registry_values import ManualClock, a_credential, a_model, a_provider
+from tests.registry_values import START, ManualClock, a_credential, a_model, a_provider
 
-CODEC = Codec(encode_row, encode_whole)
 PROVIDERS = ("acme", "bolt", "corp")
 MODELS = ("fast", "slow")
 
@@ -49,6 +49,12 @@ def changes(draw: st.DrawFn) -> Change:
     return Change(kind, entry.name, entry if draw(st.booleans()) else None)
 
 
+def advance(current: Snapshot, change_sets: Sequence[ChangeSet], head: int) -> Snapshot:
+    """As the live table does it."""
+    sets = encoded_sets(CODEC, current.store_id, change_sets)
+    return snapshots.advance(CODEC, current, [change for one in sets for change in one.changes], head)
+
+
 CHANGE_SETS = st.lists(st.lists(changes(), max_size=4).map(tuple), max_size=12)
 
 
@@ -67,31 +73,30 @@ class TestAdvance:
     ) -> None:
         """In steps of any size, each of which may bring change sets that were applied before."""
         snapshot = build(CODEC, 0, "store", [])
-        numbered = [ChangeSet(revision, one) for revision, one in enumerate(sets, start=1)]
+        numbered = [ChangeSet(revision, one, START) for revision, one in enumerate(sets, start=1)]
         while snapshot.revision < len(sets):
             begin = max(0, snapshot.revision - repeated)
             head = min(snapshot.revision + steps[snapshot.revision], len(sets))
-            snapshot = advance(CODEC, snapshot, numbered[begin:head], head)
+            snapshot = advance(snapshot, numbered[begin:head], head)
         assert snapshot == build(CODEC, len(sets), "store", table_of(sets))
 
     def test_keeps_the_order_where_a_name_leaves_and_enters_again(self) -> None:
         fast, slow = (model_entry("acme", model_id, 1) for model_id in MODELS)
         before = build(CODEC, 1, "store", [fast, slow])
-        left = ChangeSet(2, (Change(EntryKind.PROVIDER_MODEL, fast.name, None),))
-        entered = ChangeSet(3, (Change(EntryKind.PROVIDER_MODEL, fast.name, fast),))
-        assert advance(CODEC, before, [left, entered], 3).model_names == (fast.name, slow.name)
+        left = ChangeSet(2, (Change(EntryKind.PROVIDER_MODEL, fast.name, None),), START)
+        entered = ChangeSet(3, (Change(EntryKind.PROVIDER_MODEL, fast.name, fast),), START)
+        assert advance(before, [left, entered], 3).model_names == (fast.name, slow.name)
 
     def test_moves_the_revision_where_routers_see_nothing(self) -> None:
         before = build(CODEC, 1, "store", [provider_entry("acme", 1)])
-        after = advance(CODEC, before, [], 5)
+        after = advance(before, [], 5)
         assert (after.revision, after.providers) == (5, before.providers)
 
     def test_shares_the_rows_that_did_not_change(self) -> None:
         entries = [model_entry("acme", model_id, 1) for model_id in MODELS]
         before = build(CODEC, 1, "store", entries)
-        after = advance(
-            CODEC, before, [ChangeSet(2, (Change(EntryKind.PROVIDER_MODEL, entries[0].name, None),))], 2
-        )
+        left = ChangeSet(2, (Change(EntryKind.PROVIDER_MODEL, entries[0].name, None),), START)
+        after = advance(before, [left], 2)
         assert after.model_rows == before.model_rows[1:]
         assert after.model_rows[0] is before.model_rows[1]
 
@@ -146,7 +151,7 @@ def loaded(store: Store) -> Snapshot:
 
 def followed(store: Store, snapshot: Snapshot) -> Snapshot:
     head, sets = store.read(lambda unit: (unit.head().revision, unit.changes_since(snapshot.revision)))
-    return advance(CODEC, snapshot, sets, head)
+    return advance(snapshot, sets, head)
 
 
 def do(unit: WriteUnit, operation: str, provider_id: str, model_id: str) -> None:

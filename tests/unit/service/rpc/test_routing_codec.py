@@ -19,7 +19,13 @@ from service.domain.model import (
     ProviderKind,
 )
 from service.domain.routing import ActiveModel, ActiveProviderModel, RoutingProvider
-from service.rpc.routing_codec import NOT_MODIFIED, encode_page, encode_row, encode_whole
+from service.rpc.routing_codec import (
+    NOT_MODIFIED,
+    encode_page,
+    encode_row,
+    encode_segments,
+    encode_whole,
+)
 
 TEXT = st.text(st.characters(exclude_categories=["Cs"]), max_size=300)
 LABELS = st.dictionaries(TEXT, TEXT, max_size=3)
@@ -112,12 +118,12 @@ class TestWhole:
             expected.snapshot.provider_models.add().MergeFromString(message_of(row, pb.ActiveProviderModel))
         for row in facade_rows:
             expected.snapshot.models.add().MergeFromString(message_of(row, pb.ActiveModel))
-        whole = encode_whole(revision, "store", provider_rows, model_rows, facade_rows)
+        whole = encode_whole(revision, "store", encode_segments(provider_rows, model_rows, facade_rows))
         assert pb.GetRoutingSnapshotResponse.FromString(whole) == expected
         assert len(whole) == expected.ByteSize()
 
     def test_of_nothing_is_a_snapshot_all_the_same(self) -> None:
-        answer = pb.GetRoutingSnapshotResponse.FromString(encode_whole(0, "", [], [], []))
+        answer = pb.GetRoutingSnapshotResponse.FromString(encode_whole(0, "", []))
         assert answer.HasField("snapshot")
 
     def test_not_modified(self) -> None:

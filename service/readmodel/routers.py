@@ -1,0 +1,104 @@
+"""Which router has which revision: told by the routers, asked by operators who wait for a change to arrive.
+
+Kept in memory, since reports come in waves; what has changed is handed out to be stored now and then, so that
+a registry that starts again still waits for a router that it no longer hears.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass, replace
+from datetime import datetime
+
+from service.domain.routers import REMEMBERED_FOR, Router, RouterRecord
+
+
+@dataclass(slots=True)
+class _Known:
+    """A router, and how many watches of it are open: the next may begin before one is seen to end."""
+
+    record: RouterRecord
+    watches: int = 0
+
+
+class Routers:
+    """The routers that count. Belongs to the event loop."""
+
+    def __init__(self, clock: Callable[[], datetime], stored: Iterable[RouterRecord] = ()) -> None:
+        self._clock = clock
+        self._known = {record.watcher_id: _Known(record) for record in stored}
+        self._changed: set[str] = set()
+
+    def opened(self, watcher_id: str, peer: str) -> None:
+        """A watch of this router has begun."""
+        known = self._seen(watcher_id, peer)
+        known.watches += 1
+
+    def closed(self, watcher_id: str) -> None:
+        """A watch of this router has ended. Nothing, if it has said in between that it is stopping."""
+        known = self._known.get(watcher_id)
+        if known is not None:
+            known.watches = max(0, known.watches - 1)
+            self._seen(watcher_id, known.record.peer)
+
+    def reported(self, watcher_id: str, store_id: str, revision: int, peer: str) -> None:
+        """This router says that it routes by that revision of that store."""
+        known = self._seen(watcher_id, peer)
+        record = known.record
+        if (record.store_id, record.applied_revision) != (store_id, revision):
+            known.record = replace(
+                record, store_id=store_id, applied_revision=revision, apply_time=record.seen_time
+            )
+
+    def stopping(self, watcher_id: str) -> None:
+        """This router says that it stops and has dropped its credentials: it counts no more."""
+        if self._known.pop(watcher_id, None) is not None:
+            self._changed.add(watcher_id)
+
+    def all(self, store_id: str) -> list[Router]:
+        """Those that count now, by watcher_id; revisions of other stores do not compare and read as 0."""
+        now = self._clock()
+        oldest = now - REMEMBERED_FOR
+        for watcher_id, known in list(self._known.items()):
+            if not known.watches and known.record.seen_time < oldest:
+                self.stopping(watcher_id)
+        return [_router(self._known[watcher_id], store_id, now) for watcher_id in sorted(self._known)]
+
+    def take_changed(self) -> tuple[list[RouterRecord], list[str]]:
+        """What is to be stored since the last time: records that are new or other, and the ids that went."""
+        changed, self._changed = self._changed, set()
+        put = [self._known[one].record for one in sorted(changed) if one in self._known]
+        return put, sorted(changed - self._known.keys())
+
+    def put_back(self, watcher_ids: Iterable[str]) -> None:
+        """What was taken could not be stored: it is to be taken again."""
+        self._changed.update(watcher_ids)
+
+    def touch_watching(self) -> None:
+        """Note that those with an open watch are alive, for what is stored of them."""
+        for watcher_id, known in self._known.items():
+            if known.watches:
+                self._seen(watcher_id, known.record.peer)
+
+    def _seen(self, watcher_id: str, peer: str) -> _Known:
+        now = self._clock()
+        known = self._known.get(watcher_id)
+        if known is None:
+            known = self._known[watcher_id] = _Known(RouterRecord(watcher_id, "", 0, None, now, peer))
+        else:
+            known.record = replace(known.record, seen_time=now, peer=peer)
+        self._changed.add(watcher_id)
+        return known
+
+
+def _router(known: _Known, store_id: str, now: datetime) -> Router:
+    record, watching = known.record, known.watches > 0
+    applied = record.applied_revision if record.store_id == store_id else 0
+    return Router(
+        watcher_id=record.watcher_id,
+        applied_revision=applied,
+        apply_time=record.apply_time if applied else None,
+        watching=watching,
+        seen_time=now if watching else record.seen_time,
+        peer=record.peer,
+    )

@@ -1,0 +1,305 @@
+"""Watching the routing table: each watcher is a position in the shared ring, and costs no more than that.
+
+Whoever reads slowly stalls alone, in gRPC's flow control, and starts over with a snapshot once the ring has
+gone past. One clock wakes those that are due a bookmark, so that a change arms no timers.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import random
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass, field
+from datetime import datetime
+
+from service.domain.errors import OutOfRange, Reason, ResourceExhausted, Unavailable
+from service.readmodel.live import LiveTable
+from service.readmodel.ring import Ring
+from service.readmodel.routers import Routers
+from service.readmodel.snapshot import Codec, SnapshotReason
+
+MAX_WATCHERS = 10_000
+TICK_SECONDS = 0.25
+STALLED_SECONDS = 60.0
+"""A reader that has taken nothing for so long is cut off: what it is being sent must not be kept for ever."""
+DRAIN_SECONDS = 5.0
+"""Within how long after a server's goodbye its routers are to connect elsewhere."""
+
+Send = Callable[[bytes], Awaitable[None]]
+
+_STRICT_REASONS = {
+    SnapshotReason.COMPACTED: Reason.REVISION_COMPACTED,
+    SnapshotReason.SLOW_CONSUMER: Reason.REVISION_COMPACTED,
+    SnapshotReason.STORE_CHANGED: Reason.STORE_CHANGED,
+    SnapshotReason.REVISION_AHEAD: Reason.REVISION_AHEAD,
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Wish:
+    """What a watcher asks for. ``resume_revision`` 0 means a snapshot first; an empty name is not counted."""
+
+    resume_revision: int
+    store_id: str
+    bookmark_seconds: float
+    strict: bool
+    watcher_id: str
+    peer: str
+
+
+@dataclass(slots=True, eq=False)
+class _Watcher:
+    """``wake`` is what it sleeps on, None while it sends; times are the event loop's."""
+
+    task: asyncio.Task[None] | None
+    bookmark_seconds: float
+    due: float
+    progress: float
+    wake: asyncio.Future[None] | None = None
+    stalled: bool = False
+
+
+@dataclass(slots=True)
+class _Place:
+    """Where a watcher is: everything in ``ring`` before ``position`` was sent."""
+
+    ring: Ring
+    position: int
+    store_id: str
+    revision: int
+
+
+@dataclass(slots=True)
+class _Restarts:
+    """The chunks of one snapshot for each reason other than the usual one, made when first needed."""
+
+    revision: int = -1
+    store_id: str = ""
+    chunks: dict[SnapshotReason, tuple[bytes, ...]] = field(default_factory=dict)
+
+
+class Watchers:
+    """All open watches of this process. Everything but the constructor belongs to the event loop."""
+
+    def __init__(
+        self,
+        live: LiveTable,
+        codec: Codec,
+        routers: Routers,
+        *,
+        clock: Callable[[], datetime],
+        max_watchers: int = MAX_WATCHERS,
+    ) -> None:
+        self._live = live
+        self._codec = codec
+        self._routers = routers
+        self._clock = clock
+        self._max_watchers = max_watchers
+        self._loop = asyncio.get_running_loop()
+        self._watchers: set[_Watcher] = set()
+        self._gone = asyncio.Event()
+        self._draining = False
+        self._restarts = _Restarts()
+        self._bookmark = (-1, "", False, -1.0, b"")
+        live.on_advance = self.wake
+
+    def __len__(self) -> int:
+        return len(self._watchers)
+
+    def wake(self) -> None:
+        """Let every watcher that sleeps look at what is new."""
+        for watcher in self._watchers:
+            if watcher.wake is not None and not watcher.wake.done():
+                watcher.wake.set_result(None)
+
+    async def watch(self, wish: Wish, send: Send) -> None:
+        """Send what a watcher wants, until it goes, by cancelling this, or the server does.
+
+        Raises:
+            OutOfRange: REVISION_COMPACTED, STORE_CHANGED, REVISION_AHEAD, for strict watchers only.
+            ResourceExhausted: TOO_MANY_WATCHERS; WATCHER_STALLED, it has read nothing for a minute.
+            Unavailable: SERVER_DRAINING after the goodbye; STORE_UNAVAILABLE while resuming.
+        """
+        if self._draining:
+            raise _draining()
+        if len(self._watchers) >= self._max_watchers:
+            raise ResourceExhausted(
+                f"this server has the {self._max_watchers} watchers it takes: try another, or later",
+                reason=Reason.TOO_MANY_WATCHERS,
+                subject="watchers",
+                metadata={"max_watchers": str(self._max_watchers)},
+                retry_after_seconds=DRAIN_SECONDS,
+            )
+        now = self._loop.time()
+        watcher = _Watcher(asyncio.current_task(), wish.bookmark_seconds, due=now, progress=now)
+        self._watchers.add(watcher)
+        if wish.watcher_id:
+            self._routers.opened(wish.watcher_id, wish.peer)
+        try:
+            await self._serve(watcher, wish, send)
+        except asyncio.CancelledError:
+            if watcher.stalled:
+                raise ResourceExhausted(
+                    f"nothing was read for {STALLED_SECONDS:.0f} s: read faster, and resume",
+                    reason=Reason.WATCHER_STALLED,
+                    subject="watcher",
+                    retry_after_seconds=1.0,
+                ) from None
+            raise
+        finally:
+            self._watchers.discard(watcher)
+            if wish.watcher_id:
+                self._routers.closed(wish.watcher_id)
+            if not self._watchers:
+                self._gone.set()
+
+    async def drain(self, seconds: float) -> None:
+        """Say goodbye to every watcher, and wait at most so long until all have gone."""
+        self._draining = True
+        self.wake()
+        if self._watchers:
+            self._gone.clear()
+            try:
+                async with asyncio.timeout(seconds):
+                    await self._gone.wait()
+            except TimeoutError:
+                return
+
+    async def tick(self) -> None:
+        """Wake who is due a bookmark, and cut off who reads nothing, until cancelled."""
+        while True:
+            await asyncio.sleep(TICK_SECONDS)
+            now = self._loop.time()
+            for watcher in self._watchers:
+                if watcher.wake is not None:
+                    if watcher.due <= now and not watcher.wake.done():
+                        watcher.wake.set_result(None)
+                elif now - watcher.progress > STALLED_SECONDS and watcher.task and not watcher.stalled:
+                    watcher.stalled = True
+                    watcher.task.cancel()
+
+    async def _serve(self, watcher: _Watcher, wish: Wish, send: Send) -> None:
+        place, reason = await self._begin(wish)
+        resumes = reason is None
+        while True:
+            if reason is not None:
+                if wish.strict and reason is not SnapshotReason.INITIAL:
+                    raise self._out_of_range(reason)
+                place = await self._send_snapshot(watcher, reason, send)
+            await self._send_changes(watcher, place, send)
+            if resumes:
+                # A bookmark ends the replay, also an empty one: the router knows that it is up to date.
+                watcher.due, resumes = 0.0, False
+            reason = self._lost(place)
+            if reason is None:
+                await self._rest(watcher, place, send)
+                reason = self._lost(place)
+
+    async def _begin(self, wish: Wish) -> tuple[_Place, SnapshotReason | None]:
+        """Where to go on, or why to begin anew."""
+        live = self._live
+        current, revision = live.current, wish.resume_revision
+        place = _Place(live.ring, live.ring.end, current.store_id, revision)
+        if not revision:
+            return place, SnapshotReason.INITIAL
+        if wish.store_id != current.store_id:
+            return place, SnapshotReason.STORE_CHANGED
+        if revision > current.revision:
+            return place, SnapshotReason.REVISION_AHEAD
+        position = await live.behind(revision)
+        if position is None:
+            return place, SnapshotReason.COMPACTED
+        place.ring, place.position = live.ring, position
+        return place, None
+
+    def _lost(self, place: _Place) -> SnapshotReason | None:
+        """Why a watcher cannot be brought up to date from where it is, if it cannot."""
+        current = self._live.current
+        if place.ring is self._live.ring:
+            return None if place.position >= place.ring.begin else SnapshotReason.SLOW_CONSUMER
+        if place.store_id != current.store_id:
+            return SnapshotReason.STORE_CHANGED
+        return (
+            SnapshotReason.COMPACTED if place.revision <= current.revision else SnapshotReason.REVISION_AHEAD
+        )
+
+    async def _send_snapshot(self, watcher: _Watcher, reason: SnapshotReason, send: Send) -> _Place:
+        snapshot, ring = self._live.current, self._live.ring
+        place = _Place(ring, ring.end, snapshot.store_id, snapshot.revision)
+        for chunk in self._chunks(reason):
+            await send(chunk)
+            self._progressed(watcher)
+        return place
+
+    async def _send_changes(self, watcher: _Watcher, place: _Place, send: Send) -> None:
+        """Everything behind the place that is there by now, as long as the ring has it."""
+        ring = place.ring
+        while ring.begin <= place.position < ring.end:
+            place.revision, message = ring.at(place.position)
+            place.position += 1
+            await send(message)
+            self._progressed(watcher)
+
+    async def _rest(self, watcher: _Watcher, place: _Place, send: Send) -> None:
+        """Nothing is left to send: say goodbye, or give a sign of life if it is time, or sleep."""
+        if self._draining:
+            await send(self._sign_of_life(draining=True))
+            raise _draining()
+        if watcher.due <= self._loop.time():
+            place.revision = self._live.current.revision
+            await send(self._sign_of_life(draining=False))
+            self._progressed(watcher)
+            return
+        watcher.wake = self._loop.create_future()
+        try:
+            await watcher.wake
+        finally:
+            watcher.wake = None
+            watcher.progress = self._loop.time()
+
+    def _progressed(self, watcher: _Watcher) -> None:
+        """Something was taken. The next bookmark is due before the longest silence, each at its own time."""
+        watcher.progress = now = self._loop.time()
+        watcher.due = now + watcher.bookmark_seconds * random.uniform(0.8, 0.95) - TICK_SECONDS  # noqa: S311
+
+    def _chunks(self, reason: SnapshotReason) -> tuple[bytes, ...]:
+        snapshot = self._live.current
+        if reason is SnapshotReason.INITIAL:
+            return snapshot.chunks
+        made = self._restarts
+        if (made.revision, made.store_id) != (snapshot.revision, snapshot.store_id):
+            made = self._restarts = _Restarts(snapshot.revision, snapshot.store_id)
+        if reason not in made.chunks:
+            made.chunks[reason] = self._codec.chunks(
+                snapshot.revision, snapshot.store_id, snapshot.segments, reason
+            )
+        return made.chunks[reason]
+
+    def _sign_of_life(self, *, draining: bool) -> bytes:
+        """A bookmark at the current revision; one of the last tick serves all that are due with it."""
+        current, now = self._live.current, self._loop.time()
+        revision, store_id, was_draining, made_at, message = self._bookmark
+        if (revision, store_id, was_draining) != (
+            current.revision,
+            current.store_id,
+            draining,
+        ) or now - made_at > TICK_SECONDS:
+            message = self._codec.bookmark(current.revision, current.store_id, self._clock(), draining)
+            self._bookmark = (current.revision, current.store_id, draining, now, message)
+        return message
+
+    def _out_of_range(self, reason: SnapshotReason) -> OutOfRange:
+        current, floor = self._live.current, self._live.ring.floor
+        return OutOfRange(
+            "the changes since that revision cannot be replayed: begin with a snapshot, by resume_revision 0",
+            reason=_STRICT_REASONS[reason],
+            metadata={"current_revision": str(current.revision), "compact_revision": str(floor)},
+        )
+
+
+def _draining() -> Unavailable:
+    return Unavailable(
+        "this server is about to stop: connect again, and resume",
+        reason=Reason.SERVER_DRAINING,
+        retry_after_seconds=DRAIN_SECONDS,
+    )

@@ -1,0 +1,96 @@
+"""What operators ask of the routers: who has which revision, and whether all have one."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import partial
+
+from service.domain.errors import OutOfRange, Reason
+from service.domain.filter_parser import parse_filter
+from service.domain.filters import matches
+from service.domain.lists import ROUTER_LIST
+from service.domain.pages import Position, Query, effective_page_size
+from service.domain.routers import Router
+from service.readmodel.live import LiveTable
+from service.readmodel.routers import Routers
+from service.usecases.context import Call, Context, ListQuery
+
+METHOD = "ListRouters"
+LOOK_SECONDS = 0.05
+"""How often a waiting call looks: reports come in waves, and to look at each would tell no more."""
+ANSWER_SECONDS = 0.5
+"""What is left of a call's deadline for its answer."""
+
+
+@dataclass(frozen=True, slots=True)
+class RouterPage:
+    """One page of routers, how many match, and what all that count have applied, whatever the filter."""
+
+    routers: Sequence[Router]
+    next_page_token: str
+    total_size: int
+    revision: int
+    min_applied_revision: int
+
+
+@dataclass(frozen=True, slots=True)
+class Progress:
+    """How far a revision has come among the routers that count."""
+
+    revision: int
+    router_count: int
+    behind: Sequence[Router]
+
+
+def list_routers(ctx: Context, live: LiveTable, routers: Routers, query: ListQuery) -> RouterPage:
+    """A page of the routers that count, by watcher_id.
+
+    Raises:
+        InvalidArgument: INVALID_FILTER, INVALID_PAGE_TOKEN.
+    """
+    size = effective_page_size(query.page_size)
+    keep = parse_filter(query.filter, ROUTER_LIST.filter)
+    bound = Query(METHOD, "", query.filter)
+    position = ctx.page_tokens.read(bound, query.page_token)
+    current = live.current
+    counted = routers.all(current.store_id)
+    kept = [one for one in counted if keep is None or matches(keep, partial(getattr, one))]
+    behind = [one for one in kept if position is None or one.watcher_id > str(position.keys[0])]
+    page = behind[:size]
+    more = len(behind) > size
+    return RouterPage(
+        routers=page,
+        next_page_token=ctx.page_tokens.issue(bound, Position((page[-1].watcher_id,))) if more else "",
+        total_size=len(kept),
+        revision=current.revision,
+        min_applied_revision=min((one.applied_revision for one in counted), default=current.revision),
+    )
+
+
+async def await_applied(
+    live: LiveTable, routers: Routers, call: Call, *, revision: int, seconds: float
+) -> Progress:
+    """Wait until every router that counts has applied ``revision`` (0: the current one), or the time is up.
+
+    Raises:
+        OutOfRange: REVISION_AHEAD, the registry has not reached the revision.
+    """
+    await live.reached(revision)
+    current = live.current
+    if revision > current.revision:
+        raise OutOfRange(
+            f"the registry is at revision {current.revision}: wait for one that a write has answered",
+            reason=Reason.REVISION_AHEAD,
+            metadata={"current_revision": str(current.revision)},
+        )
+    wanted = revision or current.revision
+    end = min(time.monotonic() + seconds, call.deadline - ANSWER_SECONDS)
+    while True:
+        counted = routers.all(live.current.store_id)
+        behind = [one for one in counted if one.applied_revision < wanted]
+        if not behind or time.monotonic() >= end:
+            return Progress(wanted, len(counted), behind)
+        await asyncio.sleep(LOOK_SECONDS)

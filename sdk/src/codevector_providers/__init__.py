@@ -7,6 +7,7 @@ with codevector_providers.connect("127.0.0.1:50051", kms_socket="var/kms/router.
         openai.OpenAI(base_url=str(http.base_url), api_key="unused", http_client=http)
 """
 
+from codevector_providers._follower import ResetReason
 from codevector_providers.client import Client, connect
 from codevector_providers.credential import Credential
 from codevector_providers.destinations import Destination, Role
@@ -16,6 +17,7 @@ from codevector_providers.errors import (
     InvalidRequest,
     KeyVersionUnavailable,
     KmsUnavailable,
+    ModelNotFound,
     NoStoredCredential,
     NotAllowed,
     ProviderDisabled,
@@ -39,6 +41,8 @@ from codevector_providers.model import (
     RoutingProvider,
     RoutingSnapshot,
 )
+from codevector_providers.router import Router, RouterStatus
+from codevector_providers.table import Entries, ProviderModels, Route, RoutingTable
 from codevector_providers.transport import AsyncCredentialTransport, CredentialTransport
 
 __all__ = [
@@ -52,25 +56,33 @@ __all__ = [
     "CredentialType",
     "Destination",
     "DestinationRefused",
+    "Entries",
     "InvalidRequest",
     "KeyVersionUnavailable",
     "KmsUnavailable",
     "ModelBackend",
     "ModelCapability",
     "ModelKind",
+    "ModelNotFound",
     "NoStoredCredential",
     "NotAllowed",
     "Pricing",
     "PricingTier",
     "ProviderDisabled",
     "ProviderKind",
+    "ProviderModels",
     "ProviderNotFound",
     "ProvidersError",
     "RegistryRolledBack",
     "RegistryUnavailable",
+    "ResetReason",
     "Role",
+    "Route",
+    "Router",
+    "RouterStatus",
     "RoutingProvider",
     "RoutingSnapshot",
+    "RoutingTable",
     "SignerRequired",
     "Unavailable",
     "connect",

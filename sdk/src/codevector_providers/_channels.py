@@ -1,10 +1,14 @@
-"""Options of the gRPC channels: no proxy from the environment, and a server that came back is found soon.
+"""The gRPC channels: no proxy from the environment, and a server that came back is found soon.
 
 How soon is a matter of the initial and the longest backoff. What gRPC calls the least backoff is how long it
 lets one attempt to connect take: a busy machine, or a registry in another region, needs its time.
 """
 
 from __future__ import annotations
+
+import re
+
+import grpc
 
 _MAX_ANSWER_BYTES = 64 * 1024 * 1024
 
@@ -22,3 +26,30 @@ REGISTRY_OPTIONS = (
     ("grpc.min_reconnect_backoff_ms", 5000),
     ("grpc.max_reconnect_backoff_ms", 5000),
 )
+
+_LOOPBACK = re.compile(
+    r"(?:ipv4:|ipv6:|dns:(?:///)?)?(?:localhost|127\.[0-9.]+|\[::1\])(?::\d+)?|unix:.+", re.ASCII
+)
+
+
+def registry_channel(
+    target: str,
+    *,
+    credentials: grpc.ChannelCredentials | None,
+    with_token: bool,
+    max_reconnect_seconds: float,
+) -> grpc.Channel:
+    """A channel to a registry: TLS or mTLS with ``credentials``, else plaintext.
+
+    Raises:
+        ValueError: a token would go over a network in plaintext.
+    """
+    options = (
+        *(pair for pair in REGISTRY_OPTIONS if pair[0] != "grpc.max_reconnect_backoff_ms"),
+        ("grpc.max_reconnect_backoff_ms", round(max_reconnect_seconds * 1000)),
+    )
+    if credentials is not None:
+        return grpc.secure_channel(target, credentials, options=options)
+    if with_token and not _LOOPBACK.fullmatch(target):
+        raise ValueError("a token is sent to another machine over TLS only: give channel_credentials")
+    return grpc.insecure_channel(target, options=options)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 from codevector.providers.v1 import provider_model_pb2, routing_service_pb2
@@ -21,10 +21,17 @@ from codevector_providers.model import (
     RoutingSnapshot,
 )
 from codevector_providers.opening import SealedCredential
+from codevector_providers.table import Entries, ProviderModels, RoutingTable, TableChanges
 
 _CONFIG_MEMBERS: Mapping[ProviderKind, str] = {
     kind: kind.name.lower() for kind in ProviderKind if kind is not ProviderKind.UNSPECIFIED
 }
+_PRICES = (
+    "input_per_million_tokens",
+    "output_per_million_tokens",
+    "cached_input_per_million_tokens",
+    "cache_write_per_million_tokens",
+)
 
 
 def snapshot(message: routing_service_pb2.RoutingSnapshot) -> RoutingSnapshot:
@@ -36,6 +43,50 @@ def snapshot(message: routing_service_pb2.RoutingSnapshot) -> RoutingSnapshot:
         provider_models=tuple(active_provider_model(entry) for entry in message.provider_models),
         models=tuple(active_model(entry) for entry in message.models),
     )
+
+
+class TableReader:
+    """A routing table in the making: of the chunks of a snapshot, or of a stored one."""
+
+    def __init__(self) -> None:
+        self._shared = Shared()
+        self._providers: list[RoutingProvider] = []
+        self._provider_models: list[ActiveProviderModel] = []
+        self._models: list[ActiveModel] = []
+
+    def add(self, part: routing_service_pb2.SnapshotChunk | routing_service_pb2.RoutingSnapshot) -> None:
+        """Take in a part of the table."""
+        shared = self._shared
+        self._providers.extend(map(routing_provider, part.providers))
+        self._provider_models.extend(active_provider_model(entry, shared) for entry in part.provider_models)
+        self._models.extend(map(active_model, part.models))
+
+    def table(self, *, store_id: str, revision: int) -> RoutingTable:
+        """The table of all parts."""
+        return RoutingTable(
+            store_id=store_id,
+            revision=revision,
+            providers=Entries.of(self._providers),
+            provider_models=ProviderModels.of(self._provider_models),
+            models=Entries.of(self._models),
+        )
+
+
+def table_changes(message: routing_service_pb2.ChangeSet) -> TableChanges:
+    """All that one revision changed. A change of a kind that this version does not know is none."""
+    changes = TableChanges({}, {}, {})
+    for change in message.changes:
+        match change.WhichOneof("change"):
+            case "provider":
+                changes.providers[change.provider.name] = routing_provider(change.provider)
+            case "provider_model":
+                entry = active_provider_model(change.provider_model)
+                changes.provider_models[entry.name] = entry
+            case "model":
+                changes.models[change.model.name] = active_model(change.model)
+            case "removed":
+                changes.take_out(change.removed)
+    return changes
 
 
 def routing_provider(message: routing_service_pb2.RoutingProvider) -> RoutingProvider:
@@ -76,21 +127,78 @@ def active_model(message: routing_service_pb2.ActiveModel) -> ActiveModel:
     )
 
 
-def active_provider_model(message: routing_service_pb2.ActiveProviderModel) -> ActiveProviderModel:
-    """One provider model."""
+def active_provider_model(
+    message: routing_service_pb2.ActiveProviderModel, shared: Shared | None = None
+) -> ActiveProviderModel:
+    """One provider model; with ``shared``, of the same parts as others that have equal ones."""
+    shared = shared or Shared()
     return ActiveProviderModel(
         name=message.name,
-        provider=message.provider,
+        provider=shared.text(message.provider),
         provider_kind=ProviderKind(message.provider_kind),
         upstream_model_id=message.upstream_model_id,
         kind=ModelKind(message.kind),
         context_window=message.context_window,
         max_output_tokens=message.max_output_tokens,
         embedding_dimensions=message.embedding_dimensions,
-        pricing=_pricing(message.pricing) if message.HasField("pricing") else None,
-        capabilities=tuple(ModelCapability(number) for number in message.capabilities),
-        labels=dict(message.labels),
+        pricing=shared.pricing(message.pricing) if message.HasField("pricing") else None,
+        capabilities=shared.capabilities(message.capabilities),
+        labels=shared.labels(message.labels),
     )
+
+
+class Shared:
+    """Parts that many entries have in common, each made once: a large table is read faster and is smaller."""
+
+    def __init__(self) -> None:
+        self._texts: dict[str, str] = {}
+        self._pricings: dict[bytes, Pricing] = {}
+        self._capabilities: dict[tuple[int, ...], tuple[ModelCapability, ...]] = {}
+        self._labels: dict[tuple[tuple[str, str], ...], Mapping[str, str]] = {}
+
+    def text(self, value: str) -> str:
+        """An equal text."""
+        return self._texts.setdefault(value, value)
+
+    def pricing(self, message: provider_model_pb2.Pricing) -> Pricing:
+        """The prices."""
+        key = message.SerializeToString()
+        found = self._pricings.get(key)
+        if found is None:
+            found = self._pricings[key] = _pricing(message)
+        return found
+
+    def capabilities(self, numbers: Iterable[int]) -> tuple[ModelCapability, ...]:
+        """The capabilities."""
+        key = tuple(numbers)
+        found = self._capabilities.get(key)
+        if found is None:
+            found = self._capabilities[key] = tuple(map(ModelCapability, key))
+        return found
+
+    def labels(self, labels: Mapping[str, str]) -> Mapping[str, str]:
+        """The labels."""
+        key = tuple(labels.items())
+        found = self._labels.get(key)
+        if found is None:
+            found = self._labels[key] = dict(key)
+        return found
+
+
+def snapshot_message(table: RoutingTable) -> routing_service_pb2.RoutingSnapshot:
+    """The message that reads as this table again."""
+    message = routing_service_pb2.RoutingSnapshot(revision=table.revision, store_id=table.store_id)
+    for provider in table.providers.values():
+        _write_provider(message.providers.add(), provider)
+    for provider_model in table.provider_models.values():
+        _write_provider_model(message.provider_models.add(), provider_model)
+    for model in table.models.values():
+        entry = message.models.add(name=model.name, kind=model.kind, labels=model.labels)
+        for backend in model.backends:
+            entry.backends.add(
+                provider_model=backend.provider_model, priority=backend.priority, weight=backend.weight
+            )
+    return message
 
 
 def sealed_credential(message: routing_service_pb2.SealedCredential) -> SealedCredential:
@@ -121,11 +229,55 @@ def _pricing(message: provider_model_pb2.Pricing) -> Pricing:
 
 def _prices(message: provider_model_pb2.Pricing | provider_model_pb2.PricingTier) -> dict[str, Any]:
     """The four prices; absent ones are None, since "0" means free."""
-    names = (
-        "input_per_million_tokens",
-        "output_per_million_tokens",
-        "cached_input_per_million_tokens",
-        "cache_write_per_million_tokens",
-    )
     present = {descriptor.name: value for descriptor, value in message.ListFields()}
-    return {name: present.get(name) for name in names}
+    return {name: present.get(name) for name in _PRICES}
+
+
+def _write_provider(message: routing_service_pb2.RoutingProvider, provider: RoutingProvider) -> None:
+    message.name, message.uid = provider.name, provider.uid
+    message.kind = int(provider.kind)  # type: ignore[assignment]
+    message.display_name = provider.display_name
+    message.credential_type = int(provider.credential_type)  # type: ignore[assignment]
+    message.credential_version = provider.credential_version
+    message.labels.update(provider.labels)
+    member = _CONFIG_MEMBERS.get(provider.kind)
+    if member is not None:
+        settings = getattr(message.config, member)
+        settings.SetInParent()
+        for name, value in provider.config.items():
+            setattr(settings, name, value)
+        if provider.headers:
+            settings.headers.update(provider.headers)
+
+
+def _write_provider_model(
+    message: routing_service_pb2.ActiveProviderModel, provider_model: ActiveProviderModel
+) -> None:
+    message.name, message.provider = provider_model.name, provider_model.provider
+    message.provider_kind = int(provider_model.provider_kind)  # type: ignore[assignment]
+    message.upstream_model_id = provider_model.upstream_model_id
+    message.kind = int(provider_model.kind)  # type: ignore[assignment]
+    message.context_window = provider_model.context_window
+    message.max_output_tokens = provider_model.max_output_tokens
+    message.embedding_dimensions = provider_model.embedding_dimensions
+    message.capabilities.extend(provider_model.capabilities)  # type: ignore[arg-type]
+    message.labels.update(provider_model.labels)
+    if provider_model.pricing is not None:
+        _write_pricing(message.pricing, provider_model.pricing)
+
+
+def _write_pricing(message: provider_model_pb2.Pricing, pricing: Pricing) -> None:
+    message.SetInParent()
+    message.currency_code = pricing.currency_code
+    _write_prices(message, pricing)
+    for tier in pricing.tiers:
+        _write_prices(message.tiers.add(above_input_tokens=tier.above_input_tokens), tier)
+
+
+def _write_prices(
+    message: provider_model_pb2.Pricing | provider_model_pb2.PricingTier, prices: Pricing | PricingTier
+) -> None:
+    for name in _PRICES:
+        value = getattr(prices, name)
+        if value is not None:
+            setattr(message, name, value)

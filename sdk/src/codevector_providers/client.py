@@ -7,37 +7,25 @@ from collections.abc import Iterable, Iterator
 from pathlib import Path
 from types import TracebackType
 from typing import Self, final
-from uuid import UUID
 
 import grpc
 import httpx
 from codevector.providers.v1 import routing_service_pb2 as routing_pb2
-from codevector.providers.v1 import routing_service_pb2_grpc as routing_grpc
 
-from codevector_providers import _wire, opening
-from codevector_providers._channels import REGISTRY_OPTIONS
+from codevector_providers import _wire
 from codevector_providers._kms import RouterKms
+from codevector_providers._opener import Opener
+from codevector_providers._registry import Registry, Token
 from codevector_providers.credential import Credential
-from codevector_providers.destinations import Destination, base_url, parse_allowed, permitted
-from codevector_providers.errors import (
-    CredentialCorrupt,
-    KeyVersionUnavailable,
-    NoStoredCredential,
-    ProviderNotFound,
-    RegistryRolledBack,
-    RegistryUnavailable,
-    from_rpc_error,
-    from_status,
-)
-from codevector_providers.model import ActiveProviderModel, CredentialType, RoutingProvider, RoutingSnapshot
-from codevector_providers.opening import Expected, SealedCredential
+from codevector_providers.destinations import base_url, parse_allowed
+from codevector_providers.errors import ProviderNotFound, RegistryRolledBack
+from codevector_providers.model import ActiveProviderModel, RoutingProvider, RoutingSnapshot
 from codevector_providers.transport import AsyncCredentialTransport, CredentialTransport
 
 DEFAULT_REGISTRY = "127.0.0.1:50051"
 DEADLINE_SECONDS = 10.0
+MAX_RECONNECT_SECONDS = 5.0
 _PAGE_SIZE = 1000
-# A credential may be replaced, or its wrapper moved to another key version, between two of our reads.
-_OPEN_ATTEMPTS = 3
 
 
 def connect(
@@ -47,23 +35,32 @@ def connect(
     deadline_seconds: float = DEADLINE_SECONDS,
     allowed_destinations: Iterable[str] = (),
     allow_loopback_http: bool = False,
+    channel_credentials: grpc.ChannelCredentials | None = None,
+    token: Token | None = None,
 ) -> Client:
     """A client of one registry and one sidecar; nothing is contacted before the first call.
 
     ``deadline_seconds`` bounds each RPC. ``allowed_destinations``, if any, is this router's own list of URLs:
     a provider that leads elsewhere is refused, whatever the registry says. ``allow_loopback_http`` lets
-    providers on this machine be reached without TLS.
+    providers on this machine be reached without TLS. ``channel_credentials`` make the connection to the
+    registry TLS or mTLS (``grpc.ssl_channel_credentials``); ``token`` is called before each RPC for a bearer
+    token.
 
     Raises:
-        ValueError: an entry of allowed_destinations that is no such URL.
+        ValueError: an entry of allowed_destinations that is no such URL; a token for another machine
+            without TLS.
     """
-    return Client(
+    allowed = parse_allowed(allowed_destinations)
+    channel = Registry(
         registry,
-        kms_socket=Path(kms_socket),
         deadline_seconds=deadline_seconds,
-        allowed=parse_allowed(allowed_destinations),
-        allow_loopback_http=allow_loopback_http,
+        channel_credentials=channel_credentials,
+        token=token,
+        max_reconnect_seconds=MAX_RECONNECT_SECONDS,
     )
+    kms = RouterKms(Path(kms_socket), deadline_seconds=deadline_seconds)
+    opener = Opener(channel, kms, allowed=allowed, allow_loopback_http=allow_loopback_http)
+    return Client(channel, kms, opener, allow_loopback_http=allow_loopback_http)
 
 
 @final
@@ -71,24 +68,14 @@ class Client:
     """Made by ``connect``. Safe to share between threads; a context manager."""
 
     def __init__(
-        self,
-        registry: str,
-        *,
-        kms_socket: Path,
-        deadline_seconds: float,
-        allowed: tuple[Destination, ...],
-        allow_loopback_http: bool,
+        self, registry: Registry, kms: RouterKms, opener: Opener, *, allow_loopback_http: bool
     ) -> None:
-        self._deadline_seconds = deadline_seconds
-        self._allowed = allowed
+        self._registry = registry
+        self._kms = kms
+        self._opener = opener
         self._allow_loopback_http = allow_loopback_http
-        self._channel = grpc.insecure_channel(registry, options=REGISTRY_OPTIONS)
-        self._routing = routing_grpc.RoutingServiceStub(self._channel)
-        self._kms = RouterKms(kms_socket, deadline_seconds=deadline_seconds)
         self._lock = threading.Lock()
         self._table = RoutingSnapshot(revision=0, store_id="", providers=(), provider_models=())
-        self._deployment_id: bytes | None = None
-        self._newest_versions: dict[UUID, int] = {}  # by provider uid: the newest credential version opened
 
     def __enter__(self) -> Self:
         return self
@@ -100,21 +87,21 @@ class Client:
 
     def close(self) -> None:
         """Close both channels. Clients made by ``http`` are the caller's to close."""
-        self._channel.close()
+        self._registry.close()
         self._kms.close()
 
-    def active_models(self) -> Iterator[ActiveProviderModel]:
+    def active_models(self, filter: str = "") -> Iterator[ActiveProviderModel]:  # noqa: A002 - the API's word
         """The routable provider models, ordered by name, page by page as they are consumed.
 
+        ``filter`` is the API's, over provider, provider_kind, kind and labels:
+        ``provider = "providers/openai-prod" AND kind = MODEL_KIND_CHAT``.
+
         Raises:
-            ProvidersError: RegistryUnavailable, NotAllowed.
+            ProvidersError: InvalidRequest for the filter, RegistryUnavailable, NotAllowed.
         """
-        request = routing_pb2.ListActiveProviderModelsRequest(page_size=_PAGE_SIZE)
+        request = routing_pb2.ListActiveProviderModelsRequest(page_size=_PAGE_SIZE, filter=filter)
         while True:
-            try:
-                page = self._routing.ListActiveProviderModels(request, timeout=self._deadline_seconds)
-            except grpc.RpcError as error:
-                raise from_rpc_error(error, away=RegistryUnavailable) from None
+            page = self._registry.list_models(request)
             for message in page.active_provider_models:
                 yield _wire.active_provider_model(message)
             if not page.next_page_token:
@@ -128,10 +115,7 @@ class Client:
             ProvidersError: RegistryUnavailable, NotAllowed.
         """
         request = routing_pb2.GetRoutingSnapshotRequest(if_revision_not=if_revision_not, store_id=store_id)
-        try:
-            answer = self._routing.GetRoutingSnapshot(request, timeout=self._deadline_seconds)
-        except grpc.RpcError as error:
-            raise from_rpc_error(error, away=RegistryUnavailable) from None
+        answer = self._registry.snapshot(request)
         return None if answer.not_modified else _wire.snapshot(answer.snapshot)
 
     def provider(self, name: str) -> RoutingProvider:
@@ -157,7 +141,7 @@ class Client:
             ProvidersError: CredentialCorrupt, DestinationRefused, NoStoredCredential, ProviderDisabled,
                 ProviderNotFound, KeyVersionUnavailable, KmsUnavailable, RegistryUnavailable, NotAllowed.
         """
-        return self._open(provider)[1]
+        return self._opener.open(self._now(provider), self._reread)[1]
 
     def http(
         self, provider: str | RoutingProvider, *, inner: httpx.BaseTransport | None = None
@@ -170,7 +154,7 @@ class Client:
         Raises:
             ProvidersError: as ``credential``, and SignerRequired for credentials that are never sent.
         """
-        current, credential = self._opened_if_any(provider)
+        current, credential = self._opener.open_if_any(self._now(provider), self._reread)
         transport = CredentialTransport(
             current, credential, inner=inner, allow_loopback_http=self._allow_loopback_http
         )
@@ -182,7 +166,7 @@ class Client:
         self, provider: str | RoutingProvider, *, inner: httpx.AsyncBaseTransport | None = None
     ) -> httpx.AsyncClient:
         """As ``http``, for asyncio. The credential is opened before this returns, by blocking calls."""
-        current, credential = self._opened_if_any(provider)
+        current, credential = self._opener.open_if_any(self._now(provider), self._reread)
         transport = AsyncCredentialTransport(
             current, credential, inner=inner, allow_loopback_http=self._allow_loopback_http
         )
@@ -190,95 +174,11 @@ class Client:
             base_url=base_url(current), transport=transport, trust_env=False, follow_redirects=False
         )
 
-    def _opened_if_any(self, provider: str | RoutingProvider) -> tuple[RoutingProvider, Credential | None]:
-        current = self.provider(provider) if isinstance(provider, str) else provider
-        if current.credential_type is CredentialType.UNSPECIFIED:
-            permitted(current, allowed=self._allowed, allow_loopback_http=self._allow_loopback_http)
-            return current, None
-        return self._open(current)
+    def _now(self, provider: str | RoutingProvider) -> RoutingProvider:
+        return self.provider(provider) if isinstance(provider, str) else provider
 
-    def _open(self, provider: str | RoutingProvider) -> tuple[RoutingProvider, Credential]:
-        """The credential together with the provider, as it stood when the credential was opened."""
-        current = self.provider(provider) if isinstance(provider, str) else provider
-        for attempt in range(1, _OPEN_ATTEMPTS + 1):
-            destinations = permitted(
-                current, allowed=self._allowed, allow_loopback_http=self._allow_loopback_http
-            )
-            sealed = self._fetch(current.name)
-            expected = self._expected(current, destinations)
-            if sealed.credential_version != current.credential_version and attempt < _OPEN_ATTEMPTS:
-                current = self.provider(current.name)
-                continue
-            opening.check(sealed, expected)
-            self._refuse_older(expected)
-            try:
-                dek = self._kms.unwrap(sealed)
-            except KeyVersionUnavailable:
-                if attempt < _OPEN_ATTEMPTS:
-                    continue
-                raise
-            try:
-                fields = opening.open_sealed(sealed, expected, dek)
-            finally:
-                dek[:] = bytes(len(dek))
-            self._remember(expected)
-            return current, Credential(
-                provider=current.name,
-                credential_type=expected.type,
-                version=expected.credential_version,
-                destinations=destinations,
-                fields=fields,
-            )
-        raise AssertionError("the last attempt returns or raises")
-
-    def _expected(self, provider: RoutingProvider, destinations: tuple[Destination, ...]) -> Expected:
-        if self._deployment_id is None:
-            self._deployment_id = self._kms.deployment_id()
-        try:
-            uid = UUID(provider.uid)
-        except ValueError:
-            raise CredentialCorrupt("The provider's uid is not a UUID.") from None
-        return Expected(
-            deployment_id=self._deployment_id,
-            provider_uid=uid,
-            kind=provider.kind,
-            type=provider.credential_type,
-            credential_version=provider.credential_version,
-            destinations=tuple(destination.item for destination in destinations),
-        )
-
-    def _refuse_older(self, expected: Expected) -> None:
-        """An older credential is whole and bound to its provider; only memory tells that it was replaced."""
-        with self._lock:
-            newest = self._newest_versions.get(expected.provider_uid, 0)
-        if expected.credential_version < newest:
-            raise RegistryRolledBack(
-                f"The registry shows credential version {expected.credential_version} of a provider whose "
-                f"version {newest} this client has opened.",
-                metadata={"provider_uid": str(expected.provider_uid)},
-            )
-
-    def _remember(self, expected: Expected) -> None:
-        with self._lock:
-            newest = self._newest_versions.get(expected.provider_uid, 0)
-            self._newest_versions[expected.provider_uid] = max(newest, expected.credential_version)
-
-    def _fetch(self, name: str) -> SealedCredential:
-        """The sealed credential of one provider, of which nothing is believed yet."""
-        request = routing_pb2.BatchGetSealedCredentialsRequest(providers=[name])
-        try:
-            answer = self._routing.BatchGetSealedCredentials(request, timeout=self._deadline_seconds)
-        except grpc.RpcError as error:
-            raise from_rpc_error(error, away=RegistryUnavailable) from None
-        if len(answer.results) != 1:
-            raise CredentialCorrupt("The registry answered for another number of providers.")
-        (result,) = answer.results
-        outcome = result.WhichOneof("outcome")
-        if outcome == "error":
-            raise from_status(result.error, away=RegistryUnavailable)
-        if outcome is None:
-            raise NoStoredCredential("The registry answered with no credential.", metadata={"provider": name})
-        return _wire.sealed_credential(result.sealed_credential)
+    def _reread(self, provider: RoutingProvider) -> RoutingProvider:
+        return self.provider(provider.name)
 
     def _current_table(self) -> RoutingSnapshot:
         """The newest table; the registry sends it only when it has changed since the last one."""

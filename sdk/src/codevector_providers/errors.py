@@ -61,6 +61,12 @@ class ProviderNotFound(ProvidersError):
     default_reason = "RESOURCE_NOT_FOUND"
 
 
+class ModelNotFound(ProvidersError):
+    """No model of this name takes part in routing now, or none of its backends does."""
+
+    default_reason = "RESOURCE_NOT_FOUND"
+
+
 class ProviderDisabled(ProvidersError):
     """The provider is disabled: its credential is not handed out."""
 

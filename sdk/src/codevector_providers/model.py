@@ -12,7 +12,7 @@ class _ServerEnum(IntEnum):
 
     @classmethod
     def _missing_(cls, value: object) -> _ServerEnum | None:
-        return cls(0) if isinstance(value, int) and value > 0 else None
+        return cls(0) if isinstance(value, int) else None
 
 
 class ProviderKind(_ServerEnum):

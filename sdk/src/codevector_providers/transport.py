@@ -11,9 +11,10 @@ exception or the next hop of a redirect would find it.
 
 from __future__ import annotations
 
+import asyncio
 import re
 from collections.abc import Mapping
-from typing import Self
+from typing import Protocol, Self
 
 import httpx
 
@@ -54,25 +55,24 @@ _STEERING_EXTENSIONS = ("target", "sni_hostname")
 _SENDABLE = re.compile(r"[\x21-\x7e]+")
 
 
-class CredentialTransport(httpx.BaseTransport):
+class GuardSource(Protocol):
+    """Where a transport takes the rules of its provider from, request by request."""
+
+    def held(self) -> Guard | None:
+        """The guard, if nothing has to be waited for."""
+        ...
+
+    def current(self) -> Guard:
+        """The guard, when need be after asking the registry and the sidecar. Raises ProvidersError."""
+        ...
+
+
+class GuardedTransport(httpx.BaseTransport):
     """For ``httpx.Client``. Keys that the calling library set, such as a placeholder, are taken off first."""
 
-    def __init__(
-        self,
-        provider: RoutingProvider,
-        credential: Credential | None,
-        *,
-        inner: httpx.BaseTransport | None = None,
-        allow_loopback_http: bool = False,
-    ) -> None:
-        """``credential`` is None for a provider that has none. ``inner`` sends; by default without a proxy.
-
-        Raises:
-            SignerRequired: the credential's type is never sent as it is.
-            CredentialCorrupt: its key cannot stand in a header.
-            DestinationRefused: the provider's settings lead nowhere that is permitted.
-        """
-        self._guard = _Guard(provider, credential, allow_loopback_http=allow_loopback_http)
+    def __init__(self, source: GuardSource, *, inner: httpx.BaseTransport | None = None) -> None:
+        """``inner`` sends; by default without a proxy."""
+        self._source = source
         self._inner = inner or httpx.HTTPTransport(trust_env=False)
 
     def __enter__(self) -> Self:
@@ -83,16 +83,63 @@ class CredentialTransport(httpx.BaseTransport):
         """Send one request, with the key.
 
         Raises:
-            DestinationRefused: nothing was sent.
+            ProvidersError: DestinationRefused, or why there is no key; nothing was sent.
         """
-        return self._inner.handle_request(self._guard.authorised(request))
+        guard = self._source.held() or self._source.current()
+        return self._inner.handle_request(guard.authorised(request))
 
     def close(self) -> None:
         """Close the sending transport."""
         self._inner.close()
 
 
-class AsyncCredentialTransport(httpx.AsyncBaseTransport):
+class AsyncGuardedTransport(httpx.AsyncBaseTransport):
+    """For ``httpx.AsyncClient`` on asyncio; else as GuardedTransport."""
+
+    def __init__(self, source: GuardSource, *, inner: httpx.AsyncBaseTransport | None = None) -> None:
+        """As GuardedTransport."""
+        self._source = source
+        self._inner = inner or httpx.AsyncHTTPTransport(trust_env=False)
+
+    async def __aenter__(self) -> Self:
+        await self._inner.__aenter__()
+        return self
+
+    async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
+        """As GuardedTransport.handle_request. What has to be waited for is waited for in a thread."""
+        guard = self._source.held()
+        if guard is None:
+            guard = await asyncio.to_thread(self._source.current)
+        return await self._inner.handle_async_request(guard.authorised(request))
+
+    async def aclose(self) -> None:
+        """Close the sending transport."""
+        await self._inner.aclose()
+
+
+class CredentialTransport(GuardedTransport):
+    """A GuardedTransport of one provider and one credential, as they are now."""
+
+    def __init__(
+        self,
+        provider: RoutingProvider,
+        credential: Credential | None,
+        *,
+        inner: httpx.BaseTransport | None = None,
+        allow_loopback_http: bool = False,
+    ) -> None:
+        """``credential`` is None for a provider that has none.
+
+        Raises:
+            SignerRequired: the credential's type is never sent as it is.
+            CredentialCorrupt: its key cannot stand in a header.
+            DestinationRefused: the provider's settings lead nowhere that is permitted.
+        """
+        guard = Guard(provider, credential, allow_loopback_http=allow_loopback_http)
+        super().__init__(_Fixed(guard), inner=inner)
+
+
+class AsyncCredentialTransport(AsyncGuardedTransport):
     """For ``httpx.AsyncClient``; else as CredentialTransport."""
 
     def __init__(
@@ -104,24 +151,25 @@ class AsyncCredentialTransport(httpx.AsyncBaseTransport):
         allow_loopback_http: bool = False,
     ) -> None:
         """As CredentialTransport."""
-        self._guard = _Guard(provider, credential, allow_loopback_http=allow_loopback_http)
-        self._inner = inner or httpx.AsyncHTTPTransport(trust_env=False)
-
-    async def __aenter__(self) -> Self:
-        await self._inner.__aenter__()
-        return self
-
-    async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
-        """As CredentialTransport.handle_request."""
-        return await self._inner.handle_async_request(self._guard.authorised(request))
-
-    async def aclose(self) -> None:
-        """Close the sending transport."""
-        await self._inner.aclose()
+        guard = Guard(provider, credential, allow_loopback_http=allow_loopback_http)
+        super().__init__(_Fixed(guard), inner=inner)
 
 
-class _Guard:
-    """The rules of one provider, the same for both transports."""
+class _Fixed:
+    """Always the same guard."""
+
+    def __init__(self, guard: Guard) -> None:
+        self._guard = guard
+
+    def held(self) -> Guard:
+        return self._guard
+
+    def current(self) -> Guard:
+        return self._guard
+
+
+class Guard:
+    """The rules of one provider with one credential, the same for both transports."""
 
     def __init__(
         self, provider: RoutingProvider, credential: Credential | None, *, allow_loopback_http: bool

@@ -1,0 +1,319 @@
+"""Keeps a routing table current: one thread that watches, and takes up again what broke off.
+
+The table in use is swapped by one assignment and never changed, so that whoever reads it takes no lock.
+"""
+
+from __future__ import annotations
+
+import logging
+import threading
+import time
+from collections import deque
+from collections.abc import Callable
+from dataclasses import dataclass
+from enum import Enum
+
+import grpc
+from codevector.providers.v1 import routing_service_pb2 as pb
+
+from codevector_providers import _wire
+from codevector_providers._registry import Registry
+from codevector_providers._reports import Reports
+from codevector_providers._stored_table import StoredTableRefused, TableFile
+from codevector_providers._stream import Stream
+from codevector_providers.errors import ProvidersError, RegistryUnavailable, from_rpc_error
+from codevector_providers.table import RoutingTable
+
+MISSED_BOOKMARKS = 3
+STORE_SECONDS = 60.0
+_FIRST_BACKOFF_SECONDS = 0.1
+_RESETS_KEPT = 64
+
+_LOG = logging.getLogger("codevector_providers")
+
+
+class ResetReason(Enum):
+    """Why a table was replaced by a snapshot instead of being changed."""
+
+    UNSPECIFIED = 0
+    INITIAL = 1
+    COMPACTED = 2
+    STORE_CHANGED = 3
+    SLOW_CONSUMER = 4
+    REVISION_AHEAD = 5
+
+    @classmethod
+    def _missing_(cls, value: object) -> ResetReason:
+        return cls.UNSPECIFIED
+
+
+@dataclass(frozen=True, slots=True)
+class Pace:
+    """Seconds: between bookmarks, until the first message of a watch, and at most until the next attempt."""
+
+    bookmark: float
+    first_message: float
+    reconnect: float
+
+    @property
+    def silence(self) -> float:
+        """After so long without a message a watch is dead."""
+        return MISSED_BOOKMARKS * self.bookmark
+
+
+class _Broken(Exception):
+    """The watch is to be given up; ``error`` is why, None for a goodbye."""
+
+    def __init__(self, error: ProvidersError | None = None) -> None:
+        super().__init__()
+        self.error = error
+
+
+class Follower:
+    """The thread, and what it knows.
+
+    ``on_table`` is called in it with the table in use: after each message, before each attempt to connect.
+    """
+
+    def __init__(
+        self,
+        registry: Registry,
+        reports: Reports,
+        *,
+        watcher_id: str,
+        pace: Pace,
+        file: TableFile | None,
+        on_table: Callable[[RoutingTable], None],
+        clock: Callable[[], float],
+        random: Callable[[], float],
+    ) -> None:
+        self._registry = registry
+        self._reports = reports
+        self._watcher_id = watcher_id
+        self._pace = pace
+        self._file = file
+        self._on_table = on_table
+        self._clock = clock
+        self._random = random
+        self._thread = threading.Thread(target=self._run, name="codevector-router", daemon=True)
+        self._stop = threading.Event()
+        self._changed = threading.Condition()
+        self._stream: Stream | None = None
+        self._reader: _wire.TableReader | None = None
+        self._reset_reason = ResetReason.UNSPECIFIED
+        self._resumable = False
+        self._load_tried = False
+        self._store_due = 0.0
+        self._stored: RoutingTable | None = None
+        self.table: RoutingTable | None = None
+        self.heard_time: float | None = None
+        """When the registry last said anything; of it the age of credentials depends."""
+        self.current_time: float | None = None
+        """When the table in use was last known to be the newest one, be it in an earlier process."""
+        self.resets: deque[ResetReason] = deque(maxlen=_RESETS_KEPT)
+        self.breaks = 0
+        self.last_error: ProvidersError | None = None
+
+    @property
+    def connected(self) -> bool:
+        """Whether a watch is open that has been heard of within three bookmark intervals."""
+        heard = self.heard_time
+        return self._stream is not None and heard is not None and self._clock() - heard < self._pace.silence
+
+    @property
+    def stopped(self) -> bool:
+        """Whether ``stop`` was called."""
+        return self._stop.is_set()
+
+    def start(self) -> None:
+        """Begin to follow."""
+        self._thread.start()
+
+    def wait(self, holds: Callable[[RoutingTable | None], bool], seconds: float) -> bool:
+        """Wait until something holds of the table in use."""
+        with self._changed:
+            return self._changed.wait_for(
+                lambda: holds(self.table) or self._stop.is_set(), seconds
+            ) and holds(self.table)
+
+    def stop(self) -> None:
+        """End the watch and the thread, and store the table."""
+        self._stop.set()
+        with self._changed:
+            self._changed.notify_all()
+            stream = self._stream
+        if stream is not None:
+            stream.cancel()
+        self._thread.join()
+
+    def _run(self) -> None:
+        failures = 0
+        while not self._stop.is_set():
+            began = self._clock()
+            error = self._follow()
+            self._reader = None
+            if error is not None:
+                self.last_error = error
+            if self._stop.is_set():
+                break
+            self.breaks += 1
+            if self.table is None:
+                self._take_stored()
+            lived = self._clock() - began > self._pace.reconnect
+            failures = 1 if lived else failures + 1
+            longest = self._pace.reconnect
+            if error is not None:
+                longest = min(longest, _FIRST_BACKOFF_SECONDS * 2 ** min(failures, 16))
+                _LOG.warning("the watch broke off: %s: %s", error.reason, error.message)
+            self._tend()
+            self._stop.wait(longest * self._random())
+        self._store(at_once=True)
+
+    def _follow(self) -> ProvidersError | None:
+        """Watch until the watch breaks off; None when the registry said goodbye."""
+        try:
+            self._read(self._open())
+        except _Broken as broken:
+            return broken.error
+        except EOFError:
+            return RegistryUnavailable("The registry ended the watch.")
+        except grpc.RpcError as error:
+            return from_rpc_error(error, away=RegistryUnavailable)
+        except Exception as error:
+            # What cannot be read must not end the thread: the table in use stays, and a new snapshot follows.
+            self._resumable = False
+            _LOG.exception("the watch cannot be read")
+            return ProvidersError(f"The watch cannot be read: {type(error).__name__}.")
+        finally:
+            with self._changed:
+                stream, self._stream = self._stream, None
+            if stream is not None:
+                stream.close()
+        return None
+
+    def _open(self) -> Stream:
+        request = pb.WatchRoutingRequest(watcher_id=self._watcher_id)
+        request.bookmark_interval.FromMilliseconds(round(self._pace.bookmark * 1000))
+        if self._resumable and self.table is not None:
+            request.resume_revision, request.store_id = self.table.revision, self.table.store_id
+        stream = Stream(self._registry.watch(request))
+        with self._changed:
+            self._stream = stream
+            if self._stop.is_set():
+                stream.cancel()
+        self._reports.forget()
+        return stream
+
+    def _read(self, stream: Stream) -> None:
+        heard, patience = self._clock(), self._pace.first_message
+        while not self._stop.is_set():
+            wake = min(heard + patience, self._reports.due)
+            message = stream.read(wake - self._clock())
+            now = self._clock()
+            if message is not None:
+                heard, patience = now, self._pace.silence
+                self._take(message, now)
+            elif now >= heard + patience:
+                raise _Broken(RegistryUnavailable(f"The registry has been silent for {patience:.0f} s."))
+            if now >= self._reports.due:
+                self._reports.send()
+
+    def _take(self, message: pb.WatchRoutingResponse, now: float) -> None:
+        """Apply one message."""
+        self.heard_time = now
+        draining = False
+        match message.WhichOneof("event"):
+            case "snapshot_chunk":
+                self._take_chunk(message)
+            case "change_set":
+                self._take_changes(message)
+            case "bookmark":
+                draining = message.bookmark.draining
+                self._take_bookmark(message)
+            case _:
+                pass  # of a newer registry: a sign of life
+        if self._reader is None:
+            self.current_time = now
+            if self.table is not None:
+                self._reports.notice(self.table.store_id, self.table.revision)
+        self._tend()
+        if draining:
+            raise _Broken
+
+    def _take_chunk(self, message: pb.WatchRoutingResponse) -> None:
+        chunk = message.snapshot_chunk
+        if chunk.first:
+            self._reader, self._reset_reason = _wire.TableReader(), ResetReason(chunk.reason)
+        if self._reader is None:
+            raise ValueError("a snapshot without its beginning")
+        self._reader.add(chunk)
+        if not chunk.last:
+            return
+        table = self._reader.table(store_id=message.store_id, revision=message.revision)
+        self._reader = None
+        self._resumable = True
+        self.resets.append(self._reset_reason)
+        if self._reset_reason is ResetReason.REVISION_AHEAD:
+            _LOG.error(
+                "the registry's database was put back: store %s is at revision %d",
+                table.store_id,
+                table.revision,
+            )
+        self._use(table)
+
+    def _take_changes(self, message: pb.WatchRoutingResponse) -> None:
+        table = self._following(message)
+        if message.revision > table.revision:
+            self._use(table.changed(message.revision, _wire.table_changes(message.change_set)))
+
+    def _take_bookmark(self, message: pb.WatchRoutingResponse) -> None:
+        if self._reader is not None or (self.table is None and message.bookmark.draining):
+            return
+        table = self._following(message)
+        if message.revision > table.revision:
+            self._use(table.at(message.revision))
+
+    def _following(self, message: pb.WatchRoutingResponse) -> RoutingTable:
+        """The table that a message goes on from."""
+        if self._reader is not None or self.table is None or self.table.store_id != message.store_id:
+            raise ValueError("a message that belongs to no table here")
+        return self.table
+
+    def _use(self, table: RoutingTable) -> None:
+        self.table = table
+        with self._changed:
+            self._changed.notify_all()
+
+    def _tend(self) -> None:
+        """What is due from time to time: dropping credentials, storing the table."""
+        if self.table is not None:
+            self._on_table(self.table)
+            self._store()
+
+    def _take_stored(self) -> None:
+        """Begin with the table of an earlier process, until the registry answers."""
+        if self._file is None or self._load_tried:
+            return
+        self._load_tried = True
+        try:
+            stored = self._file.load()
+        except StoredTableRefused as refused:
+            _LOG.warning("no stored routing table: %s", refused)
+            return
+        self.current_time = self._clock() - max(0.0, time.time() - stored.current_time)
+        self._stored = stored.table
+        self._use(stored.table)
+
+    def _store(self, *, at_once: bool = False) -> None:
+        now = self._clock()
+        if self._file is None or self.table is None or self.table is self._stored:
+            return
+        if not at_once and now < self._store_due:
+            return
+        self._store_due = now + STORE_SECONDS
+        self._stored = self.table
+        age = now - (self.current_time if self.current_time is not None else now)
+        try:
+            self._file.save(self.table, current_time=time.time() - age)
+        except OSError as error:
+            _LOG.warning("the routing table could not be stored: %s", error)

@@ -1,0 +1,84 @@
+"""Tells the registry which revision is in use: soon, but not for each of several changes within a second."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+from typing import Any
+
+import grpc
+from codevector.providers.v1 import routing_service_pb2 as pb
+
+from codevector_providers._registry import Registry
+
+LEAST_SECONDS_BETWEEN = 1.0
+MOST_JITTER_SECONDS = 1.0
+STOPPING_SECONDS = 2.0
+
+_Position = tuple[str, int]
+
+
+class Reports:
+    """Belongs to the thread that follows the registry. ``due`` is when to call ``send``; infinity: never."""
+
+    def __init__(
+        self,
+        registry: Registry,
+        watcher_id: str,
+        *,
+        clock: Callable[[], float],
+        random: Callable[[], float],
+    ) -> None:
+        self._registry = registry
+        self._watcher_id = watcher_id
+        self._clock = clock
+        self._random = random
+        self._sent_time = -math.inf
+        self._position: _Position = ("", 0)
+        self._told: _Position | None = None
+        self._flight: tuple[Any, _Position] | None = None
+        self.due = math.inf
+
+    def notice(self, store_id: str, revision: int) -> None:
+        """The table in use is that of this revision."""
+        self._position = (store_id, revision)
+        self._land()
+        if self.due < math.inf or self._position == self._told:
+            return
+        if self._flight is not None and self._flight[1] == self._position:
+            return
+        now = self._clock()
+        self.due = max(self._sent_time + LEAST_SECONDS_BETWEEN, now + MOST_JITTER_SECONDS * self._random())
+
+    def forget(self) -> None:
+        """The registry may know nothing any more: tell it again with the next message."""
+        self._told = None
+
+    def send(self) -> None:
+        """Report, without waiting for the answer. What fails is told again with the next message."""
+        self.due = math.inf
+        self._sent_time = self._clock()
+        store_id, revision = self._position
+        request = pb.ReportAppliedRevisionRequest(
+            watcher_id=self._watcher_id, revision=revision, store_id=store_id
+        )
+        self._flight = (self._registry.report(request), self._position)
+
+    def stop(self) -> None:
+        """Say that this router is no more. A registry that is away forgets it by itself."""
+        request = pb.ReportAppliedRevisionRequest(watcher_id=self._watcher_id, stopping=True)
+        call = self._registry.report(request)
+        try:
+            call.result(timeout=STOPPING_SECONDS)
+        except (grpc.RpcError, grpc.FutureTimeoutError):
+            call.cancel()
+
+    def _land(self) -> None:
+        """Note the outcome of the last report, once it has one."""
+        if self._flight is None:
+            return
+        call, position = self._flight
+        if call.done():
+            self._flight = None
+            if not call.cancelled() and call.exception() is None:
+                self._told = position

@@ -1,0 +1,120 @@
+"""A table on disk, for a router that starts while the registry is away.
+
+    bytes      file
+    0..3       "CVT1"
+    4..15      nonce
+    16..       AES-256-GCM of the registry's RoutingSnapshot message behind the time it was last known to be
+               current (u64be, Unix seconds), its tag of 16 bytes last; additional data: bytes 0..3
+
+There is no credential in it, sealed or not. The key is 32 random bytes in a file beside it: it tells a torn
+or foreign file from one of our own, and keeps what it holds out of a copy of the table alone. Whoever can
+read both files reads the table.
+
+Must never: believe a file that does not open, or one whose key others could have read.
+"""
+
+from __future__ import annotations
+
+import os
+import stat
+import struct
+from dataclasses import dataclass
+from pathlib import Path
+
+from codevector.providers.v1 import routing_service_pb2 as pb
+from cryptography.exceptions import InvalidTag
+from cryptography.hazmat.primitives.ciphers.aead import AESGCM
+from google.protobuf.message import DecodeError
+
+from codevector_providers import _wire
+from codevector_providers.table import RoutingTable
+
+_MAGIC = b"CVT1"
+_NONCE_BYTES = 12
+_KEY_BYTES = 32
+_TIME = struct.Struct(">Q")
+
+
+class StoredTableRefused(Exception):
+    """There is no stored table to use; the message says why, for a log."""
+
+
+@dataclass(frozen=True, slots=True)
+class StoredTable:
+    """A table, and when it was last known to be current, in Unix seconds."""
+
+    table: RoutingTable
+    current_time: float
+
+
+class TableFile:
+    """Where a router stores its table: ``path``, and the key in ``path`` with ``.key`` after it."""
+
+    def __init__(self, path: Path) -> None:
+        self._path = path
+        self._key_path = path.with_name(f"{path.name}.key")
+
+    def load(self) -> StoredTable:
+        """The table stored last.
+
+        Raises:
+            StoredTableRefused: none is stored, or it is not as this router left it.
+        """
+        try:
+            octets = self._path.read_bytes()
+            key = self._read_key()
+        except OSError as error:
+            raise StoredTableRefused(f"{error.filename}: {error.strerror}") from None
+        start = len(_MAGIC) + _NONCE_BYTES
+        try:
+            plain = AESGCM(key).decrypt(octets[len(_MAGIC) : start], octets[start:], octets[: len(_MAGIC)])
+            (seconds,) = _TIME.unpack_from(plain)
+            message = pb.RoutingSnapshot.FromString(plain[_TIME.size :])
+        except (InvalidTag, ValueError, struct.error, DecodeError):
+            raise StoredTableRefused(f"{self._path}: not a table that this router stored") from None
+        reader = _wire.TableReader()
+        reader.add(message)
+        return StoredTable(reader.table(store_id=message.store_id, revision=message.revision), seconds)
+
+    def save(self, table: RoutingTable, *, current_time: float) -> None:
+        """Put the table in the place of the one stored before, at once or not at all. Raises OSError."""
+        key = self._key()
+        nonce = os.urandom(_NONCE_BYTES)
+        plain = _TIME.pack(int(current_time)) + _wire.snapshot_message(table).SerializeToString()
+        _write(self._path, _MAGIC + nonce + AESGCM(key).encrypt(nonce, plain, _MAGIC))
+
+    def _key(self) -> bytes:
+        """The key; a fresh one where there is none that could be used."""
+        try:
+            return self._read_key()
+        except (OSError, StoredTableRefused):
+            key = os.urandom(_KEY_BYTES)
+            _write(self._key_path, key)
+            return key
+
+    def _read_key(self) -> bytes:
+        with self._key_path.open("rb") as file:
+            if stat.S_IMODE(os.fstat(file.fileno()).st_mode) & 0o077:
+                raise StoredTableRefused(f"{self._key_path}: others may read it")
+            key = file.read()
+        if len(key) != _KEY_BYTES:
+            raise StoredTableRefused(f"{self._key_path}: not a key")
+        return key
+
+
+def _write(path: Path, octets: bytes) -> None:
+    """Write a file of mode 0600 beside ``path`` and move it there, all of it on disk."""
+    draft = path.with_name(f"{path.name}.{os.getpid()}.draft")
+    try:
+        with open(os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_NOFOLLOW, 0o600), "wb") as file:
+            file.write(octets)
+            file.flush()
+            os.fsync(file.fileno())
+        os.replace(draft, path)
+    finally:
+        draft.unlink(missing_ok=True)
+    folder = os.open(path.parent, os.O_RDONLY | os.O_DIRECTORY)
+    try:
+        os.fsync(folder)
+    finally:
+        os.close(folder)

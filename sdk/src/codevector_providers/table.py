@@ -1,0 +1,239 @@
+"""The routing table of a router: what takes part in routing at one revision, and how to find it.
+
+A table never changes. The one of the next revision shares with it all that stayed the same, so that following
+a registry of a hundred thousand models costs microseconds a change, and whoever holds a table goes on seeing
+one moment.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Hashable, Iterable, Iterator, Mapping
+from dataclasses import dataclass, replace
+from typing import Generic, NamedTuple, Self, TypeVar
+
+from codevector_providers._layers import GONE, Gone, Layered
+from codevector_providers.errors import ModelNotFound
+from codevector_providers.model import (
+    ActiveModel,
+    ActiveProviderModel,
+    ModelKind,
+    ProviderKind,
+    RoutingProvider,
+)
+
+E = TypeVar("E", bound="RoutingProvider | ActiveProviderModel | ActiveModel")
+_Facet = tuple[Hashable, ...]
+
+
+class Entries(Mapping[str, E], Generic[E]):
+    """Entries by resource name, in no order; and by what they have, without a search.
+
+    The indexes are made at the first look-up that needs them, and follow the table from then on.
+    """
+
+    __slots__ = ("_by_name", "_index")
+
+    def __init__(
+        self,
+        by_name: Layered[str, E],
+        index: Layered[_Facet, Layered[str, E]] | None = None,
+    ) -> None:
+        self._by_name = by_name
+        self._index = index
+
+    @classmethod
+    def of(cls, entries: Iterable[E]) -> Self:
+        """These entries; of several with one name, the last."""
+        return cls(Layered({entry.name: entry for entry in entries}))
+
+    def __getitem__(self, name: str) -> E:
+        return self._by_name[name]
+
+    def __contains__(self, name: object) -> bool:
+        return name in self._by_name
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._by_name)
+
+    def __len__(self) -> int:
+        return len(self._by_name)
+
+    def of_kind(self, kind: ModelKind | ProviderKind) -> Mapping[str, E]:
+        """Those of a kind, by name."""
+        return self._having(("kind", kind))
+
+    def labelled(self, key: str, value: str) -> Mapping[str, E]:
+        """Those with a label, by name."""
+        return self._having(("label", key, value))
+
+    def changed(self, changes: Mapping[str, E | Gone]) -> Self:
+        """A copy with these entries put in, or in the place of those of their names, or taken out."""
+        index = self._index
+        if index is not None:
+            index = index.changed(self._index_changes(index, changes))
+        return type(self)(self._by_name.changed(changes), index)
+
+    def _having(self, facet: _Facet) -> Mapping[str, E]:
+        if self._index is None:
+            self._index = self._indexed()
+        return self._index.get(facet) or Layered({})
+
+    def _indexed(self) -> Layered[_Facet, Layered[str, E]]:
+        found: dict[_Facet, dict[str, E]] = {}
+        for name, entry in self._by_name.items():
+            for facet in _facets(entry):
+                found.setdefault(facet, {})[name] = entry
+        return Layered({facet: Layered(members) for facet, members in found.items()})
+
+    def _index_changes(
+        self, index: Mapping[_Facet, Layered[str, E]], changes: Mapping[str, E | Gone]
+    ) -> dict[_Facet, Layered[str, E] | Gone]:
+        members: dict[_Facet, dict[str, E | Gone]] = {}
+        for name, entry in changes.items():
+            before = self._by_name.get(name)
+            for facet in _facets(before) if before is not None else ():
+                members.setdefault(facet, {})[name] = GONE
+            for facet in _facets(entry) if not isinstance(entry, Gone) else ():
+                members.setdefault(facet, {})[name] = entry
+        found = {
+            facet: (index.get(facet) or Layered[str, E]({})).changed(changed)
+            for facet, changed in members.items()
+        }
+        return {facet: entries if entries else GONE for facet, entries in found.items()}
+
+
+class ProviderModels(Entries[ActiveProviderModel]):
+    """Provider models, by their provider, too."""
+
+    __slots__ = ()
+
+    def of_provider(self, provider: str) -> Mapping[str, ActiveProviderModel]:
+        """Those of a provider, by name."""
+        return self._having(("provider", provider))
+
+
+class Route(NamedTuple):
+    """One way to answer a request for ``model``: this model, of this provider."""
+
+    model: str
+    provider_model: ActiveProviderModel
+    provider: RoutingProvider
+
+
+@dataclass(frozen=True, slots=True)
+class RoutingTable:
+    """All that takes part in routing at one revision of one store."""
+
+    store_id: str
+    revision: int
+    providers: Entries[RoutingProvider]
+    provider_models: ProviderModels
+    models: Entries[ActiveModel]
+
+    def attempts(self, model: str, random: Callable[[], float]) -> Iterator[Route]:
+        """The ways to answer a request, in the order in which to try them: see ``Router.attempts``.
+
+        ``random`` gives numbers from 0 up to, not including, 1.
+
+        Raises:
+            ModelNotFound: there is none.
+        """
+        found = self.models.get(model)
+        routes = self._direct(model) if found is None else self._by_backends(found, random)
+        first = next(routes, None)
+        if first is None:
+            raise ModelNotFound("No model of this name takes part in routing now.", metadata={"model": model})
+        return _beginning_with(first, routes)
+
+    def first(self, model: str, random: Callable[[], float]) -> Route:
+        """The first of ``attempts``."""
+        found = self.models.get(model)
+        for route in self._direct(model) if found is None else self._by_backends(found, random):
+            return route
+        raise ModelNotFound("No model of this name takes part in routing now.", metadata={"model": model})
+
+    def at(self, revision: int) -> RoutingTable:
+        """The same, known to be that of a newer revision."""
+        return replace(self, revision=revision)
+
+    def changed(self, revision: int, changes: TableChanges) -> RoutingTable:
+        """The table of the next revision."""
+        return RoutingTable(
+            store_id=self.store_id,
+            revision=revision,
+            providers=_changed(self.providers, changes.providers),
+            provider_models=_changed(self.provider_models, changes.provider_models),
+            models=_changed(self.models, changes.models),
+        )
+
+    def _direct(self, name: str) -> Iterator[Route]:
+        """A provider model that is asked for by its own name."""
+        provider_model = self.provider_models.get(name)
+        if provider_model is not None and (provider := self.providers.get(provider_model.provider)):
+            yield Route(name, provider_model, provider)
+
+    def _by_backends(self, model: ActiveModel, random: Callable[[], float]) -> Iterator[Route]:
+        backends = model.backends
+        start = 0
+        while start < len(backends):
+            priority, end = backends[start].priority, start + 1
+            while end < len(backends) and backends[end].priority == priority:
+                end += 1
+            group = backends[start:end]
+            start = end
+            while group:
+                at = 0
+                if len(group) > 1:
+                    point = random() * sum([backend.weight for backend in group])
+                    while (point := point - group[at].weight) >= 0 and at < len(group) - 1:
+                        at += 1
+                provider_model = self.provider_models.get(group[at].provider_model)
+                if provider_model is not None and (provider := self.providers.get(provider_model.provider)):
+                    yield Route(model.name, provider_model, provider)
+                if len(group) == 1:
+                    break
+                group = group[:at] + group[at + 1 :]
+
+
+@dataclass(slots=True)
+class TableChanges:
+    """What one revision changed: entries by name, or that they are gone."""
+
+    providers: dict[str, RoutingProvider | Gone]
+    provider_models: dict[str, ActiveProviderModel | Gone]
+    models: dict[str, ActiveModel | Gone]
+
+    def take_out(self, name: str) -> None:
+        """Note that the entry of this name is gone, whatever it was."""
+        collection, _, rest = name.partition("/")
+        if collection == "models":
+            self.models[name] = GONE
+        elif "/" in rest:
+            self.provider_models[name] = GONE
+        else:
+            self.providers[name] = GONE
+
+
+def empty(store_id: str = "") -> RoutingTable:
+    """A table with nothing in it."""
+    return RoutingTable(store_id, 0, Entries.of(()), ProviderModels.of(()), Entries.of(()))
+
+
+_Some = TypeVar("_Some", Entries[RoutingProvider], ProviderModels, Entries[ActiveModel])
+
+
+def _changed(entries: _Some, changes: Mapping[str, object]) -> _Some:
+    return entries.changed(changes) if changes else entries  # type: ignore[arg-type]
+
+
+def _beginning_with(first: Route, rest: Iterator[Route]) -> Iterator[Route]:
+    yield first
+    yield from rest
+
+
+def _facets(entry: RoutingProvider | ActiveProviderModel | ActiveModel) -> Iterator[_Facet]:
+    yield ("kind", entry.kind)
+    for key, value in entry.labels.items():
+        yield ("label", key, value)
+    if isinstance(entry, ActiveProviderModel):
+        yield ("provider", entry.provider)

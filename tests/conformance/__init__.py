@@ -1,0 +1,1 @@
+"""One scenario for the clients of every language (README.md)."""

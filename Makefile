@@ -76,7 +76,7 @@ clients: setup ## Build the Go, TypeScript and Java clients
 
 .PHONY: bench-tools
 bench-tools: setup
-	@$(BIN)/python -m tools.go_tools ghz
+	@$(BIN)/python -m tools.go_tools wire
 
 .PHONY: help
 help: ## Show this

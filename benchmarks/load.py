@@ -1,7 +1,8 @@
-"""The client of the measurements: ghz, a Go program, on the clients' core; a fixed number of calls."""
+"""The client of the measurements: a Go program that knows bytes alone, on the clients' core."""
 
 from __future__ import annotations
 
+import base64
 import json
 import subprocess
 from dataclasses import dataclass
@@ -9,8 +10,7 @@ from statistics import median
 
 from benchmarks.processes import CLIENT_CORE, ROOT, Server, pin
 
-GHZ = ROOT / ".tools" / "bin" / "ghz"
-PROTOSET = ROOT / "gen" / "codevector" / "descriptors.binpb"
+WIRE = ROOT / ".tools" / "bin" / "wire"
 
 
 @dataclass(frozen=True, slots=True)
@@ -22,21 +22,20 @@ class Reading:
     p50_us: float
 
 
-def measure(server: Server, method: str, data: object, *, calls: int, concurrency: int) -> Reading:
+def measure(server: Server, method: str, request: bytes, *, calls: int, concurrency: int) -> Reading:
     """Make the calls, and fail if one fails."""
     before = server.cpu_seconds()
     done = subprocess.run(
-        [*pin(CLIENT_CORE), str(GHZ), "--insecure", "--protoset", str(PROTOSET), "--call", method,
-         "--format", "json", "--total", str(calls), "--concurrency", str(concurrency), "--connections", "1",
-         "--max-recv-message-size", str(64 << 20), "--data", json.dumps(data), server.address],
-        capture_output=True, text=True, check=True, timeout=300,
+        [*pin(CLIENT_CORE), str(WIRE), "call", "-address", server.address, "-method", f"/{method}",
+         "-request", base64.b64encode(request).decode(), "-calls", str(calls),
+         "-concurrency", str(concurrency)],
+        capture_output=True, text=True, check=False, timeout=300,
     )  # fmt: skip
+    if done.returncode != 0:
+        raise RuntimeError(f"{method}: {done.stderr}")
     cpu = server.cpu_seconds() - before
     report = json.loads(done.stdout)
-    if report["statusCodeDistribution"] != {"OK": calls}:
-        raise RuntimeError(f"{method}: {report['statusCodeDistribution']}")
-    p50 = next(point["latency"] for point in report["latencyDistribution"] if point["percentage"] == 50)
-    return Reading(report["rps"], cpu / calls * 1e6, p50 / 1000)
+    return Reading(calls / report["seconds"], cpu / calls * 1e6, report["p50_ns"] / 1000)
 
 
 def medians(readings: list[Reading]) -> Reading:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import shutil
+import socket
 import subprocess
 import sys
 import tempfile
@@ -15,6 +16,7 @@ from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[1]
 SERVER_CORE, CLIENT_CORE = 0, 1
+SETTLED_SECONDS = 0.02
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,16 +42,36 @@ def pin(core: int) -> list[str]:
     return ["taskset", "-c", str(core)] if (os.cpu_count() or 1) > 1 and shutil.which("taskset") else []
 
 
+def settled(server: Server) -> Server:
+    """The server, once it has stopped working on what it was asked, or after some seconds."""
+    before = server.cpu_seconds()
+    for _ in range(100):
+        time.sleep(SETTLED_SECONDS)
+        now = server.cpu_seconds()
+        if now - before < SETTLED_SECONDS / 20:
+            break
+        before = now
+    return server
+
+
 @contextmanager
 def serving(
     arguments: list[str], beginning: str, address: str, environment: Mapping[str, str] | None = None
 ) -> Iterator[Server]:
     """``python -m …`` on the servers' core, from its first line, which begins as told, to the block's end."""
-    command = [*pin(SERVER_CORE), sys.executable, "-m", *arguments]
+    with program([sys.executable, "-m", *arguments], beginning, address, environment) as server:
+        yield server
+
+
+@contextmanager
+def program(
+    command: list[str], beginning: str, address: str, environment: Mapping[str, str] | None = None
+) -> Iterator[Server]:
+    """Any program, as `serving`; one without a first line serves once it can be reached."""
     begun = time.perf_counter()
     with tempfile.TemporaryFile() as errors:
         child = subprocess.Popen(
-            command,
+            [*pin(SERVER_CORE), *command],
             cwd=ROOT,
             env={**os.environ, **(environment or {})},
             stdout=subprocess.PIPE,
@@ -58,11 +80,22 @@ def serving(
         )
         try:
             assert child.stdout is not None
-            line = child.stdout.readline()
-            if not line.startswith(beginning):
+            serves = child.stdout.readline().startswith(beginning) if beginning else _listens(child, address)
+            if not serves:
                 errors.seek(0)
-                raise RuntimeError(f"{arguments} did not start: {errors.read().decode()}")
+                raise RuntimeError(f"{command} did not start: {errors.read().decode()}")
             yield Server(child.pid, address, time.perf_counter() - begun)
         finally:
             child.terminate()
             child.wait(20)
+
+
+def _listens(child: subprocess.Popen[str], address: str) -> bool:
+    """Whether it can be reached before it ends."""
+    host, _, port = address.rpartition(":")
+    while child.poll() is None:
+        with socket.socket() as probe:
+            if probe.connect_ex((host, int(port))) == 0:
+                return True
+        time.sleep(SETTLED_SECONDS)
+    return False

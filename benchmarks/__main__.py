@@ -10,14 +10,17 @@ from importlib.metadata import version
 from benchmarks.deletes import deletes
 from benchmarks.imports import imports
 from benchmarks.keyrings import DEFAULT_WRAPPERS, KEYRINGS
+from benchmarks.latency import latency
 from benchmarks.mlflow_rotation import mlflow
+from benchmarks.opens import opens
 from benchmarks.reads import reads
 from benchmarks.rewrap import rewrap
 from benchmarks.snapshots import snapshots
 from benchmarks.starts import starts
+from benchmarks.watch import watch
 from benchmarks.writes import writes
 
-DEFAULT = ["reads", "writes", "imports", "deletes", "starts", "rewrap"]
+DEFAULT = ["reads", "watch", "latency", "opens", "writes", "imports", "deletes", "starts", "rewrap"]
 BY_NAME = ["mlflow"]
 """What installs a peer or takes long, so is run only when asked for."""
 
@@ -31,9 +34,11 @@ def main() -> None:
     )
     parser.add_argument("--calls", type=int, default=2000, help="of a repetition, in the smallest table")
     parser.add_argument("--repetitions", type=int, default=7)
+    parser.add_argument("--writes", type=int, default=200, help="of latency")
     parser.add_argument("--keyring", choices=list(KEYRINGS), default="local", help="what to rewrap in")
     parser.add_argument("--wrappers", type=int, help="to rewrap: 100,000 locally, 20,000 in Vault")
     parser.add_argument("--rounds", type=int, default=5, help="of rotations and their floor in turn")
+    parser.add_argument("--opens", type=int, default=20, help="how often 500 watchers come and go")
     parser.add_argument("--secrets", type=int, default=5000, help="to rotate here and in MLflow")
     options = parser.parse_args()
     print(f"Python {platform.python_version()}, grpcio {version('grpcio')}, protobuf {version('protobuf')}")
@@ -41,6 +46,12 @@ def main() -> None:
     if "reads" in options.what:
         snapshots(options.models, options.repetitions)
         reads(options.models, options.calls, options.repetitions)
+    if "watch" in options.what:
+        watch(options.repetitions)
+    if "latency" in options.what:
+        latency(options.writes)
+    if "opens" in options.what:
+        opens(options.opens)
     if "writes" in options.what:
         writes(200, options.repetitions)
     if "imports" in options.what:

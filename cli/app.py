@@ -11,6 +11,7 @@ from cli.commands import register
 from cli.doctor import doctor
 from cli.keys import commands as key_commands
 from cli.providers import commands as provider_commands
+from cli.routers import commands as router_commands
 
 _HELP = "Administer CodeVector's provider registry and its key sidecar."
 _EPILOG = "Exit codes: 0 ok, 1 error, 2 usage, 3 not found, 4 not allowed, 5 conflict, 6 unavailable."
@@ -45,5 +46,6 @@ def build(*, fancy: bool) -> typer.Typer:
     app.callback(help=_HELP)(_root)
     app.add_typer(key_commands.group(), name="key")
     app.add_typer(provider_commands.group(), name="provider")
+    app.add_typer(router_commands.group(), name="router")
     register(app, "doctor", doctor)
     return app

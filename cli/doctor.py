@@ -14,12 +14,12 @@ from codevector.providers.v1 import system_service_pb2 as pb
 from cli.failures import CallRefused, ExitCode, Failure
 from cli.keys import audit
 from cli.keys import versions as key_versions
-from cli.keys.times import of_message
 from cli.keys.verification import registry_status, verify_all
 from cli.keys.versions import short_name
 from cli.peers import Sidecar
 from cli.session import Session
 from cli.terminal.findings import Finding, Level, has_failed, section
+from cli.times import of_message
 
 T = TypeVar("T")
 

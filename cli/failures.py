@@ -51,6 +51,7 @@ class Refusal:
 
 _EXIT_CODES: Mapping[str, ExitCode] = {
     "INVALID_ARGUMENT": ExitCode.USAGE,
+    "OUT_OF_RANGE": ExitCode.USAGE,
     "NOT_FOUND": ExitCode.NOT_FOUND,
     "UNAUTHENTICATED": ExitCode.AUTH,
     "PERMISSION_DENIED": ExitCode.AUTH,

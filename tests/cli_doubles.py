@@ -100,6 +100,7 @@ class Installation:
     notices: bool = True
     revision: int = 7
     store_id: str = "store-1"
+    routers: dict[str, pb.Router] = field(default_factory=dict)
     rows: bytes = b"rows"
     deployment_id: str = DEPLOYMENT
     vault: bool = False
@@ -133,6 +134,17 @@ class Installation:
             self.providers[name] = provider
             self.wrappers[name] = Wrapper(self.primary.name, self.primary.name)
         self.recorded = self.primary.name
+
+    def add_router(self, watcher_id: str, applied: int, *, watching: bool = True) -> pb.Router:
+        """A router that was seen now; the one of this name before is no more."""
+        router = pb.Router(
+            watcher_id=watcher_id, applied_revision=applied, watching=watching, peer="ipv4:127.0.0.1:40512"
+        )
+        router.seen_time.FromDatetime(self.clock.tell())
+        if not watching:
+            router.forget_time.FromDatetime(self.clock.tell() + timedelta(minutes=10))
+        self.routers[watcher_id] = router
+        return router
 
     @property
     def primary(self) -> KeyVersion:
@@ -255,6 +267,39 @@ class Doubles(
             credential_count=len(made.wrappers),
             revision=made.revision,
             store_id=made.store_id,
+        )
+
+    def ListRouters(self, request: pb.ListRoutersRequest, _: object) -> pb.ListRoutersResponse:  # noqa: N802
+        made = self.made
+        start = int(request.page_token or 0)
+        routers = [made.routers[name] for name in sorted(made.routers) if request.filter in name]
+        end = start + PAGE
+        return pb.ListRoutersResponse(
+            routers=routers[start:end],
+            next_page_token=str(end) if end < len(routers) else "",
+            total_size=len(routers),
+            revision=made.revision,
+            min_applied_revision=min(
+                (each.applied_revision for each in made.routers.values()), default=made.revision
+            ),
+        )
+
+    def AwaitAppliedRevision(  # noqa: N802
+        self, request: pb.AwaitAppliedRevisionRequest, _: object
+    ) -> pb.AwaitAppliedRevisionResponse:
+        made = self.made
+        if request.revision > made.revision:
+            raise Refused(code_pb2.OUT_OF_RANGE, "REVISION_AHEAD", f"the registry is at {made.revision}")
+        wanted = request.revision or made.revision
+        behind = [each for _, each in sorted(made.routers.items()) if each.applied_revision < wanted]
+        if behind:
+            made.clock.elapsed += request.timeout.ToTimedelta().total_seconds()
+        return pb.AwaitAppliedRevisionResponse(
+            reached=not behind,
+            revision=wanted,
+            router_count=len(made.routers),
+            applied_count=len(made.routers) - len(behind),
+            behind=behind[:100],
         )
 
     def ListProviders(self, request: Any, _: object) -> provider_service_pb2.ListProvidersResponse:  # noqa: N802

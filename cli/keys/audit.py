@@ -10,9 +10,9 @@ from codevector.kms.v1 import key_admin_service_pb2 as pb
 from codevector.providers.v1 import provider_service_pb2
 from codevector.providers.v1.provider_pb2 import Provider
 
-from cli.keys.times import of_message, shown
 from cli.peers import Sidecar
 from cli.session import Session
+from cli.times import of_message, shown
 
 _AUDIT_SECONDS = 600.0
 _PAGE_SIZE = 1000

@@ -26,11 +26,11 @@ from cli.keys.shown import (
     show_verification,
 )
 from cli.keys.status import show_status, version_rows
-from cli.keys.times import moment, span
 from cli.keys.verification import registry_status, verify_all
 from cli.keys.versions import full_name
 from cli.messages import as_json
 from cli.session import Session
+from cli.times import moment, span
 
 VersionArgument = Annotated[str, typer.Argument(help="keyVersions/…, or what comes after it.")]
 SinceOption = Annotated[str, typer.Option(help="2026-04-15T08:00:00Z, 2026-04-15 or 36h (ago).")]

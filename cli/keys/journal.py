@@ -11,7 +11,7 @@ from typing import Any
 from cli import documents
 from cli.failures import Failure
 from cli.keys.receipt import ProviderRows
-from cli.keys.times import parse_stamp, stamp
+from cli.times import parse_stamp, stamp
 
 FORMAT = "codevector/rotation-journal/1"
 

@@ -22,10 +22,10 @@ from cli.keys import versions as key_versions
 from cli.keys.journal import ORIGIN_NEW, ORIGIN_PENDING, ORIGIN_UNDER_WAY, Journal, JournalFile
 from cli.keys.receipt import DIFFERENT, Evidence, ProviderRows, receipt_of
 from cli.keys.rewrapping import failure_lines, rewrap_all
-from cli.keys.times import of_message
 from cli.keys.verification import Verification, registry_status, verify_all
 from cli.keys.versions import short_name, state_word
 from cli.session import Session
+from cli.times import of_message
 
 _CLOCKS_APART = timedelta(seconds=5)
 _VERIFY_ROUNDS = 3

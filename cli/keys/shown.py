@@ -14,13 +14,13 @@ from cli.keys.compromise import Tracked, Use
 from cli.keys.receipt import EQUAL
 from cli.keys.rewrapping import Outcome
 from cli.keys.rotation import Rotated
-from cli.keys.times import shown
 from cli.keys.verification import Verification
 from cli.keys.versions import short_name
 from cli.messages import as_json
 from cli.session import Session
 from cli.terminal.findings import Finding, has_failed, section
 from cli.terminal.output import Cell, Facts, Section, Tone, Value
+from cli.times import shown
 
 _USE_TONES = {Use.IN_USE: Tone.BAD, Use.REPLACED: Tone.GOOD, Use.PROVIDER_DELETED: Tone.GOOD}
 _USE_WORDS = {Use.IN_USE: "in use", Use.REPLACED: "replaced", Use.PROVIDER_DELETED: "provider deleted"}

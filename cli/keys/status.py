@@ -10,12 +10,12 @@ from codevector.providers.v1 import system_service_pb2 as pb
 
 from cli.failures import CallRefused
 from cli.keys import versions as key_versions
-from cli.keys.times import shown
 from cli.keys.verification import registry_status
 from cli.keys.versions import short_name, state_word
 from cli.messages import as_json
 from cli.session import Session
 from cli.terminal.output import Cell, Facts, Section, Tone, Value
+from cli.times import shown
 
 _SWEEP = pb.GetEncryptionStatusResponse.SweepState
 _STATE_TONES = {

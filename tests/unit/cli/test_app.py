@@ -48,6 +48,8 @@ def test_there_are_those_that_are_promised() -> None:
         "provider discover",
         "provider retirements",
         "provider test",
+        "router list",
+        "router wait",
     ]
 
 
@@ -74,6 +76,8 @@ class TestEach:
         ["key", "audit", "exposure"],
         ["key", "audit", "exposure", "--since", "soon"],
         ["key", "list", "--server", "example.com:1"],
+        ["router", "wait", "--revision", "-1"],
+        ["router", "wait", "--timeout", "a while"],
     ],
     ids=" ".join,
 )

@@ -41,7 +41,7 @@ def span(text: str) -> timedelta:
     """
     match = _AGO.fullmatch(text)
     if match is None:
-        raise UsageFailure(f"{text!r} is no span of time: write 30d or 36h")
+        raise UsageFailure(f"{text!r} is no span of time: write 90s, 36h or 30d")
     return timedelta(**{_UNITS[match["unit"]]: int(match["count"])})
 
 

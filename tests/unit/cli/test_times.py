@@ -5,7 +5,7 @@ from datetime import UTC, datetime, timedelta
 import pytest
 
 from cli.failures import UsageFailure
-from cli.keys.times import moment, parse_stamp, span, stamp
+from cli.times import moment, parse_stamp, span, stamp
 
 NOW = datetime(2026, 4, 15, 12, 0, tzinfo=UTC)
 

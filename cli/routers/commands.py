@@ -1,0 +1,101 @@
+"""The commands of ``providerctl router``: what they take, what they print, what their exit code says."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import Annotated
+
+import typer
+from codevector.providers.v1 import system_service_pb2 as pb
+
+from cli.commands import register
+from cli.failures import Failure
+from cli.messages import as_json
+from cli.routers.waiting import await_revision, tally
+from cli.session import Session
+from cli.terminal.output import Cell, Facts, Section, Tone, Value
+from cli.times import shown, span
+
+FilterOption = Annotated[
+    str,
+    typer.Option(
+        "--filter",
+        help="As the API takes it, over watcher_id, applied_revision, watching, seen_time: watching = false.",
+    ),
+]
+RevisionOption = Annotated[
+    int, typer.Option(min=0, help="As a write has answered it. Default: the registry's own now.")
+]
+TimeoutOption = Annotated[
+    str, typer.Option(help="How long to wait, e.g. 90s or 10m; 0s looks once and does not wait.")
+]
+
+_PAGE_SIZE = 1000
+
+
+def group() -> typer.Typer:
+    """``providerctl router``."""
+    routers = typer.Typer(no_args_is_help=True, help="Routers: who has which revision, wait for all.")
+    register(routers, "list", list_)
+    register(routers, "wait", wait)
+    return routers
+
+
+def list_(session: Session, filter_: FilterOption = "") -> None:
+    """List the routers that count, by watcher id, with the revision that each has applied."""
+    answer = _read(session, filter_)
+    session.terminal.show(as_json(answer), _section(answer.routers, answer.revision))
+    have = sum(each.applied_revision >= answer.revision for each in answer.routers)
+    session.terminal.say(tally(have, len(answer.routers), answer.revision))
+
+
+def wait(session: Session, revision: RevisionOption = 0, timeout: TimeoutOption = "60s") -> None:
+    """Wait until every router that counts has applied a revision, such as that of a disable or a deletion."""
+    answer = await_revision(session, revision, span(timeout).total_seconds())
+    facts = Facts(
+        [
+            ("revision", answer.revision),
+            ("routers", answer.router_count),
+            ("have it", Cell(str(answer.applied_count), Tone.GOOD if answer.reached else Tone.WARNING)),
+        ]
+    )
+    behind = [_section(answer.behind, answer.revision)] if answer.behind else []
+    session.terminal.show(as_json(answer), facts, *behind)
+    told = tally(answer.applied_count, answer.router_count, answer.revision)
+    if not answer.reached:
+        raise Failure(f"not within {timeout}: {told}")
+    session.terminal.say(told)
+
+
+def _read(session: Session, filter_: str) -> pb.ListRoutersResponse:
+    """All pages as one answer, at the revision of the first."""
+    registry = session.registry
+    request = pb.ListRoutersRequest(page_size=_PAGE_SIZE, filter=filter_)
+    whole = registry.call(registry.system.ListRouters, request)
+    while whole.next_page_token:
+        request.page_token = whole.next_page_token
+        page = registry.call(registry.system.ListRouters, request)
+        whole.routers.extend(page.routers)
+        whole.next_page_token = page.next_page_token
+    return whole
+
+
+def _section(routers: Iterable[pb.Router], revision: int) -> Section:
+    return Section(
+        "",
+        ("router", "applied", "behind", "watching", "last seen", "counts until", "peer"),
+        [_row(each, revision) for each in routers],
+    )
+
+
+def _row(router: pb.Router, revision: int) -> tuple[Value, ...]:
+    behind = max(0, revision - router.applied_revision)
+    return (
+        router.watcher_id,
+        str(router.applied_revision or "none"),
+        Cell(str(behind), Tone.WARNING) if behind else "",
+        "yes" if router.watching else Cell("no", Tone.WARNING),
+        shown(router.seen_time),
+        shown(router.forget_time),
+        router.peer,
+    )

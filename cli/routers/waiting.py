@@ -1,0 +1,72 @@
+"""Waits until all routers have a revision, and tells on stderr who is still without it."""
+
+from __future__ import annotations
+
+from datetime import datetime
+
+from codevector.providers.v1 import system_service_pb2 as pb
+from google.protobuf.duration_pb2 import Duration
+
+from cli.peers import CALL_SECONDS
+from cli.session import Session
+from cli.terminal.output import Tone
+from cli.times import of_message
+
+LOOK_SECONDS = 5.0
+"""How long one call waits. The answer comes at once when all have it, else this often to tell who has not."""
+_NAMED = 3
+
+
+def await_revision(session: Session, revision: int, seconds: float) -> pb.AwaitAppliedRevisionResponse:
+    """The last answer: all routers have ``revision`` (0: the registry's own now), or ``seconds`` are over.
+
+    Once it has answered, a registry that is away is asked again until then.
+
+    Raises:
+        CallRefused: it has not reached the revision, or is away at first or at the end.
+    """
+    monotonic = session.world.monotonic
+    end = monotonic() + seconds
+    answer = _ask(session, revision, 0.0)
+    wanted, told = answer.revision, None
+    while not answer.reached and monotonic() < end:
+        state = (answer.applied_count, [(each.watcher_id, each.watching) for each in answer.behind])
+        if state != told:
+            session.terminal.say(_waiting_for(answer, session.world.now()), Tone.QUIET)
+            told = state
+        answer = session.patience(end - monotonic()).insist(
+            lambda: _ask(session, wanted, min(LOOK_SECONDS, max(0.0, end - monotonic())))
+        )
+    return answer
+
+
+def tally(have: int, count: int, revision: int) -> str:
+    """``41 of 42 routers have revision 120``."""
+    if not count:
+        return f"there is no router that could have revision {revision}"
+    return f"{have} of {count} {'router has' if count == 1 else 'routers have'} revision {revision}"
+
+
+def _ask(session: Session, revision: int, seconds: float) -> pb.AwaitAppliedRevisionResponse:
+    registry = session.registry
+    timeout = Duration()
+    timeout.FromNanoseconds(int(seconds * 1e9))
+    request = pb.AwaitAppliedRevisionRequest(revision=revision, timeout=timeout)
+    return registry.call(registry.system.AwaitAppliedRevision, request, seconds=seconds + CALL_SECONDS)
+
+
+def _waiting_for(answer: pb.AwaitAppliedRevisionResponse, now: datetime) -> str:
+    missing = answer.router_count - answer.applied_count
+    named = [f"{each.watcher_id} ({_state(each, now)})" for each in answer.behind[:_NAMED]]
+    if missing > _NAMED:
+        named.append(f"{missing - _NAMED} more")
+    told = tally(answer.applied_count, answer.router_count, answer.revision)
+    return f"{told}; waiting for {', '.join(named)}"
+
+
+def _state(router: pb.Router, now: datetime) -> str:
+    if router.watching:
+        return f"watching, has {router.applied_revision or 'none'}"
+    seconds = max(0, int((now - of_message(router.seen_time)).total_seconds()))
+    ago = f"{seconds} s" if seconds < 60 else f"{seconds // 60} min"
+    return f"not watching, last seen {ago} ago"

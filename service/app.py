@@ -8,6 +8,7 @@ import uuid
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager, closing, suppress
 from datetime import UTC, datetime
+from functools import partial
 from pathlib import Path
 
 from structlog.typing import FilteringBoundLogger
@@ -41,6 +42,8 @@ from service.usecases.upstream_calls import UpstreamCalls
 CATALOGS = Path(service.__file__).parent.parent / "catalogs"
 GRACE_SECONDS = 5.0
 COMPACTION_SECONDS = 3600.0
+ROUTERS_SECONDS = 5.0
+"""How often what routers said is stored: a crash forgets at most that much of it."""
 UPSTREAM_THREADS = 4
 """How many upstreams are asked at once. Each may take a minute: they wait in a line of their own."""
 
@@ -97,7 +100,7 @@ async def build(settings: Settings, log: FilteringBoundLogger) -> AsyncIterator[
         )
         live = LiveTable(_source(store), CODEC, threads.run, log)
         store.on_commit = live.nudge
-        routers = Routers(_now)
+        routers = Routers(_now, store.routers())
         watchers = Watchers(live, CODEC, routers, clock=_now)
         fingerprint_key = secret.derive("codevector/request-fingerprint/1")
         server = Server(
@@ -120,6 +123,7 @@ async def build(settings: Settings, log: FilteringBoundLogger) -> AsyncIterator[
         for task in (
             live.follow(),
             watchers.tick(),
+            _keep_routers(store, routers, threads, log),
             _compact_hourly(store, threads, log),
             follower.follow(),
             follower.sweep(),
@@ -162,6 +166,24 @@ async def _compact_hourly(store: Store, threads: Threads, log: FilteringBoundLog
         except RegistryError as error:
             log.warning(telemetry.COMPACTION_FAILED, reason=error.reason.value)
         await asyncio.sleep(COMPACTION_SECONDS)
+
+
+async def _keep_routers(store: Store, routers: Routers, threads: Threads, log: FilteringBoundLogger) -> None:
+    """Store what routers said, now and then, and once more when cancelled."""
+    stopping = False
+    while not stopping:
+        try:
+            await asyncio.sleep(ROUTERS_SECONDS)
+        except asyncio.CancelledError:
+            stopping = True
+        put, gone = routers.take_changed()
+        if not put and not gone:
+            continue
+        try:
+            await threads.run(partial(store.save_routers, put, gone))
+        except RegistryError as error:
+            routers.put_back([record.watcher_id for record in put] + gone)
+            log.warning(telemetry.ROUTERS_NOT_KEPT, reason=error.reason.value)
 
 
 async def _cancelled(task: asyncio.Task[None]) -> None:

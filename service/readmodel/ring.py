@@ -63,7 +63,8 @@ class Ring:
         ):
             left -= len(self._messages[drop])
             drop += 1
-        self._drop(drop)
+        if drop:
+            self._drop(drop)
 
     def extend_back(self, floor: int, older: Sequence[tuple[int, bytes]]) -> bool:
         """Put all messages behind ``floor`` that are older than the oldest here in front, if they all fit."""

@@ -8,9 +8,11 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, replace
-from datetime import datetime
+from datetime import datetime, timedelta
 
 from service.domain.routers import REMEMBERED_FOR, Router, RouterRecord
+
+NOTED_EVERY = timedelta(minutes=1)
 
 
 @dataclass(slots=True)
@@ -65,7 +67,14 @@ class Routers:
         return [_router(self._known[watcher_id], store_id, now) for watcher_id in sorted(self._known)]
 
     def take_changed(self) -> tuple[list[RouterRecord], list[str]]:
-        """What is to be stored since the last time: records that are new or other, and the ids that went."""
+        """What is to be stored since the last time: records that are new or other, and the ids that went.
+
+        A router that has been watching since then shows life by that alone, once a minute.
+        """
+        stale = self._clock() - NOTED_EVERY
+        for watcher_id, known in self._known.items():
+            if known.watches and known.record.seen_time < stale:
+                self._seen(watcher_id, known.record.peer)
         changed, self._changed = self._changed, set()
         put = [self._known[one].record for one in sorted(changed) if one in self._known]
         return put, sorted(changed - self._known.keys())
@@ -73,12 +82,6 @@ class Routers:
     def put_back(self, watcher_ids: Iterable[str]) -> None:
         """What was taken could not be stored: it is to be taken again."""
         self._changed.update(watcher_ids)
-
-    def touch_watching(self) -> None:
-        """Note that those with an open watch are alive, for what is stored of them."""
-        for watcher_id, known in self._known.items():
-            if known.watches:
-                self._seen(watcher_id, known.record.peer)
 
     def _seen(self, watcher_id: str, peer: str) -> _Known:
         now = self._clock()

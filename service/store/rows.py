@@ -101,6 +101,19 @@ class RegistryInfoRow(Base):
     sweep_expire_time: Mapped[datetime | None]
 
 
+class RouterRow(Base):
+    """A router: the revision it has applied, of which store, and when it was last heard of."""
+
+    __tablename__ = "routers"
+
+    watcher_id: Mapped[str] = mapped_column(primary_key=True)
+    store_id: Mapped[str]
+    applied_revision: Mapped[int]
+    apply_time: Mapped[datetime | None]
+    seen_time: Mapped[datetime]
+    peer: Mapped[str]
+
+
 class IdempotencyRow(Base):
     """A request_id that was used: whose, for what, the fingerprint of its body, and what it made."""
 

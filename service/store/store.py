@@ -9,7 +9,7 @@ from __future__ import annotations
 import random
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager, ExitStack, nullcontext
 from datetime import UTC, datetime
 from typing import TypeVar
@@ -19,6 +19,7 @@ from sqlalchemy.exc import DBAPIError
 from sqlalchemy.exc import TimeoutError as PoolTimeout
 from sqlalchemy.orm import Session
 
+from service.domain.routers import RouterRecord
 from service.store import engines, migrating
 from service.store.failures import (
     CommitInDoubt,
@@ -32,6 +33,7 @@ from service.store.failures import (
 from service.store.file_lock import FileLock
 from service.store.reads import ReadUnit
 from service.store.rewraps import RewrapUnit
+from service.store.routers import load_routers, save_routers
 from service.store.writes import Outcome, WriteUnit
 
 T = TypeVar("T")
@@ -107,6 +109,33 @@ class Store:
             Aborted, Unavailable: as `write`.
         """
         return self._retrying(lambda: self._rewrap_once(work))
+
+    def routers(self) -> list[RouterRecord]:
+        """What was kept of routers, by watcher_id.
+
+        Raises:
+            Unavailable: STORE_UNAVAILABLE.
+        """
+
+        def once() -> list[RouterRecord]:
+            with self._engine.connect() as connection:
+                return load_routers(connection)
+
+        return self._retrying(once)
+
+    def save_routers(self, put: Sequence[RouterRecord], gone: Sequence[str]) -> None:
+        """Keep these records of routers, and drop those that are gone, in one short transaction.
+
+        Raises:
+            Aborted, Unavailable: as `write`.
+        """
+
+        def once() -> None:
+            with self._writers, Session(self._engine, autoflush=False) as session:
+                save_routers(session.connection(execution_options=engines.WRITE), put, gone)
+                self._commit(session)
+
+        self._retrying(once)
 
     def compact(self) -> int:
         """Forget old change sets: at least 24 hours and 10,000 revisions stay. To be called hourly.

@@ -77,7 +77,7 @@ class TestMigrating:
         set_schema_version(url, "9999")
         with pytest.raises(StoreStartError, match="newer version"):
             migrate(url)
-        set_schema_version(url, "0001")
+        set_schema_version(url, HEAD)
 
     def test_by_several_at_once_makes_one_store(
         self, empty_url: str, clock: ManualClock, dialect: str
@@ -106,7 +106,7 @@ class TestOpening:
         set_schema_version(url, "9999")
         with pytest.raises(StoreStartError, match="newer version"):
             open_store(url, clock=clock)
-        set_schema_version(url, "0001")
+        set_schema_version(url, HEAD)
 
     def test_stores_have_ids_of_their_own(self, url: str, empty_url: str, clock: ManualClock) -> None:
         migrate(empty_url)

@@ -1,0 +1,141 @@
+"""The routers that count: from their first sign of life until they stop, or are silent for ten minutes."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+
+import pytest
+
+from service.domain.routers import REMEMBERED_FOR, Router
+from service.readmodel.routers import NOTED_EVERY, Routers
+from tests.registry_values import START, ManualClock
+
+PEER = "ipv4:10.1.2.3:4"
+SECOND = timedelta(seconds=1)
+
+
+@pytest.fixture
+def clock() -> ManualClock:
+    return ManualClock()
+
+
+@pytest.fixture
+def routers(clock: ManualClock) -> Routers:
+    return Routers(clock)
+
+
+def only(routers: Routers, store_id: str = "s") -> Router:
+    [router] = routers.all(store_id)
+    return router
+
+
+class TestCounting:
+    def test_a_watch_counts_before_anything_is_reported(self, routers: Routers) -> None:
+        routers.opened("gw-1", PEER)
+        assert only(routers) == Router("gw-1", 0, None, watching=True, seen_time=START, peer=PEER)
+        assert only(routers).forget_time is None
+
+    def test_so_does_a_report_without_a_watch(self, routers: Routers) -> None:
+        routers.reported("gw-1", "s", 7, PEER)
+        assert only(routers) == Router("gw-1", 7, START, watching=False, seen_time=START, peer=PEER)
+
+    def test_a_router_that_fell_silent_counts_for_ten_minutes(
+        self, routers: Routers, clock: ManualClock
+    ) -> None:
+        routers.opened("gw-1", PEER)
+        clock.now += timedelta(hours=3)
+        routers.closed("gw-1")
+        assert only(routers).forget_time == clock.now + REMEMBERED_FOR
+        clock.now += REMEMBERED_FOR
+        assert only(routers).watching is False
+        clock.now += SECOND
+        assert routers.all("s") == []
+
+    def test_one_that_watches_counts_for_as_long_as_it_does(
+        self, routers: Routers, clock: ManualClock
+    ) -> None:
+        routers.opened("gw-1", PEER)
+        clock.now += timedelta(days=3)
+        assert only(routers).seen_time == clock.now
+
+    def test_a_watch_that_began_before_the_last_one_ended_goes_on(self, routers: Routers) -> None:
+        routers.opened("gw-1", PEER)
+        routers.opened("gw-1", PEER)
+        routers.closed("gw-1")
+        assert only(routers).watching
+
+    def test_one_that_says_it_stops_is_forgotten_and_stays_so(self, routers: Routers) -> None:
+        routers.opened("gw-1", PEER)
+        routers.stopping("gw-1")
+        routers.closed("gw-1")
+        assert routers.all("s") == []
+
+    def test_are_in_the_order_of_their_ids(self, routers: Routers) -> None:
+        for watcher_id in ("b", "c", "a"):
+            routers.opened(watcher_id, PEER)
+        assert [one.watcher_id for one in routers.all("s")] == ["a", "b", "c"]
+
+
+class TestReports:
+    def test_the_time_is_that_of_the_first_report_of_a_revision(
+        self, routers: Routers, clock: ManualClock
+    ) -> None:
+        routers.reported("gw-1", "s", 7, PEER)
+        clock.now += SECOND
+        routers.reported("gw-1", "s", 7, PEER)
+        assert (only(routers).apply_time, only(routers).seen_time) == (START, START + SECOND)
+        routers.reported("gw-1", "s", 8, PEER)
+        assert only(routers).apply_time == START + SECOND
+
+    def test_the_last_one_holds_also_when_it_is_lower(self, routers: Routers) -> None:
+        """A router that starts from the table it had stored is behind, whatever it said before."""
+        routers.reported("gw-1", "s", 7, PEER)
+        routers.reported("gw-1", "s", 3, PEER)
+        assert only(routers).applied_revision == 3
+
+    def test_revisions_of_another_store_do_not_compare(self, routers: Routers) -> None:
+        routers.reported("gw-1", "before-the-restore", 900, PEER)
+        assert (only(routers).applied_revision, only(routers).apply_time) == (0, None)
+
+
+class TestKeeping:
+    def test_what_was_taken_makes_the_same_routers_again(self, routers: Routers, clock: ManualClock) -> None:
+        routers.reported("gw-1", "s", 7, PEER)
+        routers.opened("gw-2", PEER)
+        put, gone = routers.take_changed()
+        again = Routers(clock, put)
+        assert gone == []
+        assert [(one.watcher_id, one.applied_revision) for one in again.all("s")] == [
+            ("gw-1", 7),
+            ("gw-2", 0),
+        ]
+        assert not any(one.watching for one in again.all("s"))
+
+    def test_nothing_is_taken_twice(self, routers: Routers) -> None:
+        routers.reported("gw-1", "s", 7, PEER)
+        routers.take_changed()
+        assert routers.take_changed() == ([], [])
+
+    def test_those_that_went_are_told(self, routers: Routers, clock: ManualClock) -> None:
+        routers.reported("stops", "s", 7, PEER)
+        routers.reported("silent", "s", 7, PEER)
+        routers.take_changed()
+        routers.stopping("stops")
+        clock.now += REMEMBERED_FOR + SECOND
+        routers.all("s")
+        assert routers.take_changed() == ([], ["silent", "stops"])
+
+    def test_a_watcher_is_noted_as_alive_every_minute(self, routers: Routers, clock: ManualClock) -> None:
+        routers.opened("gw-1", PEER)
+        routers.take_changed()
+        clock.now += NOTED_EVERY
+        assert routers.take_changed() == ([], [])
+        clock.now += SECOND
+        [record], _ = routers.take_changed()
+        assert record.seen_time == clock.now
+
+    def test_what_could_not_be_stored_is_taken_again(self, routers: Routers) -> None:
+        routers.reported("gw-1", "s", 7, PEER)
+        put, gone = routers.take_changed()
+        routers.put_back([record.watcher_id for record in put] + gone)
+        assert routers.take_changed() == (put, gone)

@@ -1,0 +1,353 @@
+"""Watchers on a real ring and table, with a clock of the test's where time counts."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import sys
+from collections.abc import Awaitable, Callable
+from contextlib import suppress
+from dataclasses import dataclass, field
+
+import pytest
+from codevector.providers.v1 import routing_service_pb2 as pb
+
+from service.domain.errors import OutOfRange, Reason, RegistryError, ResourceExhausted, Unavailable
+from service.domain.routing import Change, ChangeSet, Entry, EntryKind, routing_provider
+from service.readmodel import live, watch
+from service.readmodel.live import LiveTable, Source
+from service.readmodel.ring import Ring
+from service.readmodel.routers import Routers
+from service.readmodel.watch import Watchers, Wish
+from service.rpc.routing_codec import CODEC
+from service.telemetry import build_logger
+from tests.registry_values import START, ManualClock, a_provider
+
+Scenario = Callable[["Desk"], Awaitable[None]]
+
+
+async def run_here(work: Callable[[], live.T]) -> live.T:
+    return work()
+
+
+@dataclass
+class Watching:
+    """One watch: what it was sent so far. It reads nothing while ``flow`` is cleared."""
+
+    got: list[pb.WatchRoutingResponse] = field(default_factory=list)
+    flow: asyncio.Event = field(default_factory=asyncio.Event)
+    arrived: asyncio.Event = field(default_factory=asyncio.Event)
+    task: asyncio.Task[None] | None = None
+
+    async def send(self, message: bytes) -> None:
+        await self.flow.wait()
+        self.got.append(pb.WatchRoutingResponse.FromString(message))
+        self.arrived.set()
+
+    async def until(self, count: int) -> list[pb.WatchRoutingResponse]:
+        """Wait for that many messages."""
+        while len(self.got) < count:
+            self.arrived.clear()
+            await self.arrived.wait()
+        return self.got
+
+    async def ended(self) -> RegistryError:
+        """Wait for the end, which must be an error of the registry."""
+        assert self.task is not None
+        with pytest.raises(RegistryError) as caught:
+            await self.task
+        return caught.value
+
+
+@dataclass
+class Desk:
+    """A table changed by hand, followed by a live table, watched."""
+
+    revision: int = 0
+    store_id: str = "one"
+    floor: int = 0
+    entries: dict[str, Entry] = field(default_factory=dict)
+    sets: list[ChangeSet] = field(default_factory=list)
+    table: LiveTable = field(init=False)
+    watchers: Watchers = field(init=False)
+    routers: Routers = field(init=False)
+
+    def load(self) -> tuple[int, str, list[Entry]]:
+        return self.revision, self.store_id, list(self.entries.values())
+
+    def changes(self, since: int, store_id: str) -> tuple[int, list[ChangeSet]] | None:
+        if store_id != self.store_id or not self.floor <= since <= self.revision:
+            return None
+        return self.revision, [one for one in self.sets if one.revision > since]
+
+    async def put(self, provider_id: str, *, seen: bool = True) -> int:
+        """Put a provider in; unless ``seen``, nothing that routers see changes."""
+        self.revision += 1
+        if seen:
+            entry = routing_provider(a_provider(provider_id, labels={"n": str(self.revision)}))
+            assert entry is not None
+            self.entries[entry.name] = entry
+            change = Change(EntryKind.PROVIDER, entry.name, entry)
+            self.sets.append(ChangeSet(self.revision, (change,), START))
+        self.table.nudge(self.revision)
+        await self.table.reached(self.revision)
+        return self.revision
+
+    def watch(
+        self,
+        resume_revision: int = 0,
+        *,
+        store_id: str = "one",
+        strict: bool = False,
+        watcher_id: str = "",
+        bookmark_seconds: float = 60.0,
+        reads: bool = True,
+    ) -> Watching:
+        made = Watching()
+        if reads:
+            made.flow.set()
+        wish = Wish(resume_revision, store_id, bookmark_seconds, strict, watcher_id, "ipv4:1.2.3.4:5")
+        made.task = asyncio.create_task(self.watchers.watch(wish, made.send))
+        return made
+
+
+def playing(scenario: Scenario, *, max_watchers: int = 100) -> None:
+    """Run a scenario at a desk; whatever it left running is cancelled."""
+
+    async def main() -> None:
+        desk = Desk()
+        desk.table = LiveTable(
+            Source(desk.load, desk.changes), CODEC, run_here, build_logger(sys.stderr, logging.DEBUG)
+        )
+        desk.routers = Routers(ManualClock())
+        desk.watchers = Watchers(
+            desk.table, CODEC, desk.routers, clock=ManualClock(), max_watchers=max_watchers
+        )
+        tasks = [asyncio.create_task(desk.table.follow()), asyncio.create_task(desk.watchers.tick())]
+        async with asyncio.timeout(20):
+            await scenario(desk)
+        tasks += [task for task in asyncio.all_tasks() if task is not asyncio.current_task()]
+        for task in tasks:
+            task.cancel()
+            with suppress(asyncio.CancelledError, RegistryError):
+                await task
+
+    asyncio.run(main())
+
+
+def kinds(messages: list[pb.WatchRoutingResponse]) -> list[tuple[str | None, int]]:
+    return [(one.WhichOneof("event"), one.revision) for one in messages]
+
+
+class TestBeginning:
+    def test_is_a_snapshot_and_then_each_revision(self) -> None:
+        async def scenario(desk: Desk) -> None:
+            await desk.put("acme")
+            one = desk.watch()
+            await one.until(1)
+            await desk.put("bolt")
+            await desk.put("corp")
+            got = await one.until(3)
+            assert kinds(got) == [("snapshot_chunk", 1), ("change_set", 2), ("change_set", 3)]
+            chunk = got[0].snapshot_chunk
+            assert (chunk.first, chunk.last, chunk.reason) == (True, True, pb.SnapshotChunk.REASON_INITIAL)
+            assert [entry.name for entry in chunk.providers] == ["providers/acme"]
+            assert [change.provider.name for change in got[1].change_set.changes] == ["providers/bolt"]
+            assert got[1].change_set.commit_time.ToDatetime(START.tzinfo) == START
+
+        playing(scenario)
+
+    def test_by_resuming_is_what_came_since_and_a_bookmark_at_once(self) -> None:
+        async def scenario(desk: Desk) -> None:
+            for provider_id in ("acme", "bolt", "corp"):
+                await desk.put(provider_id)
+            got = await desk.watch(1).until(3)
+            assert kinds(got) == [("change_set", 2), ("change_set", 3), ("bookmark", 3)]
+            assert kinds(await desk.watch(3).until(1)) == [("bookmark", 3)]
+
+        playing(scenario)
+
+    def test_by_resuming_behind_what_this_process_has_seen_reads_the_log(self) -> None:
+        async def scenario(desk: Desk) -> None:
+            for provider_id in ("acme", "bolt", "corp"):
+                await desk.put(provider_id)
+            desk.table.ring = Ring(desk.revision)  # as after a restart
+            await desk.put("dove")
+            got = await desk.watch(1).until(4)
+            assert kinds(got) == [("change_set", 2), ("change_set", 3), ("change_set", 4), ("bookmark", 4)]
+
+        playing(scenario)
+
+    @pytest.mark.parametrize(
+        ("resume_revision", "store_id", "reason"),
+        [
+            (1, "one", Reason.REVISION_COMPACTED),
+            (3, "other", Reason.STORE_CHANGED),
+            (99, "one", Reason.REVISION_AHEAD),
+        ],
+    )
+    def test_where_resuming_is_impossible_says_why(
+        self, resume_revision: int, store_id: str, reason: Reason
+    ) -> None:
+        async def scenario(desk: Desk) -> None:
+            for provider_id in ("acme", "bolt", "corp"):
+                await desk.put(provider_id)
+            desk.floor = 2
+            desk.table.ring = Ring(3)
+            [first] = await desk.watch(resume_revision, store_id=store_id).until(1)
+            assert kinds([first]) == [("snapshot_chunk", 3)]
+            said = pb.SnapshotChunk.Reason.Name(first.snapshot_chunk.reason)
+            assert said == f"REASON_{reason.removeprefix('REVISION_') if 'COMP' in reason else reason}"
+            error = await desk.watch(resume_revision, store_id=store_id, strict=True).ended()
+            assert isinstance(error, OutOfRange)
+            assert error.reason is reason
+            assert error.metadata == {"current_revision": "3", "compact_revision": "3"}
+
+        playing(scenario)
+
+    def test_one_too_many_is_refused_until_another_has_gone(self) -> None:
+        async def scenario(desk: Desk) -> None:
+            first = desk.watch()
+            await first.until(1)
+            error = await desk.watch().ended()
+            assert isinstance(error, ResourceExhausted)
+            assert error.reason is Reason.TOO_MANY_WATCHERS
+            assert first.task is not None
+            first.task.cancel()
+            with suppress(asyncio.CancelledError):
+                await first.task
+            await desk.watch().until(1)
+
+        playing(scenario, max_watchers=1)
+
+
+class TestGoingOn:
+    def test_what_routers_do_not_see_comes_as_a_bookmark_alone(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        monkeypatch.setattr(watch, "TICK_SECONDS", 0.01)
+
+        async def scenario(desk: Desk) -> None:
+            one = desk.watch(bookmark_seconds=0.1)
+            await one.until(1)
+            await desk.put("acme", seen=False)
+            got = await one.until(4)
+            assert [kind for kind, _ in kinds(got[1:])] == ["bookmark"] * 3
+            assert got[-1].revision == 1
+            assert got[-1].bookmark.server_time.ToDatetime(START.tzinfo) == START
+
+        playing(scenario)
+
+    def test_who_reads_slowly_is_sent_the_rest_when_it_reads(self) -> None:
+        async def scenario(desk: Desk) -> None:
+            slow, quick = desk.watch(reads=False), desk.watch()
+            await quick.until(1)
+            for number in range(5):
+                await desk.put(f"p{number}")
+            assert len(await quick.until(6)) == 6
+            slow.flow.set()
+            assert kinds(await slow.until(6)) == kinds(quick.got)
+
+        playing(scenario)
+
+    @pytest.mark.parametrize("strict", [False, True])
+    def test_who_reads_too_slowly_begins_anew(self, strict: bool) -> None:
+        async def scenario(desk: Desk) -> None:
+            desk.table.ring = Ring(0, max_messages=3)
+            slow = desk.watch(reads=False, strict=strict)
+            await asyncio.sleep(0)
+            for number in range(10):
+                await desk.put(f"p{number}")
+            slow.flow.set()
+            if strict:
+                error = await slow.ended()
+                assert error.reason is Reason.REVISION_COMPACTED
+                return
+            got = await slow.until(2)
+            assert got[1].snapshot_chunk.reason == pb.SnapshotChunk.REASON_SLOW_CONSUMER
+            assert len(got[1].snapshot_chunk.providers) == 10
+            await desk.put("next")
+            assert kinds(await slow.until(3))[-1] == ("change_set", 11)
+
+        playing(scenario)
+
+    @pytest.mark.parametrize(
+        ("revision", "store_id", "reason"),
+        [(9, "two", "STORE_CHANGED"), (9, "one", "COMPACTED"), (1, "one", "REVISION_AHEAD")],
+    )
+    def test_a_table_that_was_loaded_anew_is_sent_as_a_whole(
+        self, monkeypatch: pytest.MonkeyPatch, revision: int, store_id: str, reason: str
+    ) -> None:
+        monkeypatch.setattr(live, "POLL_SECONDS", 0.01)
+
+        async def scenario(desk: Desk) -> None:
+            await desk.put("acme")
+            await desk.put("bolt")
+            one = desk.watch()
+            await one.until(1)
+            desk.revision, desk.store_id, desk.floor = revision, store_id, revision
+            got = await one.until(2)
+            assert (got[1].store_id, got[1].revision) == (store_id, revision)
+            assert pb.SnapshotChunk.Reason.Name(got[1].snapshot_chunk.reason) == f"REASON_{reason}"
+
+        playing(scenario)
+
+    def test_who_reads_nothing_at_all_is_cut_off(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        monkeypatch.setattr(watch, "TICK_SECONDS", 0.01)
+        monkeypatch.setattr(watch, "STALLED_SECONDS", 0.05)
+
+        async def scenario(desk: Desk) -> None:
+            quick = desk.watch()
+            error = await desk.watch(reads=False).ended()
+            assert isinstance(error, ResourceExhausted)
+            assert error.reason is Reason.WATCHER_STALLED
+            await quick.until(1)
+            assert len(desk.watchers) == 1
+
+        playing(scenario)
+
+
+class TestEnding:
+    def test_a_goodbye_reaches_all_before_the_server_stops(self) -> None:
+        async def scenario(desk: Desk) -> None:
+            watching = [desk.watch() for _ in range(3)]
+            for one in watching:
+                await one.until(1)
+            await desk.watchers.drain(5)
+            for one in watching:
+                assert one.got[-1].bookmark.draining
+                error = await one.ended()
+                assert isinstance(error, Unavailable)
+                assert error.reason is Reason.SERVER_DRAINING
+            assert (await desk.watch().ended()).reason is Reason.SERVER_DRAINING
+
+        playing(scenario)
+
+    def test_a_goodbye_does_not_wait_for_who_does_not_read(self) -> None:
+        async def scenario(desk: Desk) -> None:
+            desk.watch(reads=False)
+            await asyncio.sleep(0)
+            await desk.watchers.drain(0.05)
+            assert len(desk.watchers) == 1
+
+        playing(scenario)
+
+    def test_who_goes_leaves_nothing(self) -> None:
+        async def scenario(desk: Desk) -> None:
+            for _ in range(3):
+                one = desk.watch(watcher_id="gw-1")
+                await one.until(1)
+                assert [router.watching for router in desk.routers.all("one")] == [True]
+                assert one.task is not None
+                one.task.cancel()
+                with suppress(asyncio.CancelledError):
+                    await one.task
+                assert len(desk.watchers) == 0
+                assert [router.watching for router in desk.routers.all("one")] == [False]
+
+        playing(scenario)
+
+    def test_who_has_no_name_is_no_router(self) -> None:
+        async def scenario(desk: Desk) -> None:
+            await desk.watch().until(1)
+            assert desk.routers.all("one") == []
+
+        playing(scenario)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from uuid import UUID
 
+import pytest
 from codevector.providers.v1 import routing_service_pb2 as pb
 from hypothesis import given
 from hypothesis import strategies as st
@@ -18,14 +19,21 @@ from service.domain.model import (
     ProviderConfig,
     ProviderKind,
 )
-from service.domain.routing import ActiveModel, ActiveProviderModel, RoutingProvider
+from service.domain.routing import ActiveModel, ActiveProviderModel, EntryKind, RoutingProvider
+from service.readmodel.snapshot import Row, RowChange, SnapshotReason
+from service.rpc import routing_codec
 from service.rpc.routing_codec import (
     NOT_MODIFIED,
+    SEGMENT_BYTES,
+    encode_bookmark,
+    encode_change_set,
+    encode_chunks,
     encode_page,
     encode_row,
     encode_segments,
     encode_whole,
 )
+from tests.registry_values import START
 
 TEXT = st.text(st.characters(exclude_categories=["Cs"]), max_size=300)
 LABELS = st.dictionaries(TEXT, TEXT, max_size=3)
@@ -185,3 +193,101 @@ class TestPage:
             expected.active_provider_models.add().MergeFromString(message_of(row, pb.ActiveProviderModel))
         page = encode_page(rows, next_page_token=token, revision=revision, store_id="store")
         assert pb.ListActiveProviderModelsResponse.FromString(page) == expected
+
+
+ROW_CHANGES = st.builds(
+    lambda entry, kept: RowChange(
+        _kind_of(entry), entry.name, Row(entry, encode_row(entry)) if kept else None
+    ),
+    PROVIDERS | MODELS | FACADES,
+    st.booleans(),
+)
+
+
+def _kind_of(entry: RoutingProvider | ActiveProviderModel | ActiveModel) -> EntryKind:
+    if isinstance(entry, RoutingProvider):
+        return EntryKind.PROVIDER
+    return EntryKind.MODEL if isinstance(entry, ActiveModel) else EntryKind.PROVIDER_MODEL
+
+
+class TestSegments:
+    @given(
+        st.lists(PROVIDERS, max_size=3),
+        st.lists(MODELS, max_size=6),
+        st.lists(FACADES, max_size=3),
+        st.integers(1, 2000),
+    )
+    def test_hold_every_row_once_and_in_order(
+        self,
+        providers: list[RoutingProvider],
+        models: list[ActiveProviderModel],
+        facades: list[ActiveModel],
+        limit: int,
+    ) -> None:
+        rows = [[encode_row(one) for one in entries] for entries in (providers, models, facades)]
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setattr(routing_codec, "SEGMENT_BYTES", limit)
+            segments = encode_segments(*rows)
+        assert b"".join(segments) == b"".join(encode_segments(*rows))
+        largest = max((len(row) + 1 for one in rows for row in one), default=0)
+        assert all(segments)
+        assert all(len(segment) <= max(limit, largest) for segment in segments)
+
+    def test_of_a_large_table_are_few(self) -> None:
+        rows = [bytes([0x80 | 0x40, 0x06]) + bytes(832)] * 10_000
+        segments = encode_segments([], rows, [])
+        assert len(segments) <= sum(len(row) + 1 for row in rows) // SEGMENT_BYTES + 2
+
+
+class TestChunks:
+    @given(st.integers(1, 2**62), st.lists(MODELS, max_size=6), st.sampled_from(SnapshotReason))
+    def test_put_together_are_the_table(
+        self, revision: int, models: list[ActiveProviderModel], reason: SnapshotReason
+    ) -> None:
+        rows = [encode_row(one) for one in models]
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setattr(routing_codec, "SEGMENT_BYTES", 700)
+            segments = encode_segments([], rows, [])
+        chunks = encode_chunks(revision, "store", segments, reason)
+        got = [pb.WatchRoutingResponse.FromString(chunk) for chunk in chunks]
+        assert [one.revision for one in got] == [0] * (len(got) - 1) + [revision]
+        assert {one.store_id for one in got} == {"store"}
+        parts = [one.snapshot_chunk for one in got]
+        assert [one.first for one in parts] == [True] + [False] * (len(got) - 1)
+        assert [one.last for one in parts] == [False] * (len(got) - 1) + [True]
+        assert [int(one.reason) for one in parts] == [int(reason)] + [0] * (len(got) - 1)
+        whole = pb.GetRoutingSnapshotResponse.FromString(encode_whole(revision, "store", segments)).snapshot
+        assert [model for part in parts for model in part.provider_models] == list(whole.provider_models)
+
+    def test_of_an_empty_table_are_one(self) -> None:
+        [chunk] = encode_chunks(3, "store", [], SnapshotReason.INITIAL)
+        got = pb.WatchRoutingResponse.FromString(chunk)
+        assert (got.snapshot_chunk.first, got.snapshot_chunk.last, got.revision) == (True, True, 3)
+
+
+class TestChangeSet:
+    @given(st.integers(1, 2**62), st.lists(ROW_CHANGES, max_size=5))
+    def test_is_the_message_built_from_scratch(self, revision: int, changes: list[RowChange]) -> None:
+        expected = pb.WatchRoutingResponse(store_id="store", revision=revision)
+        expected.change_set.commit_time.FromDatetime(START)
+        for change in changes:
+            one = expected.change_set.changes.add()
+            if change.row is None:
+                one.removed = change.name
+            elif change.kind is EntryKind.PROVIDER:
+                one.provider.MergeFromString(message_of(change.row.encoded, pb.RoutingProvider))
+            elif change.kind is EntryKind.PROVIDER_MODEL:
+                one.provider_model.MergeFromString(message_of(change.row.encoded, pb.ActiveProviderModel))
+            else:
+                one.model.MergeFromString(message_of(change.row.encoded, pb.ActiveModel))
+        encoded = encode_change_set(revision, "store", changes, START)
+        assert pb.WatchRoutingResponse.FromString(encoded) == expected
+        assert len(encoded) == expected.ByteSize()
+
+
+class TestBookmark:
+    @pytest.mark.parametrize("draining", [False, True])
+    def test_has_revision_time_and_goodbye(self, draining: bool) -> None:
+        got = pb.WatchRoutingResponse.FromString(encode_bookmark(5, "store", START, draining))
+        assert (got.revision, got.store_id, got.bookmark.draining) == (5, "store", draining)
+        assert got.bookmark.server_time.ToDatetime(START.tzinfo) == START

@@ -7,15 +7,19 @@ import io
 import logging
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
+from datetime import UTC, datetime
 from functools import partial
 from typing import TypeVar
 
 import pytest
+from codevector.providers.v1 import routing_service_pb2 as pb
 
 from service.domain.routing import Change, ChangeSet, Entry, EntryKind, routing_provider
 from service.readmodel import live
 from service.readmodel.live import LiveTable, Source
 from service.readmodel.ring import Ring
+from service.readmodel.routers import Routers
+from service.readmodel.watch import Watchers, Wish
 from service.rpc.routing_codec import CODEC
 from service.telemetry import build_logger
 from tests.registry_values import START, a_provider
@@ -132,3 +136,32 @@ def test_a_message_larger_than_the_ring_can_be_resumed_behind() -> None:
     ring = Ring(7, max_bytes=3)
     ring.append(8, b"large")
     assert (ring.floor, ring.behind(7), ring.at(ring.begin)) == (7, ring.begin, (8, b"large"))
+
+
+def test_a_revision_of_another_replica_is_waited_for(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Not an alarm: this process only has not looked yet."""
+    monkeypatch.setattr(live, "POLL_SECONDS", 60)
+
+    async def scenario(table: LiveTable, log: Log) -> list[pb.WatchRoutingResponse]:
+        following = asyncio.ensure_future(table.follow())
+        watchers = Watchers(table, CODEC, Routers(now), clock=now)
+        log.ahead = 2
+        had: list[pb.WatchRoutingResponse] = []
+
+        async def send(octets: bytes) -> None:
+            had.append(pb.WatchRoutingResponse.FromString(octets))
+            if had[-1].WhichOneof("event") == "bookmark":
+                watch.cancel()
+
+        watch = asyncio.ensure_future(watchers.watch(Wish(101, STORE, 1.0, True, "", ""), send))
+        await asyncio.wait([watch])
+        following.cancel()
+        return had
+
+    [change_set, bookmark] = told(Log(100), scenario)
+    assert (change_set.revision, change_set.WhichOneof("event")) == (102, "change_set")
+    assert bookmark.revision == 102
+
+
+def now() -> datetime:
+    return datetime.now(UTC)

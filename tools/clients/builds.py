@@ -10,7 +10,8 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-from tools.client_protos import descriptor_set, own_files, protoc
+from tools import client_protos
+from tools.client_protos import descriptor_set, own_files
 from tools.generate import PROTOS
 from tools.steps import ROOT, TOOLS
 
@@ -60,7 +61,13 @@ def made_from(client: Client) -> str:
     return f"{ROOT}\n{total.hexdigest()}"
 
 
-def generate(out: Path, *, protoc_options: Callable[[list[str]], list[str]], google_rpc: bool) -> None:
+def generate(
+    out: Path,
+    *,
+    protoc_options: Callable[[list[str]], list[str]],
+    google_rpc: bool,
+    protoc: Callable[..., object] = client_protos.protoc,
+) -> None:
     """Replaces the folder `out` by code from protos/.
 
     `protoc_options` are the plugin's, given the names of the files that code is made for. Those of google/rpc

@@ -1,0 +1,66 @@
+package codevector.providers;
+
+import io.grpc.CallOptions;
+import io.grpc.ConnectivityState;
+import io.grpc.InsecureChannelCredentials;
+import io.grpc.ManagedChannel;
+import io.grpc.MethodDescriptor;
+import io.grpc.StatusRuntimeException;
+import io.grpc.netty.NettyChannelBuilder;
+import io.grpc.stub.ClientCalls;
+import io.netty.channel.ChannelOption;
+import io.netty.channel.EventLoopGroup;
+import io.netty.channel.socket.nio.NioDomainSocketChannel;
+import java.net.UnixDomainSocketAddress;
+import java.nio.file.Path;
+import java.util.concurrent.TimeUnit;
+
+/** The two connections of a router: no proxy from the environment, and a server that came back is found at once. */
+final class Channels {
+    private static final int MAX_ANSWER_BYTES = 64 * 1024 * 1024;
+
+    private Channels() {}
+
+    static ManagedChannel toRegistry(Options options) {
+        return NettyChannelBuilder.forTarget(options.registry(), options.channelCredentials())
+                .proxyDetector(address -> null)
+                .maxInboundMessageSize(MAX_ANSWER_BYTES)
+                .build();
+    }
+
+    /** By the JDK's own Unix sockets, so that no native library is needed. */
+    static ManagedChannel toSocket(Path socket, EventLoopGroup threads) {
+        return NettyChannelBuilder.forAddress(UnixDomainSocketAddress.of(socket), InsecureChannelCredentials.create())
+                .channelType(NioDomainSocketChannel.class, UnixDomainSocketAddress.class)
+                .eventLoopGroup(threads)
+                .withOption(ChannelOption.SO_KEEPALIVE, null) // what gRPC sets for TCP, and netty warns of here
+                .overrideAuthority("localhost")
+                .build();
+    }
+
+    /** The answer of a unary call. */
+    static <Q, A> A call(
+            ManagedChannel channel,
+            MethodDescriptor<Q, A> method,
+            Q request,
+            CallOptions options,
+            ProvidersException.Peer peer) {
+        connectAnew(channel);
+        try {
+            return ClientCalls.blockingUnaryCall(channel, method, options, request);
+        } catch (StatusRuntimeException error) {
+            throw ProvidersException.from(error, peer);
+        }
+    }
+
+    /** A channel that lost its server would make calls fail until its backoff, of up to minutes, is over. */
+    static void connectAnew(ManagedChannel channel) {
+        if (channel.getState(false) == ConnectivityState.TRANSIENT_FAILURE) {
+            channel.enterIdle();
+        }
+    }
+
+    static CallOptions within(Options options) {
+        return CallOptions.DEFAULT.withDeadlineAfter(options.deadline().toNanos(), TimeUnit.NANOSECONDS);
+    }
+}

@@ -1,0 +1,120 @@
+package codevector.providers;
+
+import static codevector.providers.RegistryDouble.next;
+import static org.junit.jupiter.api.Assertions.assertEquals;
+import static org.junit.jupiter.api.Assertions.assertFalse;
+import static org.junit.jupiter.api.Assertions.assertThrows;
+import static org.junit.jupiter.api.Assertions.assertTrue;
+
+import codevector.providers.ProvidersException.NotFound;
+import codevector.providers.v1.SnapshotChunk.Reason;
+import codevector.providers.v1.WatchRoutingRequest;
+import codevector.providers.v1.WatchRoutingResponse;
+import io.grpc.Status;
+import java.io.IOException;
+import java.time.Duration;
+import java.util.List;
+import java.util.Set;
+import java.util.stream.Stream;
+import org.junit.jupiter.api.AfterEach;
+import org.junit.jupiter.api.BeforeEach;
+import org.junit.jupiter.api.Test;
+import org.junit.jupiter.params.ParameterizedTest;
+import org.junit.jupiter.params.provider.MethodSource;
+
+/** How the table survives what streams do. With a true registry: tests/conformance. */
+class RouterTest {
+    private static final Duration LONG = Duration.ofSeconds(30);
+    private static final WatchOptions WATCH =
+            new WatchOptions("router-1", Duration.ofSeconds(1), Duration.ofMillis(10));
+    private static final WatchRoutingResponse SNAPSHOT = Messages.chunk(true, true, 5, "s", "a");
+
+    private RegistryDouble registry;
+    private ProvidersClient client;
+
+    @BeforeEach
+    void start() throws IOException {
+        registry = new RegistryDouble();
+        client = ProvidersClient.connect(registry.options());
+    }
+
+    @AfterEach
+    void stop() {
+        client.close();
+        registry.close();
+    }
+
+    static Stream<WatchRoutingResponse> lastMessages() {
+        return Stream.of(
+                Messages.bookmark(5, "s", true),
+                Messages.chunk(true, false, 0, "s", "half of a snapshot"),
+                Messages.chunk(false, true, 9, "s", "without a beginning"),
+                Messages.changes(9, "t", Messages.removed("providers/a")));
+    }
+
+    @ParameterizedTest
+    @MethodSource("lastMessages")
+    void resumesFromItsTableAfterAStreamThatDrainsOrBreaks(WatchRoutingResponse last) throws InterruptedException {
+        registry.thenEnds(Status.UNAVAILABLE, SNAPSHOT, last);
+        registry.thenSends(Messages.changes(6, "s", Messages.putProvider("b")));
+        try (Router router = Router.start(client, WATCH)) {
+            assertEquals(0, next(registry.watches).getResumeRevision());
+            WatchRoutingRequest second = next(registry.watches);
+            assertEquals(5, second.getResumeRevision());
+            assertEquals("s", second.getStoreId());
+            assertEquals("router-1", second.getWatcherId());
+            assertTrue(router.awaitRevision(6, LONG));
+            assertEquals(Set.of("providers/a", "providers/b"), router.table().providers().keySet());
+            assertEquals(List.of(Reason.REASON_STORE_CHANGED), router.resets());
+        }
+    }
+
+    @Test
+    void givesASilentStreamUp() throws InterruptedException {
+        registry.thenSends(SNAPSHOT);
+        try (Router router = Router.start(client, WATCH)) {
+            assertTrue(router.awaitRevision(5, LONG));
+            assertTrue(router.connected());
+            next(registry.watches);
+            assertEquals(5, next(registry.watches).getResumeRevision());
+            assertFalse(router.connected());
+            assertEquals(5, router.table().revision());
+        }
+    }
+
+    @Test
+    void keepsTheTableWhileTheRegistryIsAway() throws InterruptedException {
+        registry.thenSends(SNAPSHOT);
+        try (Router router = Router.start(client, WATCH)) {
+            assertTrue(router.awaitRevision(5, LONG));
+            registry.close();
+            assertFalse(router.awaitRevision(6, Duration.ofMillis(200)));
+            assertEquals("providers/a", router.provider("providers/a").getName());
+            assertThrows(NotFound.class, () -> router.provider("providers/b"));
+        }
+    }
+
+    @Test
+    void reportsWhatItHasAppliedAndThatItStops() throws InterruptedException {
+        registry.thenSends(SNAPSHOT);
+        try (Router router = Router.start(client, WATCH)) {
+            assertTrue(router.awaitRevision(5, LONG));
+            var applied = next(registry.reports);
+            assertEquals(5, applied.getRevision());
+            assertEquals("s", applied.getStoreId());
+            assertFalse(applied.getStopping());
+        }
+        var last = next(registry.reports);
+        assertEquals("router-1", last.getWatcherId());
+        assertTrue(last.getStopping());
+    }
+
+    @Test
+    void withoutANameNothingIsReported() throws InterruptedException {
+        registry.thenSends(SNAPSHOT);
+        try (Router router = Router.start(client, new WatchOptions("", WATCH.bookmarkInterval(), LONG))) {
+            assertTrue(router.awaitRevision(5, LONG));
+        }
+        assertTrue(registry.reports.isEmpty());
+    }
+}

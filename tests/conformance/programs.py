@@ -14,6 +14,7 @@ from queue import Empty, Queue
 from typing import Any
 
 from tests.integration.harness import ROOT, Instance
+from tools.clients import java
 
 ANSWER_SECONDS = 60.0
 STOP_SECONDS = 20.0
@@ -29,6 +30,10 @@ class Program:
 
 PROGRAMS: Mapping[str, Program] = {
     "python": Program((sys.executable, "tests/conformance/python_client.py")),
+    "java": Program(
+        ("java", "-cp", java.class_path(), "codevector.providers.Conformance"),
+        build=(sys.executable, "-m", "tools.clients", "java"),
+    ),
 }
 
 

@@ -98,7 +98,7 @@ async def build(settings: Settings, log: FilteringBoundLogger) -> AsyncIterator[
             new_uuid=uuid.uuid4,
             primary_changed=lambda: follower.nudge(),
         )
-        live = LiveTable(_source(store), CODEC, threads.run, log)
+        live = LiveTable(routing_source(store), CODEC, threads.run, log)
         store.on_commit = live.nudge
         routers = Routers(_now, store.routers())
         watchers = Watchers(live, CODEC, routers, clock=_now)
@@ -136,7 +136,7 @@ async def build(settings: Settings, log: FilteringBoundLogger) -> AsyncIterator[
         log.info(telemetry.STOPPING)
 
 
-def _source(store: Store) -> Source:
+def routing_source(store: Store) -> Source:
     """How the read model reads the store: each answer is of one moment."""
 
     def load() -> tuple[int, str, list[Entry]]:

@@ -104,9 +104,9 @@ class LiveTable:
             Unavailable: the store is away.
         """
         ring = self.ring
-        if revision < ring.floor and not ring.is_full:
+        if ring.out_of_reach < revision < ring.floor:
             async with self._extending:
-                if revision < ring.floor and not await self._extend(ring, revision):
+                if ring.out_of_reach < revision < ring.floor and not await self._extend(ring, revision):
                     return None
         return ring.behind(revision) if ring is self.ring and revision >= ring.floor else None
 
@@ -160,14 +160,16 @@ class LiveTable:
 
     async def _extend(self, ring: Ring, revision: int) -> bool:
         """Bring the ring's floor down to ``revision``, where the store still has what lies between."""
-        store_id = self.current.store_id
+        store_id, floor = self.current.store_id, ring.floor
 
         def older() -> list[tuple[int, bytes]] | None:
             found = self._source.changes(revision, store_id)
             if found is None:
                 return None
-            wanted = [one for one in found[1] if one.revision <= ring.floor]
+            wanted = [one for one in found[1] if one.revision <= floor]
             return [(one.revision, one.message) for one in encoded_sets(self._codec, store_id, wanted)]
 
         messages = await self._run(older)
-        return messages is not None and ring is self.ring and ring.extend_back(revision, messages)
+        if messages is None or ring is not self.ring or ring.floor != floor:
+            return False  # where newer messages have pushed out the oldest since, the two do not meet
+        return ring.extend_back(revision, messages)

@@ -16,13 +16,13 @@ MAX_BYTES = 64 << 20
 class Ring:
     """Ready messages in the order of their revisions, of one store.
 
-    ``floor`` is the oldest revision that can be resumed from: every message behind it is here. ``is_full``
-    says that older messages would not fit.
+    ``floor`` is the oldest revision that can be resumed from: every message behind it is here. From
+    ``out_of_reach`` and below nobody will be able to: what lies between does not fit.
     """
 
     def __init__(self, floor: int, *, max_messages: int = MAX_MESSAGES, max_bytes: int = MAX_BYTES) -> None:
         self.floor = floor
-        self.is_full = False
+        self.out_of_reach = -1
         self._max_messages = max_messages
         self._max_bytes = max_bytes
         self._revisions: list[int] = []
@@ -70,7 +70,7 @@ class Ring:
         """Put all messages behind ``floor`` that are older than the oldest here in front, if they all fit."""
         size = sum(len(message) for _, message in older)
         if len(older) + len(self._messages) > self._max_messages or size + self._bytes > self._max_bytes:
-            self.is_full = True
+            self.out_of_reach = max(self.out_of_reach, floor)
             return False
         self._revisions[:0] = [revision for revision, _ in older]
         self._messages[:0] = [message for _, message in older]
@@ -80,8 +80,7 @@ class Ring:
         return True
 
     def _drop(self, count: int) -> None:
-        self.is_full = True
-        self.floor = self._revisions[count - 1]
+        self.floor = self.out_of_reach = self._revisions[count - 1]
         self._bytes -= sum(map(len, self._messages[:count]))
         del self._revisions[:count]
         del self._messages[:count]

@@ -197,8 +197,12 @@ class Watchers:
 
     async def _begin(self, wish: Wish) -> tuple[_Place, SnapshotReason | None]:
         """Where to go on, or why to begin anew."""
-        live = self._live
-        current, revision = live.current, wish.resume_revision
+        live, revision = self._live, wish.resume_revision
+        if wish.store_id == live.current.store_id and revision > live.current.revision:
+            # Another replica has sent it: this one may only not have looked yet.
+            live.nudge(revision)
+            await live.reached(revision)
+        current = live.current
         place = _Place(live.ring, live.ring.end, current.store_id, revision)
         if not revision:
             return place, SnapshotReason.INITIAL

@@ -12,7 +12,6 @@ from hypothesis import strategies as st
 from service.domain.model import (
     Model,
     ModelBackend,
-    ModelFacts,
     Provider,
     ProviderKind,
     ProviderModel,
@@ -32,12 +31,20 @@ from service.domain.routing import (
 from service.store import ReadUnit, Store, WriteUnit
 from service.store.writes import KEPT_FOR, KEPT_REVISIONS
 from tests.registry_values import ManualClock, a_backend, a_credential, a_facade, a_model, a_provider
+from tests.routing_operations import (
+    FACADES,
+    MODELS,
+    PROVIDERS,
+    Operation,
+    Operations,
+    annotated,
+    in_state,
+    labelled,
+    model_in_state,
+    with_facts,
+)
 
-PROVIDERS = ("a", "b", "a-b")
-MODELS = ("x", "y", "z")
-FACADES = ("chat", "draft")
 Table = dict[str, Entry]
-Operation = Callable[[WriteUnit], None]
 
 
 def loaded(unit: ReadUnit) -> tuple[int, Table]:
@@ -69,132 +76,6 @@ def apply(table: Table, change_set: ChangeSet) -> Table:
             for backend in entry.backends
         } <= offered, "no backend that leads nowhere, not even within a change set"
     return table
-
-
-class Operations:
-    """Random changes to a small registry; one that has nothing to act upon does nothing."""
-
-    @staticmethod
-    def create(provider_id: str, kind: ProviderKind, state: State, has_credential: bool) -> Operation:
-        def work(unit: WriteUnit) -> None:
-            if unit.provider(provider_id) is None:
-                view, sealed = a_credential()
-                credential = view if has_credential else None
-                provider = a_provider(provider_id, kind=kind, state=state, credential=credential)
-                unit.insert_provider(provider, sealed if has_credential else None)
-
-        return work
-
-    @staticmethod
-    def change(provider_id: str, edit: Callable[[Provider], Provider]) -> Operation:
-        def work(unit: WriteUnit) -> None:
-            before = unit.provider(provider_id)
-            if before is not None:
-                unit.update_provider(before, edit(before))
-
-        return work
-
-    @staticmethod
-    def set_credential(provider_id: str) -> Operation:
-        def work(unit: WriteUnit) -> None:
-            before = unit.provider(provider_id)
-            if before is not None:
-                version = before.credential.version + 1 if before.credential else 1
-                view, sealed = a_credential(version)
-                unit.update_provider(before, replace(before, credential=view), sealed)
-
-        return work
-
-    @staticmethod
-    def delete(provider_id: str) -> Operation:
-        def work(unit: WriteUnit) -> None:
-            provider = unit.provider(provider_id)
-            if provider is not None:
-                unit.delete_provider(provider)
-
-        return work
-
-    @staticmethod
-    def add_models(provider_id: str, model_ids: frozenset[str], state: State) -> Operation:
-        def work(unit: WriteUnit) -> None:
-            if unit.provider(provider_id) is not None:
-                missing = sorted(model_ids - set(unit.upstream_ids(provider_id).values()))
-                unit.insert_models([a_model(name, provider_id=provider_id, state=state) for name in missing])
-
-        return work
-
-    @staticmethod
-    def change_model(
-        provider_id: str, model_id: str, edit: Callable[[ProviderModel], ProviderModel]
-    ) -> Operation:
-        def work(unit: WriteUnit) -> None:
-            before = unit.model(provider_id, model_id)
-            if before is not None:
-                unit.update_model(before, edit(before))
-
-        return work
-
-    @staticmethod
-    def delete_model(provider_id: str, model_id: str) -> Operation:
-        def work(unit: WriteUnit) -> None:
-            model = unit.model(provider_id, model_id)
-            if model is not None:
-                unit.delete_models([model])
-
-        return work
-
-    @staticmethod
-    def delete_models(provider_ids: frozenset[str], model_id: str) -> Operation:
-        def work(unit: WriteUnit) -> None:
-            found = [unit.model(provider_id, model_id) for provider_id in sorted(provider_ids)]
-            unit.delete_models([model for model in found if model is not None])
-
-        return work
-
-    @staticmethod
-    def wire(model_id: str, backends: tuple[ModelBackend, ...], state: State) -> Operation:
-        def work(unit: WriteUnit) -> None:
-            there = [each for each in backends if unit.model(*each.target) is not None]
-            before = unit.facade(model_id)
-            if before is None:
-                unit.insert_facade(a_facade(model_id, *there, state=state))
-            else:
-                unit.update_facade(before, replace(before, backends=tuple(there), state=state))
-
-        return work
-
-    @staticmethod
-    def delete_facade(model_id: str) -> Operation:
-        def work(unit: WriteUnit) -> None:
-            model = unit.facade(model_id)
-            if model is not None:
-                unit.delete_facade(model)
-
-        return work
-
-
-def with_facts(**facts: int | str) -> Callable[[ProviderModel], ProviderModel]:
-    def edit(model: ProviderModel) -> ProviderModel:
-        changed: ModelFacts = replace(model.facts, **facts)  # type: ignore[arg-type]
-        return replace(model, facts=changed)
-
-    return edit
-
-
-def in_state(state: State) -> Callable[[Provider], Provider]:
-    return lambda provider: replace(provider, state=state)
-
-
-def model_in_state(state: State) -> Callable[[ProviderModel], ProviderModel]:
-    return lambda model: replace(model, state=state)
-
-
-def labelled(value: str) -> Callable[[Provider], Provider]:
-    return lambda provider: replace(provider, labels={"env": value})
-
-
-def annotated(value: str) -> Callable[[Provider], Provider]:
-    return lambda provider: replace(provider, annotations={"note": value})
 
 
 providers = st.sampled_from(PROVIDERS)

@@ -47,7 +47,7 @@ class TestSize:
         ring = filled(*range(1, 101), max_messages=10)
         assert content(ring) == list(range(ring.floor + 1, 101))
         assert 9 <= len(content(ring)) <= 10
-        assert ring.is_full
+        assert ring.out_of_reach == ring.floor
 
     def test_is_one_of_bytes_too(self) -> None:
         ring = Ring(0, max_bytes=1000)
@@ -68,7 +68,7 @@ class TestSize:
     def test_what_does_not_fit_is_not_put_in_front(self, older: list[tuple[int, bytes]]) -> None:
         ring = filled(3, 4, floor=2, max_messages=3, max_bytes=1000)
         assert not ring.extend_back(0, older)
-        assert (content(ring), ring.floor, ring.is_full) == ([3, 4], 2, True)
+        assert (content(ring), ring.floor, ring.out_of_reach) == ([3, 4], 2, 0)
 
     @given(st.lists(st.integers(1, 300), max_size=200), st.integers(1, 20), st.integers(1, 2000))
     def test_nothing_behind_the_floor_is_ever_missing(

@@ -1,8 +1,8 @@
 """Strict JSON documents that know on which line each value stands.
 
-Stricter than JSON: no floating-point number, no repeated key, no byte-order mark, UTF-8 only. The fast C
-parser reads; only when something is refused is the text walked again to find the line, so a good document
-costs no bookkeeping.
+Stricter than JSON: no floating-point number, no number of more than 18 digits, no repeated key, no
+byte-order mark, UTF-8 only. The fast C parser reads; only when something is refused is the text walked again
+to find the line, so a good document costs no bookkeeping.
 """
 
 from __future__ import annotations
@@ -19,6 +19,9 @@ DECIMAL = re.compile(r"(0|[1-9][0-9]{0,8})(\.[0-9]{1,12})?")
 """A price: the API's decimal rule."""
 
 _FLOAT = re.compile(r"-?[0-9]+(\.[0-9]|[eE])|-?Infinity|NaN")
+_MAX_DIGITS = 18
+"""Nothing counted has more, and Python refuses to read thousands of them."""
+_LONG = re.compile(rf"-?[0-9]{{{_MAX_DIGITS + 1}}}")
 _SPACE = re.compile(r"[ \t\n\r]*")
 
 Where = tuple[str | int, ...]
@@ -239,12 +242,18 @@ def parse_document(path: Path, data: bytes) -> Document:
         raise CatalogFileError(path, data.count(b"\n", 0, error.start) + 1, "is not UTF-8") from error
     try:
         root = json.loads(
-            text, object_pairs_hook=_object, parse_float=_refuse_float, parse_constant=_refuse_float
+            text,
+            object_pairs_hook=_object,
+            parse_int=_integer,
+            parse_float=_refuse_float,
+            parse_constant=_refuse_float,
         )
     except json.JSONDecodeError as error:
         raise CatalogFileError(path, error.lineno, f"is not JSON: {error.msg}") from error
     except _NotStrict as error:
         raise CatalogFileError(path, _line_not_strict(text), str(error)) from error
+    except RecursionError as error:
+        raise CatalogFileError(path, 1, "is nested too deeply") from error
     if type(root) is not dict:
         raise CatalogFileError(path, 1, "must be an object")
     return Document(path, data, text, root)
@@ -257,6 +266,12 @@ def _object(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
     return values
 
 
+def _integer(literal: str) -> int:
+    if len(literal.removeprefix("-")) > _MAX_DIGITS:
+        raise _NotStrict(f"a number has more than {_MAX_DIGITS} digits")
+    return int(literal)
+
+
 def _refuse_float(literal: str) -> NoReturn:
     raise _NotStrict(
         f"{literal} is a floating-point number; prices are decimal strings, counts whole numbers"
@@ -265,7 +280,7 @@ def _refuse_float(literal: str) -> NoReturn:
 
 def _line_not_strict(text: str) -> int:
     for _, offset, repeated in _walk(text):
-        if repeated or _FLOAT.match(text, offset):
+        if repeated or _FLOAT.match(text, offset) or _LONG.match(text, offset):
             return text.count("\n", 0, offset) + 1
     return 1
 

@@ -11,7 +11,7 @@ from typing import Any
 
 from service.catalog_files.document import CatalogFileError
 from service.catalog_files.reader import MANIFEST, SCHEMA_VERSION, read_release
-from service.domain.catalog import kind_from_slug
+from service.domain.catalog import kind_slug
 from service.domain.model import ProviderKind
 from tools.catalog.canonical import canonical_bytes
 from tools.catalog.facts import KindFacts, read_exceptions, read_facts
@@ -75,12 +75,9 @@ def _gather(facts: Path, release: str, exceptions: Path) -> list[KindFacts]:
     gathered: dict[ProviderKind, KindFacts] = {}
     for path in paths:
         kind_facts = read_facts(path, release, reasons)
-        kind = kind_from_slug(kind_facts.kind)
-        if kind is None or kind in gathered or path.stem.replace("_", "-") != kind_facts.kind:
-            raise CatalogFileError(
-                path, 0, f"{kind_facts.kind} is no kind, listed twice, or not the file's name"
-            )
-        gathered[kind] = kind_facts
+        if kind_facts.kind in gathered:
+            raise CatalogFileError(path, 0, f"another file has facts of {kind_slug(kind_facts.kind)} too")
+        gathered[kind_facts.kind] = kind_facts
     return [gathered[kind] for kind in sorted(gathered)]
 
 
@@ -89,17 +86,18 @@ def _release_files(release: str, gathered: list[KindFacts]) -> dict[str, bytes]:
     entries: list[dict[str, Any]] = []
     sources: dict[str, str] = {}
     for facts in gathered:
+        kind = kind_slug(facts.kind)
         catalog = {
             "schema_version": SCHEMA_VERSION,
             "release": release,
-            "kind": facts.kind,
+            "kind": kind,
             "models": facts.models,
         }
-        name = f"{facts.kind}.json"
+        name = f"{kind}.json"
         files[name] = canonical_bytes(catalog)
         entry = {
             "file": name,
-            "kind": facts.kind,
+            "kind": kind,
             "models": len(facts.models),
             "needs_review": sum(model["needs_review"] for model in facts.models),
             "sha256": hashlib.sha256(files[name]).hexdigest(),
@@ -109,7 +107,7 @@ def _release_files(release: str, gathered: list[KindFacts]) -> dict[str, bytes]:
         entries.append(entry)
         for source, version in facts.sources.items():
             if sources.setdefault(source, version) != version:
-                raise BuildError(f"{facts.kind} has {source} as {version}, others as {sources[source]}.")
+                raise BuildError(f"{kind} has {source} as {version}, others as {sources[source]}.")
     manifest = {
         "schema_version": SCHEMA_VERSION,
         "release": release,

@@ -15,8 +15,8 @@ from typing import Any
 from service.catalog_files.document import CatalogFileError, Fields, parse_document, read_document
 from service.catalog_files.models import BASE_PRICES, EXTRA_PRICES, MAX_TOKENS, PRICES_BY_PLACE, read_model
 from service.catalog_files.reader import RULES
-from service.domain.catalog import SanityRule, broken_rules
-from service.domain.model import ModelFacts
+from service.domain.catalog import SanityRule, broken_rules, kind_from_slug, kind_slug
+from service.domain.model import ModelFacts, ProviderKind
 from tools.catalog.canonical import canonical_bytes
 
 UNIT = "USD per 1,000,000 tokens, decimal strings"
@@ -80,13 +80,13 @@ _AGREEMENT_EXTRAS = frozenset({"two_sources_price", "two_sources_context"})
 
 @dataclass(frozen=True, slots=True)
 class KindFacts:
-    """The facts of one kind: its name in resource names, its sources' versions, its models as catalog blocks.
+    """The facts of one kind: its sources' versions, its models as catalog blocks.
 
     ``as_of`` is the day on which they were gathered; ``exceptions`` are those that its models need, in the
     manifest's form.
     """
 
-    kind: str
+    kind: ProviderKind
     as_of: date
     sources: dict[str, str]
     models: list[dict[str, Any]]
@@ -128,7 +128,7 @@ def read_facts(path: Path, release: str, reasons: Mapping[ExceptionKey, str]) ->
         fields.refuse(f"is after the day of release {release}", "as_of")
     fields.one_of("unit", {UNIT})
     sources = fields.nested("sources")
-    kind = fields.text("kind").replace("_", "-")
+    kind = _kind(fields, path)
     blocks: dict[str, dict[str, Any]] = {}
     exceptions: dict[ExceptionKey, str] = {}
     for facts in fields.objects("models"):
@@ -138,7 +138,7 @@ def read_facts(path: Path, release: str, reasons: Mapping[ExceptionKey, str]) ->
             facts.refuse(f"{model.upstream_model_id} occurs twice", "upstream_model_id")
         blocks[model.upstream_model_id] = block
         for broken in broken_rules(model):
-            key = (kind, model.upstream_model_id, broken.rule)
+            key = (kind_slug(kind), model.upstream_model_id, broken.rule)
             if key not in reasons:
                 facts.refuse(f"{model.upstream_model_id}: {broken.problem} ({broken.rule})", *broken.field)
             exceptions[key] = reasons[key]
@@ -148,10 +148,20 @@ def read_facts(path: Path, release: str, reasons: Mapping[ExceptionKey, str]) ->
         sources={name: sources.text(name) for name in sources.names()},
         models=[blocks[model_id] for model_id in sorted(blocks)],
         exceptions=[
-            {"kind": kind, "upstream_model_id": model_id, "rule": rule.value, "reason": reason}
-            for (_, model_id, rule), reason in sorted(exceptions.items())
+            {"kind": slug, "upstream_model_id": model_id, "rule": rule.value, "reason": reason}
+            for (slug, model_id, rule), reason in sorted(exceptions.items())
         ],
     )
+
+
+def _kind(fields: Fields, path: Path) -> ProviderKind:
+    """The kind, which the file is named after; facts may spell it with underscores."""
+    kind = kind_from_slug(fields.text("kind").replace("_", "-"))
+    if kind is None:
+        fields.refuse("is no kind of provider", "kind")
+    if path.stem.replace("_", "-") != kind_slug(kind):
+        fields.refuse(f"is not what the file is named after, {path.stem}", "kind")
+    return kind
 
 
 def _as_served(facts: Fields, path: Path, block: dict[str, Any]) -> ModelFacts:

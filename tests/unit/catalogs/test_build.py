@@ -228,6 +228,9 @@ REFUSED: dict[str, tuple[Edit, str]] = {
     "duplicate id": (lambda c: c["models"].append(c["models"][0]), "wide-1 occurs twice"),
     "other release": (lambda c: c.update(catalog_version="2026.05.02"), "catalog_version"),
     "gathered after the release": (lambda c: c.update(as_of="2026-05-02"), "as_of: is after the day"),
+    "unknown kind": (lambda c: c.update(kind="acme"), "kind: is no kind of provider"),
+    "kind of another file": (lambda c: c.update(kind="azure"), "kind: is not what the file is named after"),
+    "number of 4,001 digits": (first_model(context_window=10**4000), "more than 18 digits"),
     "other unit": (lambda c: c.update(unit="USD per token"), "unit"),
 }
 
@@ -258,6 +261,12 @@ class TestBadFacts:
         edit(facts / "openai.json", lambda content: content["sources"].update(litellm="litellm 1.0"))
 
         with pytest.raises(BuildError, match="litellm"):
+            build_release(RELEASE, facts, catalogs, replace=False)
+
+    def test_a_kind_in_two_files_is_refused(self, catalogs: Path, facts: Path) -> None:
+        shutil.copy(facts / "vertex_anthropic.json", facts / "vertex-anthropic.json")
+
+        with pytest.raises(CatalogFileError, match="facts of vertex-anthropic too"):
             build_release(RELEASE, facts, catalogs, replace=False)
 
     def test_an_empty_folder_is_refused(self, catalogs: Path, tmp_path: Path) -> None:

@@ -16,7 +16,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import astuple, dataclass, replace
+from dataclasses import dataclass, replace
 from enum import IntEnum
 
 from service.domain.catalog import Catalog
@@ -227,8 +227,8 @@ def _digest(
                 planned.model_id,
                 "" if planned.before is None else str(planned.before.uid),
                 "" if planned.before is None else planned.before.catalog_version,
-                [astuple(change) for change in planned.changes],
-                [astuple(kept) for kept in planned.kept],
+                [(change.field, change.old, change.new) for change in planned.changes],
+                [(kept.field, kept.value, kept.imported, kept.catalog) for kept in planned.kept],
             ]
             for planned in models
         ],

@@ -5,10 +5,13 @@ from __future__ import annotations
 import json
 import shutil
 from collections.abc import Callable
+from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 import service
 from service.catalog_files import CatalogFileError, load_catalogs
@@ -20,6 +23,13 @@ from tools.catalog.canonical import canonical_bytes
 FACTS = Path(__file__).parent / "facts"
 BUNDLED = Path(service.__file__).parent.parent / "catalogs"
 RELEASE = "2026.05.01"
+
+PRICES = st.lists(
+    st.integers(0, 12).flatmap(lambda places: st.decimals(1, 4, places=places).map(str)),
+    min_size=4,
+    max_size=4,
+)
+"""Near enough to each other for the sanity rules, with up to twelve digits behind the point."""
 
 Edit = Callable[[dict[str, Any]], object]
 
@@ -144,6 +154,23 @@ class TestBuild:
                 "table_keys": {"litellm": "x", "models.dev": "openai/x"},
             },
         }
+
+    def test_prices_reach_the_service_as_they_were_written(self, catalogs: Path, facts: Path) -> None:
+        @settings(max_examples=20, deadline=None)
+        @given(PRICES)
+        def check(drawn: list[str]) -> None:
+            cached, paid, output, write = sorted(drawn, key=Decimal)
+            prices = {"cached_input": cached, "input": paid, "output": output, "cache_write": write}
+            edit(facts / "openai.json", lambda content: content["models"][0]["pricing"].update(prices))
+            build_release(RELEASE, facts, catalogs, replace=True)
+
+            catalog = load_catalogs(catalogs).newest(ProviderKind.OPENAI)
+            assert catalog is not None
+            [pricing] = [model.pricing for model in catalog.models if model.upstream_model_id == "wide-1"]
+            assert pricing is not None
+            assert {name: getattr(pricing, name) for name in prices} == prices
+
+        check()
 
     def test_a_row_to_review_is_kept_marked_and_counted(self, catalogs: Path) -> None:
         build_release(RELEASE, FACTS, catalogs, replace=False)

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass, replace
+from functools import partial
 from typing import Any, cast
 
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from service.domain.errors import Aborted, NotFound, Reason
@@ -219,35 +220,40 @@ changes = st.one_of(
 
 Act = Callable[..., DeletionImpact]
 """Takes ``validate_only``, or ``force`` and ``impact_token``."""
-deletions: st.SearchStrategy[Callable[[Context], Act]] = st.one_of(
-    provider_ids.map(
-        lambda name: (
-            lambda ctx: lambda **how: providers.delete_provider(ctx, f"providers/{name}", **how).value
-        )
-    ),
-    st.tuples(provider_ids, model_ids).map(
-        lambda key: (
-            lambda ctx: (
-                lambda **how: (
-                    provider_models.delete_provider_model(
-                        ctx, f"providers/{key[0]}/models/{key[1]}", **how
-                    ).value
-                )
-            )
-        )
-    ),
-    st.lists(st.tuples(provider_ids, model_ids), min_size=1, max_size=6, unique=True).map(
-        lambda keys: (
-            lambda ctx: (
-                lambda **how: (
-                    batches.delete_models(
-                        ctx, [f"providers/{p}/models/{m}" for p, m in keys], **how
-                    ).value.impact
-                )
-            )
-        )
-    ),
+Deletion = Callable[[Context], Act]
+
+
+def of_provider(provider_id: str) -> Deletion:
+    return lambda ctx: lambda **how: providers.delete_provider(ctx, f"providers/{provider_id}", **how).value
+
+
+def of_provider_model(provider_id: str, model_id: str) -> Deletion:
+    name = f"providers/{provider_id}/models/{model_id}"
+    return lambda ctx: lambda **how: provider_models.delete_provider_model(ctx, name, **how).value
+
+
+def of_batch(targets: list[tuple[str, str]]) -> Deletion:
+    names = [f"providers/{provider_id}/models/{model_id}" for provider_id, model_id in targets]
+
+    def delete(ctx: Context, **how: Any) -> DeletionImpact:
+        impact = batches.delete_models(ctx, names, **how).value.impact
+        assert impact is not None
+        return impact
+
+    return lambda ctx: partial(delete, ctx)
+
+
+deletions: st.SearchStrategy[Deletion] = st.one_of(
+    st.builds(of_provider, provider_ids),
+    st.builds(of_provider_model, provider_ids, model_ids),
+    st.builds(of_batch, st.lists(st.tuples(provider_ids, model_ids), min_size=1, max_size=6, unique=True)),
 )
+OF_LAST_BACKENDS = of_provider("a")
+LAST_BACKENDS: list[Change] = [
+    create("a", ProviderKind.OPENAI_COMPATIBLE, State.ACTIVE, False, {"x": State.ACTIVE}),
+    wire("chat", (ModelBackend("a", "x"),), State.ACTIVE),
+]
+"""What random ones seldom are: a registry that loses a model's last backend by the deletion above."""
 
 
 def filled(store: Store, registry: list[Change]) -> None:
@@ -290,7 +296,9 @@ class TestAPreview:
 
         @settings(max_examples=40, deadline=None)
         @given(registries, deletions, st.booleans())
-        def check(registry: list[Change], deletion: Callable[[Context], Act], with_token: bool) -> None:
+        @example(LAST_BACKENDS, OF_LAST_BACKENDS, True)
+        @example(LAST_BACKENDS[:1], OF_LAST_BACKENDS, False)
+        def check(registry: list[Change], deletion: Deletion, with_token: bool) -> None:
             filled(store, registry)
             act = deletion(ctx)
             preview = previewed(store, act)
@@ -314,9 +322,9 @@ class TestAPreview:
 
         @settings(max_examples=60, deadline=None)
         @given(registries, deletions, st.lists(changes, min_size=1, max_size=4))
-        def check(
-            registry: list[Change], deletion: Callable[[Context], Act], meanwhile: list[Change]
-        ) -> None:
+        @example(LAST_BACKENDS, OF_LAST_BACKENDS, [rename("a", "1")])
+        @example(LAST_BACKENDS, OF_LAST_BACKENDS, [wire("chat", (), State.ACTIVE)])
+        def check(registry: list[Change], deletion: Deletion, meanwhile: list[Change]) -> None:
             filled(store, registry)
             act = deletion(ctx)
             preview = previewed(store, act)

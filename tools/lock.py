@@ -1,8 +1,8 @@
 """Renews the lock files from the pyproject.toml files: `make lock`.
 
 requirements/runtime.lock is what a container of the service holds; requirements/dev.lock adds what it takes
-to build, check and test, on the same versions; requirements/go.lock is the Go toolchain for machines
-without one. None names an index: whoever installs brings their own.
+to build, check and test, on the same versions; requirements/go.lock and node.lock are the Go and Node
+toolchains for machines without one. None names an index: whoever installs brings their own.
 """
 
 from __future__ import annotations
@@ -48,7 +48,8 @@ def lock() -> None:
     with_runtime = ("--constraint", "requirements/runtime.lock")
     compile_lock(folder / "runtime.lock", "pyproject.toml", "--all-extras")
     compile_lock(folder / "dev.lock", "pyproject.toml", "--all-extras", "--group", "dev", *with_runtime)
-    compile_lock(folder / "go.lock", "requirements/go.in")
+    for toolchain in ("go", "node"):
+        compile_lock(folder / f"{toolchain}.lock", f"requirements/{toolchain}.in")
 
 
 if __name__ == "__main__":

@@ -33,7 +33,9 @@ def say(text: str) -> None:
     print(f"setup: {text}", flush=True)
 
 
-def run(arguments: Sequence[object], *, fix: str, env: Mapping[str, str] | None = None) -> str:
+def run(
+    arguments: Sequence[object], *, fix: str, env: Mapping[str, str] | None = None, cwd: Path = ROOT
+) -> str:
     """What the command printed on stdout.
 
     Raises:
@@ -42,7 +44,7 @@ def run(arguments: Sequence[object], *, fix: str, env: Mapping[str, str] | None 
     command = [str(argument) for argument in arguments]
     try:
         done = subprocess.run(
-            command, cwd=ROOT, env=env, stdin=subprocess.DEVNULL, capture_output=True, text=True, check=False
+            command, cwd=cwd, env=env, stdin=subprocess.DEVNULL, capture_output=True, text=True, check=False
         )
     except OSError as error:
         raise StepFailed(f"{command[0]} could not be started ({error.strerror}): {fix}") from None

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import sys
 
-from tools.clients import go, java
+from tools.clients import go, java, typescript
 from tools.clients.builds import Client, is_current, mark_current
 from tools.steps import StepFailed, main_of, one_at_a_time, say
 
-CLIENTS: dict[str, Client] = {client.name: client for client in (go.CLIENT, java.CLIENT)}
+CLIENTS: dict[str, Client] = {client.name: client for client in (go.CLIENT, java.CLIENT, typescript.CLIENT)}
 
 
 def main(names: list[str]) -> None:

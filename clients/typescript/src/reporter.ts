@@ -1,0 +1,52 @@
+/** Tells the registry which revision this router has applied: soon, and at most once a second. */
+import { setTimeout as sleep } from "node:timers/promises";
+
+import type { Registry } from "./registry.js";
+import type { RoutingTable } from "./table.js";
+
+const INTERVAL_MS = 1000;
+
+export class Reporter {
+  readonly #stopped = new AbortController();
+  #table: RoutingTable | undefined;
+  #reported = "";
+  #round: Promise<void> | undefined;
+
+  constructor(
+    private readonly registry: Registry,
+    private readonly watcherId: string,
+  ) {}
+
+  /** To be called with each sign of life: what could not be told is told then. */
+  notice(table: RoutingTable): void {
+    this.#table = table;
+    if (!this.#round && position(table) !== this.#reported) this.#round = this.#tell();
+  }
+
+  /** Tells that this router stops, and rejects where that cannot be told; nothing is told afterwards. */
+  async stop(): Promise<void> {
+    this.#stopped.abort();
+    await this.#round;
+    await this.registry.report({ watcherId: this.watcherId, stopping: true });
+  }
+
+  async #tell(): Promise<void> {
+    const { signal } = this.#stopped;
+    let isTold = true;
+    while (isTold && this.#table && position(this.#table) !== this.#reported && !signal.aborted) {
+      const { revision, storeId } = this.#table;
+      const told = position(this.#table);
+      isTold = await this.registry.report({ watcherId: this.watcherId, revision, storeId }, signal).then(
+        () => true,
+        () => false,
+      );
+      if (isTold) this.#reported = told;
+      await sleep(INTERVAL_MS, undefined, { signal }).catch(() => undefined);
+    }
+    this.#round = undefined;
+  }
+}
+
+function position({ storeId, revision }: RoutingTable): string {
+  return `${storeId}/${revision}`;
+}

@@ -1,0 +1,222 @@
+/** A router's view of the registry: its table, kept current by one watch, and the credentials of its providers. */
+import { EventEmitter, once } from "node:events";
+import { setTimeout as sleep } from "node:timers/promises";
+
+import {
+  SnapshotChunk_Reason,
+  type ChangeSet,
+  type SnapshotChunk,
+  type WatchRoutingResponse,
+} from "../gen/codevector/providers/v1/routing_service_pb.js";
+import type { Credential } from "./credential.js";
+import { Credentials } from "./credentials.js";
+import { type Destination, type Rules } from "./destinations.js";
+import { DestinationRefused, ProvidersError } from "./errors.js";
+import type { Registry } from "./registry.js";
+import { Reporter } from "./reporter.js";
+import type { KeySidecar } from "./sidecar.js";
+import { MutableTable, type RoutingTable } from "./table.js";
+
+export interface RouterOptions extends Rules {
+  readonly registry: Registry;
+  readonly sidecar: KeySidecar;
+  /** Names this router to operators, e.g. its pod; no two may have the same. Without: it is not counted. */
+  readonly watcherId?: string;
+  /** The longest silence of the registry, 1 to 60 s; after three of them the connection is given up. 15 s by default. */
+  readonly bookmarkIntervalMs?: number;
+  /** The longest wait before the next attempt to connect, 5 s by default; each wait is random below its bound. */
+  readonly maxReconnectDelayMs?: number;
+}
+
+interface RouterEvents {
+  /** The table in use has another revision. */
+  change: [table: RoutingTable];
+  /** A snapshot replaced the table. REVISION_AHEAD: the registry's database was put back; raise an alarm. */
+  reset: [reason: string];
+  /** The stream ended with this error; the router connects again by itself. */
+  disconnect: [error: unknown];
+}
+
+const MISSED_BOOKMARKS = 3;
+const FIRST_DELAY_MS = 100;
+
+export class Router extends EventEmitter<RouterEvents> {
+  readonly #registry: Registry;
+  readonly #bookmarkIntervalMs: number;
+  readonly #maxReconnectDelayMs: number;
+  readonly #watcherId: string;
+  readonly #credentials: Credentials;
+  readonly #reporter: Reporter | undefined;
+  readonly #stopped = new AbortController();
+  readonly #wakes = new EventEmitter<{ wake: [] }>().setMaxListeners(0); // those who wait for a table, or the end
+  readonly #running: Promise<void>;
+  #table: MutableTable | undefined;
+  #incoming: { readonly table: MutableTable; readonly reason: string } | undefined;
+  #isConnected = false;
+  #heardMs = -Infinity;
+
+  /** Begins to watch at once, and goes on until `stop`. */
+  constructor(options: RouterOptions) {
+    super();
+    this.#registry = options.registry;
+    this.#bookmarkIntervalMs = options.bookmarkIntervalMs ?? 15_000;
+    this.#maxReconnectDelayMs = options.maxReconnectDelayMs ?? 5_000;
+    this.#watcherId = options.watcherId ?? "";
+    this.#credentials = new Credentials(options.registry, options.sidecar, this, this.#wakes, options);
+    this.#reporter = options.watcherId ? new Reporter(options.registry, options.watcherId) : undefined;
+    this.#running = this.#run(this.#stopped.signal);
+  }
+
+  /** The table in use: the last good one, however old; undefined until the first has come. */
+  get table(): RoutingTable | undefined {
+    return this.#table;
+  }
+
+  /** Whether a stream is open on which something came within three bookmark intervals. */
+  get isConnected(): boolean {
+    return this.#isConnected;
+  }
+
+  /** Time since the registry was last heard of: how old the table may be. */
+  get ageMs(): number {
+    return performance.now() - this.#heardMs;
+  }
+
+  /** The table once it is at this revision or a later one; rejects with the signal's reason. */
+  async atRevision(revision: bigint, signal?: AbortSignal): Promise<RoutingTable> {
+    for await (const table of this.tables(signal)) if (table.revision >= revision) return table;
+    throw new ProvidersError("The router has stopped.");
+  }
+
+  /** The table now and after each change; changes that come while the caller is busy are passed over. */
+  async *tables(signal?: AbortSignal): AsyncGenerator<RoutingTable, void> {
+    let seen: RoutingTable | undefined;
+    let revision = 0n;
+    for (;;) {
+      signal?.throwIfAborted();
+      if (this.#stopped.signal.aborted) return;
+      if (this.#table && (this.#table !== seen || this.#table.revision !== revision)) {
+        seen = this.#table;
+        revision = seen.revision;
+        yield seen;
+      } else {
+        await once(this.#wakes, "wake", signal && { signal }).catch(() => undefined);
+      }
+    }
+  }
+
+  /** The provider's credential, opened by this router's own sidecar; kept for a while (see credentials.ts). */
+  credential(provider: string): Promise<Credential> {
+    return this.#credentials.get(provider);
+  }
+
+  /** The destination that a request to this URL goes to; throws DestinationRefused where the API key may not go. */
+  destinationOf(provider: string, url: string): Destination {
+    const found = this.#credentials.destinations(provider).find((item) => item.role === "api" && item.covers(url));
+    if (found) return found;
+    throw new DestinationRefused(`The URL is not a destination of ${provider}; nothing was sent.`, {
+      metadata: { provider },
+    });
+  }
+
+  /** Ends the watch, drops every credential, and tells the registry; rejects where that cannot be told. */
+  async stop(): Promise<void> {
+    this.#stopped.abort();
+    await this.#running;
+    this.#credentials.close();
+    this.#wakes.emit("wake");
+    await this.#reporter?.stop();
+  }
+
+  async #run(stopped: AbortSignal): Promise<void> {
+    for (let failures = 0; !stopped.aborted; failures++) {
+      const startedMs = performance.now();
+      let bound = Math.min(this.#maxReconnectDelayMs, FIRST_DELAY_MS * 2 ** failures);
+      try {
+        await this.#follow(stopped);
+        bound = this.#maxReconnectDelayMs; // a server that stops says so: its watchers come back spread out
+      } catch (error) {
+        if (stopped.aborted) return;
+        this.emit("disconnect", error);
+      }
+      if (this.#heardMs > startedMs) failures = 0;
+      await sleep(Math.random() * bound, undefined, { signal: stopped }).catch(() => undefined);
+    }
+  }
+
+  /** Follows one stream. Returns when the server is about to stop, throws when the stream fails. */
+  async #follow(stopped: AbortSignal): Promise<void> {
+    const silenceMs = MISSED_BOOKMARKS * this.#bookmarkIntervalMs;
+    // A connection that died without a word would be used again: give it up, not only the stream.
+    const silence = setTimeout(() => this.#registry.close(), silenceMs);
+    const messages = this.#registry.watch({
+      ...(this.#table && { resumeRevision: this.#table.revision, storeId: this.#table.storeId }),
+      bookmarkIntervalMs: this.#bookmarkIntervalMs,
+      watcherId: this.#watcherId,
+      signal: stopped,
+    });
+    try {
+      for await (const message of messages) {
+        silence.refresh();
+        this.#heardMs = performance.now();
+        this.#isConnected = true;
+        this.#apply(message);
+        if (this.#table) this.#reporter?.notice(this.#table);
+        if (message.event.case === "bookmark" && message.event.value.draining) return;
+      }
+      throw new ProvidersError("The registry ended the watch without a word.");
+    } finally {
+      clearTimeout(silence);
+      this.#isConnected = false;
+      this.#incoming = undefined;
+    }
+  }
+
+  #apply({ storeId, revision, event }: WatchRoutingResponse): void {
+    if (event.case === "snapshotChunk") return this.#load(event.value, storeId, revision);
+    if (event.case === undefined) return; // what a newer server says besides
+    if (event.case === "bookmark" && this.#incoming) return; // not about the table in use
+    const table = this.#table;
+    if (!table || this.#incoming || table.storeId !== storeId) {
+      throw new ProvidersError("The registry sent a change of a table that this router does not have.");
+    }
+    if (revision <= table.revision) return;
+    if (event.case === "changeSet") table.apply(event.value);
+    table.revision = revision;
+    if (event.case === "changeSet") this.#recheck(event.value);
+    this.#changed(table);
+  }
+
+  #load(chunk: SnapshotChunk, storeId: string, revision: bigint): void {
+    if (chunk.first) {
+      this.#incoming = {
+        table: new MutableTable(storeId),
+        reason: SnapshotChunk_Reason[chunk.reason] ?? "UNSPECIFIED",
+      };
+    }
+    if (this.#incoming?.table.storeId !== storeId) {
+      throw new ProvidersError("The registry sent a part of a snapshot without its beginning.");
+    }
+    const { table, reason } = this.#incoming;
+    table.add(chunk);
+    if (!chunk.last) return;
+    table.revision = revision;
+    this.#table = table;
+    this.#incoming = undefined;
+    this.#credentials.recheckAll();
+    this.emit("reset", reason);
+    this.#changed(table);
+  }
+
+  #changed(table: RoutingTable): void {
+    this.emit("change", table);
+    this.#wakes.emit("wake");
+  }
+
+  #recheck({ changes }: ChangeSet): void {
+    for (const { change } of changes) {
+      if (change.case === "provider") this.#credentials.recheck(change.value.name);
+      if (change.case === "removed") this.#credentials.recheck(change.value);
+    }
+  }
+}

@@ -28,12 +28,14 @@ class Program:
     build: tuple[str, ...] = ()
 
 
+def _built(client: str) -> tuple[str, ...]:
+    return (sys.executable, "-m", "tools.clients", client)
+
+
 PROGRAMS: Mapping[str, Program] = {
     "python": Program((sys.executable, "tests/conformance/python_client.py")),
-    "java": Program(
-        ("java", "-cp", java.class_path(), "codevector.providers.Conformance"),
-        build=(sys.executable, "-m", "tools.clients", "java"),
-    ),
+    "java": Program(("java", "-cp", java.class_path(), "codevector.providers.Conformance"), _built("java")),
+    "typescript": Program((".tools/clients/typescript-conformance",), _built("typescript")),
 }
 
 

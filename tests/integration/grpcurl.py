@@ -65,6 +65,28 @@ class Grpcurl:
         """Call ``Service/Method`` (with its package), and the answer's JSON; a refusal fails the test."""
         return json.loads(self._output(method, flags=("-d", json.dumps(request or {}))))
 
+    def first(self, count: int, method: str, request: dict[str, Any] | None = None) -> tuple[Any, ...]:
+        """The JSON of the first messages of a stream, which is then hung up on."""
+        arguments = self._command(method, flags=("-max-time", str(_SECONDS), "-d", json.dumps(request or {})))
+        with subprocess.Popen(
+            arguments, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+        ) as process:
+            assert process.stdout is not None
+            assert process.stderr is not None
+            try:
+                found: tuple[Any, ...] = ()
+                text = ""
+                while len(found) < count:
+                    line = process.stdout.readline()
+                    assert line, process.stderr.read()
+                    text += line
+                    if line == "}\n":
+                        found += (json.loads(text),)
+                        text = ""
+                return found
+            finally:
+                process.kill()
+
     def refusal(self, method: str, request: dict[str, Any] | None = None) -> Refusal:
         """Call a method that must be refused."""
         done = self._run(method, flags=("-d", json.dumps(request or {})))
@@ -85,10 +107,13 @@ class Grpcurl:
         assert done.returncode == 0, done.stderr
         return done.stdout
 
-    def _run(self, *words: str, flags: tuple[str, ...]) -> subprocess.CompletedProcess[str]:
+    def _command(self, *words: str, flags: tuple[str, ...]) -> tuple[str, ...]:
         unix = ("-unix",) if isinstance(self.target, Path) else ()
+        return (program(), "-plaintext", *unix, *flags, str(self.target), *words)
+
+    def _run(self, *words: str, flags: tuple[str, ...]) -> subprocess.CompletedProcess[str]:
         return subprocess.run(
-            [program(), "-plaintext", *unix, *flags, str(self.target), *words],
+            self._command(*words, flags=flags),
             capture_output=True,
             text=True,
             timeout=_SECONDS,

@@ -42,7 +42,15 @@ ADMIN_METHODS = key_admin_service_pb2.DESCRIPTOR.services_by_name["KeyAdminServi
 TARGETS = ["service", "registry", "router", "admin"]
 KEY = "sk-proj-made-up-0123456789abcdef"
 CAMEL = re.compile(r"[a-z][A-Za-z0-9]*|@type")
-INT64 = {"revision", "credentialVersion", "keyringSeq", "dataKeyCount", "verifiedCount"}
+INT64 = {
+    "revision",
+    "appliedRevision",
+    "minAppliedRevision",
+    "credentialVersion",
+    "keyringSeq",
+    "dataKeyCount",
+    "verifiedCount",
+}
 
 
 @pytest.fixture(scope="module")
@@ -99,6 +107,14 @@ class Caller:
         assert_readable(answer)
         return answer
 
+    def first(self, count: int, method: str, **request: Any) -> tuple[Any, ...]:
+        """The first messages of a stream."""
+        self.called.add(method)
+        messages = self._grpcurl.first(count, method, request)
+        for message in messages:
+            assert_readable(message)
+        return messages
+
     def refused(self, method: str, **request: Any) -> Refusal:
         """A call that must be refused."""
         self.called.add(method)
@@ -121,13 +137,16 @@ class TestDiscovery:
                 PROVIDERS,
                 "// Providers, their models, and the bundled catalogs. Reads need the role viewer",
             ),
-            ("service", ROUTING, "// The read-only data plane of routers, served from memory."),
+            ("service", ROUTING, "// The data plane of routers, served from memory."),
             ("service", f"{PROVIDERS}.DisableProvider", "// Hides a provider and its models from routers."),
             (
                 "service",
                 f"{ROUTING}.BatchGetSealedCredentials",
                 "// Gets credentials of providers, sealed: only",
             ),
+            ("service", f"{ROUTING}.WatchRouting", "// Streams the routing table: a snapshot in chunks,"),
+            ("service", f"{SYSTEM}.AwaitAppliedRevision", "// Waits until every router that counts has"),
+            ("service", "codevector.providers.v1.SnapshotChunk.Reason", "  // The caller did not resume."),
             (
                 "service",
                 "codevector.providers.v1.Provider",
@@ -164,7 +183,13 @@ class TestDiscovery:
 
     @pytest.mark.parametrize(
         ("name", "service"),
-        [("service", PROVIDERS), ("service", MODELS), ("service", ROUTING), ("admin", ADMIN)],
+        [
+            ("service", PROVIDERS),
+            ("service", MODELS),
+            ("service", ROUTING),
+            ("service", SYSTEM),
+            ("admin", ADMIN),
+        ],
     )
     def test_every_method_of_a_service_stands_under_its_comment(
         self, installation: Instance, name: str, service: str
@@ -341,6 +366,7 @@ class TestEveryMethod:
             snapshot["revision"]
         )
         self.use_models(call, model)
+        self.follow(call, model)
         (sealed,) = call(f"{ROUTING}/BatchGetSealedCredentials", providers=[name])["results"]
         assert base64.b64decode(sealed["sealedCredential"]["envelope"])[:4] == b"CVC1"
         assert sealed["sealedCredential"]["destinations"] == ["api https://api.openai.com"]
@@ -372,6 +398,46 @@ class TestEveryMethod:
             routing_service_pb2.DESCRIPTOR,
             system_service_pb2.DESCRIPTOR,
         )
+
+    def follow(self, call: Caller, provider_model: str) -> None:
+        """What routers do beside asking, and what operators see of it."""
+        snapshot = call(f"{ROUTING}/GetRoutingSnapshot")["snapshot"]
+        (whole,) = call.first(1, f"{ROUTING}/WatchRouting")
+        chunk = whole["snapshotChunk"]
+        assert (chunk["first"], chunk["last"], chunk["reason"]) == (True, True, "REASON_INITIAL")
+        assert (whole["revision"], whole["storeId"]) == (snapshot["revision"], snapshot["storeId"])
+        assert chunk["providerModels"] == snapshot["providerModels"]
+
+        call(f"{PROVIDERS}/DisableProviderModel", name=provider_model)
+        call(f"{PROVIDERS}/EnableProviderModel", name=provider_model)
+        gone, back, bookmark = call.first(
+            3,
+            f"{ROUTING}/WatchRouting",
+            resumeRevision=snapshot["revision"],
+            storeId=snapshot["storeId"],
+            bookmarkInterval="1s",
+            watcherId="gateway-1",
+        )
+        assert gone["changeSet"]["changes"] == [{"removed": provider_model}]
+        assert [each["providerModel"]["name"] for each in back["changeSet"]["changes"]] == [provider_model]
+        assert bookmark["bookmark"].keys() == {"serverTime"}
+        assert bookmark["revision"] == back["revision"]
+
+        waiting = call(f"{SYSTEM}/AwaitAppliedRevision", revision=back["revision"], timeout="0s")
+        assert (waiting["routerCount"], waiting["behind"][0]["watcherId"]) == (1, "gateway-1")
+        applied = {"revision": back["revision"], "storeId": back["storeId"]}
+        assert call(f"{ROUTING}/ReportAppliedRevision", watcherId="gateway-1", **applied) == {}
+        listed = call(f"{SYSTEM}/ListRouters", filter="gateway-1")
+        assert [each["appliedRevision"] for each in listed["routers"]] == [back["revision"]]
+        assert listed["minAppliedRevision"] == back["revision"]
+        reached = call(f"{SYSTEM}/AwaitAppliedRevision", revision=back["revision"])
+        assert reached == {
+            "reached": True,
+            "revision": back["revision"],
+            "routerCount": 1,
+            "appliedCount": 1,
+        }
+        assert call(f"{ROUTING}/ReportAppliedRevision", watcherId="gateway-1", stopping=True) == {}
 
     def use_batches(self, call: Caller, parent: str) -> None:
         """Many at once, and what ends soon."""
@@ -649,6 +715,27 @@ class TestErrors:
         assert (retargeted.code, retargeted.reason) == ("FailedPrecondition", "CREDENTIAL_REENTRY_REQUIRED")
         for refusal in (taken, stale, filled, retargeted):
             assert_readable(list(refusal.details))
+
+    @pytest.mark.parametrize(
+        ("method", "request_", "reason"),
+        [
+            pytest.param(
+                f"{ROUTING}/WatchRouting",
+                {"resumeRevision": 1, "storeId": "another", "strictResume": True},
+                "STORE_CHANGED",
+                id="watch",
+            ),
+            pytest.param(
+                f"{SYSTEM}/AwaitAppliedRevision", {"revision": 1 << 40}, "REVISION_AHEAD", id="wait"
+            ),
+        ],
+    )
+    def test_of_a_revision(
+        self, registry: Grpcurl, method: str, request_: dict[str, Any], reason: str
+    ) -> None:
+        refusal = registry.refusal(method, request_)
+        assert (refusal.code, refusal.reason) == ("OutOfRange", reason)
+        assert int(refusal.detail("ErrorInfo")["metadata"]["current_revision"]) >= 0
 
     def test_of_one_item(self, registry: Grpcurl) -> None:
         """An error inside an answer is as readable as one that ends a call."""

@@ -67,8 +67,8 @@ setup:
 	@$(PYTHON) -m tools.setup
 
 .PHONY: test-tools
-test-tools: setup ## Build grpcurl into .tools/bin
-	@$(BIN)/python -m tools.go_tools grpcurl
+test-tools: setup ## Build grpcurl and ghz into .tools/bin
+	@$(BIN)/python -m tools.go_tools grpcurl ghz
 
 .PHONY: clients
 clients: setup ## Build the Go, TypeScript and Java clients

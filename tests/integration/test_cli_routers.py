@@ -197,6 +197,11 @@ def test_a_router_that_is_cut_off_counts_and_one_that_stops_does_not(
     assert code == 1
     assert f"{cut_off.name} (not watching, last seen " in err
 
+    installation.stop_service()
+    installation.start_service()
+    code, missing, err = told(installation, "wait", "--timeout", "0s")
+    assert (code, missing["behind"][0]["watcherId"]) == (1, cut_off.name), err
+
 
 def test_a_filter_that_does_not_parse_is_wrong_usage(api: Api) -> None:
     with providerctl(api.instance, "list", "--filter", "peer = x") as command:

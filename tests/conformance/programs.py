@@ -14,7 +14,7 @@ from queue import Empty, Queue
 from typing import Any
 
 from tests.integration.harness import ROOT, Instance
-from tools.clients import java
+from tools.clients import go, java
 
 ANSWER_SECONDS = 60.0
 STOP_SECONDS = 20.0
@@ -34,6 +34,7 @@ def _built(client: str) -> tuple[str, ...]:
 
 PROGRAMS: Mapping[str, Program] = {
     "python": Program((sys.executable, "tests/conformance/python_client.py")),
+    "go": Program((str(go.CONFORMANCE),), _built("go")),
     "java": Program(("java", "-cp", java.class_path(), "codevector.providers.Conformance"), _built("java")),
     "typescript": Program((".tools/clients/typescript-conformance",), _built("typescript")),
 }

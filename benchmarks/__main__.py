@@ -13,6 +13,7 @@ from benchmarks.keyrings import DEFAULT_WRAPPERS, KEYRINGS
 from benchmarks.latency import latency
 from benchmarks.mlflow_rotation import mlflow
 from benchmarks.opens import opens
+from benchmarks.peers import peers
 from benchmarks.reads import reads
 from benchmarks.rewrap import rewrap
 from benchmarks.snapshots import snapshots
@@ -21,7 +22,7 @@ from benchmarks.watch import watch
 from benchmarks.writes import writes
 
 DEFAULT = ["reads", "watch", "latency", "opens", "writes", "imports", "deletes", "starts", "rewrap"]
-BY_NAME = ["mlflow"]
+BY_NAME = ["peers", "mlflow"]
 """What installs a peer or takes long, so is run only when asked for."""
 
 
@@ -62,6 +63,8 @@ def main() -> None:
         starts(options.repetitions)
     if "rewrap" in options.what:
         rewrap(options.keyring, options.wrappers or DEFAULT_WRAPPERS[options.keyring], options.rounds)
+    if "peers" in options.what:
+        peers(options.repetitions)
     if "mlflow" in options.what:
         mlflow(options.secrets, options.rounds)
     print(f"\n{_load('after')}")

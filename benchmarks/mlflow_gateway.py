@@ -18,7 +18,7 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
 
-from benchmarks.processes import ROOT
+from benchmarks.processes import ROOT, pin
 from tests.integration.harness import free_port
 from tools.setup import INDEX_FIX, PYTHON, pip_configuration, uv_settings
 from tools.steps import TOOLS, environment, one_at_a_time, run, say
@@ -81,6 +81,10 @@ class Gateway:
         script = ROOT / "benchmarks" / "mlflow_secrets.py"
         self._run("python", str(script), self.uri, str(secrets), str(endpoints), self.upstream, kek=1)
 
+    def fill_models(self, models: int) -> None:
+        """So many model definitions with an endpoint each, which share the first secret."""
+        self._run("python", str(ROOT / "benchmarks" / "mlflow_models.py"), self.uri, str(models), kek=1)
+
     def rotate_kek(self, kek: int) -> Spent:
         """From this KEK to the next, by MLflow's own command."""
         before, started = _children_cpu(), time.perf_counter()
@@ -107,15 +111,16 @@ class Gateway:
             raise RuntimeError(f"{command[:3]} failed: {done.stderr[-2000:]}")
 
     @contextmanager
-    def serving(self, kek: int) -> Iterator[GatewayServer]:
-        """One worker, without its job runner."""
+    def serving(self, kek: int, *, core: int | None = None) -> Iterator[GatewayServer]:
+        """One worker, without its job runner; on one core where told."""
         port = free_port()
         log = self.database.parent / "server.log"
         started = time.perf_counter()
         with log.open("wb") as output:
             child = subprocess.Popen(
-                [HOME / "bin" / "mlflow", "server", "--host", "127.0.0.1", "--port", str(port),
-                 "--workers", "1", "--backend-store-uri", self.uri],
+                [*([] if core is None else pin(core)), HOME / "bin" / "mlflow", "server",
+                 "--host", "127.0.0.1", "--port", str(port), "--workers", "1",
+                 "--backend-store-uri", self.uri],
                 cwd=self.database.parent, env=_environment(kek), stdout=output, stderr=output,
                 start_new_session=True,
             )  # fmt: skip
@@ -124,7 +129,7 @@ class Gateway:
                 if child.poll() is not None or time.perf_counter() - started > START_SECONDS:
                     raise RuntimeError(f"MLflow does not serve: {log.read_text()[-2000:]}")
                 time.sleep(0.1)
-            yield GatewayServer(port, self.upstream, time.perf_counter() - started)
+            yield GatewayServer(port, child.pid, self.upstream, time.perf_counter() - started)
         finally:
             os.killpg(child.pid, signal.SIGTERM)
             child.wait(60)
@@ -135,6 +140,7 @@ class GatewayServer:
     """A running one. Every call answers whether it succeeded."""
 
     port: int
+    group: int
     upstream: str
     started_seconds: float
 

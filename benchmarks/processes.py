@@ -10,7 +10,7 @@ import sys
 import tempfile
 import time
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -28,13 +28,29 @@ class Server:
     started_seconds: float
 
     def cpu_seconds(self) -> float:
-        """CPU of all its threads so far. Source: clock_getcpuclockid(3) of another process."""
-        return time.clock_gettime((~self.pid << 3) | 2)
+        """CPU of all its threads so far."""
+        return _cpu_seconds(self.pid)
 
     def memory_mb(self) -> float:
         """Resident memory now."""
         pages = int(Path(f"/proc/{self.pid}/statm").read_text().split()[1])
         return pages * os.sysconf("SC_PAGE_SIZE") / 1e6
+
+
+def _cpu_seconds(pid: int) -> float:
+    """Source: clock_getcpuclockid(3) of another process."""
+    return time.clock_gettime((~pid << 3) | 2)
+
+
+def group_cpu_seconds(group: int) -> float:
+    """CPU so far of all processes that are alive in a process group."""
+    pids = [int(folder.name) for folder in Path("/proc").iterdir() if folder.name.isdigit()]
+    total = 0.0
+    for pid in pids:
+        with suppress(OSError):  # it has just ended
+            if os.getpgid(pid) == group:
+                total += _cpu_seconds(pid)
+    return total
 
 
 def pin(core: int) -> list[str]:

@@ -48,7 +48,7 @@ def _reads(models: int, calls: int, repetitions: int) -> None:
     with instance() as made, tempfile.NamedTemporaryFile() as file:
         fill(made, models)
         with registry(made) as (_, ours):
-            for case in _cases(ours):
+            for case in cases(ours):
                 Path(file.name).write_bytes(case.bare)
                 port = free_port()
                 arguments = ["benchmarks.bare_server", str(port), f"{case.method}={file.name}"]
@@ -70,7 +70,8 @@ def _reads(models: int, calls: int, repetitions: int) -> None:
                 )
 
 
-def _cases(ours: Server) -> list[Case]:
+def cases(ours: Server) -> list[Case]:
+    """What routers ask of a registry, each with what it answers now."""
     with grpc.insecure_channel(
         ours.address, options=[("grpc.max_receive_message_length", 64 << 20)]
     ) as channel:

@@ -78,7 +78,7 @@ def ours(models: int) -> Iterator[Watched]:
 
     def began(delivery: Delivery) -> int:
         times = map(int, notes.read_text().split())
-        return max(time for time in times if delivery.sent <= time <= delivery.first)
+        return max(time for time in times if delivery.sent <= time <= delivery.answered)
 
     with instance() as made:
         fill(made, models)

@@ -13,54 +13,77 @@ import java.util.function.Function;
 import java.util.function.LongSupplier;
 
 /**
- * Opened credentials, for a while. May see what it keeps; must never keep it longer than this: 300 s from its unwrap
- * while the watch is live; without a live watch 60 s, and 10 min where no newer one can be had. Use extends nothing.
- * What the table no longer has, or has with another credential or destination, is dropped at once.
+ * Opened credentials, for as long as routers may keep them. May see what it keeps; must never hand one out after its
+ * deadline.
+ *
+ * <pre>
+ * the watch is live     opened anew from 240 s after its unwrap on; where nobody answers, used up to 300 s
+ * it is not             opened anew from 60 s on; where nobody answers, used up to 600 s
+ * disabled, deleted,    dropped at once, also when it is an answer of the registry or the sidecar that tells
+ * replaced, retargeted
+ * </pre>
+ *
+ * <p>Use extends none of this.
  */
 final class CredentialCache {
-    private static final long LIVE_NANOS = Duration.ofSeconds(300).toNanos();
-    private static final long FRESH_NANOS = Duration.ofSeconds(60).toNanos();
-    private static final long STALE_NANOS = Duration.ofMinutes(10).toNanos();
+    private static final Limits LIVE = new Limits(Duration.ofSeconds(240), Duration.ofSeconds(300));
+    private static final Limits AWAY = new Limits(Duration.ofSeconds(60), Duration.ofSeconds(600));
+    private static final Duration BETWEEN_ATTEMPTS = Duration.ofSeconds(5); // while an old one goes on serving
 
-    private record Held(Credential credential, long unwrappedAt) {}
+    private record Limits(Duration fresh, Duration last) {}
+
+    /** The time is taken before the unwrap, so that an age is never told too small. */
+    private record Held(Credential credential, long unwrappedAt, long attemptedAt) {}
 
     private final Map<String, Held> held = new ConcurrentHashMap<>(); // by provider name
     private final Map<RoutingProvider, CompletableFuture<Credential>> flights = new ConcurrentHashMap<>();
+    private final Function<String, RoutingProvider> table;
     private final Function<RoutingProvider, Credential> opener;
     private final BooleanSupplier live;
     private final LongSupplier nanoTime;
 
-    CredentialCache(Function<RoutingProvider, Credential> opener, BooleanSupplier live, LongSupplier nanoTime) {
+    /** The table gives a provider by its name, or throws NotFound. */
+    CredentialCache(
+            Function<String, RoutingProvider> table,
+            Function<RoutingProvider, Credential> opener,
+            BooleanSupplier live,
+            LongSupplier nanoTime) {
+        this.table = table;
         this.opener = opener;
         this.live = live;
         this.nanoTime = nanoTime;
     }
 
-    /** The credential of a provider as the table has it; opened once, however many ask at the same time. */
-    Credential get(RoutingProvider provider) {
-        Held known = held.get(provider.getName());
-        if (known != null && !isFor(known.credential, provider)) {
-            known = null;
-        }
-        if (known != null && age(known) < (live.getAsBoolean() ? LIVE_NANOS : FRESH_NANOS)) {
-            return known.credential;
-        }
-        try {
-            return open(provider);
-        } catch (RegistryUnavailable | KmsUnavailable away) {
-            if (known != null && !live.getAsBoolean() && age(known) < STALE_NANOS) {
+    /** The credential of a provider of the table; opened once, however many ask at the same time. */
+    Credential get(String name) {
+        RoutingProvider provider = table.apply(name);
+        Held known = held.get(name);
+        if (known != null && isFor(known.credential, provider)) {
+            boolean waits = isYounger(known.attemptedAt, BETWEEN_ATTEMPTS);
+            if (isYounger(known.unwrappedAt, waits ? limits().last : limits().fresh)) {
                 return known.credential;
             }
-            throw away;
         }
+        CompletableFuture<Credential> mine = new CompletableFuture<>();
+        CompletableFuture<Credential> others = flights.putIfAbsent(provider, mine);
+        if (others != null) {
+            return join(others);
+        }
+        try {
+            mine.complete(renewed(provider));
+        } catch (RuntimeException | Error error) {
+            mine.completeExceptionally(error);
+        } finally {
+            flights.remove(provider, mine);
+        }
+        return join(mine);
     }
 
-    /** Drops what these providers do not have, and what is too old. To be called often. */
+    /** Drops what these providers do not have, and what is past its deadline. To be called often. */
     void keepOnly(Map<String, RoutingProvider> providers) {
-        long longest = live.getAsBoolean() ? LIVE_NANOS : STALE_NANOS;
         held.values().removeIf(entry -> {
             RoutingProvider now = providers.get(entry.credential.provider().getName());
-            return now == null || !isFor(entry.credential, now) || age(entry) >= longest;
+            return now == null || !isFor(entry.credential, now) || !isYounger(entry.unwrappedAt, limits().last);
         });
     }
 
@@ -68,32 +91,44 @@ final class CredentialCache {
         held.clear();
     }
 
-    private Credential open(RoutingProvider provider) {
-        CompletableFuture<Credential> mine = new CompletableFuture<>();
-        CompletableFuture<Credential> others = flights.putIfAbsent(provider, mine);
-        if (others != null) {
-            try {
-                return others.join();
-            } catch (CompletionException error) {
-                throw error.getCause() instanceof ProvidersException known ? known : error;
-            }
-        }
+    private Credential renewed(RoutingProvider provider) {
+        String name = provider.getName();
+        long now = nanoTime.getAsLong();
         try {
-            long now = nanoTime.getAsLong(); // before the unwrap: a deadline is never late
             Credential opened = opener.apply(provider);
-            held.put(provider.getName(), new Held(opened, now));
-            mine.complete(opened);
+            // What was disabled or replaced while it was being opened is not kept: the table decides.
+            if (isFor(opened, table.apply(name))) {
+                held.put(name, new Held(opened, now, now));
+            }
             return opened;
-        } catch (RuntimeException | Error error) {
-            mine.completeExceptionally(error);
-            throw error;
-        } finally {
-            flights.remove(provider, mine);
+        } catch (RegistryUnavailable | KmsUnavailable away) {
+            Held old = held.get(name);
+            boolean serves = old != null && isFor(old.credential, table.apply(name));
+            if (!serves || !isYounger(old.unwrappedAt, limits().last)) {
+                throw away;
+            }
+            held.replace(name, old, new Held(old.credential, old.unwrappedAt, nanoTime.getAsLong()));
+            return old.credential;
+        } catch (ProvidersException refused) {
+            held.remove(name);
+            throw refused;
         }
     }
 
-    private long age(Held entry) {
-        return nanoTime.getAsLong() - entry.unwrappedAt;
+    private static Credential join(CompletableFuture<Credential> flight) {
+        try {
+            return flight.join();
+        } catch (CompletionException error) {
+            throw error.getCause() instanceof ProvidersException known ? known : error;
+        }
+    }
+
+    private Limits limits() {
+        return live.getAsBoolean() ? LIVE : AWAY;
+    }
+
+    private boolean isYounger(long since, Duration age) {
+        return nanoTime.getAsLong() - since < age.toNanos();
     }
 
     private static boolean isFor(Credential credential, RoutingProvider provider) {

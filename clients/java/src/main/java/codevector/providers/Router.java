@@ -28,6 +28,7 @@ public final class Router implements AutoCloseable {
     private static final long FIRST_PAUSE_MILLIS = 100;
     private static final long BETWEEN_REPORTS_MILLIS = 1000;
     private static final Duration CATCHING_UP = Duration.ofSeconds(1);
+    private static final Duration LIVE = Duration.ofSeconds(45); // after each message, for what is kept of credentials
     private static final int OPEN_ATTEMPTS = 3; // the credential may be replaced, or rewrapped, between two reads
     private static final int RESETS_KEPT = 100;
 
@@ -37,17 +38,19 @@ public final class Router implements AutoCloseable {
     private final Thread watching = new Thread(this::watch, "codevector-watch");
     private final Thread reporting = new Thread(this::report, "codevector-report");
 
-    // Guarded by this, which is notified of each new table.
+    // Guarded by this, which is notified of each new table and each connection.
     private RoutingTable table = RoutingTable.EMPTY;
+    private long connections;
     private final Deque<SnapshotChunk.Reason> resets = new ArrayDeque<>();
 
+    private boolean resumable; // of the watching thread
     private volatile boolean streaming;
     private volatile long heardAt = System.nanoTime();
 
     private Router(ProvidersClient client, WatchOptions options) {
         this.client = client;
         this.options = options;
-        cache = new CredentialCache(this::openNow, this::connected, System::nanoTime);
+        cache = new CredentialCache(this::provider, this::openNow, this::isLive, System::nanoTime);
         watching.setDaemon(true);
         reporting.setDaemon(true);
     }
@@ -101,7 +104,7 @@ public final class Router implements AutoCloseable {
 
     /** The provider's credential, from memory for as long as the rules for routers allow, else opened. */
     public Credential credential(String provider) {
-        return cache.get(provider(provider));
+        return cache.get(provider);
     }
 
     /** The provider's credential, fetched and opened anew. */
@@ -197,7 +200,9 @@ public final class Router implements AutoCloseable {
                     follow(stream);
                     failures = 0;
                 } catch (RuntimeException error) {
-                    // Whatever it was, the table stays, and another connection is the cure.
+                    // Whatever it was, the table stays, and another connection is the cure; after what could not be
+                    // read, a new snapshot.
+                    resumable &= error instanceof ProvidersException;
                     boolean lasted = System.nanoTime() - startedAt > options.longestPause().toNanos();
                     failures = lasted ? 1 : failures + 1;
                     pause = Math.min(longestPause, FIRST_PAUSE_MILLIS << Math.min(failures - 1, 16));
@@ -219,7 +224,10 @@ public final class Router implements AutoCloseable {
             WatchRoutingResponse message = stream.next(options.silence())
                     .orElseThrow(() -> new RegistryUnavailable("The registry is silent.", Map.of()));
             heardAt = System.nanoTime();
-            streaming = true;
+            if (!streaming) {
+                streaming = true;
+                countConnection();
+            }
             outcome = reader.read(message);
             apply(outcome);
         } while (!(outcome instanceof StreamReader.Draining));
@@ -232,7 +240,7 @@ public final class Router implements AutoCloseable {
     }
 
     private WatchRoutingRequest request() {
-        RoutingTable known = table();
+        RoutingTable known = resumable ? table() : RoutingTable.EMPTY;
         Duration interval = options.bookmarkInterval();
         return WatchRoutingRequest.newBuilder()
                 .setResumeRevision(known.revision())
@@ -250,6 +258,7 @@ public final class Router implements AutoCloseable {
                 LOG.log(System.Logger.Level.WARNING, "{0}: the table is now {1}", reset.reason(), reset.table());
             }
             use(reset.table(), reset.reason());
+            resumable = true;
         } else if (outcome instanceof StreamReader.Changed changed) {
             use(changed.table(), null);
         } else if (outcome instanceof StreamReader.Draining draining) {
@@ -269,11 +278,14 @@ public final class Router implements AutoCloseable {
         notifyAll();
     }
 
+    /** What was applied is told again over each connection, since the registry may not be the one of before. */
+    private record Applied(long revision, String storeId, long connections) {}
+
     private void report() {
-        RoutingTable reported = RoutingTable.EMPTY;
+        Applied reported = new Applied(0, "", 0);
         try {
             while (true) {
-                RoutingTable applied = awaitOther(reported);
+                Applied applied = awaitOther(reported);
                 try {
                     client.report(ReportAppliedRevisionRequest.newBuilder()
                             .setWatcherId(options.watcherId())
@@ -291,11 +303,23 @@ public final class Router implements AutoCloseable {
         }
     }
 
-    private synchronized RoutingTable awaitOther(RoutingTable reported) throws InterruptedException {
-        while (table.revision() == reported.revision() && table.storeId().equals(reported.storeId())) {
+    private synchronized Applied awaitOther(Applied reported) throws InterruptedException {
+        while (true) {
+            Applied applied = new Applied(table.revision(), table.storeId(), connections);
+            if (table != RoutingTable.EMPTY && !applied.equals(reported)) {
+                return applied;
+            }
             wait();
         }
-        return table;
+    }
+
+    private synchronized void countConnection() {
+        connections++;
+        notifyAll();
+    }
+
+    private boolean isLive() {
+        return table() != RoutingTable.EMPTY && age().compareTo(LIVE) < 0;
     }
 
     /** Waits for the thread to end; true if the caller was interrupted meanwhile. */

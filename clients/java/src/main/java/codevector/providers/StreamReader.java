@@ -1,15 +1,13 @@
 package codevector.providers;
 
-import codevector.providers.ProvidersException.Unexpected;
 import codevector.providers.v1.ChangeSet;
 import codevector.providers.v1.SnapshotChunk;
 import codevector.providers.v1.WatchRoutingResponse;
-import java.util.Map;
 
 /**
  * What the messages of one stream do to a table. A snapshot becomes a new table, which is handed out with its last
- * chunk; what is not above the table's revision is ignored; a stream that breaks the rules is an error, and the table
- * stays.
+ * chunk; what is not above the table's revision is ignored; a stream that breaks the rules is an IllegalStateException,
+ * and the table stays.
  */
 final class StreamReader {
     private RoutingTable table;
@@ -40,8 +38,9 @@ final class StreamReader {
             case SNAPSHOT_CHUNK -> read(message, message.getSnapshotChunk());
             case CHANGE_SET -> read(message, message.getChangeSet());
             case BOOKMARK -> {
-                Outcome moved = moveTo(message);
-                yield message.getBookmark().getDraining() ? new Draining(table) : moved;
+                boolean draining = message.getBookmark().getDraining();
+                Outcome moved = draining && table == RoutingTable.EMPTY ? new Nothing() : moveTo(message);
+                yield draining ? new Draining(table) : moved;
             }
             case EVENT_NOT_SET -> new Nothing(); // of a newer server
         };
@@ -78,10 +77,13 @@ final class StreamReader {
     }
 
     private Outcome moveTo(WatchRoutingResponse bookmark) {
-        if (draft != null || bookmark.getRevision() <= table.revision()) {
+        if (draft != null) {
             return new Nothing();
         }
         checkStore(bookmark);
+        if (bookmark.getRevision() <= table.revision()) {
+            return new Nothing();
+        }
         table = table.at(bookmark.getRevision());
         return new Changed(table);
     }
@@ -92,7 +94,7 @@ final class StreamReader {
         }
     }
 
-    private static Unexpected broken(String what) {
-        return new Unexpected("The registry sent " + what + ".", Unexpected.REASON, Map.of());
+    private static IllegalStateException broken(String what) {
+        return new IllegalStateException("The registry sent " + what + ".");
     }
 }

@@ -5,9 +5,9 @@ import static org.junit.jupiter.api.Assertions.assertNotSame;
 import static org.junit.jupiter.api.Assertions.assertSame;
 import static org.junit.jupiter.api.Assertions.assertThrows;
 
+import codevector.providers.ProvidersException.CredentialCorrupt;
 import codevector.providers.ProvidersException.KmsUnavailable;
 import codevector.providers.v1.RoutingProvider;
-import java.time.Duration;
 import java.util.List;
 import java.util.Map;
 import java.util.concurrent.CountDownLatch;
@@ -18,93 +18,116 @@ import java.util.concurrent.Future;
 import java.util.concurrent.atomic.AtomicInteger;
 import java.util.stream.IntStream;
 import org.junit.jupiter.api.Test;
+import org.junit.jupiter.params.ParameterizedTest;
+import org.junit.jupiter.params.provider.CsvSource;
 
 /** How long opened credentials are kept: docs/formats/envelope.md binds, use extends nothing. */
 class CredentialCacheTest {
-    private static final RoutingProvider PROVIDER = provider(1);
+    private static final String NAME = "providers/p";
 
     private boolean live = true;
-    private boolean away;
+    private ProvidersException failure;
+    private RoutingProvider provider = version(1);
     private long now;
-    private final AtomicInteger opened = new AtomicInteger();
-    private final CredentialCache cache = new CredentialCache(this::open, () -> live, () -> now);
+    private int attempts;
+    private final CredentialCache cache = new CredentialCache(name -> provider, this::open, () -> live, () -> now);
 
-    private static RoutingProvider provider(long version) {
+    private static RoutingProvider version(long version) {
         return Messages.provider("p").toBuilder()
                 .setUid("u")
                 .setCredentialVersion(version)
                 .build();
     }
 
-    private Credential open(RoutingProvider provider) {
-        if (away) {
-            throw new KmsUnavailable("away", Map.of());
+    private Credential open(RoutingProvider asked) {
+        attempts++;
+        if (failure != null) {
+            throw failure;
         }
-        opened.incrementAndGet();
-        return new Credential(provider, List.of(), Map.of());
+        return new Credential(asked, List.of(), Map.of());
     }
 
-    private void pass(long seconds) {
-        now += Duration.ofSeconds(seconds).toNanos();
+    private void pass(double seconds) {
+        now += (long) (seconds * 1e9);
     }
 
     @Test
-    void whileTheWatchIsLiveItIsKeptForFiveMinutesHoweverOftenUsed() {
-        Credential first = cache.get(PROVIDER);
+    void whileTheWatchIsLiveItIsUsedForFourMinutesHoweverOften() {
+        Credential first = cache.get(NAME);
         pass(200);
-        assertSame(first, cache.get(PROVIDER));
-        pass(99);
-        assertSame(first, cache.get(PROVIDER));
-        pass(1);
-        assertNotSame(first, cache.get(PROVIDER));
+        assertSame(first, cache.get(NAME));
+        pass(39.9);
+        assertSame(first, cache.get(NAME));
+        pass(0.1);
+        assertNotSame(first, cache.get(NAME));
     }
 
     @Test
-    void withoutAWatchItIsKeptForAMinute() {
+    void withoutAWatchItIsUsedForAMinute() {
         live = false;
-        Credential first = cache.get(PROVIDER);
-        pass(59);
-        assertSame(first, cache.get(PROVIDER));
-        pass(1);
-        assertNotSame(first, cache.get(PROVIDER));
+        Credential first = cache.get(NAME);
+        pass(59.9);
+        assertSame(first, cache.get(NAME));
+        pass(0.1);
+        assertNotSame(first, cache.get(NAME));
+    }
+
+    @ParameterizedTest
+    @CsvSource({"true, 300", "false, 600"})
+    void whereNobodyAnswersAnOldOneIsUsedToItsDeadline(boolean watchIsLive, int deadline) {
+        Credential first = cache.get(NAME);
+        live = watchIsLive;
+        failure = new KmsUnavailable("away", Map.of());
+        pass(deadline - 0.1);
+        assertSame(first, cache.get(NAME));
+        assertEquals(2, attempts);
+        pass(0.1);
+        assertThrows(KmsUnavailable.class, () -> cache.get(NAME));
     }
 
     @Test
-    void withoutAWatchAndASidecarItIsKeptForTenMinutes() {
-        Credential first = cache.get(PROVIDER);
-        live = false;
-        away = true;
-        pass(599);
-        assertSame(first, cache.get(PROVIDER));
-        pass(1);
-        assertThrows(KmsUnavailable.class, () -> cache.get(PROVIDER));
+    void whileAnOldOneServesNobodyIsAskedAgainSoon() {
+        cache.get(NAME);
+        failure = new KmsUnavailable("away", Map.of());
+        pass(250);
+        cache.get(NAME);
+        pass(4.9);
+        cache.get(NAME);
+        assertEquals(2, attempts);
+        pass(0.1);
+        cache.get(NAME);
+        assertEquals(3, attempts);
     }
 
     @Test
-    void whileTheWatchIsLiveNothingStaleIsUsed() {
-        cache.get(PROVIDER);
-        away = true;
-        pass(300);
-        assertThrows(KmsUnavailable.class, () -> cache.get(PROVIDER));
+    void aRefusalEndsTheOldOne() {
+        cache.get(NAME);
+        failure = new CredentialCorrupt();
+        pass(250);
+        assertThrows(CredentialCorrupt.class, () -> cache.get(NAME));
+        failure = new KmsUnavailable("away", Map.of());
+        assertThrows(KmsUnavailable.class, () -> cache.get(NAME));
     }
 
     @Test
     void anotherVersionIsAnotherCredential() {
-        Credential first = cache.get(PROVIDER);
-        assertNotSame(first, cache.get(provider(2)));
-        away = true;
-        live = false;
-        assertThrows(KmsUnavailable.class, () -> cache.get(provider(3)));
+        Credential first = cache.get(NAME);
+        provider = version(2);
+        assertNotSame(first, cache.get(NAME));
+        provider = version(3);
+        failure = new KmsUnavailable("away", Map.of());
+        assertThrows(KmsUnavailable.class, () -> cache.get(NAME));
     }
 
     @Test
     void whatTheTableNoLongerHasIsDropped() {
-        cache.get(PROVIDER);
-        cache.keepOnly(Map.of(PROVIDER.getName(), PROVIDER));
-        assertEquals(1, opened.get());
+        cache.get(NAME);
+        cache.keepOnly(Map.of(NAME, provider));
+        cache.get(NAME);
+        assertEquals(1, attempts);
         cache.keepOnly(Map.of());
-        cache.get(PROVIDER);
-        assertEquals(2, opened.get());
+        cache.get(NAME);
+        assertEquals(2, attempts);
     }
 
     @Test
@@ -113,7 +136,8 @@ class CredentialCacheTest {
         CountDownLatch answer = new CountDownLatch(1);
         AtomicInteger flights = new AtomicInteger();
         CredentialCache slow = new CredentialCache(
-                provider -> {
+                name -> provider,
+                wanted -> {
                     flights.incrementAndGet();
                     asked.countDown();
                     try {
@@ -121,14 +145,14 @@ class CredentialCacheTest {
                     } catch (InterruptedException error) {
                         throw new IllegalStateException(error);
                     }
-                    return open(provider);
+                    return new Credential(wanted, List.of(), Map.of());
                 },
                 () -> true,
                 () -> 0);
         ExecutorService threads = Executors.newFixedThreadPool(8);
         try {
             List<Future<Credential>> all = IntStream.range(0, 8)
-                    .mapToObj(i -> threads.submit(() -> slow.get(PROVIDER)))
+                    .mapToObj(i -> threads.submit(() -> slow.get(NAME)))
                     .toList();
             asked.await();
             answer.countDown();

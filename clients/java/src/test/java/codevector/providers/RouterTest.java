@@ -44,17 +44,9 @@ class RouterTest {
         registry.close();
     }
 
-    static Stream<WatchRoutingResponse> lastMessages() {
-        return Stream.of(
-                Messages.bookmark(5, "s", true),
-                Messages.chunk(true, false, 0, "s", "half of a snapshot"),
-                Messages.chunk(false, true, 9, "s", "without a beginning"),
-                Messages.changes(9, "t", Messages.removed("providers/a")));
-    }
-
     @ParameterizedTest
-    @MethodSource("lastMessages")
-    void resumesFromItsTableAfterAStreamThatDrainsOrBreaks(WatchRoutingResponse last) throws InterruptedException {
+    @MethodSource("readable")
+    void resumesFromItsTableAfterAStreamThatEnds(WatchRoutingResponse last) throws InterruptedException {
         registry.thenEnds(Status.UNAVAILABLE, SNAPSHOT, last);
         registry.thenSends(Messages.changes(6, "s", Messages.putProvider("b")));
         try (Router router = Router.start(client, WATCH)) {
@@ -67,6 +59,30 @@ class RouterTest {
             assertEquals(Set.of("providers/a", "providers/b"), router.table().providers().keySet());
             assertEquals(List.of(Reason.REASON_STORE_CHANGED), router.resets());
         }
+    }
+
+    static Stream<WatchRoutingResponse> readable() {
+        return Stream.of(
+                Messages.bookmark(5, "s", true), Messages.chunk(true, false, 0, "s", "half of a snapshot"));
+    }
+
+    @ParameterizedTest
+    @MethodSource("unreadable")
+    void takesASnapshotAfterAStreamThatBreaksTheRules(WatchRoutingResponse last) throws InterruptedException {
+        registry.thenSends(SNAPSHOT, last);
+        registry.thenSends(Messages.chunk(true, true, 9, "s", "b"));
+        try (Router router = Router.start(client, WATCH)) {
+            next(registry.watches);
+            assertEquals(0, next(registry.watches).getResumeRevision());
+            assertTrue(router.awaitRevision(9, LONG));
+            assertEquals(Set.of("providers/b"), router.table().providers().keySet());
+        }
+    }
+
+    static Stream<WatchRoutingResponse> unreadable() {
+        return Stream.of(
+                Messages.chunk(false, true, 8, "s", "without a beginning"),
+                Messages.changes(8, "t", Messages.removed("providers/a")));
     }
 
     @Test
@@ -107,6 +123,17 @@ class RouterTest {
         var last = next(registry.reports);
         assertEquals("router-1", last.getWatcherId());
         assertTrue(last.getStopping());
+    }
+
+    @Test
+    void reportsAgainOverAnotherConnection() throws InterruptedException {
+        registry.thenEnds(Status.UNAVAILABLE, SNAPSHOT);
+        registry.thenSends(Messages.bookmark(5, "s", false));
+        try (Router router = Router.start(client, WATCH)) {
+            assertEquals(5, next(registry.reports).getRevision());
+            assertEquals(5, next(registry.reports).getRevision());
+            assertEquals(5, router.table().revision());
+        }
     }
 
     @Test

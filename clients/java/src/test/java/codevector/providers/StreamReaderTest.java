@@ -5,7 +5,6 @@ import static org.junit.jupiter.api.Assertions.assertInstanceOf;
 import static org.junit.jupiter.api.Assertions.assertSame;
 import static org.junit.jupiter.api.Assertions.assertThrows;
 
-import codevector.providers.ProvidersException.Unexpected;
 import codevector.providers.StreamReader.Changed;
 import codevector.providers.StreamReader.Draining;
 import codevector.providers.StreamReader.Nothing;
@@ -100,7 +99,7 @@ class StreamReaderTest {
     @ParameterizedTest
     @MethodSource("broken")
     void aStreamThatBreaksTheRulesIsAnError(WatchRoutingResponse message) {
-        assertThrows(Unexpected.class, () -> new StreamReader(TABLE).read(message));
+        assertThrows(IllegalStateException.class, () -> new StreamReader(TABLE).read(message));
     }
 
     static Stream<WatchRoutingResponse> broken() {
@@ -108,13 +107,21 @@ class StreamReaderTest {
                 Messages.chunk(false, true, 11, "s", "c"),
                 Messages.chunk(true, true, 11, "", "c"),
                 Messages.changes(11, "t", Messages.putProvider("c")),
-                Messages.bookmark(11, "t", false));
+                Messages.bookmark(11, "t", false),
+                Messages.bookmark(9, "t", false));
+    }
+
+    @Test
+    void aServerMayDrainBeforeItsFirstSnapshot() {
+        StreamReader reader = new StreamReader(RoutingTable.EMPTY);
+        assertEquals(new Draining(RoutingTable.EMPTY), reader.read(Messages.bookmark(12, "s", true)));
     }
 
     @Test
     void aChangeSetInsideASnapshotIsAnError() {
         StreamReader reader = new StreamReader(TABLE);
         reader.read(Messages.chunk(true, false, 0, "s", "c"));
-        assertThrows(Unexpected.class, () -> reader.read(Messages.changes(11, "s", Messages.putProvider("d"))));
+        WatchRoutingResponse message = Messages.changes(11, "s", Messages.putProvider("d"));
+        assertThrows(IllegalStateException.class, () -> reader.read(message));
     }
 }

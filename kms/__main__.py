@@ -8,7 +8,6 @@ import signal
 import sys
 from argparse import Namespace
 from collections.abc import Sequence
-from queue import SimpleQueue
 
 from kms import app, hygiene, telemetry
 from kms.arguments import parse
@@ -69,10 +68,10 @@ def _audit(settings: Settings, options: Namespace) -> int:
 
 def _serve(settings: Settings) -> None:
     """Serves until SIGTERM or SIGINT."""
-    # Not an Event: a handler that runs while its thread holds the Event's lock never returns.
-    stop: SimpleQueue[None] = SimpleQueue()
-    for number in (signal.SIGTERM, signal.SIGINT):
-        signal.signal(number, lambda *_: stop.put(None))
+    # Blocked before any thread starts, and taken where we wait: a handler would miss a signal that comes
+    # between its last look and the waiting.
+    signals = (signal.SIGTERM, signal.SIGINT)
+    signal.pthread_sigmask(signal.SIG_BLOCK, signals)
     logger = build_logger(sys.stderr, settings.logging_level)
     logging.getLogger().addHandler(LibraryLines(logger))
     unlocked = hygiene.lock_memory()
@@ -81,7 +80,7 @@ def _serve(settings: Settings) -> None:
         logger.info(telemetry.MEMORY, locked=not unlocked, why_not=unlocked)
         sockets = " ".join(f"{role.value}={path}" for role, path in settings.sockets.items())
         print(f"kms serving {sockets}", flush=True)
-        stop.get()
+        signal.sigwait(signals)
 
 
 if __name__ == "__main__":

@@ -110,6 +110,10 @@ class OpenBao:
         """Accepts connections and answers none."""
         assert self._process is not None
         self._process.send_signal(signal.SIGSTOP)
+        # Threads stop one after the other, and one that has not yet would still answer.
+        for state in Path(f"/proc/{self._process.pid}/task").glob("*/stat"):
+            while state.read_text().rpartition(")")[2].split()[0] != "T":
+                time.sleep(0.001)
         try:
             yield
         finally:

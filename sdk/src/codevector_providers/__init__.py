@@ -1,9 +1,8 @@
 """The routers' library of the CodeVector provider service.
 
-with codevector_providers.connect("127.0.0.1:50051", kms_socket="var/kms/router.sock") as registry:
-    for model in registry.active_models():
-        print(model.name, model.upstream_model_id)
-    with registry.http("providers/openai-prod") as http:
+with codevector_providers.Router("127.0.0.1:50051", kms_socket="var/kms/router.sock") as router:
+    route = router.pick("models/smart")
+    with router.http(route.provider.name) as http:
         openai.OpenAI(base_url=str(http.base_url), api_key="unused", http_client=http)
 """
 

@@ -19,7 +19,7 @@ from dataclasses import dataclass
 from typing import NamedTuple
 
 from codevector_providers.credential import Credential
-from codevector_providers.errors import Unavailable
+from codevector_providers.errors import ProvidersError, Unavailable
 from codevector_providers.model import RoutingProvider
 from codevector_providers.table import RoutingTable
 
@@ -102,6 +102,9 @@ class CredentialCache:
         provider = self._lookup(name)
         key = (name, _binding_key(provider))
         with self._lock:
+            found = self.held(name)
+            if found is not None:
+                return found  # opened by another thread meanwhile
             flight = self._flights.get(key)
             mine = flight is None
             if flight is None:
@@ -120,7 +123,9 @@ class CredentialCache:
 
     def follow(self, table: RoutingTable) -> None:
         """Drop what the table in use has no place for, and what is past every deadline."""
-        for name, held in list(self._held.items()):
+        with self._lock:
+            everything = list(self._held.items())
+        for name, held in everything:
             provider = table.providers.get(name)
             if provider is None or not self._matches(held, provider) or self._is_over(held):
                 self._drop(name, held)
@@ -139,7 +144,7 @@ class CredentialCache:
             if stale is None:
                 raise
             return stale
-        except BaseException:
+        except ProvidersError:
             # The registry or the sidecar says no, or what it gives does not open: that ends the old one, too.
             with self._lock:
                 self._held.pop(provider.name, None)

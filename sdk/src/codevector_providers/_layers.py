@@ -10,10 +10,11 @@ from __future__ import annotations
 from collections.abc import Hashable, Iterator, Mapping
 from enum import Enum
 from math import isqrt
-from typing import Any, Final, Generic, TypeVar
+from typing import Any, Final, Generic, TypeVar, overload
 
 K = TypeVar("K", bound=Hashable)
 V_co = TypeVar("V_co", covariant=True)
+T = TypeVar("T")
 
 _LEAST_CHANGES = 64
 
@@ -33,10 +34,7 @@ class Layered(Mapping[K, V_co], Generic[K, V_co]):
     __slots__ = ("_base", "_changes", "_length")
 
     def __init__(
-        self,
-        base: dict[K, V_co],
-        changes: dict[K, V_co | Gone] | None = None,
-        length: int | None = None,
+        self, base: dict[K, V_co], changes: dict[K, V_co | Gone] | None = None, length: int | None = None
     ) -> None:
         """``base`` is taken over: nobody may change it any more."""
         self._base = base
@@ -44,17 +42,31 @@ class Layered(Mapping[K, V_co], Generic[K, V_co]):
         self._length = len(base) if length is None else length
 
     def __getitem__(self, key: K) -> V_co:
-        found = self._changes.get(key) if self._changes else None
-        if found is None:
-            return self._base[key]
-        if found is GONE:
-            raise KeyError(key)
-        return found
+        if self._changes:
+            found = self._changes.get(key)
+            if found is not None:
+                if found is GONE:
+                    raise KeyError(key)
+                return found
+        return self._base[key]
+
+    @overload
+    def get(self, key: K, /) -> V_co | None: ...
+
+    @overload
+    def get(self, key: K, /, default: V_co | T) -> V_co | T: ...
+
+    def get(self, key: Any, /, default: Any = None) -> Any:
+        """As of a dict. Mapping's own would raise and catch; this is on the path of every request."""
+        if self._changes:
+            found = self._changes.get(key)
+            if found is not None:
+                return default if found is GONE else found
+        return self._base.get(key, default)
 
     def __contains__(self, key: object) -> bool:
-        changes: dict[Any, V_co | Gone] = self._changes
-        found = changes.get(key)
-        return key in self._base if found is None else found is not GONE
+        unknown: Any = key
+        return self.get(unknown) is not None
 
     def __iter__(self) -> Iterator[K]:
         for key in self._base:
@@ -69,16 +81,20 @@ class Layered(Mapping[K, V_co], Generic[K, V_co]):
 
     def changed(self, changes: Mapping[K, V_co | Gone]) -> Layered[K, V_co]:
         """A copy with these entries put in or taken out. No entry may be None."""
+        return Layered(*self._changed(changes))
+
+    def _changed(self, changes: Mapping[K, V_co | Gone]) -> tuple[dict[K, V_co], dict[K, V_co | Gone], int]:
+        """What a changed copy is made of."""
         length = self._length
         for key, value in changes.items():
             length += (value is not GONE) - (key in self)
         together = {**self._changes, **changes}
         if len(together) <= max(_LEAST_CHANGES, isqrt(2 * len(self._base))):
-            return Layered(self._base, together, length)
+            return self._base, together, length
         base = self._base.copy()
         for key, value in together.items():
             if value is GONE:
                 base.pop(key, None)
             else:
                 base[key] = value
-        return Layered(base)
+        return base, {}, len(base)

@@ -52,7 +52,7 @@ class Reports:
 
     def forget(self) -> None:
         """The registry may know nothing any more: tell it again with the next message."""
-        self._told = None
+        self._told = self._flight = None
 
     def send(self) -> None:
         """Report, without waiting for the answer. What fails is told again with the next message."""

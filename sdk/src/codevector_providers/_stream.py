@@ -10,7 +10,6 @@ import threading
 from collections import deque
 from typing import Any
 
-import grpc
 from codevector.providers.v1 import routing_service_pb2 as pb
 
 _MOST_WAITING = 8
@@ -25,7 +24,7 @@ class Stream:
         self._turn = threading.Condition()
         self._waiting: deque[pb.WatchRoutingResponse] = deque()
         self._ended = False
-        self._error: grpc.RpcError | None = None
+        self._error: Exception | None = None
         self._reader = threading.Thread(target=self._hand_over, name="codevector-watch", daemon=True)
         self._reader.start()
 
@@ -33,8 +32,8 @@ class Stream:
         """The next message, or None when there was none in this time.
 
         Raises:
-            grpc.RpcError: the stream failed.
             EOFError: it ended without an error, or was closed.
+            Exception: what made it fail, as a rule a grpc.RpcError.
         """
         with self._turn:
             self._turn.wait_for(lambda: self._waiting or self._ended, timeout=max(0.0, seconds))
@@ -62,7 +61,7 @@ class Stream:
         self._reader.join()
 
     def _hand_over(self) -> None:
-        error: grpc.RpcError | None = None
+        error: Exception | None = None
         try:
             for message in self._call:
                 with self._turn:
@@ -71,7 +70,7 @@ class Stream:
                         return
                     self._waiting.append(message)
                     self._turn.notify_all()
-        except grpc.RpcError as failed:
+        except Exception as failed:  # whatever it is, the one who reads deals with it
             error = failed
         with self._turn:
             if not self._ended:

@@ -159,9 +159,11 @@ class Router:
             return
         self._follower.stop()
         self._cache.clear()
-        self._reports.stop()
-        self._registry.close()
-        self._kms.close()
+        try:
+            self._reports.stop()
+        finally:
+            self._registry.close()
+            self._kms.close()
 
     @property
     def table(self) -> RoutingTable:

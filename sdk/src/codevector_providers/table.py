@@ -7,7 +7,7 @@ one moment.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Hashable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Hashable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Generic, NamedTuple, Self, TypeVar
 
@@ -16,6 +16,7 @@ from codevector_providers.errors import ModelNotFound
 from codevector_providers.model import (
     ActiveModel,
     ActiveProviderModel,
+    ModelBackend,
     ModelKind,
     ProviderKind,
     RoutingProvider,
@@ -25,38 +26,22 @@ E = TypeVar("E", bound="RoutingProvider | ActiveProviderModel | ActiveModel")
 _Facet = tuple[Hashable, ...]
 
 
-class Entries(Mapping[str, E], Generic[E]):
+class Entries(Layered[str, E], Generic[E]):
     """Entries by resource name, in no order; and by what they have, without a search.
 
     The indexes are made at the first look-up that needs them, and follow the table from then on.
     """
 
-    __slots__ = ("_by_name", "_index")
+    __slots__ = ("_index",)
 
-    def __init__(
-        self,
-        by_name: Layered[str, E],
-        index: Layered[_Facet, Layered[str, E]] | None = None,
-    ) -> None:
-        self._by_name = by_name
-        self._index = index
+    _index: Layered[_Facet, Layered[str, E]] | None
 
     @classmethod
     def of(cls, entries: Iterable[E]) -> Self:
         """These entries; of several with one name, the last."""
-        return cls(Layered({entry.name: entry for entry in entries}))
-
-    def __getitem__(self, name: str) -> E:
-        return self._by_name[name]
-
-    def __contains__(self, name: object) -> bool:
-        return name in self._by_name
-
-    def __iter__(self) -> Iterator[str]:
-        return iter(self._by_name)
-
-    def __len__(self) -> int:
-        return len(self._by_name)
+        made = cls({entry.name: entry for entry in entries})
+        made._index = None
+        return made
 
     def of_kind(self, kind: ModelKind | ProviderKind) -> Mapping[str, E]:
         """Those of a kind, by name."""
@@ -68,10 +53,10 @@ class Entries(Mapping[str, E], Generic[E]):
 
     def changed(self, changes: Mapping[str, E | Gone]) -> Self:
         """A copy with these entries put in, or in the place of those of their names, or taken out."""
+        made = type(self)(*self._changed(changes))
         index = self._index
-        if index is not None:
-            index = index.changed(self._index_changes(index, changes))
-        return type(self)(self._by_name.changed(changes), index)
+        made._index = None if index is None else index.changed(self._index_changes(index, changes))
+        return made
 
     def _having(self, facet: _Facet) -> Mapping[str, E]:
         if self._index is None:
@@ -80,7 +65,7 @@ class Entries(Mapping[str, E], Generic[E]):
 
     def _indexed(self) -> Layered[_Facet, Layered[str, E]]:
         found: dict[_Facet, dict[str, E]] = {}
-        for name, entry in self._by_name.items():
+        for name, entry in self.items():
             for facet in _facets(entry):
                 found.setdefault(facet, {})[name] = entry
         return Layered({facet: Layered(members) for facet, members in found.items()})
@@ -90,7 +75,7 @@ class Entries(Mapping[str, E], Generic[E]):
     ) -> dict[_Facet, Layered[str, E] | Gone]:
         members: dict[_Facet, dict[str, E | Gone]] = {}
         for name, entry in changes.items():
-            before = self._by_name.get(name)
+            before = self.get(name)
             for facet in _facets(before) if before is not None else ():
                 members.setdefault(facet, {})[name] = GONE
             for facet in _facets(entry) if not isinstance(entry, Gone) else ():
@@ -148,9 +133,15 @@ class RoutingTable:
     def first(self, model: str, random: Callable[[], float]) -> Route:
         """The first of ``attempts``."""
         found = self.models.get(model)
-        for route in self._direct(model) if found is None else self._by_backends(found, random):
-            return route
-        raise ModelNotFound("No model of this name takes part in routing now.", metadata={"model": model})
+        if found is not None and found.backends:
+            backends = found.backends
+            chosen = backends[_drawn(backends, _first_group_end(backends), random)]
+            provider_model = self.provider_models.get(chosen.provider_model)
+            if provider_model is not None:
+                provider = self.providers.get(provider_model.provider)
+                if provider is not None:
+                    return Route(model, provider_model, provider)
+        return next(self.attempts(model, random))
 
     def at(self, revision: int) -> RoutingTable:
         """The same, known to be that of a newer revision."""
@@ -173,26 +164,12 @@ class RoutingTable:
             yield Route(name, provider_model, provider)
 
     def _by_backends(self, model: ActiveModel, random: Callable[[], float]) -> Iterator[Route]:
-        backends = model.backends
-        start = 0
-        while start < len(backends):
-            priority, end = backends[start].priority, start + 1
-            while end < len(backends) and backends[end].priority == priority:
-                end += 1
-            group = backends[start:end]
-            start = end
-            while group:
-                at = 0
-                if len(group) > 1:
-                    point = random() * sum([backend.weight for backend in group])
-                    while (point := point - group[at].weight) >= 0 and at < len(group) - 1:
-                        at += 1
-                provider_model = self.provider_models.get(group[at].provider_model)
-                if provider_model is not None and (provider := self.providers.get(provider_model.provider)):
-                    yield Route(model.name, provider_model, provider)
-                if len(group) == 1:
-                    break
-                group = group[:at] + group[at + 1 :]
+        left = list(model.backends)
+        while left:
+            backend = left.pop(_drawn(left, _first_group_end(left), random))
+            provider_model = self.provider_models.get(backend.provider_model)
+            if provider_model is not None and (provider := self.providers.get(provider_model.provider)):
+                yield Route(model.name, provider_model, provider)
 
 
 @dataclass(slots=True)
@@ -224,6 +201,29 @@ _Some = TypeVar("_Some", Entries[RoutingProvider], ProviderModels, Entries[Activ
 
 def _changed(entries: _Some, changes: Mapping[str, object]) -> _Some:
     return entries.changed(changes) if changes else entries  # type: ignore[arg-type]
+
+
+def _first_group_end(backends: Sequence[ModelBackend]) -> int:
+    """How many, from the first on, have its priority."""
+    priority, end, count = backends[0].priority, 1, len(backends)
+    while end < count and backends[end].priority == priority:
+        end += 1
+    return end
+
+
+def _drawn(backends: Sequence[ModelBackend], end: int, random: Callable[[], float]) -> int:
+    """One of those before ``end``, by weight."""
+    if end == 1:
+        return 0
+    total = 0
+    for at in range(end):
+        total += backends[at].weight
+    point = random() * total
+    for at in range(end - 1):
+        point -= backends[at].weight
+        if point < 0:
+            return at
+    return end - 1
 
 
 def _beginning_with(first: Route, rest: Iterator[Route]) -> Iterator[Route]:

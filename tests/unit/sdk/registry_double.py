@@ -1,11 +1,13 @@
-"""A registry's RoutingService on a free loopback port: real gRPC, a table that tests edit."""
+"""A registry's RoutingService on a free loopback port: real gRPC, a table and watches that tests drive."""
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from queue import SimpleQueue
 
 import grpc
 from codevector.providers.v1 import routing_service_pb2 as pb
@@ -13,6 +15,8 @@ from codevector.providers.v1 import routing_service_pb2_grpc as pb_grpc
 from google.protobuf import any_pb2
 from google.rpc import code_pb2, error_details_pb2, status_pb2
 from grpc_status import rpc_status
+
+PATIENCE_SECONDS = 20.0
 
 
 def status(code: int, reason: str, message: str = "told by the registry") -> status_pb2.Status:
@@ -22,17 +26,46 @@ def status(code: int, reason: str, message: str = "told by the registry") -> sta
     return status_pb2.Status(code=code, message=message, details=[detail])
 
 
+@dataclass(eq=False)
+class Watch:
+    """One open watch: what it asked for, and what it is still to be sent. None ends it."""
+
+    request: pb.WatchRoutingRequest
+    metadata: dict[str, str]
+    outbox: SimpleQueue[pb.WatchRoutingResponse | status_pb2.Status | None] = field(
+        default_factory=SimpleQueue
+    )
+
+    def send(self, *messages: pb.WatchRoutingResponse) -> None:
+        for message in messages:
+            self.outbox.put(message)
+
+    def fail(self, code: int = code_pb2.UNAVAILABLE, reason: str = "STORE_UNAVAILABLE") -> None:
+        self.outbox.put(status(code, reason))
+
+    def end(self) -> None:
+        self.outbox.put(None)
+
+
 @dataclass
 class RegistryDouble(pb_grpc.RoutingServiceServicer):
-    """Serves ``snapshot`` and ``sealed``; ``on_fetch`` runs before each fetch of credentials."""
+    """Serves ``snapshot`` and ``sealed``; ``on_fetch`` runs before each fetch of credentials.
+
+    A watch is sent the snapshot first, or a bookmark where it resumes, unless ``greets`` is off.
+    """
 
     snapshot: pb.RoutingSnapshot = field(default_factory=lambda: pb.RoutingSnapshot(revision=1, store_id="s"))
     sealed: dict[str, pb.SealedCredentialResult] = field(default_factory=dict)
     abort: status_pb2.Status | None = None
     on_fetch: Callable[[int], None] = lambda count: None
+    greets: bool = True
     fetch_count: int = 0
     whole_snapshots_sent: int = 0
     page_size_seen: list[int] = field(default_factory=list)
+    metadata_seen: list[dict[str, str]] = field(default_factory=list)
+    watches: list[Watch] = field(default_factory=list)
+    reports: list[pb.ReportAppliedRevisionRequest] = field(default_factory=list)
+    news: threading.Condition = field(default_factory=threading.Condition)
 
     def ListActiveProviderModels(  # noqa: N802
         self, request: pb.ListActiveProviderModelsRequest, context: grpc.ServicerContext
@@ -72,41 +105,88 @@ class RegistryDouble(pb_grpc.RoutingServiceServicer):
     def WatchRouting(  # noqa: N802
         self, request: pb.WatchRoutingRequest, context: grpc.ServicerContext
     ) -> Iterator[pb.WatchRoutingResponse]:
-        """The snapshot in one chunk, and the end."""
         self._refuse(context)
-        table = self.snapshot
-        yield pb.WatchRoutingResponse(
-            store_id=table.store_id,
-            revision=table.revision,
-            snapshot_chunk=pb.SnapshotChunk(
-                first=True,
-                last=True,
-                providers=table.providers,
-                provider_models=table.provider_models,
-                models=table.models,
-                reason=pb.SnapshotChunk.REASON_INITIAL,
-            ),
-        )
+        watch = Watch(request, _metadata(context))
+        if self.greets:
+            watch.send(self.bookmark() if request.resume_revision else self.chunk())
+        context.add_callback(watch.end)
+        with self.news:
+            self.watches.append(watch)
+            self.news.notify_all()
+        while (message := watch.outbox.get()) is not None:
+            if isinstance(message, status_pb2.Status):
+                context.abort_with_status(rpc_status.to_status(message))
+            yield message
 
     def ReportAppliedRevision(  # noqa: N802
         self, request: pb.ReportAppliedRevisionRequest, context: grpc.ServicerContext
     ) -> pb.ReportAppliedRevisionResponse:
         self._refuse(context)
+        with self.news:
+            self.reports.append(request)
+            self.news.notify_all()
         return pb.ReportAppliedRevisionResponse()
 
+    def wait(self, holds: Callable[[], bool]) -> None:
+        """Wait until something holds of the watches and reports seen; fail the test when it does not."""
+        with self.news:
+            assert self.news.wait_for(holds, PATIENCE_SECONDS)
+
+    def watch(self, number: int) -> Watch:
+        """The watch of this number, from 1, once it is open."""
+        self.wait(lambda: len(self.watches) >= number)
+        return self.watches[number - 1]
+
+    def chunk(
+        self, reason: pb.SnapshotChunk.Reason = pb.SnapshotChunk.REASON_INITIAL
+    ) -> pb.WatchRoutingResponse:
+        """The snapshot, as one chunk."""
+        table = self.snapshot
+        chunk = pb.SnapshotChunk(
+            first=True,
+            last=True,
+            providers=table.providers,
+            provider_models=table.provider_models,
+            models=table.models,
+            reason=reason,
+        )
+        return pb.WatchRoutingResponse(store_id=table.store_id, revision=table.revision, snapshot_chunk=chunk)
+
+    def bookmark(self, revision: int = 0, *, draining: bool = False) -> pb.WatchRoutingResponse:
+        """A sign of life, of the snapshot's revision unless told otherwise."""
+        return pb.WatchRoutingResponse(
+            store_id=self.snapshot.store_id,
+            revision=revision or self.snapshot.revision,
+            bookmark=pb.Bookmark(draining=draining),
+        )
+
+    def change_set(self, revision: int, *changes: pb.RoutingChange) -> pb.WatchRoutingResponse:
+        """What one revision changes."""
+        return pb.WatchRoutingResponse(
+            store_id=self.snapshot.store_id, revision=revision, change_set=pb.ChangeSet(changes=changes)
+        )
+
     def _refuse(self, context: grpc.ServicerContext) -> None:
+        self.metadata_seen.append(_metadata(context))
         if self.abort is not None:
             context.abort_with_status(rpc_status.to_status(self.abort))
 
 
+def _metadata(context: grpc.ServicerContext) -> dict[str, str]:
+    return {key: str(value) for key, value in context.invocation_metadata()}
+
+
 @contextmanager
-def serving(double: RegistryDouble) -> Iterator[str]:
+def serving(
+    double: RegistryDouble, *, port: int = 0, credentials: grpc.ServerCredentials | None = None
+) -> Iterator[str]:
     """Serve the double; gives ``host:port``."""
-    server = grpc.server(ThreadPoolExecutor(max_workers=4))
+    server = grpc.server(ThreadPoolExecutor(max_workers=16), options=[("grpc.so_reuseport", 0)])
     pb_grpc.add_RoutingServiceServicer_to_server(double, server)
-    port = server.add_insecure_port("127.0.0.1:0")
+    address = f"127.0.0.1:{port}"
+    bound = server.add_secure_port(address, credentials) if credentials else server.add_insecure_port(address)
     server.start()
     try:
-        yield f"127.0.0.1:{port}"
+        yield f"127.0.0.1:{bound}"
     finally:
         server.stop(grace=None).wait()

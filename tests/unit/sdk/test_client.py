@@ -21,50 +21,7 @@ from tests.kms_double import KmsDouble
 from tests.unit.sdk import registry_double
 from tests.unit.sdk.loopback import Recorder, listening
 from tests.unit.sdk.registry_double import RegistryDouble, status
-
-NAME = "providers/p"
-VECTOR = load("openai-api-key")
-KEY = VECTOR.fields["api_key"]
-
-
-def entry(vector: EnvelopeVector = VECTOR, **changes: object) -> pb.RoutingProvider:
-    """The vector's provider as the registry lists it."""
-    member = provider_pb2.ProviderKind.Name(vector.kind).removeprefix("PROVIDER_KIND_").lower()
-    message = pb.RoutingProvider(
-        name=NAME,
-        uid=str(vector.provider_uid),
-        kind=vector.kind,  # type: ignore[arg-type]
-        config=provider_pb2.ProviderConfig(**{member: dict(vector.config)}),
-        credential_type=vector.type,  # type: ignore[arg-type]
-        credential_version=vector.credential_version,
-        labels={"team": "a"},
-    )
-    message.MergeFrom(pb.RoutingProvider(**changes))  # type: ignore[arg-type]
-    return message
-
-
-def sealed(vector: EnvelopeVector = VECTOR, **changes: object) -> pb.SealedCredentialResult:
-    """The vector as the registry answers it, its key wrapped as the double wraps."""
-    message = pb.SealedCredential(
-        provider=NAME,
-        provider_uid=str(vector.provider_uid),
-        kind=vector.kind,  # type: ignore[arg-type]
-        type=vector.type,  # type: ignore[arg-type]
-        credential_version=vector.credential_version,
-        envelope=vector.envelope,
-        wrapped_data_key=kms_double.wrap(vector.dek),
-        key_version=kms_double.KEY_VERSION,
-        commitment=vector.commitment,
-        context=vector.context,
-        destinations=vector.destinations,
-    )
-    for name, value in changes.items():
-        setattr(message, name, value)
-    return pb.SealedCredentialResult(sealed_credential=message)
-
-
-def snapshot(*providers: pb.RoutingProvider, revision: int = 1) -> pb.RoutingSnapshot:
-    return pb.RoutingSnapshot(revision=revision, store_id="s", providers=providers)
+from tests.unit.sdk.wire_values import KEY, NAME, entry, sealed, snapshot
 
 
 @dataclass

@@ -16,12 +16,13 @@ from benchmarks.opens import opens
 from benchmarks.peers import peers
 from benchmarks.reads import reads
 from benchmarks.rewrap import rewrap
+from benchmarks.sdk import sdk
 from benchmarks.snapshots import snapshots
 from benchmarks.starts import starts
 from benchmarks.watch import watch
 from benchmarks.writes import writes
 
-DEFAULT = ["reads", "watch", "latency", "opens", "writes", "imports", "deletes", "starts", "rewrap"]
+DEFAULT = ["reads", "watch", "latency", "opens", "writes", "imports", "deletes", "sdk", "starts", "rewrap"]
 BY_NAME = ["peers", "mlflow"]
 """What installs a peer or takes long, so is run only when asked for."""
 
@@ -59,6 +60,8 @@ def main() -> None:
         imports(options.repetitions)
     if "deletes" in options.what:
         deletes(options.repetitions)
+    if "sdk" in options.what:
+        sdk(100_000, options.repetitions)
     if "starts" in options.what:
         starts(options.repetitions)
     if "rewrap" in options.what:

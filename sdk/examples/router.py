@@ -1,4 +1,4 @@
-"""A router of a page: take an active model from the registry and chat with it by the real openai client.
+"""A router of a page: follow the registry, and chat with a model of it by the real openai client.
 
 Register the example's upstream first (README.md beside this file's folder shows how), and then:
 
@@ -18,23 +18,25 @@ import openai
 from upstream import EXAMPLE_KEY, Upstream  # type: ignore[import-not-found] # the file beside this one
 
 
-def chat(client: codevector_providers.Client, provider: str, message: str) -> str:
-    """Ask the provider's first active chat model. The key is in the transport, never in this code."""
-    model = next(
-        model
-        for model in client.active_models()
-        if model.provider == provider and model.kind is codevector_providers.ModelKind.CHAT
-    )
-    with client.http(provider) as http:
-        upstream = openai.OpenAI(
-            base_url=str(http.base_url),
-            api_key="unused",
-            http_client=http,  # type: ignore[arg-type] # typed for httpx2, takes httpx as well
-        )
-        answer = upstream.chat.completions.create(
-            model=model.upstream_model_id, messages=[{"role": "user", "content": message}]
-        )
-    return f"{model.name}: {answer.choices[0].message.content}"
+def chat(router: codevector_providers.Router, model: str, message: str) -> str:
+    """Ask a model, by one of its backends after the other. Keys are in the transport, never in this code."""
+    failures: list[Exception] = []
+    for route in router.attempts(model):
+        try:
+            with router.http(route.provider.name) as http:
+                upstream = openai.OpenAI(
+                    base_url=str(http.base_url),
+                    api_key="unused",
+                    http_client=http,  # type: ignore[arg-type] # typed for httpx2, takes httpx as well
+                )
+                answer = upstream.chat.completions.create(
+                    model=route.provider_model.upstream_model_id,
+                    messages=[{"role": "user", "content": message}],
+                )
+            return f"{route.provider_model.name}: {answer.choices[0].message.content}"
+        except (codevector_providers.ProvidersError, openai.APIConnectionError) as error:
+            failures.append(error)
+    raise ExceptionGroup(f"no backend of {model} answered", failures)
 
 
 @contextmanager
@@ -57,7 +59,7 @@ def main() -> None:
     parser.add_argument("message", nargs="?", default="Hello")
     parser.add_argument("--registry", default=f"127.0.0.1:{port}")
     parser.add_argument("--kms-socket", default=f"{home}/kms/router.sock")
-    parser.add_argument("--provider", default="providers/example")
+    parser.add_argument("--model", default="providers/example/models/example-chat")
     parser.add_argument("--start-upstream", action="store_true", help="serve the upstream here, too")
     parser.add_argument("--upstream-port", type=int, default=8099)
     parser.add_argument("--upstream-key", default=EXAMPLE_KEY)
@@ -65,11 +67,11 @@ def main() -> None:
     upstream = Upstream(options.upstream_port, options.upstream_key) if options.start_upstream else None
     with (
         started(upstream) if upstream else nullcontext(),
-        codevector_providers.connect(
+        codevector_providers.Router(
             options.registry, kms_socket=options.kms_socket, allow_loopback_http=True
-        ) as client,
+        ) as router,
     ):
-        print(chat(client, options.provider, options.message))
+        print(chat(router, options.model, options.message))
 
 
 if __name__ == "__main__":

@@ -34,8 +34,9 @@ from codevector_providers.model import CredentialType, ProviderKind
 from codevector_providers.opening import Expected, SealedCredential, open_sealed
 
 from service.telemetry import SWEEP_ENDED
-from tests.integration.harness import ROOT, Instance, free_port, running
+from tests.integration.harness import ROOT, Instance
 from tests.postgresql import PostgresServer
+from tests.registry_pairs import two_registries
 from tests.rotation_driver import RotationDriver
 
 CALL_SECONDS = 20.0
@@ -389,26 +390,8 @@ def open_one(
 @contextmanager
 def storm(server: PostgresServer, seed: int) -> Iterator[Storm]:
     """Everything running, and gone at the end."""
-    database = server.create_database()
     with ExitStack() as stack:
-        stack.callback(server.drop_database, database)
-        first = stack.enter_context(running({"CODEVECTOR_DATABASE_URL": server.url(database)}))
-        home = first.home / "second"
-        home.mkdir(mode=0o700)
-        port = free_port()
-        second = Instance(
-            home,
-            port,
-            {
-                **first.environment,
-                "CODEVECTOR_HOME": str(home),
-                "CODEVECTOR_GRPC_PORT": str(port),
-                "CODEVECTOR_KMS_REGISTRY_SOCKET": str(first.home / "kms" / "registry.sock"),
-                "CODEVECTOR_REGISTRY_SECRET_FILE": str(first.home / "registry.secret"),
-            },
-        )
-        stack.callback(second.close)
-        second.start_service()
+        first, second = stack.enter_context(two_registries(server))
         pool = stack.enter_context(ThreadPoolExecutor(WRITERS + 3))
         made = Storm(first, second, random.Random(seed), pool)
         stack.callback(made.stop_driver)

@@ -47,8 +47,8 @@ class RouterTable:
     store_id: str = ""
     revision: int = 0
     rows: Rows = field(default_factory=dict)
-    reasons: list[Reason] = field(default_factory=list)
-    _coming: Rows | None = None
+    reasons: list[Reason] = field(default_factory=list, compare=False)
+    _coming: Rows | None = field(default=None, compare=False)
 
     @classmethod
     def of(cls, snapshot: pb.RoutingSnapshot) -> RouterTable:

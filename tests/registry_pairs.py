@@ -1,0 +1,35 @@
+"""Two registries on one PostgreSQL and one sidecar, as replicas behind a balancer are."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
+
+from tests.integration.harness import Instance, free_port, running
+from tests.postgresql import PostgresServer
+
+
+@contextmanager
+def two_registries(server: PostgresServer) -> Iterator[tuple[Instance, Instance]]:
+    """The second has nothing but its port and a home to itself."""
+    database = server.create_database()
+    with ExitStack() as stack:
+        stack.callback(server.drop_database, database)
+        first = stack.enter_context(running({"CODEVECTOR_DATABASE_URL": server.url(database)}))
+        home = first.home / "second"
+        home.mkdir(mode=0o700)
+        port = free_port()
+        second = Instance(
+            home,
+            port,
+            {
+                **first.environment,
+                "CODEVECTOR_HOME": str(home),
+                "CODEVECTOR_GRPC_PORT": str(port),
+                "CODEVECTOR_KMS_REGISTRY_SOCKET": str(first.home / "kms" / "registry.sock"),
+                "CODEVECTOR_REGISTRY_SECRET_FILE": str(first.home / "registry.secret"),
+            },
+        )
+        stack.callback(second.close)
+        second.start_service()
+        yield first, second

@@ -62,7 +62,7 @@ export class Credentials {
     this.#refuseClosed();
     const binding = this.#binding(this.#provider(name));
     const held = this.#held.get(name);
-    if (held?.binding !== binding) return this.#fly(name, binding);
+    if (!held) return this.#fly(name, binding);
     if (ageMs(held) <= (this.#isLive ? LIVE_MS : FRESH_MS)) return held.credential;
     try {
       return await this.#fly(name, binding);

@@ -89,8 +89,11 @@ class Server {
 export class ScriptedRegistry {
   readonly streams: Stream[] = [];
   readonly reports: ReportAppliedRevisionRequest[] = [];
+  readonly reportedMs: number[] = [];
   readonly authorizations: (string | null)[] = [];
-  /** How a sealed credential is asked for, and answered. */
+  /** What every watch begins with. */
+  greeting: Message[] = [];
+  /** How a sealed credential is answered. */
   seal: () => SealedCredential | Promise<SealedCredential> = () => {
     throw new ConnectError("no credential was told", Code.Internal);
   };
@@ -101,12 +104,14 @@ export class ScriptedRegistry {
       watchRouting: (request, context) => {
         const stream = new Stream(request);
         this.streams.push(stream);
+        stream.send(...this.greeting);
         for (const wake of this.#waiting.splice(0)) wake();
         return stream.messages(context.signal);
       },
       reportAppliedRevision: (request, context) => {
         this.authorizations.push(context.requestHeader.get("authorization"));
         this.reports.push(request);
+        this.reportedMs.push(performance.now());
         return {};
       },
       batchGetSealedCredentials: async () => {

@@ -1,4 +1,4 @@
-"""Opened credentials, for as long as docs/formats/envelope.md lets a router keep them.
+"""Opened credentials, for as long as a router may keep them. Source: docs/adr/0062.
 
     the watch is live      opened anew from 240 s after its unwrap on; where nobody answers, used up to 300 s
     it is not              opened anew from 60 s on; where nobody answers, used up to 600 s

@@ -135,7 +135,7 @@ class RoutingTable:
         found = self.models.get(model)
         if found is not None and found.backends:
             backends = found.backends
-            chosen = backends[_drawn(backends, _first_group_end(backends), random)]
+            chosen = backends[_drawn(backends, random)]
             provider_model = self.provider_models.get(chosen.provider_model)
             if provider_model is not None:
                 provider = self.providers.get(provider_model.provider)
@@ -166,7 +166,7 @@ class RoutingTable:
     def _by_backends(self, model: ActiveModel, random: Callable[[], float]) -> Iterator[Route]:
         left = list(model.backends)
         while left:
-            backend = left.pop(_drawn(left, _first_group_end(left), random))
+            backend = left.pop(_drawn(left, random))
             provider_model = self.provider_models.get(backend.provider_model)
             if provider_model is not None and (provider := self.providers.get(provider_model.provider)):
                 yield Route(model.name, provider_model, provider)
@@ -203,27 +203,23 @@ def _changed(entries: _Some, changes: Mapping[str, object]) -> _Some:
     return entries.changed(changes) if changes else entries  # type: ignore[arg-type]
 
 
-def _first_group_end(backends: Sequence[ModelBackend]) -> int:
-    """How many, from the first on, have its priority."""
-    priority, end, count = backends[0].priority, 1, len(backends)
-    while end < count and backends[end].priority == priority:
+def _drawn(backends: Sequence[ModelBackend], random: Callable[[], float]) -> int:
+    """One of those that have the first one's priority, by weight."""
+    priority, total, end = backends[0].priority, 0, 0
+    for backend in backends:
+        if backend.priority != priority:
+            break
+        total += backend.weight
         end += 1
-    return end
-
-
-def _drawn(backends: Sequence[ModelBackend], end: int, random: Callable[[], float]) -> int:
-    """One of those before ``end``, by weight."""
     if end == 1:
         return 0
-    total = 0
-    for at in range(end):
-        total += backends[at].weight
-    point = random() * total
-    for at in range(end - 1):
-        point -= backends[at].weight
+    point, at = random() * total, 0
+    for backend in backends:
+        point -= backend.weight
         if point < 0:
-            return at
-    return end - 1
+            break
+        at += 1
+    return min(at, end - 1)
 
 
 def _beginning_with(first: Route, rest: Iterator[Route]) -> Iterator[Route]:

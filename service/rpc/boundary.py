@@ -172,7 +172,11 @@ class Boundary:
         async def served(data: bytes, context: grpc.aio.ServicerContext[bytes, bytes]) -> None:
             run = _Run(method, math.inf, context)
             try:
-                await handler(self._request(request_type, data), run.exchange, context.write)
+                request = self._request(request_type, data)
+                # Else it goes with the first message, and a stream that is cut off while that waits cannot be
+                # ended: its reader would get neither more nor the error.
+                await context.send_initial_metadata(())
+                await handler(request, run.exchange, context.write)
                 context.set_trailing_metadata(run.exchange.trailers())
                 return
             except (Exception, asyncio.CancelledError) as error:

@@ -188,3 +188,38 @@ class TestStream:
         data = pb.GetRoutingSnapshotRequest(if_revision_not=-1).SerializeToString()
         got = calls(stream(handler), data)
         assert (got.answers, got.codes) == ([], [grpc.StatusCode.INVALID_ARGUMENT])
+
+    def test_one_that_is_cut_off_before_its_first_message_was_taken_ends_with_the_error(self) -> None:
+        async def main() -> None:
+            cut = asyncio.Event()
+
+            async def handler(request: pb.GetRoutingSnapshotRequest, exchange: Exchange, send: Send) -> None:
+                sending = asyncio.ensure_future(send(bytes(1 << 20)))
+                await asyncio.wait([sending], timeout=0.1)
+                assert not sending.done()
+                sending.cancel()
+                cut.set()
+                raise OutOfRange("gone", reason=Reason.REVISION_COMPACTED)
+
+            server = grpc.aio.server()
+            method = stream(handler)(Boundary(build_logger(io.StringIO(), logging.DEBUG)))
+            server.add_generic_rpc_handlers(
+                (grpc.method_handlers_generic_handler("test.S", {"Try": method}),)
+            )
+            port = server.add_insecure_port("127.0.0.1:0")
+            await server.start()
+            narrow = [("grpc.http2.bdp_probe", 0), ("grpc.http2.lookahead_bytes", 65_535)]
+            try:
+                async with (
+                    asyncio.timeout(30),
+                    grpc.aio.insecure_channel(f"127.0.0.1:{port}", options=narrow) as channel,
+                ):
+                    open_stream: Any = channel.unary_stream("/test.S/Try")
+                    call = open_stream(HELD.SerializeToString())
+                    await cut.wait()
+                    assert len(await call.read()) == 1 << 20
+                    assert await call.code() is grpc.StatusCode.OUT_OF_RANGE
+            finally:
+                await server.stop(1)
+
+        asyncio.run(main())

@@ -24,7 +24,7 @@ from tests.integration.harness import ROOT, Instance, running, wait_until
 from tests.integration.test_api_routing import disable, enable
 from tests.integration.test_cli_keys import command, create
 from tests.integration.test_rollback import database_files, put_back
-from tests.integration.watching import Watch, connect, watcher_count, watching
+from tests.integration.watching import NARROW, Watch, connect, watcher_count, watching
 from tests.postgresql import PostgresServer
 from tests.registry_pairs import two_registries
 from tests.router_table import Ledger, Reason, RouterTable
@@ -174,7 +174,7 @@ class TestGoodbye:
                 assert last.revision == watch.table.revision == head
 
     def test_also_while_somebody_does_not_read(self, made: Instance, large: provider_pb2.Provider) -> None:
-        with connect(made.address) as deaf, watching(made) as watch:
+        with connect(made.address, *NARROW) as deaf, watching(made) as watch:
             Watch(deaf)
             watch.snapshot()
             made.stop_service()
@@ -226,7 +226,9 @@ class TestLargeTables:
         """Others get every change and calls are answered; one who reads at last has missed nothing."""
         api, ledger = Api(made), Ledger()
         with ExitStack() as stack:
-            deaf = [Watch(stack.enter_context(connect(made.address)), ledger=ledger) for _ in range(10)]
+            deaf = [
+                Watch(stack.enter_context(connect(made.address, *NARROW)), ledger=ledger) for _ in range(10)
+            ]
             watch = stack.enter_context(watching(made, ledger=ledger))
             watch.snapshot()
             for _ in range(6):

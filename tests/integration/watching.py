@@ -17,7 +17,7 @@ from tests.integration.harness import Instance
 from tests.router_table import Follower, Ledger, RouterTable
 
 METHOD = "/codevector.providers.v1.RoutingService/WatchRouting"
-SECONDS = 60.0
+SECONDS = 120.0
 CHANNEL_OPTIONS = (
     ("grpc.use_local_subchannel_pool", 1),
     ("grpc.initial_reconnect_backoff_ms", 100),
@@ -26,14 +26,18 @@ CHANNEL_OPTIONS = (
 )
 
 
-def connect(address: str) -> grpc.Channel:
+NARROW = (("grpc.http2.bdp_probe", 0), ("grpc.http2.lookahead_bytes", 65_535))
+"""For a connection that takes no more than this from the server before its client reads."""
+
+
+def connect(address: str, *options: tuple[str, int]) -> grpc.Channel:
     """A connection of its own, that tries again soon."""
-    return grpc.insecure_channel(address, options=CHANNEL_OPTIONS)
+    return grpc.insecure_channel(address, options=[*CHANNEL_OPTIONS, *options])
 
 
 @dataclass
 class Watch:
-    """One open stream and the table that it keeps. What takes longer than a minute fails the test."""
+    """One open stream and the table that it keeps. What takes longer than two minutes fails the test."""
 
     channel: grpc.Channel
     table: RouterTable = field(default_factory=RouterTable)

@@ -7,14 +7,13 @@ with whatever is given to Publish, which answers when it began (nanoseconds sinc
 from __future__ import annotations
 
 import asyncio
-import gc
 import sys
 import time
 
 import grpc
 import uvloop
 
-from service.rpc.options import OPTIONS
+from service.rpc.options import OPTIONS, settle_collector
 
 Context = grpc.aio.ServicerContext[bytes, bytes]
 
@@ -61,10 +60,7 @@ async def _serve(port: str) -> None:
     server.add_generic_rpc_handlers((grpc.method_handlers_generic_handler("bench.Broadcast", methods),))
     server.add_insecure_port(f"127.0.0.1:{port}")
     await server.start()
-    # With the default thresholds an event to thousands of streams sets off full collections, which take most
-    # of its time: the limit is without them.
-    gc.freeze()
-    gc.set_threshold(100_000, 50, 1_000)
+    settle_collector()
     print("broadcast serving", flush=True)
     await server.wait_for_termination()
 

@@ -46,7 +46,8 @@ class Streams:
         self._input.write(json.dumps(line) + "\n")
         self._input.flush()
         call = event = None
-        while call is None or event is None:
+        # Streams that resumed were sent older events first, and the call may be answered before any of its own.
+        while call is None or event is None or event["first"] < call["sent"]:
             said = self._next()
             if "sent" in said:
                 call = said

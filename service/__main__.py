@@ -18,6 +18,7 @@ from grpc_health.v1 import health_pb2, health_pb2_grpc
 
 from service import app
 from service.catalog_files import CatalogFileError
+from service.rpc.options import settle_collector
 from service.rpc.server import PortTaken
 from service.sealing.registry_secret import RegistrySecretError
 from service.settings import Settings, SettingsError, load
@@ -71,6 +72,7 @@ async def _serve(settings: Settings) -> None:
     log = build_logger(sys.stderr, settings.logging_level)
     logging.getLogger().addHandler(LibraryLines(log))
     async with app.build(settings, log):
+        settle_collector()
         print(f"service serving grpc={settings.address}", flush=True)
         await stop.wait()
 

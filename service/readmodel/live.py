@@ -73,7 +73,7 @@ class LiveTable:
         self._run = run
         self._loop = asyncio.get_running_loop()
         self._nudged = asyncio.Event()
-        self._advanced = asyncio.Condition()
+        self._waiting: list[tuple[int, asyncio.Future[None]]] = []
         self._extending = asyncio.Lock()
         self.current = self._load()
         self.ring = Ring(self.current.revision)
@@ -90,9 +90,11 @@ class LiveTable:
         """
         if self.current.revision >= revision:
             return
+        reached = self._loop.create_future()
+        self._waiting.append((revision, reached))
         with contextlib.suppress(TimeoutError):
-            async with asyncio.timeout(REACH_SECONDS), self._advanced:
-                await self._advanced.wait_for(lambda: self.current.revision >= revision)
+            async with asyncio.timeout(REACH_SECONDS):
+                await reached
 
     async def behind(self, revision: int) -> int | None:
         """The position in ``ring`` from which a table at ``revision`` of this store is brought up to date.
@@ -128,8 +130,6 @@ class LiveTable:
                 continue
             if step.snapshot is not self.current:
                 self._take(step)
-                async with self._advanced:
-                    self._advanced.notify_all()
 
     def _take(self, step: _Step) -> None:
         """Put a step to use. Nothing here waits, so nobody sees a snapshot without its change sets."""
@@ -139,6 +139,15 @@ class LiveTable:
         else:
             for one in step.sets:
                 self.ring.append(one.revision, one.message)
+        # Writers first: their answers would wait for every watcher's message.
+        waiting, self._waiting = self._waiting, []
+        for revision, reached in waiting:
+            if reached.done():
+                continue
+            if revision <= self.current.revision:
+                reached.set_result(None)
+            else:
+                self._waiting.append((revision, reached))
         if step.sets != []:
             self.on_advance()
 

@@ -49,12 +49,17 @@ class Wish:
 
 @dataclass(slots=True, eq=False)
 class _Watcher:
-    """``wake`` is what it sleeps on, None while it sends; times are the event loop's."""
+    """One open watch.
+
+    ``wake`` is what it sleeps on, None while it sends. ``due`` asks it for a bookmark, which comes after
+    ``silence`` seconds without a message. ``progress`` is when something was last taken or it was last woken,
+    by the event loop's clock.
+    """
 
     task: asyncio.Task[None] | None
-    bookmark_seconds: float
-    due: float
+    silence: float
     progress: float
+    due: bool = False
     wake: asyncio.Future[None] | None = None
     stalled: bool = False
 
@@ -130,8 +135,9 @@ class Watchers:
                 metadata={"max_watchers": str(self._max_watchers)},
                 retry_after_seconds=DRAIN_SECONDS,
             )
-        now = self._loop.time()
-        watcher = _Watcher(asyncio.current_task(), wish.bookmark_seconds, due=now, progress=now)
+        # Before the longest silence, each at its own time: else all would get theirs at once after a change.
+        silence = wish.bookmark_seconds * random.uniform(0.8, 0.95) - TICK_SECONDS  # noqa: S311
+        watcher = _Watcher(asyncio.current_task(), silence, progress=self._loop.time())
         self._watchers.add(watcher)
         if wish.watcher_id:
             self._routers.opened(wish.watcher_id, wish.peer)
@@ -172,7 +178,8 @@ class Watchers:
             now = self._loop.time()
             for watcher in self._watchers:
                 if watcher.wake is not None:
-                    if watcher.due <= now and not watcher.wake.done():
+                    if now - watcher.progress >= watcher.silence and not watcher.wake.done():
+                        watcher.due = True
                         watcher.wake.set_result(None)
                 elif now - watcher.progress > STALLED_SECONDS and watcher.task and not watcher.stalled:
                     watcher.stalled = True
@@ -180,20 +187,41 @@ class Watchers:
 
     async def _serve(self, watcher: _Watcher, wish: Wish, send: Send) -> None:
         place, reason = await self._begin(wish)
-        resumes = reason is None
+        # A bookmark ends a replay, also an empty one: the router knows that it is up to date.
+        watcher.due = reason is None
         while True:
             if reason is not None:
                 if wish.strict and reason is not SnapshotReason.INITIAL:
                     raise self._out_of_range(reason)
                 place = await self._send_snapshot(watcher, reason, send)
-            await self._send_changes(watcher, place, send)
-            if resumes:
-                # A bookmark ends the replay, also an empty one: the router knows that it is up to date.
-                watcher.due, resumes = 0.0, False
-            reason = self._lost(place)
-            if reason is None:
-                await self._rest(watcher, place, send)
-                reason = self._lost(place)
+            reason = await self._go_on(watcher, place, send)
+
+    async def _go_on(self, watcher: _Watcher, place: _Place, send: Send) -> SnapshotReason:
+        """Send what comes, until the watcher cannot be brought up to date any more from where it is.
+
+        One loop on purpose: it runs for every watcher at every change, and each call in it is felt.
+        """
+        live, loop, ring = self._live, self._loop, place.ring
+        while ring is live.ring and ring.begin <= place.position:
+            if place.position < ring.end:
+                place.revision, message = ring.at(place.position)
+                place.position += 1
+                await send(message)
+            elif self._draining:
+                await send(self._sign_of_life(draining=True))
+                raise _draining()
+            elif watcher.due:
+                watcher.due = False
+                place.revision = live.current.revision
+                await send(self._sign_of_life(draining=False))
+            else:
+                watcher.wake = loop.create_future()
+                try:
+                    await watcher.wake
+                finally:
+                    watcher.wake = None
+            watcher.progress = loop.time()
+        return self._lost(place)
 
     async def _begin(self, wish: Wish) -> tuple[_Place, SnapshotReason | None]:
         """Where to go on, or why to begin anew."""
@@ -216,11 +244,11 @@ class Watchers:
         place.ring, place.position = live.ring, position
         return place, None
 
-    def _lost(self, place: _Place) -> SnapshotReason | None:
-        """Why a watcher cannot be brought up to date from where it is, if it cannot."""
+    def _lost(self, place: _Place) -> SnapshotReason:
+        """Why a watcher cannot be brought up to date from where it is."""
         current = self._live.current
         if place.ring is self._live.ring:
-            return None if place.position >= place.ring.begin else SnapshotReason.SLOW_CONSUMER
+            return SnapshotReason.SLOW_CONSUMER
         if place.store_id != current.store_id:
             return SnapshotReason.STORE_CHANGED
         return (
@@ -232,39 +260,8 @@ class Watchers:
         place = _Place(ring, ring.end, snapshot.store_id, snapshot.revision)
         for chunk in self._chunks(reason):
             await send(chunk)
-            self._progressed(watcher)
-        return place
-
-    async def _send_changes(self, watcher: _Watcher, place: _Place, send: Send) -> None:
-        """Everything behind the place that is there by now, as long as the ring has it."""
-        ring = place.ring
-        while ring.begin <= place.position < ring.end:
-            place.revision, message = ring.at(place.position)
-            place.position += 1
-            await send(message)
-            self._progressed(watcher)
-
-    async def _rest(self, watcher: _Watcher, place: _Place, send: Send) -> None:
-        """Nothing is left to send: say goodbye, or give a sign of life if it is time, or sleep."""
-        if self._draining:
-            await send(self._sign_of_life(draining=True))
-            raise _draining()
-        if watcher.due <= self._loop.time():
-            place.revision = self._live.current.revision
-            await send(self._sign_of_life(draining=False))
-            self._progressed(watcher)
-            return
-        watcher.wake = self._loop.create_future()
-        try:
-            await watcher.wake
-        finally:
-            watcher.wake = None
             watcher.progress = self._loop.time()
-
-    def _progressed(self, watcher: _Watcher) -> None:
-        """Something was taken. The next bookmark is due before the longest silence, each at its own time."""
-        watcher.progress = now = self._loop.time()
-        watcher.due = now + watcher.bookmark_seconds * random.uniform(0.8, 0.95) - TICK_SECONDS  # noqa: S311
+        return place
 
     def _chunks(self, reason: SnapshotReason) -> tuple[bytes, ...]:
         snapshot = self._live.current

@@ -7,11 +7,12 @@ Handlers raise domain errors; nothing but this module ends a call with a status.
 from __future__ import annotations
 
 import asyncio
+import itertools
 import logging
 import math
 import re
+import secrets
 import time
-import uuid
 from collections.abc import Awaitable, Callable, Iterable
 from dataclasses import dataclass
 from typing import Any, TypeVar
@@ -81,12 +82,12 @@ class _Run:
 
     __slots__ = ("code", "exchange", "seconds", "started")
 
-    def __init__(self, method: str, seconds: float, context: grpc.aio.ServicerContext[Any, Any]) -> None:
+    def __init__(self, method: str, seconds: float, request_id: str, peer: Callable[[], str]) -> None:
         self.started = time.perf_counter()
         self.seconds = seconds
         self.code = "OK"
         call = Call(LOOPBACK_PRINCIPAL, method, time.monotonic() + seconds)
-        self.exchange = Exchange(call, _request_id(context.invocation_metadata()), context.peer)
+        self.exchange = Exchange(call, request_id, peer)
 
 
 class Boundary:
@@ -95,6 +96,9 @@ class Boundary:
     def __init__(self, log: FilteringBoundLogger) -> None:
         self._validator = protovalidate.Validator()
         self._log = log
+        # Request ids of callers that bring none. One of chance for each call would cost more than the rest.
+        self._instance = secrets.token_hex(8)
+        self._numbers = itertools.count(1)
 
     def unary(
         self,
@@ -113,7 +117,7 @@ class Boundary:
         async def served(data: bytes, context: grpc.aio.ServicerContext[bytes, ResponseT]) -> ResponseT:
             remaining = context.time_remaining()
             seconds = DEFAULT_SECONDS if remaining is None else min(remaining, MAX_SECONDS)
-            run = _Run(method, seconds, context)
+            run = _Run(method, seconds, self._request_id(context.invocation_metadata()), context.peer)
             try:
                 request = self._request(request_type, data)
                 async with asyncio.timeout(seconds):
@@ -143,7 +147,8 @@ class Boundary:
         known: dict[bytes, RequestT] = {}
 
         async def served(data: bytes, context: grpc.aio.ServicerContext[bytes, bytes]) -> bytes:
-            run = _Run(method, DEFAULT_SECONDS, context)
+            request_id = self._request_id(context.invocation_metadata())
+            run = _Run(method, DEFAULT_SECONDS, request_id, context.peer)
             try:
                 request = known.get(data)
                 if request is None:
@@ -170,7 +175,7 @@ class Boundary:
         """A handler that sends ready bytes for as long as it likes: no deadline but the caller's."""
 
         async def served(data: bytes, context: grpc.aio.ServicerContext[bytes, bytes]) -> None:
-            run = _Run(method, math.inf, context)
+            run = _Run(method, math.inf, self._request_id(context.invocation_metadata()), context.peer)
             try:
                 request = self._request(request_type, data)
                 # Else it goes with the first message, and a stream that is cut off while that waits cannot be
@@ -228,6 +233,13 @@ class Boundary:
                 milliseconds=round((time.perf_counter() - run.started) * 1000, 3),
             )
 
+    def _request_id(self, metadata: Iterable[Any] | None) -> str:
+        """The caller's x-request-id where it is printable and short, else a new one."""
+        for key, value in metadata or ():
+            if key == "x-request-id" and isinstance(value, str) and _REQUEST_ID.fullmatch(value):
+                return value
+        return f"{self._instance}-{next(self._numbers):x}"
+
     def _request(self, request_type: type[RequestT], data: bytes) -> RequestT:
         try:
             request = request_type.FromString(data)
@@ -250,14 +262,6 @@ async def _abort(
     await context.abort(
         rich.code, rich.details, (*rich.trailing_metadata, ("x-request-id", exchange.request_id))
     )
-
-
-def _request_id(metadata: Iterable[Any] | None) -> str:
-    """The caller's x-request-id where it is printable and short, else a new one."""
-    for key, value in metadata or ():
-        if key == "x-request-id" and isinstance(value, str) and _REQUEST_ID.fullmatch(value):
-            return value
-    return str(uuid.uuid4())
 
 
 def _invalid(violations: list[FieldViolation]) -> InvalidArgument:

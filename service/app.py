@@ -99,7 +99,7 @@ async def build(settings: Settings, log: FilteringBoundLogger) -> AsyncIterator[
             primary_changed=lambda: follower.nudge(),
         )
         live = LiveTable(routing_source(store), CODEC, threads.run, log)
-        store.on_commit = live.nudge
+        store.on_commit = live.committed
         routers = Routers(_now, store.routers())
         watchers = Watchers(live, CODEC, routers, clock=_now)
         fingerprint_key = secret.derive("codevector/request-fingerprint/1")

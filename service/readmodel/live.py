@@ -1,8 +1,8 @@
 """The live read model: one task follows the store and swaps in each new snapshot by one assignment.
 
-A local commit nudges it at once; a poll finds what was not nudged, such as the commit of a call that was
-cancelled while its process was under load, or another process's. Readers never wait for it and never see half
-a revision. Beside the snapshot it keeps what each revision changed, for those who have an older one.
+It is told at once of a local commit, and what that changed; a poll finds in the store what it was not told,
+such as another process's commits. Readers never wait for it and never see half a revision. Beside the
+snapshot it keeps what each revision changed, for those who have an older one.
 """
 
 from __future__ import annotations
@@ -11,6 +11,7 @@ import asyncio
 import contextlib
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import Protocol, TypeVar
 
 from structlog.typing import FilteringBoundLogger
@@ -73,15 +74,20 @@ class LiveTable:
         self._run = run
         self._loop = asyncio.get_running_loop()
         self._nudged = asyncio.Event()
+        self._told: dict[int, ChangeSet] = {}
         self._waiting: list[tuple[int, asyncio.Future[None]]] = []
         self._extending = asyncio.Lock()
         self.current = self._load()
         self.ring = Ring(self.current.revision)
 
-    def nudge(self, revision: int) -> None:
-        """Tell that ``revision`` is committed. Safe from any thread, also when the loop has ended."""
+    def committed(self, change_set: ChangeSet) -> None:
+        """Tell what a revision of this store changed. Safe from any thread, also when the loop has ended."""
         if not self._loop.is_closed():
-            self._loop.call_soon_threadsafe(self._nudged.set)
+            self._loop.call_soon_threadsafe(self._note, change_set)
+
+    def look(self) -> None:
+        """Look at the store now, and not only at the next poll."""
+        self._nudged.set()
 
     async def reached(self, revision: int) -> None:
         """Return once a snapshot of ``revision`` or newer is served, so that a writer can read its write.
@@ -90,11 +96,14 @@ class LiveTable:
         """
         if self.current.revision >= revision:
             return
-        reached = self._loop.create_future()
-        self._waiting.append((revision, reached))
-        with contextlib.suppress(TimeoutError):
-            async with asyncio.timeout(REACH_SECONDS):
-                await reached
+        waiter = (revision, self._loop.create_future())
+        self._waiting.append(waiter)
+        try:
+            with contextlib.suppress(TimeoutError):
+                async with asyncio.timeout(REACH_SECONDS):
+                    await waiter[1]
+        finally:
+            self._waiting.remove(waiter)
 
     async def behind(self, revision: int) -> int | None:
         """The position in ``ring`` from which a table at ``revision`` of this store is brought up to date.
@@ -119,8 +128,9 @@ class LiveTable:
                 async with asyncio.timeout(POLL_SECONDS):
                     await self._nudged.wait()
             self._nudged.clear()
+            told = self._next_told()
             try:
-                step = await self._run(self._newer)
+                step = await self._run(partial(self._after, told) if told else self._newer)
             except RegistryError as error:
                 self._log.warning(SNAPSHOT_FAILED, reason=error.reason.value)
                 continue
@@ -140,16 +150,34 @@ class LiveTable:
             for one in step.sets:
                 self.ring.append(one.revision, one.message)
         # Writers first: their answers would wait for every watcher's message.
-        waiting, self._waiting = self._waiting, []
-        for revision, reached in waiting:
-            if reached.done():
-                continue
-            if revision <= self.current.revision:
+        for revision, reached in self._waiting:
+            if revision <= self.current.revision and not reached.done():
                 reached.set_result(None)
-            else:
-                self._waiting.append((revision, reached))
         if step.sets != []:
             self.on_advance()
+
+    def _note(self, change_set: ChangeSet) -> None:
+        self._told[change_set.revision] = change_set
+        self._nudged.set()
+
+    def _next_told(self) -> list[ChangeSet]:
+        """The revisions that follow the current one without a gap, as far as this was told of them.
+
+        Commits are told in any order. What lies before the current revision was found in the store meanwhile.
+        """
+        revision = self.current.revision
+        for known in [known for known in self._told if known <= revision]:
+            del self._told[known]
+        sets = []
+        while (change_set := self._told.pop(revision := revision + 1, None)) is not None:
+            sets.append(change_set)
+        return sets
+
+    def _after(self, change_sets: Sequence[ChangeSet]) -> _Step:
+        """The step that these revisions make, the last of which becomes the current one."""
+        sets = encoded_sets(self._codec, self.current.store_id, [one for one in change_sets if one.changes])
+        changes = [change for one in sets for change in one.changes]
+        return _Step(advance(self._codec, self.current, changes, change_sets[-1].revision), sets)
 
     def _newer(self) -> _Step:
         current = self.current

@@ -228,7 +228,7 @@ class Watchers:
         live, revision = self._live, wish.resume_revision
         if wish.store_id == live.current.store_id and revision > live.current.revision:
             # Another replica has sent it: this one may only not have looked yet.
-            live.nudge(revision)
+            live.look()
             await live.reached(revision)
         current = live.current
         place = _Place(live.ring, live.ring.end, current.store_id, revision)

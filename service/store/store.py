@@ -20,6 +20,7 @@ from sqlalchemy.exc import TimeoutError as PoolTimeout
 from sqlalchemy.orm import Session
 
 from service.domain.routers import RouterRecord
+from service.domain.routing import ChangeSet
 from service.store import engines, migrating
 from service.store.failures import (
     CommitInDoubt,
@@ -42,15 +43,15 @@ MAX_TRIES = 5
 _FIRST_PAUSE_SECONDS = 0.01
 
 
-def ignore_commit(_revision: int) -> None:
+def ignore_commit(_change_set: ChangeSet) -> None:
     """For a store that nobody watches."""
 
 
 class Store:
     """Runs units of work. Safe to use from several threads; a unit belongs to the thread that runs it.
 
-    ``on_commit`` is called with the revision after each commit that used one, in the thread that committed.
-    It must not raise: the write has taken place.
+    ``on_commit`` is called after each commit that used a revision, in the thread that committed, with what
+    that revision changed for routers, which may be nothing. It must not raise: the write has taken place.
     """
 
     def __init__(
@@ -58,7 +59,7 @@ class Store:
         engine: Engine,
         *,
         clock: Callable[[], datetime],
-        on_commit: Callable[[int], None] = ignore_commit,
+        on_commit: Callable[[ChangeSet], None] = ignore_commit,
         sleep: Callable[[float], None] = time.sleep,
         jitter: Callable[[float, float], float] = random.uniform,
         close: Callable[[], object],
@@ -86,10 +87,10 @@ class Store:
             Aborted: CONFLICT, other writers were in the way five times.
             Unavailable: STORE_UNAVAILABLE; nothing was written, unless the message says that it is not known.
         """
-        result, revision = self._retrying(lambda: self._write_once(work, validate_only))
+        result, change_set = self._retrying(lambda: self._write_once(work, validate_only))
         self._checkpoint()
-        if revision is not None:
-            self.on_commit(revision)
+        if change_set is not None:
+            self.on_commit(change_set)
         return result
 
     def read(self, work: Callable[[ReadUnit], T]) -> T:
@@ -149,7 +150,7 @@ class Store:
         self._checkpoint()
         self._close()
 
-    def _write_once(self, work: Callable[[WriteUnit], T], validate_only: bool) -> tuple[T, int | None]:
+    def _write_once(self, work: Callable[[WriteUnit], T], validate_only: bool) -> tuple[T, ChangeSet | None]:
         with self._writers, Session(self._engine, autoflush=False) as session:
             session.connection(execution_options=engines.WRITE)
             unit = WriteUnit(session, self._now)
@@ -160,7 +161,7 @@ class Store:
                 return result, None
             self._commit(session)
             self._checkpoint_due |= unit.shredded and self._is_sqlite
-            return result, unit.revision if outcome is Outcome.REVISION else None
+            return result, unit.change_set
 
     def _read_once(self, work: Callable[[ReadUnit], T]) -> T:
         with Session(self._engine, autoflush=False) as session:
@@ -221,7 +222,7 @@ class Store:
 
 
 def open_store(
-    url: str, *, clock: Callable[[], datetime], on_commit: Callable[[int], None] = ignore_commit
+    url: str, *, clock: Callable[[], datetime], on_commit: Callable[[ChangeSet], None] = ignore_commit
 ) -> Store:
     """The store at a SQLAlchemy URL, which has been migrated; ``clock`` gives aware times.
 

@@ -17,7 +17,7 @@ from service.domain.backends import in_order
 from service.domain.errors import AlreadyExists
 from service.domain.etags import model_etag, provider_etag, provider_model_etag
 from service.domain.model import Model, ModelView, Provider, ProviderModel, SealedCredential
-from service.domain.routing import Change, entry_to_json
+from service.domain.routing import Change, ChangeSet, entry_to_json
 from service.store.changes import ModelKey, Touched, facade_targets, offer_changes, routing_changes
 from service.store.mapping import (
     Values,
@@ -93,6 +93,8 @@ class WriteUnit(ReadUnit):
         super().__init__(session, clock())
         self._touched = Touched()
         self._bookkeeping = False
+        self.change_set: ChangeSet | None = None
+        """What the revision changed for routers, once the unit is finished; None where it uses none."""
         self.shredded = False
         """Whether a sealed credential was destroyed: its bytes may still stand in SQLite's log."""
 
@@ -340,7 +342,9 @@ class WriteUnit(ReadUnit):
     def finish(self) -> Outcome:
         """Log what changed for routers, or give the revision back. The last thing before the commit."""
         if self._touched:
-            self._log(self._routing_changes())
+            changes = self._routing_changes()
+            self._log(changes)
+            self.change_set = ChangeSet(self.revision, tuple(changes), self.now)
             return Outcome.REVISION
         if not self._bookkeeping:
             return Outcome.NOTHING

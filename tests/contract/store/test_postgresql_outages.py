@@ -95,7 +95,7 @@ class TestLostConnections:
     def test_while_committing_are_never_run_again(self, store: Store, database: Database) -> None:
         tries = []
         told: list[int] = []
-        store.on_commit = told.append
+        store.on_commit = lambda change_set: told.append(change_set.revision)
 
         def work(unit: WriteUnit) -> None:
             tries.append(unit.revision)

@@ -11,6 +11,7 @@ import pytest
 
 from service.domain.errors import FailedPrecondition, Reason
 from service.domain.model import Provider, State
+from service.domain.routing import ChangeSet
 from service.store import ReadUnit, RegistryRow, Store, WriteUnit
 from tests.registry_values import ManualClock, a_model, a_provider
 
@@ -83,7 +84,7 @@ class TestRevisions:
 
     def test_concurrent_writers_leave_no_gap(self, store: Store) -> None:
         told: list[int] = []
-        store.on_commit = told.append
+        store.on_commit = lambda change_set: told.append(change_set.revision)
         barrier = threading.Barrier(6)
 
         def writer(number: int) -> list[int]:
@@ -116,7 +117,7 @@ class TestRevisions:
 class TestValidateOnly:
     def test_shows_what_would_be_and_leaves_nothing(self, store: Store) -> None:
         told: list[int] = []
-        store.on_commit = told.append
+        store.on_commit = lambda change_set: told.append(change_set.revision)
         preview = store.write(lambda unit: unit.insert_provider(a_provider("a"), None), validate_only=True)
         assert preview.revision == 1
         assert store.read(lambda unit: (unit.provider("a"), unit.head().revision)) == (None, 0)
@@ -132,11 +133,11 @@ class TestOnCommit:
     def test_is_told_each_revision_after_its_commit_in_the_same_thread(self, store: Store) -> None:
         told: list[tuple[int, int, int]] = []
 
-        def told_revision(revision: int) -> None:
+        def told_of(change_set: ChangeSet) -> None:
             seen = store.read(lambda unit: unit.head().revision)
-            told.append((revision, seen, threading.get_ident()))
+            told.append((change_set.revision, seen, threading.get_ident()))
 
-        store.on_commit = told_revision
+        store.on_commit = told_of
         insert(store, "a")
         store.write(lambda unit: unit.provider("a"))
         store.write(lambda unit: unit.record_registry(RegistryRow(None, "v", (), 1)))

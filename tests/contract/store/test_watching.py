@@ -159,7 +159,7 @@ class Story:
             routing_source(self.store), CODEC, threads.run, build_logger(self.log, logging.INFO)
         )
         registry = Registry(table, Watchers(table, CODEC, Routers(now), clock=now))
-        self.store.on_commit = table.nudge
+        self.store.on_commit = table.committed
         tasks = [asyncio.ensure_future(table.follow()), asyncio.ensure_future(registry.watchers.tick())]
         following = [asyncio.ensure_future(router.run(registry)) for router in self.routers]
         try:

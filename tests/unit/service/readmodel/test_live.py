@@ -94,13 +94,13 @@ class TestLiveTable:
 
         following(table, scenario)
 
-    def test_a_nudge_is_followed_at_once(self, monkeypatch: pytest.MonkeyPatch) -> None:
+    def test_looks_at_once_when_told_to(self, monkeypatch: pytest.MonkeyPatch) -> None:
         monkeypatch.setattr(live, "POLL_SECONDS", 60)
         table = Table()
 
         async def scenario(model: LiveTable) -> None:
             revision = table.add("acme")
-            model.nudge(revision)
+            model.look()
             await model.reached(revision)
             assert model.current.revision == revision
             assert list(model.current.providers) == ["providers/acme"]
@@ -108,7 +108,43 @@ class TestLiveTable:
 
         following(table, scenario)
 
-    def test_what_nobody_nudged_is_found_by_a_poll(self, monkeypatch: pytest.MonkeyPatch) -> None:
+    def test_what_is_told_is_not_asked_for(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        """In any order, and also what changed nothing for routers."""
+        monkeypatch.setattr(live, "POLL_SECONDS", 60)
+        table = Table(fails_with=[AssertionError("asked")])
+
+        async def scenario(model: LiveTable) -> None:
+            for provider_id in ("acme", "bolt"):
+                table.add(provider_id)
+            second, third = table.sets
+            model.committed(ChangeSet(4, (), START))
+            model.committed(third)
+            model.committed(second)
+            await model.reached(4)
+            assert list(model.current.providers) == ["providers/acme", "providers/bolt"]
+            assert [model.ring.at(one)[0] for one in range(model.ring.begin, model.ring.end)] == [2, 3]
+            assert table.fails_with
+
+        following(table, scenario)
+
+    def test_what_others_committed_in_between_is_asked_for(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        monkeypatch.setattr(live, "POLL_SECONDS", 60)
+        table = Table()
+
+        async def scenario(model: LiveTable) -> None:
+            for provider_id in ("acme", "bolt", "corp"):
+                table.add(provider_id)
+            model.committed(table.sets[-1])
+            await model.reached(4)
+            assert list(model.current.providers) == ["providers/acme", "providers/bolt", "providers/corp"]
+            table.add("dove")
+            model.committed(table.sets[-1])
+            await model.reached(5)
+            assert len(model.current.providers) == 4
+
+        following(table, scenario)
+
+    def test_what_nobody_told_is_found_by_a_poll(self, monkeypatch: pytest.MonkeyPatch) -> None:
         monkeypatch.setattr(live, "POLL_SECONDS", 0.01)
         table = Table()
 
@@ -164,11 +200,11 @@ class TestLiveTable:
 
         following(Table(), scenario)
 
-    def test_a_nudge_after_the_loop_has_ended_is_ignored(self) -> None:
+    def test_a_commit_after_the_loop_has_ended_is_ignored(self) -> None:
         kept: list[LiveTable] = []
 
         async def scenario(model: LiveTable) -> None:
             kept.append(model)
 
         following(Table(), scenario)
-        kept[0].nudge(5)
+        kept[0].committed(ChangeSet(5, (), START))

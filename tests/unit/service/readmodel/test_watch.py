@@ -89,7 +89,7 @@ class Desk:
             self.entries[entry.name] = entry
             change = Change(EntryKind.PROVIDER, entry.name, entry)
             self.sets.append(ChangeSet(self.revision, (change,), START))
-        self.table.nudge(self.revision)
+        self.table.look()
         await self.table.reached(self.revision)
         return self.revision
 

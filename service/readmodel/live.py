@@ -149,6 +149,7 @@ class LiveTable:
         else:
             for one in step.sets:
                 self.ring.append(one.revision, one.message)
+            self.ring.head = step.snapshot.revision
         # Writers first: their answers would wait for every watcher's message.
         for revision, reached in self._waiting:
             if revision <= self.current.revision and not reached.done():

@@ -16,43 +16,45 @@ MAX_BYTES = 64 << 20
 class Ring:
     """Ready messages in the order of their revisions, of one store.
 
+    ``begin`` is the position of the oldest message, ``end`` the one behind the newest. ``head`` is the newest
+    revision, which need not have a message.
+
     ``floor`` is the oldest revision that can be resumed from: every message behind it is here. From
     ``out_of_reach`` and below nobody will be able to: what lies between does not fit.
     """
 
     def __init__(self, floor: int, *, max_messages: int = MAX_MESSAGES, max_bytes: int = MAX_BYTES) -> None:
         self.floor = floor
+        self.head = floor
         self.out_of_reach = -1
         self._max_messages = max_messages
         self._max_bytes = max_bytes
         self._revisions: list[int] = []
         self._messages: list[bytes] = []
         self._bytes = 0
-        self._begin = 0
+        self.begin = 0
+        self.end = 0
 
-    @property
-    def begin(self) -> int:
-        """The position of the oldest message."""
-        return self._begin
+    def message(self, position: int) -> bytes:
+        """What is at a position from ``begin`` to before ``end``."""
+        return self._messages[position - self.begin]
 
-    @property
-    def end(self) -> int:
-        """The position behind the newest message."""
-        return self._begin + len(self._messages)
-
-    def at(self, position: int) -> tuple[int, bytes]:
-        """Revision and message at a position from ``begin`` to before ``end``."""
-        index = position - self._begin
-        return self._revisions[index], self._messages[index]
+    def reached(self, position: int) -> int:
+        """The revision that is reached with everything before a position."""
+        if position == self.end:
+            return self.head
+        return self._revisions[position - self.begin - 1] if position > self.begin else self.floor
 
     def behind(self, revision: int) -> int:
         """The position of the first message behind a revision, which is not below ``floor``."""
-        return self._begin + bisect_right(self._revisions, revision)
+        return self.begin + bisect_right(self._revisions, revision)
 
     def append(self, revision: int, message: bytes) -> None:
         """Add the message of a newer revision; the oldest make room for it."""
         self._revisions.append(revision)
         self._messages.append(message)
+        self.end += 1
+        self.head = revision
         self._bytes += len(message)
         if len(self._messages) <= self._max_messages and self._bytes <= self._max_bytes:
             return
@@ -74,7 +76,7 @@ class Ring:
             return False
         self._revisions[:0] = [revision for revision, _ in older]
         self._messages[:0] = [message for _, message in older]
-        self._begin -= len(older)
+        self.begin -= len(older)
         self._bytes += size
         self.floor = floor
         return True
@@ -84,4 +86,4 @@ class Ring:
         self._bytes -= sum(map(len, self._messages[:count]))
         del self._revisions[:count]
         del self._messages[:count]
-        self._begin += count
+        self.begin += count

@@ -51,7 +51,7 @@ class Wish:
 class _Watcher:
     """One open watch.
 
-    ``wake`` is what it sleeps on, None while it sends. ``due`` asks it for a bookmark, which comes after
+    ``wake`` is what it sleeps on, and done while it sends. ``due`` asks it for a bookmark, which comes after
     ``silence`` seconds without a message. ``progress`` is when something was last taken or it was last woken,
     by the event loop's clock.
     """
@@ -59,8 +59,8 @@ class _Watcher:
     task: asyncio.Task[None] | None
     silence: float
     progress: float
+    wake: asyncio.Future[None]
     due: bool = False
-    wake: asyncio.Future[None] | None = None
     stalled: bool = False
 
 
@@ -71,7 +71,6 @@ class _Place:
     ring: Ring
     position: int
     store_id: str
-    revision: int
 
 
 @dataclass(slots=True)
@@ -102,6 +101,7 @@ class Watchers:
         self._max_watchers = max_watchers
         self._loop = asyncio.get_running_loop()
         self._watchers: set[_Watcher] = set()
+        self._sleeping: list[asyncio.Future[None]] = []
         self._gone = asyncio.Event()
         self._draining = False
         self._restarts = _Restarts()
@@ -112,10 +112,11 @@ class Watchers:
         return len(self._watchers)
 
     def wake(self) -> None:
-        """Let every watcher that sleeps look at what is new."""
-        for watcher in self._watchers:
-            if watcher.wake is not None and not watcher.wake.done():
-                watcher.wake.set_result(None)
+        """Let every watcher that sleeps look at what is new, in the order in which they fell asleep."""
+        sleeping, self._sleeping = self._sleeping, []
+        for wake in sleeping:
+            if not wake.done():
+                wake.set_result(None)
 
     async def watch(self, wish: Wish, send: Send) -> None:
         """Send what a watcher wants, until it goes, by cancelling this, or the server does.
@@ -137,7 +138,9 @@ class Watchers:
             )
         # Before the longest silence, each at its own time: else all would get theirs at once after a change.
         silence = wish.bookmark_seconds * random.uniform(0.8, 0.95) - TICK_SECONDS  # noqa: S311
-        watcher = _Watcher(asyncio.current_task(), silence, progress=self._loop.time())
+        awake = self._loop.create_future()
+        awake.set_result(None)
+        watcher = _Watcher(asyncio.current_task(), silence, self._loop.time(), awake)
         self._watchers.add(watcher)
         if wish.watcher_id:
             self._routers.opened(wish.watcher_id, wish.peer)
@@ -177,13 +180,14 @@ class Watchers:
             await asyncio.sleep(TICK_SECONDS)
             now = self._loop.time()
             for watcher in self._watchers:
-                if watcher.wake is not None:
-                    if now - watcher.progress >= watcher.silence and not watcher.wake.done():
+                if not watcher.wake.done():
+                    if now - watcher.progress >= watcher.silence:
                         watcher.due = True
                         watcher.wake.set_result(None)
                 elif now - watcher.progress > STALLED_SECONDS and watcher.task and not watcher.stalled:
                     watcher.stalled = True
                     watcher.task.cancel()
+            self._sleeping = [wake for wake in self._sleeping if not wake.done()]
 
     async def _serve(self, watcher: _Watcher, wish: Wish, send: Send) -> None:
         place, reason = await self._begin(wish)
@@ -201,27 +205,24 @@ class Watchers:
 
         One loop on purpose: it runs for every watcher at every change, and each call in it is felt.
         """
-        live, loop, ring = self._live, self._loop, place.ring
-        while ring is live.ring and ring.begin <= place.position:
-            if place.position < ring.end:
-                place.revision, message = ring.at(place.position)
-                place.position += 1
+        live, ring, position, time = self._live, place.ring, place.position, self._loop.time
+        while ring is live.ring and position >= ring.begin:
+            if position < ring.end:
+                message = ring.message(position)
+                position += 1
                 await send(message)
             elif self._draining:
                 await send(self._sign_of_life(draining=True))
                 raise _draining()
             elif watcher.due:
                 watcher.due = False
-                place.revision = live.current.revision
                 await send(self._sign_of_life(draining=False))
             else:
-                watcher.wake = loop.create_future()
-                try:
-                    await watcher.wake
-                finally:
-                    watcher.wake = None
-            watcher.progress = loop.time()
-        return self._lost(place)
+                watcher.wake = wake = self._loop.create_future()
+                self._sleeping.append(wake)
+                await wake
+            watcher.progress = time()
+        return self._lost(place, position)
 
     async def _begin(self, wish: Wish) -> tuple[_Place, SnapshotReason | None]:
         """Where to go on, or why to begin anew."""
@@ -231,7 +232,7 @@ class Watchers:
             live.look()
             await live.reached(revision)
         current = live.current
-        place = _Place(live.ring, live.ring.end, current.store_id, revision)
+        place = _Place(live.ring, live.ring.end, current.store_id)
         if not revision:
             return place, SnapshotReason.INITIAL
         if wish.store_id != current.store_id:
@@ -244,20 +245,19 @@ class Watchers:
         place.ring, place.position = live.ring, position
         return place, None
 
-    def _lost(self, place: _Place) -> SnapshotReason:
-        """Why a watcher cannot be brought up to date from where it is."""
+    def _lost(self, place: _Place, position: int) -> SnapshotReason:
+        """Why a watcher that was sent all before a position cannot be brought up to date from there."""
         current = self._live.current
         if place.ring is self._live.ring:
             return SnapshotReason.SLOW_CONSUMER
         if place.store_id != current.store_id:
             return SnapshotReason.STORE_CHANGED
-        return (
-            SnapshotReason.COMPACTED if place.revision <= current.revision else SnapshotReason.REVISION_AHEAD
-        )
+        ahead = place.ring.reached(position) > current.revision
+        return SnapshotReason.REVISION_AHEAD if ahead else SnapshotReason.COMPACTED
 
     async def _send_snapshot(self, watcher: _Watcher, reason: SnapshotReason, send: Send) -> _Place:
         snapshot, ring = self._live.current, self._live.ring
-        place = _Place(ring, ring.end, snapshot.store_id, snapshot.revision)
+        place = _Place(ring, ring.end, snapshot.store_id)
         for chunk in self._chunks(reason):
             await send(chunk)
             watcher.progress = self._loop.time()

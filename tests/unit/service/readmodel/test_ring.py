@@ -17,7 +17,7 @@ def filled(*revisions: int, floor: int = 0, **limits: int) -> Ring:
 
 
 def content(ring: Ring) -> list[int]:
-    return [ring.at(position)[0] for position in range(ring.begin, ring.end)]
+    return [ring.reached(position + 1) for position in range(ring.begin, ring.end)]
 
 
 class TestPositions:
@@ -26,20 +26,20 @@ class TestPositions:
     )
     def test_behind_a_revision_comes_all_that_is_newer(self, revision: int, expected: list[int]) -> None:
         ring = filled(3, 5, 9)
-        assert [ring.at(position)[0] for position in range(ring.behind(revision), ring.end)] == expected
+        assert [ring.reached(position + 1) for position in range(ring.behind(revision), ring.end)] == expected
 
     def test_stay_valid_when_older_messages_are_put_in_front(self) -> None:
         ring = filled(5, 9, floor=4)
         position = ring.behind(5)
         assert ring.extend_back(1, [(2, b"2"), (3, b"3")])
-        assert ring.at(position) == (9, b"9")
+        assert ring.message(position) == b"9"
         assert (content(ring), ring.floor) == ([2, 3, 5, 9], 1)
 
     def test_stay_valid_when_old_messages_are_dropped(self) -> None:
         ring = filled(*range(1, 11), max_messages=10)
         position = ring.behind(9)
         ring.append(11, b"11")
-        assert ring.at(position) == (10, b"10")
+        assert ring.message(position) == b"10"
 
 
 class TestSize:
@@ -79,5 +79,5 @@ class TestSize:
             ring.append(revision, bytes(size))
             assert content(ring) == list(range(ring.floor + 1, revision + 1))
             assert len(content(ring)) <= max_messages
-            kept = sum(len(ring.at(position)[1]) for position in range(ring.begin, ring.end))
+            kept = sum(len(ring.message(position)) for position in range(ring.begin, ring.end))
             assert kept <= max_bytes or len(content(ring)) == 1

@@ -46,7 +46,7 @@ class Streams:
         self._input.write(json.dumps(line) + "\n")
         self._input.flush()
         call = event = None
-        # Streams that resumed were sent older events first, and the call may be answered before any of its own.
+        # Streams that resumed were sent older events first, and a call may be answered before any of its own.
         while call is None or event is None or event["first"] < call["sent"]:
             said = self._next()
             if "sent" in said:

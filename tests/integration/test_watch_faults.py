@@ -72,7 +72,7 @@ def history(api: Api, ledger: Ledger) -> list[RouterTable]:
 
 def resumes(made: Instance, table: RouterTable, ledger: Ledger) -> RouterTable:
     """The table after a resume that must succeed, up to the bookmark that says that this is all."""
-    with watching(made, table.copy(), ledger=ledger, strict_resume=True) as watch:
+    with watching(made, table.copy(), ledger=ledger, strict_resume=True, bookmark_interval=SOON) as watch:
         while watch.message().WhichOneof("event") != "bookmark":
             pass
         return watch.table

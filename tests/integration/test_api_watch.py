@@ -296,7 +296,7 @@ class TestChangeSets:
 
 
 class TestBookmarks:
-    def test_come_at_once_when_a_resume_has_caught_up(self, api: Api) -> None:
+    def test_come_at_once_when_a_resume_has_caught_up(self, api: Api, world: World) -> None:
         table = now(api)
         with watching(api.instance, table.copy(), bookmark_interval=LATE) as watch:
             assert watch.bookmark().revision == table.revision
@@ -334,11 +334,13 @@ class TestBookmarks:
 
 
 class TestResuming:
-    def test_from_each_revision_of_a_history_gives_the_rest_byte_by_byte(self, api: Api) -> None:
+    def test_from_each_revision_of_a_history_gives_the_rest_byte_by_byte(
+        self, api: Api, world: World
+    ) -> None:
         with watching(api.instance, bookmark_interval=LATE) as watch:
             watch.snapshot()
             tables = [watch.table.copy()]
-            world = World.make(api)
+            api.create()
             disable(api, world.first)
             api.create(start_disabled=True)
             disable(api, world.provider)
@@ -372,7 +374,9 @@ class TestResuming:
         ],
         ids=["other-store", "no-store", "next-revision", "future-revision"],
     )
-    def test_what_cannot_be_resumed(self, api: Api, changed: Any, reason: Reason, error: str) -> None:
+    def test_what_cannot_be_resumed(
+        self, api: Api, world: World, changed: Any, reason: Reason, error: str
+    ) -> None:
         """Begins anew in the stream and says why, or ends where only a resume will do."""
         expected = now(api)
         request = {

@@ -21,7 +21,7 @@ from service.readmodel.snapshot import Codec, SnapshotReason
 MAX_WATCHERS = 10_000
 TICK_SECONDS = 0.25
 STALLED_SECONDS = 60.0
-"""A reader that has taken nothing for so long is cut off: what it is being sent must not be kept for ever."""
+"""A reader that has taken nothing for so long is cut off: the snapshot it is in must not be kept for ever."""
 DRAIN_SECONDS = 5.0
 """Within how long after a server's goodbye its routers are to connect elsewhere."""
 

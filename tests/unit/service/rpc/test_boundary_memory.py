@@ -170,6 +170,40 @@ class TestStream:
         assert (info.reason, dict(info.metadata)) == ("REVISION_COMPACTED", {"current_revision": "9"})
         assert got.lines[-1]["code"] == "OUT_OF_RANGE"
 
+    def test_who_did_not_take_the_first_message_is_told_why_it_ends(self) -> None:
+        """The message is larger than what gRPC takes on behalf of a client that does not read."""
+
+        async def main() -> tuple[int, grpc.StatusCode]:
+            over = asyncio.Event()
+
+            async def handler(request: pb.GetRoutingSnapshotRequest, exchange: Exchange, send: Send) -> None:
+                sending = asyncio.ensure_future(send(bytes(1 << 20)))
+                await asyncio.sleep(0)  # gRPC has the message
+                sending.cancel()
+                over.set()
+                raise ResourceExhausted(
+                    "stalled", reason=Reason.WATCHER_STALLED, subject="watcher", retry_after_seconds=1
+                )
+
+            server = grpc.aio.server()
+            method = stream(handler)(Boundary(build_logger(io.StringIO(), logging.DEBUG)))
+            server.add_generic_rpc_handlers(
+                (grpc.method_handlers_generic_handler("test.S", {"Try": method}),)
+            )
+            port = server.add_insecure_port("127.0.0.1:0")
+            await server.start()
+            options = [("grpc.http2.bdp_probe", 0)]  # else gRPC takes more and more
+            async with grpc.aio.insecure_channel(f"127.0.0.1:{port}", options=options) as channel:
+                kind: Any = channel.unary_stream
+                call = kind("/test.S/Try")(HELD.SerializeToString(), timeout=5)
+                await over.wait()
+                size = len(await call.read())
+                code = await call.code()
+            await server.stop(1)
+            return size, code
+
+        assert asyncio.run(main()) == (1 << 20, grpc.StatusCode.RESOURCE_EXHAUSTED)
+
     def test_too_much_says_of_what_and_when_to_come_back(self) -> None:
         async def handler(request: pb.GetRoutingSnapshotRequest, exchange: Exchange, send: Send) -> None:
             raise ResourceExhausted(

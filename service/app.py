@@ -8,7 +8,6 @@ import uuid
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager, closing, suppress
 from datetime import UTC, datetime
-from functools import partial
 from pathlib import Path
 
 from structlog.typing import FilteringBoundLogger
@@ -18,6 +17,7 @@ from service import telemetry
 from service.catalog_files import load_catalogs
 from service.domain.errors import RegistryError
 from service.domain.pages import PageTokens
+from service.domain.routers import RouterRecord
 from service.domain.routing import ChangeSet, Entry
 from service.domain.urls import UrlPolicy
 from service.readmodel.live import LiveTable, Source
@@ -43,7 +43,7 @@ CATALOGS = Path(service.__file__).parent.parent / "catalogs"
 GRACE_SECONDS = 5.0
 COMPACTION_SECONDS = 3600.0
 ROUTERS_SECONDS = 5.0
-"""How often what routers said is stored: a crash forgets at most that much of it."""
+"""How often what routers said is stored, and what replicas heard is read: a crash forgets that much."""
 UPSTREAM_THREADS = 4
 """How many upstreams are asked at once. Each may take a minute: they wait in a line of their own."""
 
@@ -120,6 +120,7 @@ async def build(settings: Settings, log: FilteringBoundLogger) -> AsyncIterator[
             log,
         )
         follower = KeyFollower(ctx, threads.run, server.report_kms, log, holder=str(uuid.uuid4()))
+        stack.push_async_callback(_exchange_routers, store, routers, threads, log)
         for task in (
             live.follow(),
             watchers.tick(),
@@ -165,25 +166,42 @@ async def _compact_hourly(store: Store, threads: Threads, log: FilteringBoundLog
             log.info(telemetry.COMPACTED, compact_revision=revision)
         except RegistryError as error:
             log.warning(telemetry.COMPACTION_FAILED, reason=error.reason.value)
+        except Exception as error:
+            # As in _exchange_routers: the change log would grow for ever.
+            log.error(telemetry.COMPACTION_FAILED, **telemetry.bug_fields(error))
         await asyncio.sleep(COMPACTION_SECONDS)
 
 
 async def _keep_routers(store: Store, routers: Routers, threads: Threads, log: FilteringBoundLogger) -> None:
-    """Store what routers said, now and then, and once more when cancelled."""
-    stopping = False
-    while not stopping:
-        try:
-            await asyncio.sleep(ROUTERS_SECONDS)
-        except asyncio.CancelledError:
-            stopping = True
-        put, gone = routers.take_changed()
-        if not put and not gone:
-            continue
-        try:
-            await threads.run(partial(store.save_routers, put, gone))
-        except RegistryError as error:
+    while True:
+        await asyncio.sleep(ROUTERS_SECONDS)
+        await _exchange_routers(store, routers, threads, log)
+
+
+async def _exchange_routers(
+    store: Store, routers: Routers, threads: Threads, log: FilteringBoundLogger
+) -> None:
+    """Store what routers said to this process, and hear what they said to other replicas."""
+    put, gone = routers.take_changed()
+
+    def exchange() -> list[RouterRecord]:
+        if put or gone:
+            store.save_routers(put, gone)
+        return store.routers()
+
+    stored = False
+    try:
+        found = await threads.run(exchange)
+        stored = True
+        routers.heard_elsewhere(found)
+    except RegistryError as error:
+        log.warning(telemetry.ROUTERS_NOT_KEPT, reason=error.reason.value)
+    except Exception as error:
+        # The top of a background task: were it to end here, what routers say would be kept no more.
+        log.error(telemetry.ROUTERS_NOT_KEPT, **telemetry.bug_fields(error))
+    finally:
+        if not stored:
             routers.put_back([record.watcher_id for record in put] + gone)
-            log.warning(telemetry.ROUTERS_NOT_KEPT, reason=error.reason.value)
 
 
 async def _cancelled(task: asyncio.Task[None]) -> None:

@@ -59,18 +59,21 @@ class Routers:
 
     def all(self, store_id: str) -> list[Router]:
         """Those that count now, by watcher_id; revisions of other stores do not compare and read as 0."""
+        self._forget_silent()
         now = self._clock()
-        oldest = now - REMEMBERED_FOR
-        for watcher_id, known in list(self._known.items()):
-            if not known.watches and known.record.seen_time < oldest:
-                self.stopping(watcher_id)
         return [_router(self._known[watcher_id], store_id, now) for watcher_id in sorted(self._known)]
+
+    def all_have(self, store_id: str, revision: int) -> bool:
+        """Whether those that count now have applied a revision, told without making a list of them."""
+        self._forget_silent()
+        return all(_applied(known.record, store_id) >= revision for known in self._known.values())
 
     def take_changed(self) -> tuple[list[RouterRecord], list[str]]:
         """What is to be stored since the last time: records that are new or other, and the ids that went.
 
         A router that has been watching since then shows life by that alone, once a minute.
         """
+        self._forget_silent()
         stale = self._clock() - NOTED_EVERY
         for watcher_id, known in self._known.items():
             if known.watches and known.record.seen_time < stale:
@@ -82,6 +85,29 @@ class Routers:
     def put_back(self, watcher_ids: Iterable[str]) -> None:
         """What was taken could not be stored: it is to be taken again."""
         self._changed.update(watcher_ids)
+
+    def heard_elsewhere(self, stored: Iterable[RouterRecord]) -> None:
+        """What is stored by now, by other replicas too. Of a router that watches here nobody knows more."""
+        found = {record.watcher_id: record for record in stored}
+        for watcher_id in found.keys() | self._known.keys():
+            known, record = self._known.get(watcher_id), found.get(watcher_id)
+            if watcher_id in self._changed or (known is not None and known.watches):
+                continue
+            if record is None:
+                del self._known[watcher_id]
+            elif known is None or record.seen_time > known.record.seen_time:
+                self._known[watcher_id] = _Known(record)
+
+    def _forget_silent(self) -> None:
+        """Those that were not heard of for too long count no more."""
+        oldest = self._clock() - REMEMBERED_FOR
+        silent = [
+            watcher_id
+            for watcher_id, known in self._known.items()
+            if not known.watches and known.record.seen_time < oldest
+        ]
+        for watcher_id in silent:
+            self.stopping(watcher_id)
 
     def _seen(self, watcher_id: str, peer: str) -> _Known:
         now = self._clock()
@@ -96,7 +122,7 @@ class Routers:
 
 def _router(known: _Known, store_id: str, now: datetime) -> Router:
     record, watching = known.record, known.watches > 0
-    applied = record.applied_revision if record.store_id == store_id else 0
+    applied = _applied(record, store_id)
     return Router(
         watcher_id=record.watcher_id,
         applied_revision=applied,
@@ -105,3 +131,7 @@ def _router(known: _Known, store_id: str, now: datetime) -> Router:
         seen_time=now if watching else record.seen_time,
         peer=record.peer,
     )
+
+
+def _applied(record: RouterRecord, store_id: str) -> int:
+    return record.applied_revision if record.store_id == store_id else 0

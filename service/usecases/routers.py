@@ -88,9 +88,7 @@ async def await_applied(
         )
     wanted = revision or current.revision
     end = min(time.monotonic() + seconds, call.deadline - ANSWER_SECONDS)
-    while True:
-        counted = routers.all(live.current.store_id)
-        behind = [one for one in counted if one.applied_revision < wanted]
-        if not behind or time.monotonic() >= end:
-            return Progress(wanted, len(counted), behind)
+    while not routers.all_have(live.current.store_id, wanted) and time.monotonic() < end:
         await asyncio.sleep(LOOK_SECONDS)
+    counted = routers.all(live.current.store_id)
+    return Progress(wanted, len(counted), [one for one in counted if one.applied_revision < wanted])

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sqlite3
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
 
@@ -18,6 +18,8 @@ from google.protobuf.duration_pb2 import Duration
 
 from tests.integration.api import Api, refused
 from tests.integration.harness import Instance, running, wait_until
+from tests.postgresql import PostgresServer
+from tests.registry_pairs import two_registries
 
 
 @pytest.fixture
@@ -33,6 +35,7 @@ class Desk:
     def __init__(self, instance: Instance) -> None:
         self.instance = instance
         self.api = Api(instance)
+        self._streams: list[grpc.Call] = []  # gRPC cancels those that nobody holds
 
     @property
     def system(self) -> pb_grpc.SystemServiceStub:
@@ -57,11 +60,15 @@ class Desk:
         """Open a watch and read its beginning."""
         stream = self.instance.routing.WatchRouting(routing.WatchRoutingRequest(watcher_id=watcher_id))
         next(stream)
+        self._streams.append(stream)
         return stream
 
     def list(self, filter: str = "", **paging: object) -> pb.ListRoutersResponse:  # noqa: A002
         request = pb.ListRoutersRequest(filter=filter, **paging)  # type: ignore[arg-type]
         return self.system.ListRouters(request)
+
+    def listed(self) -> Sequence[str]:
+        return [one.watcher_id for one in self.list().routers]
 
     def wait(self, revision: int = 0, seconds: float = 0) -> pb.AwaitAppliedRevisionResponse:
         timeout = Duration()
@@ -220,6 +227,22 @@ class TestRestarts:
         assert (got.reached, got.router_count) == (False, 1)
         assert (got.behind[0].watcher_id, got.behind[0].watching) == ("cut-off", False)
         assert got.behind[0].forget_time.seconds > time.time()
+
+    def test_a_router_of_another_replica_is_waited_for(self, postgres_server: PostgresServer) -> None:
+        with two_registries(postgres_server) as (first, second):
+            here, there = Desk(first), Desk(second)
+            stream = there.watch("elsewhere")
+            wait_until(lambda: here.listed() == ["elsewhere"], what="the other replica hears of it")
+            here.api.create()
+            got = here.wait()
+            assert (got.reached, [one.watcher_id for one in got.behind]) == (False, ["elsewhere"])
+            revision = here.head().revision
+            wait_until(lambda: there.head().revision == revision, what="the other replica follows")
+            there.report("elsewhere")
+            assert here.wait(revision, seconds=50).reached
+            stream.cancel()
+            there.report("elsewhere", stopping=True)
+            wait_until(lambda: here.listed() == [], what="the other replica hears that it stopped")
 
     @staticmethod
     def _kept(desk: Desk) -> list[str]:

@@ -122,7 +122,6 @@ class TestKeeping:
         routers.take_changed()
         routers.stopping("stops")
         clock.now += REMEMBERED_FOR + SECOND
-        routers.all("s")
         assert routers.take_changed() == ([], ["silent", "stops"])
 
     def test_a_watcher_is_noted_as_alive_every_minute(self, routers: Routers, clock: ManualClock) -> None:
@@ -139,3 +138,71 @@ class TestKeeping:
         put, gone = routers.take_changed()
         routers.put_back([record.watcher_id for record in put] + gone)
         assert routers.take_changed() == (put, gone)
+
+
+class TestReplicas:
+    @pytest.fixture
+    def other(self, clock: ManualClock) -> Routers:
+        return Routers(clock)
+
+    def test_what_another_was_told_is_heard(self, routers: Routers, other: Routers) -> None:
+        other.opened("gw-1", PEER)
+        other.reported("gw-1", "s", 7, PEER)
+        routers.heard_elsewhere(other.take_changed()[0])
+        assert (only(routers).applied_revision, only(routers).watching) == (7, False)
+        assert routers.take_changed() == ([], []), "it is stored already"
+
+    def test_the_newest_word_wins(self, routers: Routers, other: Routers, clock: ManualClock) -> None:
+        other.reported("gw-1", "s", 7, PEER)
+        [older], _ = other.take_changed()
+        clock.now += SECOND
+        routers.reported("gw-1", "s", 8, PEER)
+        routers.take_changed()
+        routers.heard_elsewhere([older])
+        assert only(routers).applied_revision == 8
+        clock.now += SECOND
+        other.reported("gw-1", "s", 9, PEER)
+        routers.heard_elsewhere(other.take_changed()[0])
+        assert only(routers).applied_revision == 9
+
+    def test_of_who_watches_here_nobody_knows_more(
+        self, routers: Routers, other: Routers, clock: ManualClock
+    ) -> None:
+        """A watch that broke off may be seen to end elsewhere long after the next one began here."""
+        other.opened("gw-1", PEER)
+        routers.opened("gw-1", PEER)
+        routers.reported("gw-1", "s", 7, PEER)
+        routers.take_changed()
+        clock.now += SECOND
+        other.closed("gw-1")
+        routers.heard_elsewhere(other.take_changed()[0])
+        routers.heard_elsewhere([])
+        assert (only(routers).applied_revision, only(routers).watching) == (7, True)
+
+    def test_who_stopped_elsewhere_counts_no_more(self, routers: Routers) -> None:
+        routers.reported("gw-1", "s", 7, PEER)
+        routers.take_changed()
+        routers.reported("gw-2", "s", 7, PEER)
+        routers.heard_elsewhere([])
+        assert only(routers).watcher_id == "gw-2", "what is not stored yet stays"
+
+    def test_who_stopped_here_is_not_brought_back(self, routers: Routers) -> None:
+        routers.reported("gw-1", "s", 7, PEER)
+        stored, _ = routers.take_changed()
+        routers.stopping("gw-1")
+        routers.heard_elsewhere(stored)
+        assert routers.all("s") == []
+
+
+class TestAllHave:
+    @pytest.mark.parametrize(("revision", "expected"), [(6, True), (7, True), (8, False)])
+    def test_tells_of_the_last_one(self, routers: Routers, revision: int, expected: bool) -> None:
+        routers.reported("gw-1", "s", 9, PEER)
+        routers.reported("gw-2", "s", 7, PEER)
+        assert routers.all_have("s", revision) is expected
+
+    def test_counts_nobody_who_is_silent(self, routers: Routers, clock: ManualClock) -> None:
+        routers.reported("gw-1", "other", 9, PEER)
+        assert not routers.all_have("s", 1)
+        clock.now += REMEMBERED_FOR + SECOND
+        assert routers.all_have("s", 1)

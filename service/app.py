@@ -21,6 +21,7 @@ from service.domain.routers import RouterRecord
 from service.domain.routing import ChangeSet, Entry
 from service.domain.urls import UrlPolicy
 from service.readmodel.live import LiveTable, Source
+from service.readmodel.ring import MAX_MESSAGES
 from service.readmodel.routers import Routers
 from service.readmodel.watch import Watchers
 from service.rpc.model_service import ModelServicer
@@ -151,6 +152,8 @@ def routing_source(store: Store) -> Source:
         def work(unit: ReadUnit) -> tuple[int, list[ChangeSet]] | None:
             head = unit.head()
             if str(head.store_id) != store_id or not head.compact_revision <= since <= head.revision:
+                return None
+            if head.revision - since > MAX_MESSAGES and unit.change_set_count(since) > MAX_MESSAGES:
                 return None
             return head.revision, unit.changes_since(since) if head.revision > since else []
 

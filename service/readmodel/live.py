@@ -33,8 +33,8 @@ class Source:
     """How the table is read; handed in, since this room knows no SQL. Both are called off the event loop.
 
     ``load`` gives (revision, store_id, all entries) of one moment. ``changes`` gives (head revision, the
-    change sets behind the given revision), or None when they are no longer all there and the table must be
-    loaded anew.
+    change sets behind the given revision), or None when they are no longer all there, or are more than a ring
+    takes, and the table must be loaded anew.
     """
 
     load: Callable[[], tuple[int, str, list[Entry]]]

@@ -319,6 +319,15 @@ class ReadUnit(FacadeReads, DataKeyReads):
             for of, (first, *rest) in groupby(rows, key=attrgetter("revision"))
         ]
 
+    def change_set_count(self, revision: int) -> int:
+        """How many change sets ``changes_since`` would give."""
+        return (
+            self._session.scalar(
+                select(func.count(ChangeLogRow.revision.distinct())).where(ChangeLogRow.revision > revision)
+            )
+            or 0
+        )
+
     def remembered_request(self, principal: str, method: str, request_id: str) -> RememberedRequest | None:
         """What this caller used this request_id for, unless that has expired."""
         row = self._session.execute(

@@ -6,9 +6,11 @@ from collections.abc import Callable
 from dataclasses import replace
 from datetime import timedelta
 
+import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from service import app
 from service.domain.model import (
     Model,
     ModelBackend,
@@ -306,6 +308,24 @@ class TestChangeSets:
         stored = store.write(lambda unit: unit.insert_provider(provider, None))
         store.write(lambda unit: unit.insert_models([a_model("a")]))
         assert not changes_of(store, lambda unit: unit.delete_provider(stored))
+
+
+@pytest.mark.parametrize(("visible", "told"), [(2, True), (3, False)])
+def test_more_changes_than_routers_can_be_sent_are_not_read(
+    store: Store, monkeypatch: pytest.MonkeyPatch, visible: int, told: bool
+) -> None:
+    """Revisions that changed nothing for routers are not among them."""
+    monkeypatch.setattr(app, "MAX_MESSAGES", 2)
+    provider = store.write(lambda unit: unit.insert_provider(a_provider("acme"), None))
+    [model] = store.write(lambda unit: unit.insert_models([a_model("m")]))
+    before = store.read(lambda unit: unit.head())
+    for number in range(visible):
+        store.write(lambda unit, number=number: unit.insert_models([a_model(f"m{number}")]))  # type: ignore[misc]
+    store.write(lambda unit: unit.update_provider(provider, replace(provider, annotations={"a": "b"})))
+    store.write(lambda unit: unit.update_model(model, with_facts(display_name="New")(model)))
+    found = app.routing_source(store).changes(before.revision, str(before.store_id))
+    assert (found is not None) is told
+    assert found is None or (found[0], len(found[1])) == (before.revision + 4, 2)
 
 
 class TestCompaction:

@@ -146,6 +146,7 @@ class LiveTable:
         self.current = step.snapshot
         if step.sets is None:
             self.ring = Ring(step.snapshot.revision)
+            self._told.clear()  # what they tell of may be a later life of a database that was put back
         else:
             for one in step.sets:
                 self.ring.append(one.revision, one.message)

@@ -31,17 +31,18 @@ class Routers:
         self._known = {record.watcher_id: _Known(record) for record in stored}
         self._changed: set[str] = set()
 
-    def opened(self, watcher_id: str, peer: str) -> None:
-        """A watch of this router has begun."""
+    def opened(self, watcher_id: str, peer: str) -> Callable[[], None]:
+        """A watch of this router has begun. Returns what to call when it ends."""
         known = self._seen(watcher_id, peer)
         known.watches += 1
 
-    def closed(self, watcher_id: str) -> None:
-        """A watch of this router has ended. Nothing, if it has said in between that it is stopping."""
-        known = self._known.get(watcher_id)
-        if known is not None:
-            known.watches = max(0, known.watches - 1)
-            self._seen(watcher_id, known.record.peer)
+        def closed() -> None:
+            known.watches -= 1
+            # Unless the router said in between that it stops, and perhaps began anew under its name.
+            if self._known.get(watcher_id) is known:
+                self._seen(watcher_id, known.record.peer)
+
+        return closed
 
     def reported(self, watcher_id: str, store_id: str, revision: int, peer: str) -> None:
         """This router says that it routes by that revision of that store."""

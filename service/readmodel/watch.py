@@ -142,8 +142,7 @@ class Watchers:
         awake.set_result(None)
         watcher = _Watcher(asyncio.current_task(), silence, self._loop.time(), awake)
         self._watchers.add(watcher)
-        if wish.watcher_id:
-            self._routers.opened(wish.watcher_id, wish.peer)
+        closed = self._routers.opened(wish.watcher_id, wish.peer) if wish.watcher_id else None
         try:
             await self._serve(watcher, wish, send)
         except asyncio.CancelledError:
@@ -157,8 +156,8 @@ class Watchers:
             raise
         finally:
             self._watchers.discard(watcher)
-            if wish.watcher_id:
-                self._routers.closed(wish.watcher_id)
+            if closed is not None:
+                closed()
             if not self._watchers:
                 self._gone.set()
 

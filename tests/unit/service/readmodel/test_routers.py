@@ -42,9 +42,9 @@ class TestCounting:
     def test_a_router_that_fell_silent_counts_for_ten_minutes(
         self, routers: Routers, clock: ManualClock
     ) -> None:
-        routers.opened("gw-1", PEER)
+        closed = routers.opened("gw-1", PEER)
         clock.now += timedelta(hours=3)
-        routers.closed("gw-1")
+        closed()
         assert only(routers).forget_time == clock.now + REMEMBERED_FOR
         clock.now += REMEMBERED_FOR
         assert only(routers).watching is False
@@ -59,16 +59,25 @@ class TestCounting:
         assert only(routers).seen_time == clock.now
 
     def test_a_watch_that_began_before_the_last_one_ended_goes_on(self, routers: Routers) -> None:
+        closed = routers.opened("gw-1", PEER)
         routers.opened("gw-1", PEER)
-        routers.opened("gw-1", PEER)
-        routers.closed("gw-1")
+        closed()
         assert only(routers).watching
 
     def test_one_that_says_it_stops_is_forgotten_and_stays_so(self, routers: Routers) -> None:
-        routers.opened("gw-1", PEER)
+        closed = routers.opened("gw-1", PEER)
         routers.stopping("gw-1")
-        routers.closed("gw-1")
+        closed()
         assert routers.all("s") == []
+
+    def test_one_that_begins_anew_under_its_name_counts_whatever_ends_of_the_old(
+        self, routers: Routers
+    ) -> None:
+        closed = routers.opened("gw-1", PEER)
+        routers.stopping("gw-1")
+        routers.opened("gw-1", PEER)
+        closed()
+        assert only(routers).watching
 
     def test_are_in_the_order_of_their_ids(self, routers: Routers) -> None:
         for watcher_id in ("b", "c", "a"):
@@ -169,12 +178,12 @@ class TestReplicas:
         self, routers: Routers, other: Routers, clock: ManualClock
     ) -> None:
         """A watch that broke off may be seen to end elsewhere long after the next one began here."""
-        other.opened("gw-1", PEER)
+        closed = other.opened("gw-1", PEER)
         routers.opened("gw-1", PEER)
         routers.reported("gw-1", "s", 7, PEER)
         routers.take_changed()
         clock.now += SECOND
-        other.closed("gw-1")
+        closed()
         routers.heard_elsewhere(other.take_changed()[0])
         routers.heard_elsewhere([])
         assert (only(routers).applied_revision, only(routers).watching) == (7, True)

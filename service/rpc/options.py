@@ -21,6 +21,7 @@ OPTIONS = (
     # A router whose machine is gone says no goodbye: its watch ends when this finds nobody there.
     ("grpc.keepalive_time_ms", 30_000),
     ("grpc.keepalive_timeout_ms", 10_000),
+    ("grpc.http2.ping_timeout_ms", 10_000),  # what holds in gRPC 1.85, by default 60 s
     # Spreads the watchers over the replicas again, some time after one was added; gRPC adds a random tenth.
     ("grpc.max_connection_age_ms", 30 * 60_000),
     ("grpc.max_connection_age_grace_ms", 90_000),

@@ -2,6 +2,9 @@
 
 How soon is a matter of the initial and the longest backoff. What gRPC calls the least backoff is how long it
 lets one attempt to connect take: a busy machine, or a registry in another region, needs its time.
+
+A connection to a registry may die without a word, behind a proxy or with its machine. Calls would go on in
+it and fail one after the other, so it is asked for signs of life, and given up for another where none comes.
 """
 
 from __future__ import annotations
@@ -25,6 +28,11 @@ REGISTRY_OPTIONS = (
     ("grpc.initial_reconnect_backoff_ms", 100),
     ("grpc.min_reconnect_backoff_ms", 5000),
     ("grpc.max_reconnect_backoff_ms", 5000),
+    ("grpc.keepalive_time_ms", 30_000),  # registries end connections that ask more often than every 10 s
+    ("grpc.keepalive_timeout_ms", 10_000),
+    ("grpc.http2.ping_timeout_ms", 10_000),  # what holds in gRPC 1.85, by default 60 s
+    ("grpc.keepalive_permit_without_calls", 1),
+    ("grpc.http2.max_pings_without_data", 0),
 )
 
 _LOOPBACK = re.compile(

@@ -1,7 +1,7 @@
 """Opened credentials, for as long as a router may keep them. Source: docs/adr/0062.
 
-    the watch is live      opened anew from 240 s after its unwrap on; where nobody answers, used up to 300 s
-    it is not              opened anew from 60 s on; where nobody answers, used up to 600 s
+    the watch is live      opened anew from 240 s after its unwrap on; until that is done, used up to 300 s
+    it is not              opened anew from 60 s on; until that is done, used up to 600 s
     disabled, deleted,     dropped at once, whatever its age; also when it is an answer of the registry or the
     replaced, retargeted   sidecar that tells
 
@@ -110,7 +110,7 @@ class CredentialCache:
             if flight is None:
                 flight = self._flights[key] = Future()
         if not mine:
-            return flight.result()
+            return self._stale(provider) or flight.result()
         try:
             opened = self._refreshed(provider)
         except BaseException as error:
@@ -157,7 +157,7 @@ class CredentialCache:
         return opened, credential
 
     def _stale(self, provider: RoutingProvider) -> Opened | None:
-        """The old one, where nobody answers, as long as it may be used at all."""
+        """The old one, until there is another, as long as it may be used at all."""
         with self._lock:
             held = self._held.get(provider.name)
             if held is None or not self._matches(held, self._lookup(provider.name)) or self._is_over(held):

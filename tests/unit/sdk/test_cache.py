@@ -299,6 +299,26 @@ class TestOneFlight:
                     with pytest.raises(sdk.CredentialCorrupt):
                         answer.result()
 
+    def test_the_old_one_is_used_meanwhile(self, bench: Bench) -> None:
+        """A registry that does not answer holds up one request at most."""
+        bench.key()
+        bench.now += 250
+        started, go = threading.Event(), threading.Event()
+
+        def wait() -> None:
+            started.set()
+            assert go.wait(20)
+
+        bench.before_open = wait
+        with ThreadPoolExecutor(1) as threads:
+            first = threads.submit(bench.key)
+            try:
+                assert started.wait(20)
+                assert bench.key() == "opened-1"
+            finally:
+                go.set()
+            assert first.result() == bench.key() == "opened-2"
+
     def test_another_provider_does_not_wait(self, bench: Bench) -> None:
         other = "providers/q"
         bench.providers[other] = provider(other)

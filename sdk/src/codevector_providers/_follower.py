@@ -232,7 +232,7 @@ class Follower:
                 self._take_bookmark(message)
             case _:
                 pass  # of a newer registry: a sign of life
-        if self._reader is None:
+        if self._reader is None and self._resumable:
             self.current_time = now
             if self.table is not None:
                 self._reports.notice(self.table.store_id, self.table.revision)
@@ -267,17 +267,18 @@ class Follower:
             self._use(table.changed(message.revision, _wire.table_changes(message.change_set)))
 
     def _take_bookmark(self, message: pb.WatchRoutingResponse) -> None:
-        if self._reader is not None or (self.table is None and message.bookmark.draining):
+        if self._reader is not None or (message.bookmark.draining and not self._resumable):
             return
         table = self._following(message)
         if message.revision > table.revision:
             self._use(table.at(message.revision))
 
     def _following(self, message: pb.WatchRoutingResponse) -> RoutingTable:
-        """The table that a message goes on from."""
-        if self._reader is not None or self.table is None or self.table.store_id != message.store_id:
+        """The table that a message goes on from: never a stored one, nor one that something is missing in."""
+        table = self.table if self._resumable and self._reader is None else None
+        if table is None or table.store_id != message.store_id:
             raise ValueError("a message that belongs to no table here")
-        return self.table
+        return table
 
     def _use(self, table: RoutingTable) -> None:
         self.table = table

@@ -69,6 +69,8 @@ class RouterStatus:
 class Router:
     """Follows a registry in a thread of its own, from the moment it is made until it is closed.
 
+    A forked child has neither that thread nor the connections: make it after the fork.
+
     Safe to share between threads; a context manager. Look-ups read memory and ask nobody. While the registry
     is away the last table stays in use: ``status`` tells its age.
     """
@@ -311,13 +313,15 @@ class Router:
 
 
 class _CurrentGuard:
-    """The rules of a provider with the credential that it has at the moment."""
+    """The rules of a provider with the credential that it has at the moment.
+
+    Made anew for each request, in microseconds: a client that is kept must not keep a credential.
+    """
 
     def __init__(self, cache: CredentialCache, provider: str, *, allow_loopback_http: bool) -> None:
         self._cache = cache
         self._provider = provider
         self._allow_loopback_http = allow_loopback_http
-        self._made: tuple[Opened, Guard] | None = None
 
     def held(self) -> Guard | None:
         opened = self._cache.held(self._provider)
@@ -327,10 +331,4 @@ class _CurrentGuard:
         return self._guard(self._cache.get(self._provider))
 
     def _guard(self, opened: Opened) -> Guard:
-        """The guard of these two; made anew only when one of them is another."""
-        made = self._made
-        if made is not None and made[0][0] is opened[0] and made[0][1] is opened[1]:
-            return made[1]
-        guard = Guard(*opened, allow_loopback_http=self._allow_loopback_http)
-        self._made = (opened, guard)
-        return guard
+        return Guard(*opened, allow_loopback_http=self._allow_loopback_http)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 import socket as sockets
 import threading
 from collections.abc import Callable, Iterator
@@ -469,6 +470,23 @@ class TestHttp:
             with pytest.raises(sdk.ProviderNotFound):
                 http.get("models")
 
+    @staticmethod
+    def credentials() -> list[sdk.Credential]:
+        """All that are in memory, other tests' too."""
+        gc.collect()
+        return [one for one in gc.get_objects() if type(one) is sdk.Credential]
+
+    def test_keeps_no_credential(self, stage: Stage) -> None:
+        """A client lives long, and what it held would be in memory as long."""
+        others = self.credentials()
+        router = stage.router()
+        with router.http(NAME, inner=httpx.MockTransport(self.sent_with)) as http:
+            assert http.get("models").text
+            assert len(self.credentials()) == len(others) + 1
+            stage.registry.watch(1).send(stage.registry.change_set(2, removed(NAME)))
+            wait_until(router, lambda status: status.revision == 2 and not status.credentials)
+            assert len(self.credentials()) == len(others)
+
     def test_redirects_and_other_hosts(self, stage: Stage) -> None:
         with listening(Recorder()) as canary:
             with stage.router().http(NAME) as http, pytest.raises(sdk.DestinationRefused):
@@ -509,6 +527,21 @@ class TestColdStart:
         stage.registry.abort = None
         status = wait_until(later, lambda status: status.resets == (Reason.INITIAL,))
         assert names(later) == ["a"]
+
+    def test_is_not_gone_on_from(self, stage: Stage, tmp_path: Path) -> None:
+        """What came between it and a later message is not known."""
+        file = tmp_path / "table"
+        earlier = stage.router(snapshot_file=file)
+        assert names(earlier) == ["a"]
+        earlier.close()
+        stage.registry.abort = registry_double.status(code_pb2.UNAVAILABLE, "STORE_UNAVAILABLE")
+        router = stage.router(snapshot_file=file)
+        assert names(router) == ["a"]
+        stage.registry.greets = False
+        stage.registry.abort = None
+        stage.registry.watch(2).send(stage.registry.bookmark(9))
+        assert stage.registry.watch(3).request.resume_revision == 0
+        assert router.table.revision == 1
 
     def test_is_not_looked_at_where_the_registry_answers(self, stage: Stage, tmp_path: Path) -> None:
         file = tmp_path / "table"

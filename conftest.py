@@ -1,10 +1,17 @@
-"""Where CI runs, a test that did not run is a failure, so that no promise goes unchecked there."""
+"""Where CI runs, a test that did not run is a failure, so that no promise goes unchecked there.
+
+And what must be so before any test imports gRPC.
+"""
 
 from __future__ import annotations
 
 import os
 
 import pytest
+
+# Tests start processes by fork, some with a step of their own before exec. In a child that still has this
+# process's gRPC, its handlers of forks would poll what is closed by then, and now and then abort the child.
+os.environ["GRPC_ENABLE_FORK_SUPPORT"] = "0"
 
 
 def skipped(config: pytest.Config) -> int:

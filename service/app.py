@@ -5,10 +5,11 @@ from __future__ import annotations
 import asyncio
 import os
 import uuid
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Coroutine
 from contextlib import AsyncExitStack, asynccontextmanager, closing, suppress
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import Any
 
 from structlog.typing import FilteringBoundLogger
 
@@ -130,7 +131,7 @@ async def build(settings: Settings, log: FilteringBoundLogger) -> AsyncIterator[
             follower.follow(),
             follower.sweep(),
         ):
-            stack.push_async_callback(_cancelled, asyncio.create_task(task))
+            stack.push_async_callback(_cancelled, asyncio.create_task(_missed(task, log)))
         await server.start()
         stack.push_async_callback(server.stop, GRACE_SECONDS)
         log.info(telemetry.SERVING, address=settings.address, revision=live.current.revision)
@@ -205,6 +206,14 @@ async def _exchange_routers(
     finally:
         if not stored:
             routers.put_back([record.watcher_id for record in put] + gone)
+
+
+async def _missed(work: Coroutine[Any, Any, None], log: FilteringBoundLogger) -> None:
+    """A background task that does not end in silence, should it end: what it does would be missed."""
+    try:
+        await work
+    except Exception as error:
+        log.error(telemetry.TASK_ENDED, **telemetry.bug_fields(error))
 
 
 async def _cancelled(task: asyncio.Task[None]) -> None:

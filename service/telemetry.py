@@ -26,6 +26,7 @@ SNAPSHOT_FAILED: Final = "snapshot_failed"
 STOPPING: Final = "stopping"
 SWEEP_ENDED: Final = "sweep_ended"
 SWEEP_FAILED: Final = "sweep_failed"
+TASK_ENDED: Final = "background_task_ended"
 
 
 def build_logger(stream: TextIO, level: int) -> FilteringBoundLogger:

@@ -151,12 +151,11 @@ class LiveTable:
             for one in step.sets:
                 self.ring.append(one.revision, one.message)
             self.ring.head = step.snapshot.revision
-        # Writers first: their answers would wait for every watcher's message.
+        if step.sets != []:
+            self.on_advance()
         for revision, reached in self._waiting:
             if revision <= self.current.revision and not reached.done():
                 reached.set_result(None)
-        if step.sets != []:
-            self.on_advance()
 
     def _note(self, change_set: ChangeSet) -> None:
         self._told[change_set.revision] = change_set

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import random
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 
@@ -19,6 +19,7 @@ from service.readmodel.routers import Routers
 from service.readmodel.snapshot import Codec, SnapshotReason
 
 MAX_WATCHERS = 10_000
+WOKEN_AT_ONCE = 100
 TICK_SECONDS = 0.25
 STALLED_SECONDS = 60.0
 """A reader that has taken nothing for so long is cut off: the snapshot it is in must not be kept for ever."""
@@ -112,11 +113,15 @@ class Watchers:
         return len(self._watchers)
 
     def wake(self) -> None:
-        """Let every watcher that sleeps look at what is new, in the order in which they fell asleep."""
+        """Let every watcher that sleeps look at what is new, in the order in which they fell asleep.
+
+        All but the first hundred take their turn behind what the event loop has to do by then, such as the
+        answer to the write that woke them: it would wait for thousands of messages.
+        """
         sleeping, self._sleeping = self._sleeping, []
-        for wake in sleeping:
-            if not wake.done():
-                wake.set_result(None)
+        _wake(sleeping[:WOKEN_AT_ONCE])
+        if len(sleeping) > WOKEN_AT_ONCE:
+            self._loop.call_soon(_wake, sleeping[WOKEN_AT_ONCE:])
 
     async def watch(self, wish: Wish, send: Send) -> None:
         """Send what a watcher wants, until it goes, by cancelling this, or the server does.
@@ -295,6 +300,12 @@ class Watchers:
             reason=_STRICT_REASONS[reason],
             metadata={"current_revision": str(current.revision), "compact_revision": str(floor)},
         )
+
+
+def _wake(sleeping: Sequence[asyncio.Future[None]]) -> None:
+    for wake in sleeping:
+        if not wake.done():
+            wake.set_result(None)
 
 
 def _draining() -> Unavailable:

@@ -24,6 +24,8 @@ LOCAL_OPTIONS = (
 )
 REGISTRY_OPTIONS = (
     ("grpc.enable_http_proxy", 0),
+    # Else a new client would take over the waiting time of one that saw the registry away.
+    ("grpc.use_local_subchannel_pool", 1),
     ("grpc.max_receive_message_length", _MAX_ANSWER_BYTES),
     ("grpc.initial_reconnect_backoff_ms", 100),
     ("grpc.min_reconnect_backoff_ms", 5000),

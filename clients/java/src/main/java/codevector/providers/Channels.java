@@ -25,6 +25,10 @@ final class Channels {
         return NettyChannelBuilder.forTarget(options.registry(), options.channelCredentials())
                 .proxyDetector(address -> null)
                 .maxInboundMessageSize(MAX_ANSWER_BYTES)
+                // A connection that is frozen, as by a host that is gone, is given up and made anew.
+                .keepAliveTime(30, TimeUnit.SECONDS)
+                .keepAliveTimeout(10, TimeUnit.SECONDS)
+                .keepAliveWithoutCalls(true)
                 .build();
     }
 

@@ -172,4 +172,4 @@ class TestDeadlines:
             return pb.ListProvidersResponse()
 
         outcome(handler, timeout=timeout)
-        assert seconds - 1 < left[0] <= seconds
+        assert seconds - 1 < left[0] <= seconds + 0.01  # gRPC counts a deadline from when it reads the call

@@ -32,8 +32,8 @@ from service.sealing.sealer import Sealer
 from service.store import Store, WriteUnit, migrate, open_store
 from service.usecases.context import Context
 from service.usecases.providers import NOT_YET, delete_provider
-from tests.postgresql import running_server
-from tests.registry_values import ManualClock
+from tests.support.servers.postgresql import running_server
+from tests.support.values.registry_values import ManualClock
 
 WIRES = 10
 """Backends that each model has at the provider, beside one elsewhere that every second model keeps."""

@@ -22,7 +22,7 @@ from urllib.parse import urlsplit
 
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 
-from tests.openbao import OpenBao
+from tests.support.servers.openbao import OpenBao
 
 TRANSACTION = 10_000
 TRANSIT_ITEMS = 240

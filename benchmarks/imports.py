@@ -24,8 +24,8 @@ from service.store import Store, migrate, open_store
 from service.usecases.context import Call, Context
 from service.usecases.imports import import_provider_models
 from service.usecases.providers import NOT_YET
-from tests.postgresql import running_server
-from tests.registry_values import ManualClock
+from tests.support.servers.postgresql import running_server
+from tests.support.values.registry_values import ManualClock
 
 LARGE = 10_000
 NEWER = "2999.12.31"

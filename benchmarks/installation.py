@@ -37,7 +37,7 @@ from service.sealing import envelope
 from service.sealing.kms_client import DataKey, KmsClient
 from service.store import engines, mapping
 from service.store.rows import CredentialRow, DataKeyRow, ProviderRow, RevisionCounterRow
-from tests.integration.harness import Instance
+from tests.support.servers.harness import Instance
 
 KIND = ProviderKind.OPENAI
 MATERIAL = parse_material(CredentialType.API_KEY, {"api_key": "sk-" + "b" * 40}, field="credential")

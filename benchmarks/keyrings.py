@@ -10,7 +10,7 @@ from importlib.metadata import version
 from pathlib import Path
 
 from benchmarks.floor import BareAesGcm, BareRewrap, bare_transit
-from tests.openbao import running_openbao
+from tests.support.servers.openbao import running_openbao
 
 
 @dataclass(frozen=True, slots=True)

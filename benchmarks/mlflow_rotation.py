@@ -23,7 +23,7 @@ from codevector.providers.v1 import system_service_pb2 as system_pb2
 from benchmarks.installation import fill, process, rotate, some_wrapped, verify
 from benchmarks.mlflow_gateway import VERSION, Gateway, Spent, install, upstream
 from benchmarks.processes import Server
-from tests.integration.harness import instance
+from tests.support.servers.harness import instance
 from tools.steps import StepFailed
 
 ENDPOINTS = 9

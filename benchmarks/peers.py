@@ -17,7 +17,7 @@ from benchmarks.load import measure
 from benchmarks.processes import SERVER_CORE, Server, group_cpu_seconds
 from benchmarks.reads import cases
 from benchmarks.registry import fill, registry
-from tests.integration.harness import instance
+from tests.support.servers.harness import instance
 from tools.steps import StepFailed
 
 MODELS = 1_000

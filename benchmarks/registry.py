@@ -22,7 +22,7 @@ from service.domain.model import (
 )
 from service.store import WriteUnit, open_store
 from service.usecases.providers import NOT_YET
-from tests.integration.harness import Instance
+from tests.support.servers.harness import Instance
 
 ROUTING = "codevector.providers.v1.RoutingService"
 PROVIDERS = "codevector.providers.v1.ProviderService"

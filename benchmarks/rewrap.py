@@ -22,7 +22,7 @@ from benchmarks.floor import BareRewrap, BulkSwap, FloorReading, bulk_swap, read
 from benchmarks.installation import fill, process, rotate, some_wrapped, verify
 from benchmarks.keyrings import KEYRINGS
 from benchmarks.processes import Server
-from tests.integration.harness import instance
+from tests.support.servers.harness import instance
 
 FLOOR_ITEMS = 20_000
 UNWRAPS = 2000

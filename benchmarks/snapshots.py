@@ -15,7 +15,7 @@ from service.domain.routing import ActiveProviderModel, Change, ChangeSet, Entry
 from service.readmodel.snapshot import Snapshot, advance, build, encoded_sets
 from service.rpc.routing_codec import CODEC
 from service.store import Store, open_store
-from tests.integration.harness import instance
+from tests.support.servers.harness import instance
 
 LIMIT = 0.05
 

@@ -7,7 +7,7 @@ from statistics import median
 
 from benchmarks.processes import serving
 from benchmarks.registry import ROUTING, registry
-from tests.integration.harness import free_port, instance
+from tests.support.servers.harness import free_port, instance
 
 
 def starts(repetitions: int) -> None:

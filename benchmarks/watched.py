@@ -22,7 +22,7 @@ from benchmarks.load import WIRE
 from benchmarks.processes import Server, program, serving
 from benchmarks.registry import PROVIDERS, ROUTING, fill, model_name, registry
 from benchmarks.streams import Delivery, Streams, streaming
-from tests.integration.harness import free_port, instance
+from tests.support.servers.harness import free_port, instance
 
 BROADCAST = "bench.Broadcast"
 LONGEST_SILENCE = Duration(seconds=60)

@@ -10,7 +10,7 @@ from codevector.providers.v1 import provider_pb2, provider_service_pb2_grpc
 from codevector.providers.v1 import provider_service_pb2 as pb
 
 from benchmarks.registry import registry
-from tests.integration.harness import instance
+from tests.support.servers.harness import instance
 
 
 def writes(creates: int, repetitions: int) -> None:

@@ -7,8 +7,8 @@ from collections.abc import Iterator
 import pytest
 from hypothesis import settings
 
-from tests.openbao import OpenBao, running_openbao
-from tests.postgresql import PostgresServer, running_server
+from tests.support.servers.openbao import OpenBao, running_openbao
+from tests.support.servers.postgresql import PostgresServer, running_server
 
 
 def pytest_configure() -> None:

@@ -18,7 +18,7 @@ from codevector.providers.v1 import (
     system_service_pb2_grpc,
 )
 
-from tests.integration.harness import ROOT, Instance, Process, running
+from tests.support.servers.harness import ROOT, Instance, Process, running
 from tools.clients.go import ROUTER, SOURCES, run_go
 from tools.steps import StepFailed
 

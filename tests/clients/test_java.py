@@ -15,7 +15,7 @@ import pytest
 from codevector.providers.v1 import provider_pb2, provider_service_pb2, system_service_pb2
 from codevector.providers.v1.system_service_pb2_grpc import SystemServiceStub
 
-from tests.integration.harness import ROOT, Instance, running, wait_until
+from tests.support.servers.harness import ROOT, Instance, running, wait_until
 from tools.clients.java import SOURCES, run_maven
 
 SECRET = "gsk_canary6789abcdefghijklmnop"

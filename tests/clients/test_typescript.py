@@ -12,8 +12,8 @@ from pathlib import Path
 import pytest
 from codevector.providers.v1 import provider_pb2, provider_service_pb2
 
-from tests.clients.tls_front import TlsFront, tls_front
-from tests.integration.harness import ROOT, Instance, running, wait_until
+from tests.support.doubles.tls_front import TlsFront, tls_front
+from tests.support.servers.harness import ROOT, Instance, running, wait_until
 from tools.clients.typescript import DIST, SOURCES, node
 
 SECRET = "gsk_canary6789abcdefghijklmnop"

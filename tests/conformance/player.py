@@ -21,7 +21,7 @@ from google.protobuf import json_format
 from tests.conformance import variants
 from tests.conformance.matching import differences, filled
 from tests.conformance.programs import Client
-from tests.integration.harness import Instance, wait_until
+from tests.support.servers.harness import Instance, wait_until
 
 CALL_SECONDS = 60.0
 UNTIL_SECONDS = 30.0

@@ -13,7 +13,7 @@ from pathlib import Path
 from queue import Empty, Queue
 from typing import Any
 
-from tests.integration.harness import ROOT, Instance
+from tests.support.servers.harness import ROOT, Instance
 from tools.clients import go, java
 
 ANSWER_SECONDS = 60.0

@@ -10,7 +10,7 @@ import pytest
 
 from tests.conformance.player import Player
 from tests.conformance.programs import PROGRAMS, started
-from tests.integration.harness import running
+from tests.support.servers.harness import running
 
 SCENARIO: dict[str, Any] = json.loads((Path(__file__).parent / "scenario.json").read_text())
 

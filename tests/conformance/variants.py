@@ -6,7 +6,7 @@ import json
 from collections.abc import Iterator
 from typing import Any
 
-from tests.integration.harness import ROOT
+from tests.support.servers.harness import ROOT
 
 _FOLDER = ROOT / "tests" / "vectors" / "envelope"
 _HEADER_BYTES = 56

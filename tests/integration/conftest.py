@@ -6,8 +6,8 @@ from collections.abc import Iterator
 
 import pytest
 
-from tests.integration.api import Api
-from tests.integration.harness import running
+from tests.support.servers.api import Api
+from tests.support.servers.harness import running
 
 
 @pytest.fixture(scope="session")

@@ -12,14 +12,14 @@ from codevector.providers.v1 import provider_pb2, routing_service_pb2
 from codevector.providers.v1 import provider_service_pb2 as pb
 from google.protobuf.message import Message
 
-from tests.integration import bad_models, bad_operations, bad_resources
-from tests.integration.api import (
+from tests.support.servers.api import (
     Api,
     api_key,
     new_name,
     refused,
 )
-from tests.integration.bad_input import (
+from tests.support.values import bad_models, bad_operations, bad_resources
+from tests.support.values.bad_input import (
     ABORTED,
     CANARY,
     EXISTS,

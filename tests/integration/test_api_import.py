@@ -9,8 +9,8 @@ import pytest
 from codevector.providers.v1 import catalog_pb2, provider_model_pb2, provider_pb2
 from codevector.providers.v1 import provider_service_pb2 as pb
 
-from tests.integration.api import KINDS, SAMPLES, Api, Sample, kind_word
-from tests.integration.harness import ROOT
+from tests.support.servers.api import KINDS, SAMPLES, Api, Sample, kind_word
+from tests.support.servers.harness import ROOT
 
 VERSION = max(path.parent.name for path in (ROOT / "catalogs").glob("*/manifest.json"))
 CREATED = pb.ImportResult.ACTION_CREATED

@@ -11,7 +11,7 @@ from codevector.providers.v1 import provider_model_pb2, provider_pb2
 from codevector.providers.v1 import provider_service_pb2 as pb
 from google.protobuf.timestamp_pb2 import Timestamp
 
-from tests.integration.api import KINDS, SAMPLES, Api, api_key
+from tests.support.servers.api import KINDS, SAMPLES, Api, api_key
 
 ORDERS = ("display_name", "create_time", "update_time", "kind")
 MODEL_ORDERS = ("upstream_model_id", "display_name", "create_time", "update_time", "context_window", "kind")

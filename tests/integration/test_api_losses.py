@@ -13,8 +13,8 @@ from codevector.providers.v1 import model_service_pb2 as models_pb
 from codevector.providers.v1 import provider_service_pb2 as pb
 from google.protobuf.timestamp_pb2 import Timestamp
 
-from tests.integration.api import KINDS, Api, api_key, read_status
-from tests.integration.harness import running
+from tests.support.servers.api import KINDS, Api, api_key, read_status
+from tests.support.servers.harness import running
 
 UNCHANGED = pb.ProviderModelResult.ACTION_UNCHANGED
 DISABLED = pb.ProviderModelResult.ACTION_DISABLED

@@ -11,7 +11,7 @@ from codevector.providers.v1 import model_service_pb2 as pb
 from codevector.providers.v1 import provider_service_pb2 as providers_pb
 from google.protobuf.field_mask_pb2 import FieldMask
 
-from tests.integration.api import Api, new_name
+from tests.support.servers.api import Api, new_name
 
 CHAT = provider_model_pb2.ModelKind.MODEL_KIND_CHAT
 EMBEDDING = provider_model_pb2.ModelKind.MODEL_KIND_EMBEDDING

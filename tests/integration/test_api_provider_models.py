@@ -11,7 +11,7 @@ from codevector.providers.v1 import provider_model_pb2, provider_pb2
 from codevector.providers.v1 import provider_service_pb2 as pb
 from google.protobuf.timestamp_pb2 import Timestamp
 
-from tests.integration.api import KINDS, SAMPLES, Api
+from tests.support.servers.api import KINDS, SAMPLES, Api
 
 CHAT = provider_model_pb2.ModelKind.MODEL_KIND_CHAT
 EMBEDDING = provider_model_pb2.ModelKind.MODEL_KIND_EMBEDDING

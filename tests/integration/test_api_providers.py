@@ -14,7 +14,7 @@ from codevector.providers.v1 import provider_pb2
 from codevector.providers.v1 import provider_service_pb2 as pb
 from google.protobuf.timestamp_pb2 import Timestamp
 
-from tests.integration.api import (
+from tests.support.servers.api import (
     ACTIVE,
     API_KEY,
     DISABLED,

@@ -12,8 +12,8 @@ import pytest
 from codevector.providers.v1 import catalog_pb2, provider_model_pb2, provider_pb2
 from codevector.providers.v1 import provider_service_pb2 as pb
 
-from tests.integration.api import KINDS, Api
-from tests.integration.harness import ROOT, instance
+from tests.support.servers.api import KINDS, Api
+from tests.support.servers.harness import ROOT, instance
 from tools.catalog.build import build_release
 from tools.catalog.canonical import canonical_bytes
 

@@ -16,10 +16,10 @@ from codevector.providers.v1 import system_service_pb2 as pb
 from codevector.providers.v1 import system_service_pb2_grpc as pb_grpc
 from google.protobuf.duration_pb2 import Duration
 
-from tests.integration.api import Api, refused
-from tests.integration.harness import Instance, running, wait_until
-from tests.postgresql import PostgresServer
-from tests.registry_pairs import two_registries
+from tests.support.servers.api import Api, refused
+from tests.support.servers.harness import Instance, running, wait_until
+from tests.support.servers.postgresql import PostgresServer
+from tests.support.servers.registry_pairs import two_registries
 
 
 @pytest.fixture

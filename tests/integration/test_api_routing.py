@@ -10,7 +10,7 @@ import pytest
 from codevector.providers.v1 import provider_model_pb2, provider_pb2, routing_service_pb2
 from codevector.providers.v1 import provider_service_pb2 as pb
 
-from tests.integration.api import (
+from tests.support.servers.api import (
     API_KEY,
     KINDS,
     SAMPLES,

@@ -20,7 +20,7 @@ import pytest
 from codevector.providers.v1 import provider_model_pb2, provider_pb2
 from codevector.providers.v1 import provider_service_pb2 as pb
 
-from tests.integration.api import (
+from tests.support.servers.api import (
     KINDS,
     Api,
     ambient,
@@ -29,8 +29,8 @@ from tests.integration.api import (
     bedrock,
     openai_compatible,
 )
-from tests.integration.canaries import Canaries
-from tests.integration.harness import ROOT, running
+from tests.support.servers.harness import ROOT, running
+from tests.support.values.canaries import Canaries
 
 OUTCOMES = provider_pb2.ProviderValidation
 GOOD = "sk-good-key-of-the-upstream-0123456789"

@@ -20,10 +20,10 @@ from codevector.providers.v1 import (
 from codevector.providers.v1 import provider_service_pb2 as pb
 from google.protobuf.duration_pb2 import Duration
 
-from tests.integration.api import KINDS, Api, Refusal, api_key, new_name
 from tests.integration.test_api_routing import disable, enable
-from tests.integration.watching import METHOD, watching
-from tests.router_table import Reason, RouterTable
+from tests.support.servers.api import KINDS, Api, Refusal, api_key, new_name
+from tests.support.servers.watching import METHOD, watching
+from tests.support.values.router_table import Reason, RouterTable
 
 SOON = Duration(seconds=1)
 LATE = Duration(seconds=60)

@@ -10,8 +10,8 @@ import pytest
 from codevector.providers.v1 import provider_pb2, routing_service_pb2
 from codevector.providers.v1 import provider_service_pb2 as pb
 
-from tests.integration.api import DISABLED, KINDS, Api, Refusal, ambient, api_key, azure, new_name
-from tests.integration.harness import running
+from tests.support.servers.api import DISABLED, KINDS, Api, Refusal, ambient, api_key, azure, new_name
+from tests.support.servers.harness import running
 
 OPENAI = KINDS.PROVIDER_KIND_OPENAI
 

@@ -12,8 +12,8 @@ from pathlib import Path
 
 import pytest
 
-from tests.integration.harness import ROOT, Instance, instance, running
 from tests.integration.test_cli_keys import command, create, opened, versions
+from tests.support.servers.harness import ROOT, Instance, instance, running
 
 RUNBOOK = ROOT / "docs" / "runbooks" / "backup-and-restore.md"
 QUIET = {"CODEVECTOR_LOG_LEVEL": "info"}

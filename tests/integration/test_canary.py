@@ -31,8 +31,8 @@ from service.domain.credentials import Secret, parse_material
 from service.domain.model import CredentialType
 from service.rpc.convert import credential_change
 from service.settings import load as load_settings
-from tests.integration.canaries import ENCODINGS, Canaries, Hit
-from tests.integration.harness import Instance, instance, running, wait_until
+from tests.support.servers.harness import Instance, instance, running, wait_until
+from tests.support.values.canaries import ENCODINGS, Canaries, Hit
 
 PROVIDERS = "codevector.providers.v1.ProviderService"
 MANAGEMENT = "codevector.kms.v1.KeyManagementService"

@@ -19,9 +19,9 @@ from codevector.kms.v1 import key_management_service_pb2 as kms_pb
 from codevector.kms.v1 import key_management_service_pb2_grpc as kms_grpc
 from codevector.providers.v1 import routing_service_pb2
 
-from tests.integration.canaries import Canaries
-from tests.integration.harness import ROOT, Instance, Process, instance
 from tests.integration.test_canary import TALKATIVE, TYPES, Conversation, create, submit
+from tests.support.servers.harness import ROOT, Instance, Process, instance
+from tests.support.values.canaries import Canaries
 
 CREDENTIALS = 20
 DEADLINE_SECONDS = 20

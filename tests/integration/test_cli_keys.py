@@ -23,7 +23,7 @@ import pytest
 from codevector.providers.v1 import provider_pb2
 from codevector.providers.v1 import provider_service_pb2 as pb
 
-from tests.integration.harness import ROOT, Instance, running
+from tests.support.servers.harness import ROOT, Instance, running
 
 CREDENTIALS = 200
 SECONDS = 120

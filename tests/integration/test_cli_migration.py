@@ -7,9 +7,9 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from tests.integration.harness import Instance, running
 from tests.integration.test_cli_keys import command, create, opened, versions
-from tests.openbao import OpenBao
+from tests.support.servers.harness import Instance, running
+from tests.support.servers.openbao import OpenBao
 
 
 class Receipts:

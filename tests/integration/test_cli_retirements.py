@@ -13,7 +13,7 @@ from codevector.providers.v1 import model_service_pb2_grpc as models_grpc
 from codevector.providers.v1 import provider_service_pb2 as pb
 from google.protobuf.timestamp_pb2 import Timestamp
 
-from tests.integration.harness import ROOT, Instance, running
+from tests.support.servers.harness import ROOT, Instance, running
 
 CHAT = provider_model_pb2.MODEL_KIND_CHAT
 

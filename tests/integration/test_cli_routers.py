@@ -16,8 +16,8 @@ from codevector.providers.v1 import provider_model_pb2, provider_pb2, routing_se
 from codevector.providers.v1 import provider_service_pb2 as pb
 from codevector.providers.v1 import routing_service_pb2 as routing_pb
 
-from tests.integration.api import Api
-from tests.integration.harness import ROOT, Instance, running, wait_until
+from tests.support.servers.api import Api
+from tests.support.servers.harness import ROOT, Instance, running, wait_until
 
 PROVIDER = "providers/acme"
 

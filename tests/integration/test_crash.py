@@ -20,8 +20,8 @@ import pytest
 from codevector.providers.v1 import provider_model_pb2, provider_pb2
 from codevector.providers.v1 import provider_service_pb2 as pb
 
-from tests.integration.grpcurl import Grpcurl
-from tests.integration.harness import Instance, instance, running, wait_until
+from tests.support.servers.grpcurl import Grpcurl
+from tests.support.servers.harness import Instance, instance, running, wait_until
 
 ROUNDS = 6
 WRITERS = 4

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from tests.credential_machine import run
-from tests.disk_installation import make_template
+from tests.support.storms.credential_machine import run
+from tests.support.storms.disk_installation import make_template
 
 RUNS = 80
 

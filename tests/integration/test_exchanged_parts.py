@@ -23,8 +23,8 @@ from kms.keyring import DataKey, WrappedDataKey
 from service.domain.credentials import parse_material
 from service.domain.model import CredentialType, ProviderKind
 from service.sealing.sealer import Sealer
-from tests.disk_installation import DEPLOYMENT_ID, Installation, make_template
-from tests.power_cuts import MovableDatabase
+from tests.support.doubles.power_cuts import MovableDatabase
+from tests.support.storms.disk_installation import DEPLOYMENT_ID, Installation, make_template
 
 
 @dataclass(frozen=True, slots=True)

@@ -23,9 +23,9 @@ from google.protobuf import descriptor_pb2
 from google.protobuf.descriptor import FileDescriptor
 from grpc_reflection.v1alpha import reflection_pb2
 
-from tests import oracle_envelope as oracle
-from tests.integration.grpcurl import Grpcurl, Refusal
-from tests.integration.harness import Instance, running
+from tests.support.servers.grpcurl import Grpcurl, Refusal
+from tests.support.servers.harness import Instance, running
+from tests.support.values import oracle_envelope as oracle
 
 PROVIDERS = "codevector.providers.v1.ProviderService"
 MODELS = "codevector.providers.v1.ModelService"

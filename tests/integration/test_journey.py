@@ -17,10 +17,10 @@ import codevector_providers
 import httpx
 import pytest
 
-from tests.integration.grpcurl import Grpcurl, program
-from tests.integration.harness import ROOT, Instance, free_port, running
-from tests.launched import Launched
-from tests.unit.sdk.loopback import Recorder, listening
+from tests.support.doubles.loopback import Recorder, listening
+from tests.support.servers.grpcurl import Grpcurl, program
+from tests.support.servers.harness import ROOT, Instance, free_port, running
+from tests.support.servers.launched import Launched
 
 EXAMPLES = ROOT / "sdk" / "examples"
 PROVIDERS = "codevector.providers.v1.ProviderService"

@@ -21,11 +21,11 @@ from codevector.providers.v1 import provider_service_pb2 as pb
 from codevector.providers.v1.system_service_pb2_grpc import SystemServiceStub
 from codevector_providers.errors import ProvidersError
 
-from tests.integration.api import api_key, refused
-from tests.integration.canaries import Canaries
-from tests.integration.harness import Instance, instance, wait_until
-from tests.kms_proxy import FAULTS, SAID, KmsProxy, kms_proxy
-from tests.rotation_driver import RotationDriver
+from tests.support.doubles.kms_proxy import FAULTS, SAID, KmsProxy, kms_proxy
+from tests.support.servers.api import api_key, refused
+from tests.support.servers.harness import Instance, instance, wait_until
+from tests.support.storms.rotation_driver import RotationDriver
+from tests.support.values.canaries import Canaries
 
 OPENAI = provider_pb2.PROVIDER_KIND_OPENAI
 STORED = 7

@@ -18,8 +18,8 @@ from google.rpc import error_details_pb2
 from grpc_health.v1 import health_pb2, health_pb2_grpc
 from grpc_status import rpc_status
 
-from tests.integration.harness import Instance, wait_until
 from tests.integration.test_rotation import Rotated, a_key, rotated
+from tests.support.servers.harness import Instance, wait_until
 
 SERVING = health_pb2.HealthCheckResponse.SERVING
 NOT_SERVING = health_pb2.HealthCheckResponse.NOT_SERVING

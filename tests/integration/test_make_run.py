@@ -23,7 +23,7 @@ from codevector.providers.v1 import (
     provider_service_pb2_grpc,
 )
 
-from tests.launched import PATIENCE_SECONDS, ROOT, Launched, free_port
+from tests.support.servers.launched import PATIENCE_SECONDS, ROOT, Launched, free_port
 
 
 class Launch(Protocol):

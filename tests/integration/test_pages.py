@@ -9,8 +9,8 @@ from pathlib import Path
 
 import pytest
 
-from tests.integration.examples import comparable, examples, outputs
-from tests.launched import PATIENCE_SECONDS, ROOT, Launched, free_port
+from tests.support.servers.launched import PATIENCE_SECONDS, ROOT, Launched, free_port
+from tests.support.values.examples import comparable, examples, outputs
 
 
 @pytest.mark.parametrize(

@@ -9,8 +9,8 @@ import pytest
 from codevector.providers.v1 import provider_pb2
 from codevector.providers.v1 import provider_service_pb2 as pb
 
-from tests.integration.harness import Instance, running, wait_until
-from tests.postgresql import PostgresServer
+from tests.support.servers.harness import Instance, running, wait_until
+from tests.support.servers.postgresql import PostgresServer
 
 KEY = "sk-proj-on-postgresql-0123456789"
 NAME = "providers/on-postgresql"

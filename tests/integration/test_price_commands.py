@@ -7,8 +7,8 @@ from typing import Any
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from tests.integration.api import Api
-from tests.integration.grpcurl import Grpcurl
+from tests.support.servers.api import Api
+from tests.support.servers.grpcurl import Grpcurl
 
 SERVICE = "codevector.providers.v1.ProviderService"
 PRICES = ("input", "output", "cachedInput", "cacheWrite")

@@ -10,7 +10,7 @@ import pytest
 from codevector.providers.v1 import provider_pb2
 from codevector.providers.v1 import provider_service_pb2 as pb
 
-from tests.integration.harness import Instance, running
+from tests.support.servers.harness import Instance, running
 
 NAME = "providers/rolled"
 OLD, NEW = "sk-old-0123456789abcdef", "sk-new-0123456789abcdef"

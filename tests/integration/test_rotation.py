@@ -21,7 +21,7 @@ from codevector.providers.v1 import provider_service_pb2 as pb
 from codevector.providers.v1 import system_service_pb2 as system_pb2
 from codevector.providers.v1 import system_service_pb2_grpc as system_grpc
 
-from tests.integration.harness import Instance, running, wait_until
+from tests.support.servers.harness import Instance, running, wait_until
 
 CREDENTIALS = 300
 NOTICE_SECONDS = 60.0

@@ -20,9 +20,9 @@ from sqlalchemy.exc import OperationalError
 from service.domain.errors import Reason, Unavailable
 from service.domain.model import State
 from service.sealing import kms_failures
-from tests.disk_installation import Installation, make_template
-from tests.power_cuts import MovableDatabase
-from tests.registry_values import new_uuid
+from tests.support.doubles.power_cuts import MovableDatabase
+from tests.support.storms.disk_installation import Installation, make_template
+from tests.support.values.registry_values import new_uuid
 
 OLD, NEW = "sk-" + "o" * 40, "sk-" + "n" * 40
 STORED = {f"providers/p{number}": (OLD, State.ACTIVE) for number in range(3)}

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import random
 
-from tests.postgresql import PostgresServer
-from tests.rotation_storm import rage
+from tests.support.servers.postgresql import PostgresServer
+from tests.support.storms.rotation_storm import rage
 
 KILLS = 12
 CREDENTIALS = 50

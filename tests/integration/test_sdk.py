@@ -16,9 +16,9 @@ from codevector.providers.v1 import provider_pb2
 
 from service.domain.errors import Unavailable
 from service.sealing.kms_client import DataKey, KmsClient
-from tests.integration.api import SAMPLES, Api, Sample, api_key, kind_word, openai_compatible
-from tests.integration.harness import Instance, running
-from tests.unit.sdk.loopback import Recorder, listening
+from tests.support.doubles.loopback import Recorder, listening
+from tests.support.servers.api import SAMPLES, Api, Sample, api_key, kind_word, openai_compatible
+from tests.support.servers.harness import Instance, running
 
 
 def connect(instance: Instance) -> sdk.Client:

@@ -10,9 +10,9 @@ import codevector_providers as sdk
 import pytest
 from codevector.providers.v1 import provider_service_pb2 as pb
 
-from tests.integration.api import Api, api_key, openai_compatible
-from tests.integration.harness import Instance, running, wait_until
-from tests.unit.sdk.loopback import Recorder, listening
+from tests.support.doubles.loopback import Recorder, listening
+from tests.support.servers.api import Api, api_key, openai_compatible
+from tests.support.servers.harness import Instance, running, wait_until
 
 SECONDS = 30.0
 

@@ -13,8 +13,8 @@ from packaging.requirements import Requirement
 from packaging.utils import canonicalize_name
 
 from tests.conformance.programs import Program, started
-from tests.integration.api import Api, api_key
-from tests.integration.harness import ROOT, running
+from tests.support.servers.api import Api, api_key
+from tests.support.servers.harness import ROOT, running
 
 UV = Path(sys.executable).with_name("uv")
 OURS = ("codevector-providers", "codevector-providers-protos")

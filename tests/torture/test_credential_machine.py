@@ -7,8 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from tests.credential_machine import STEPS, run
-from tests.disk_installation import make_template
+from tests.support.storms.credential_machine import STEPS, run
+from tests.support.storms.disk_installation import make_template
 
 PARTS = 4
 RUNS = 512

@@ -6,8 +6,8 @@ from collections.abc import Callable
 
 import pytest
 
-from tests.postgresql import PostgresServer
-from tests.rotation_storm import rage
+from tests.support.servers.postgresql import PostgresServer
+from tests.support.storms.rotation_storm import rage
 
 STORMS = 4
 KILLS = 128

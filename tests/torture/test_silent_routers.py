@@ -10,10 +10,10 @@ from collections.abc import Callable, Iterator
 import grpc
 import pytest
 
-from tests.integration.api import Api
-from tests.integration.harness import ROOT, Instance, running, wait_until
 from tests.integration.test_watch_faults import QUIET, WATCH_FOR_EVER, fill
-from tests.integration.watching import NARROW, Watch, connect, watcher_count, watching
+from tests.support.servers.api import Api
+from tests.support.servers.harness import ROOT, Instance, running, wait_until
+from tests.support.servers.watching import NARROW, Watch, connect, watcher_count, watching
 
 LONGEST_SECONDS = 100.0
 

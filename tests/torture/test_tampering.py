@@ -19,9 +19,9 @@ from kms.keyring_document import DOCUMENT_LIMIT
 from kms.keyring_file import KeyringFile
 from kms.local_keyring import LocalKeyring
 from kms.unlock import UnlockKind, UnlockSource, unlock
-from tests.unit.sdk.sealed import sealed_credential
+from tests.support.storms.wrapper_tampering import honest_items, opened, tampered
+from tests.support.values.sealed import sealed_credential
 from tests.unit.sdk.test_opening_fuzz import TAMPERS, VECTORS, refused
-from tests.wrapper_tampering import honest_items, opened, tampered
 
 PARTS = 2
 WRAPPERS = 200_000

@@ -7,10 +7,10 @@ from collections.abc import Callable
 
 import pytest
 
-from tests.integration.harness import running
-from tests.postgresql import PostgresServer
-from tests.registry_pairs import two_registries
-from tests.watch_storm import rage
+from tests.support.servers.harness import running
+from tests.support.servers.postgresql import PostgresServer
+from tests.support.servers.registry_pairs import two_registries
+from tests.support.storms.watch_storm import rage
 
 STORMS = 2
 KILLS = 32

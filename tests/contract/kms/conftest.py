@@ -24,9 +24,9 @@ from kms.rpc.roles import Role
 from kms.rpc.server import serving
 from kms.telemetry import build_logger
 from kms.unlock import UnlockKind, UnlockSource, unlock
-from tests.audits import open_audit
-from tests.contract.kms.grpc_keyring import GrpcKeyring
-from tests.vault_keyrings import vault_keyring
+from tests.support.servers.audits import open_audit
+from tests.support.servers.grpc_keyring import GrpcKeyring
+from tests.support.servers.vault_keyrings import vault_keyring
 
 DEPLOYMENT_ID = bytes.fromhex("0123456789abcdef0123456789abcdef")
 

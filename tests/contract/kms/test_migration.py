@@ -27,8 +27,8 @@ from kms.keyring import (
     WrappedDataKey,
 )
 from tests.contract.kms.conftest import DEPLOYMENT_ID, Clock, local_keyring
-from tests.openbao import OpenBao
-from tests.vault_keyrings import vault_keyring
+from tests.support.servers.openbao import OpenBao
+from tests.support.servers.vault_keyrings import vault_keyring
 
 ContextOf = Callable[[int], bytes]
 WEEK = timedelta(days=7)

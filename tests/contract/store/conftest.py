@@ -12,8 +12,8 @@ from sqlalchemy import create_engine, delete
 
 from service.store import Store, migrate, open_store
 from service.store.rows import Base
-from tests.postgresql import PostgresServer
-from tests.registry_values import ManualClock
+from tests.support.servers.postgresql import PostgresServer
+from tests.support.values.registry_values import ManualClock
 
 
 @pytest.fixture(scope="session")

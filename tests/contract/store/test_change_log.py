@@ -32,8 +32,15 @@ from service.domain.routing import (
 )
 from service.store import ReadUnit, Store, WriteUnit
 from service.store.writes import KEPT_FOR, KEPT_REVISIONS
-from tests.registry_values import ManualClock, a_backend, a_credential, a_facade, a_model, a_provider
-from tests.routing_operations import (
+from tests.support.values.registry_values import (
+    ManualClock,
+    a_backend,
+    a_credential,
+    a_facade,
+    a_model,
+    a_provider,
+)
+from tests.support.values.routing_operations import (
     FACADES,
     MODELS,
     PROVIDERS,

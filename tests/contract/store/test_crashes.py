@@ -10,13 +10,13 @@ import pytest
 
 from service.domain.routing import EntryKind
 from service.store import open_store
-from tests.registry_values import ManualClock
+from tests.support.values.registry_values import ManualClock
 
 WRITER = """
 import sys
 from datetime import UTC, datetime
 from service.store import open_store
-from tests.registry_values import a_credential, a_model, a_provider
+from tests.support.values.registry_values import a_credential, a_model, a_provider
 
 store = open_store(sys.argv[1], clock=lambda: datetime.now(UTC))
 for number in range(10_000):

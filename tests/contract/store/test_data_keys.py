@@ -13,7 +13,7 @@ from sqlalchemy import create_engine, text
 
 from service.domain.model import SealedCredential, State
 from service.store import Backlog, Failed, RewrapUnit, StaleDataKey, Store, Swap, open_store
-from tests.registry_values import ManualClock, a_credential, a_model, a_provider
+from tests.support.values.registry_values import ManualClock, a_credential, a_model, a_provider
 
 OLD, NEW = "keyVersions/v1", "keyVersions/v2"
 

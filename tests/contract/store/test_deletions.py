@@ -19,7 +19,7 @@ from service.domain.urls import UrlPolicy
 from service.store import ReadUnit, Store, WriteUnit
 from service.usecases import batches, provider_models, providers
 from service.usecases.context import Context
-from tests.registry_values import a_credential, a_facade, a_model, a_provider, new_uuid
+from tests.support.values.registry_values import a_credential, a_facade, a_model, a_provider, new_uuid
 
 PROVIDERS = ("a", "b", "c")
 MODELS = ("x", "y")

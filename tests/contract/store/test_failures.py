@@ -9,7 +9,7 @@ from sqlalchemy.exc import IntegrityError, OperationalError
 from service.domain.errors import Aborted, Reason
 from service.store import Store, WriteUnit
 from service.store.store import MAX_TRIES
-from tests.registry_values import a_credential, a_model, a_provider
+from tests.support.values.registry_values import a_credential, a_model, a_provider
 
 CANARY = "canary-7f3a9d"
 

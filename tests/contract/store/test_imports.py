@@ -35,7 +35,7 @@ from service.usecases.context import Call, Context, RequestId, Written
 from service.usecases.imports import ImportReport, import_provider_models
 from service.usecases.provider_models import ProviderModelDraft
 from tests.contract.store.test_statements import counted_statements
-from tests.registry_values import a_credential, a_provider, new_uuid
+from tests.support.values.registry_values import a_credential, a_provider, new_uuid
 
 VERSIONS = ("2026.04.15", "2026.11.20", "2027.01.31")
 REFRESH = ImportChoices(existing_policy=ExistingPolicy.REFRESH)

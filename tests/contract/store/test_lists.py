@@ -38,7 +38,15 @@ from service.domain.model import (
 )
 from service.domain.routing import model_routable
 from service.store import Position, ReadUnit, Store, WriteUnit
-from tests.registry_values import START, ManualClock, a_backend, a_credential, a_facade, a_model, a_provider
+from tests.support.values.registry_values import (
+    START,
+    ManualClock,
+    a_backend,
+    a_credential,
+    a_facade,
+    a_model,
+    a_provider,
+)
 
 NAMES = (
     "Straße",

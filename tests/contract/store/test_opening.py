@@ -15,7 +15,7 @@ from sqlalchemy import Connection, create_engine, inspect, text
 from service.store import Store, StoreStartError, migrate, open_store
 from service.store.migrating import HEAD
 from service.store.rows import Base
-from tests.registry_values import ManualClock, a_provider
+from tests.support.values.registry_values import ManualClock, a_provider
 
 T = TypeVar("T")
 

@@ -11,8 +11,8 @@ from sqlalchemy import Engine, event, text
 
 from service.domain.errors import Reason, Unavailable
 from service.store import ReadUnit, Store, StoreStartError, WriteUnit, engines, migrate, open_store
-from tests.postgresql import PostgresServer, running_server
-from tests.registry_values import ManualClock, a_provider
+from tests.support.servers.postgresql import PostgresServer, running_server
+from tests.support.values.registry_values import ManualClock, a_provider
 
 
 class Database:

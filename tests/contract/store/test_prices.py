@@ -17,7 +17,7 @@ from service.domain.routing import ActiveProviderModel, EntryKind, entry_from_js
 from service.rpc import convert
 from service.rpc.routing_codec import encode_row, encode_segments, encode_whole
 from service.store import Store, WriteUnit
-from tests.registry_values import START, a_provider, new_uuid
+from tests.support.values.registry_values import START, a_provider, new_uuid
 
 PRICES = ("input", "output", "cached_input", "cache_write")
 DECIMAL = st.from_regex(r"(0|[1-9][0-9]{0,8})(\.[0-9]{1,12})?", fullmatch=True) | st.sampled_from(

@@ -23,7 +23,7 @@ from service.domain.model import (
     State,
 )
 from service.store import RegistryRow, Store, WriteUnit
-from tests.registry_values import START, ManualClock, a_credential, a_model, a_provider
+from tests.support.values.registry_values import START, ManualClock, a_credential, a_model, a_provider
 
 
 def with_credential(provider_id: str = "acme", version: int = 1) -> tuple[Provider, SealedCredential]:

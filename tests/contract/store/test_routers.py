@@ -14,7 +14,7 @@ from service.store import Store, migrate
 from service.store.migrating import _config
 from service.store.rows import RouterRow
 from tests.contract.store.test_opening import connected
-from tests.registry_values import START
+from tests.support.values.registry_values import START
 
 RECORD = RouterRecord("gw-1", "store", 7, START, START, "ipv4:10.1.2.3:4")
 NAMELESS = RouterRecord("gw-2", "", 0, None, START, "")

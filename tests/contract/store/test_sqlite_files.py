@@ -16,7 +16,7 @@ from sqlalchemy import text
 
 from service.domain.model import Provider, SealedCredential
 from service.store import ReadUnit, Store, StoreStartError, engines, migrate, open_store
-from tests.registry_values import ManualClock, a_credential, a_provider
+from tests.support.values.registry_values import ManualClock, a_credential, a_provider
 
 
 @pytest.fixture

@@ -13,7 +13,7 @@ from sqlalchemy import Engine, event
 from service.domain.lists import OrderBy
 from service.domain.model import ProviderKind, State
 from service.store import Store, WriteUnit
-from tests.registry_values import a_credential, a_facade, a_model, a_provider
+from tests.support.values.registry_values import a_credential, a_facade, a_model, a_provider
 
 
 @contextmanager

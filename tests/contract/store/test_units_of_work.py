@@ -13,7 +13,7 @@ from service.domain.errors import FailedPrecondition, Reason
 from service.domain.model import Provider, State
 from service.domain.routing import ChangeSet
 from service.store import ReadUnit, RegistryRow, Store, WriteUnit
-from tests.registry_values import ManualClock, a_model, a_provider
+from tests.support.values.registry_values import ManualClock, a_model, a_provider
 
 
 def insert(store: Store, provider_id: str) -> Provider:

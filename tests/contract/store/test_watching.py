@@ -33,8 +33,8 @@ from service.rpc.routing_codec import CODEC
 from service.rpc.threads import Threads
 from service.store import Store, WriteUnit, open_store
 from service.telemetry import build_logger
-from tests.router_table import Follower, Ledger, Reason, RouterTable
-from tests.routing_operations import Operations, some_operations
+from tests.support.values.router_table import Follower, Ledger, Reason, RouterTable
+from tests.support.values.routing_operations import Operations, some_operations
 
 LIVES = 3
 WRITERS = 3

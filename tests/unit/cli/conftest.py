@@ -5,7 +5,7 @@ from collections.abc import Iterator
 import pytest
 from codevector.kms.v1.key_management_service_pb2 import KeyVersion
 
-from tests.cli_doubles import Bench, Installation, serving
+from tests.support.doubles.cli_doubles import Bench, Installation, serving
 
 
 @pytest.fixture

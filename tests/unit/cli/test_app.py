@@ -9,7 +9,7 @@ import pytest
 import typer
 
 from cli.app import build
-from tests.cli_doubles import Bench
+from tests.support.doubles.cli_doubles import Bench
 
 
 def commands(group: typer.Typer, path: tuple[str, ...] = ()) -> Iterator[tuple[str, ...]]:

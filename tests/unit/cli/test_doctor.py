@@ -9,7 +9,7 @@ from codevector.kms.v1 import key_admin_service_pb2 as pb
 from codevector.kms.v1.key_management_service_pb2 import KeyVersion
 
 from cli.doctor import REMEDIES
-from tests.cli_doubles import START, Bench, Wrapper
+from tests.support.doubles.cli_doubles import START, Bench, Wrapper
 
 
 def findings(bench: Bench, *options: str) -> tuple[int, dict[str, tuple[str, str]]]:

@@ -4,7 +4,7 @@ import pytest
 
 from cli.failures import CallRefused, Refusal
 from cli.patience import LONGEST_PAUSE_SECONDS, Patience
-from tests.cli_doubles import Clock
+from tests.support.doubles.cli_doubles import Clock
 
 
 def refused(status: str) -> CallRefused:

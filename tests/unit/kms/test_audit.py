@@ -21,8 +21,8 @@ from kms.audit_lines import CHECKPOINT_LINES, Position, genesis
 from kms.audit_sink import AuditRefused, segments
 from kms.disk import Disk
 from kms.private_files import FileRefused
-from tests.audits import AUDIT_KEY, open_audit
-from tests.disks import FaultyDisk
+from tests.support.doubles.disks import FaultyDisk
+from tests.support.servers.audits import AUDIT_KEY, open_audit
 
 REPOSITORY = Path(__file__).parents[3]
 
@@ -270,7 +270,7 @@ class TestFailingSink:
 import resource, signal
 from pathlib import Path
 from kms.audit import AuditUnavailable
-from tests.audits import open_audit
+from tests.support.servers.audits import open_audit
 signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
 audit = open_audit(Path({str(tmp_path / "audit")!r}))
 resource.setrlimit(resource.RLIMIT_FSIZE, (4096, resource.RLIM_INFINITY))

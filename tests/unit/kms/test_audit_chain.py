@@ -16,7 +16,7 @@ from hypothesis import strategies as st
 from kms.audit_chain import Fault, FaultReason, Segment, verify
 from kms.audit_key import AuditKey
 from kms.audit_lines import CHECKPOINT, Position, checkpoint_statement, encode, genesis, parse
-from tests.audits import AUDIT_KEY, now, open_audit
+from tests.support.servers.audits import AUDIT_KEY, now, open_audit
 
 Lines = list[bytes]
 VECTORS = Path(__file__).parents[2] / "vectors" / "kms"

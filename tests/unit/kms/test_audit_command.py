@@ -12,7 +12,7 @@ import pytest
 from kms.arguments import parse
 from kms.audit_command import AuditUnreadable, expose_files, read_time, verify_files
 from kms.audit_lines import Position
-from tests.audits import AUDIT_KEY, open_audit
+from tests.support.servers.audits import AUDIT_KEY, open_audit
 
 KEY = AUDIT_KEY.public_key
 NOON = datetime(2026, 11, 23, 12, 0, 0, tzinfo=UTC)

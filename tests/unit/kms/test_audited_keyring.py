@@ -30,8 +30,8 @@ from kms.keyring import (
 )
 from kms.keyring_file import KeyringFile
 from kms.local_keyring import LocalKeyring
-from tests.audits import open_audit
-from tests.disks import FaultyDisk
+from tests.support.doubles.disks import FaultyDisk
+from tests.support.servers.audits import open_audit
 
 CANARY = b"canary-canary-canary-canary-cana"
 NOW = datetime(2026, 11, 23, 12, 0, 0, tzinfo=UTC)

@@ -15,7 +15,7 @@ from kms.keyring import DataKey, WrapItem
 from kms.refusal import StartRefused
 from kms.unlock import UnlockKind, UnlockSource
 from kms.vault_access import VaultAccess, VaultSecret
-from tests.openbao import OpenBao
+from tests.support.servers.openbao import OpenBao
 
 DEPLOYMENT_ID = bytes([1]) * 16
 

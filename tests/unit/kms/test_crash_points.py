@@ -35,8 +35,8 @@ from kms.keyring_document import DOCUMENT_LIMIT
 from kms.keyring_file import KeyringFile
 from kms.local_keyring import LocalKeyring
 from kms.unlock import UnlockKind, UnlockSource, unlock
-from tests.audits import AUDIT_KEY
-from tests.disks import FaultyDisk
+from tests.support.doubles.disks import FaultyDisk
+from tests.support.servers.audits import AUDIT_KEY
 
 DEPLOYMENT_ID = b"\1" * 16
 KEY = bytes(range(32))

@@ -31,8 +31,8 @@ from kms.vault_key import TransitAddress
 from kms.vault_keyring import VaultKeyring, VaultRefused
 from kms.vault_session import Answer
 from kms.vault_transit import Session
-from tests.openbao import OpenBao
-from tests.vault_keyrings import vault_keyring
+from tests.support.servers.openbao import OpenBao
+from tests.support.servers.vault_keyrings import vault_keyring
 
 DEPLOYMENT_ID = bytes([1]) * 16
 Build = Callable[..., VaultKeyring]

@@ -16,8 +16,8 @@ from kms.circuit import Circuit
 from kms.keyring import KeyAdminUnavailable, KeyringUnavailable
 from kms.vault_access import AppRole, VaultAccess, VaultSecret
 from kms.vault_session import AdminSession, Answer, VaultForbidden, VaultLink, VaultSession
-from tests.openbao import OpenBao
-from tests.vault_keyrings import vault_link
+from tests.support.servers.openbao import OpenBao
+from tests.support.servers.vault_keyrings import vault_link
 
 CANARY = "canary-plaintext-canary"
 

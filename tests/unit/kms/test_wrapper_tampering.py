@@ -9,8 +9,8 @@ import pytest
 
 from kms.keyring import WrappedDataKey
 from kms.local_keyring import LocalKeyring
+from tests.support.storms.wrapper_tampering import every_bit, every_exchange, honest_items, opened, tampered
 from tests.unit.kms.conftest import DEPLOYMENT_ID
-from tests.wrapper_tampering import every_bit, every_exchange, honest_items, opened, tampered
 
 AT_RANDOM = 10_000
 

@@ -15,13 +15,12 @@ from codevector.providers.v1 import model_pb2, provider_model_pb2, provider_pb2
 from codevector.providers.v1 import routing_service_pb2 as pb
 from google.rpc import code_pb2, status_pb2
 
-from tests import kms_double
-from tests.envelope_vectors import EnvelopeVector, load, load_all
-from tests.kms_double import KmsDouble
-from tests.unit.sdk import registry_double
-from tests.unit.sdk.loopback import Recorder, listening
-from tests.unit.sdk.registry_double import RegistryDouble, status
-from tests.unit.sdk.wire_values import KEY, NAME, entry, sealed, snapshot
+from tests.support.doubles import kms_double, registry_double
+from tests.support.doubles.kms_double import KmsDouble
+from tests.support.doubles.loopback import Recorder, listening
+from tests.support.doubles.registry_double import RegistryDouble, status
+from tests.support.values.envelope_vectors import EnvelopeVector, load, load_all
+from tests.support.values.wire_values import KEY, NAME, entry, sealed, snapshot
 
 
 @dataclass

@@ -16,11 +16,10 @@ from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
 
-from tests import kms_double
-from tests.kms_double import KmsDouble
-from tests.unit.sdk import registry_double
-from tests.unit.sdk.registry_double import RegistryDouble
-from tests.unit.sdk.wire_values import KEY, NAME, entry, sealed, snapshot
+from tests.support.doubles import kms_double, registry_double
+from tests.support.doubles.kms_double import KmsDouble
+from tests.support.doubles.registry_double import RegistryDouble
+from tests.support.values.wire_values import KEY, NAME, entry, sealed, snapshot
 
 
 @dataclass(frozen=True, slots=True)

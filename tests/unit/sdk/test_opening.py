@@ -14,9 +14,9 @@ from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from tests import oracle_envelope as oracle
-from tests.envelope_vectors import EnvelopeVector, load, load_all
-from tests.unit.sdk.sealed import expected, seal_with_registry, sealed_credential
+from tests.support.values import oracle_envelope as oracle
+from tests.support.values.envelope_vectors import EnvelopeVector, load, load_all
+from tests.support.values.sealed import expected, seal_with_registry, sealed_credential
 
 VECTORS = load_all(opens=True)
 FROZEN = load("openai-api-key")

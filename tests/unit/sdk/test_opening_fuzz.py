@@ -13,9 +13,9 @@ from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 
 from service.domain.model import CredentialType
 from service.sealing.envelope import encode_plain
-from tests import oracle_envelope as oracle
-from tests.envelope_vectors import load, load_all
-from tests.unit.sdk.sealed import expected, sealed_credential
+from tests.support.values import oracle_envelope as oracle
+from tests.support.values.envelope_vectors import load, load_all
+from tests.support.values.sealed import expected, sealed_credential
 
 SEED = 20260415
 VECTORS = [vector for vector in load_all(opens=True) if len(vector.envelope) < 2000]

@@ -12,8 +12,8 @@ from codevector_providers._registry import Registry
 from codevector_providers._reports import Reports
 from google.rpc import code_pb2
 
-from tests.unit.sdk import registry_double
-from tests.unit.sdk.registry_double import PATIENCE_SECONDS, RegistryDouble
+from tests.support.doubles import registry_double
+from tests.support.doubles.registry_double import PATIENCE_SECONDS, RegistryDouble
 
 JITTER = 0.25
 

@@ -13,8 +13,8 @@ from codevector_providers import _wire
 from codevector_providers._stored_table import StoredTableRefused, TableFile
 from codevector_providers.table import Entries, ProviderModels, RoutingTable
 
-from tests.envelope_vectors import load_all
-from tests.unit.sdk.wire_values import entry
+from tests.support.values.envelope_vectors import load_all
+from tests.support.values.wire_values import entry
 
 PRICING = sdk.Pricing("USD", "2.50", "0", None, None, (sdk.PricingTier(9, None, "1", None, "7"),))
 

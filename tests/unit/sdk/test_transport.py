@@ -24,7 +24,7 @@ from codevector_providers import (
 from codevector_providers.destinations import permitted
 
 from sdk.examples.upstream import MODEL, Upstream
-from tests.unit.sdk.loopback import Recorder, listening
+from tests.support.doubles.loopback import Recorder, listening
 
 KEY = "sk-canary-0123456789abcdef"
 

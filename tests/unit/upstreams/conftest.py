@@ -6,8 +6,8 @@ from collections.abc import Iterator
 
 import pytest
 
-from tests.upstream_accounts import GoogleKeys, google_keys
-from tests.upstream_servers import World, running_world
+from tests.support.doubles.upstream_accounts import GoogleKeys, google_keys
+from tests.support.doubles.upstream_servers import World, running_world
 
 
 @pytest.fixture(scope="session")

@@ -10,8 +10,8 @@ from datetime import UTC, datetime
 
 import pytest
 
-from tests import upstream_accounts as accounts
-from tests.upstream_accounts import (
+from tests.support.doubles import upstream_accounts as accounts
+from tests.support.doubles.upstream_accounts import (
     KEYED,
     Account,
     GoogleKeys,
@@ -24,7 +24,14 @@ from tests.upstream_accounts import (
     serve_vertex,
     vertex_account,
 )
-from tests.upstream_servers import PUBLIC_ADDRESS, Reply, World, in_json, raw_server, read_request
+from tests.support.doubles.upstream_servers import (
+    PUBLIC_ADDRESS,
+    Reply,
+    World,
+    in_json,
+    raw_server,
+    read_request,
+)
 from upstreams import aws, entra, service_account
 from upstreams.authorisation import authorisation
 from upstreams.exchange import Answer, Call, Exchange

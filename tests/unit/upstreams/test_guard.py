@@ -11,7 +11,7 @@ import httpcore
 import httpx
 import pytest
 
-from tests.upstream_servers import PUBLIC_ADDRESS, World, in_json, raw_server, read_request
+from tests.support.doubles.upstream_servers import PUBLIC_ADDRESS, World, in_json, raw_server, read_request
 from upstreams.guard import (
     MAX_ANSWER_BYTES,
     AddressPolicy,

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from tests.upstream_accounts import (
+from tests.support.doubles.upstream_accounts import (
     AWS_KEY_ID,
     AWS_SECRET,
     KEYED,
@@ -26,7 +26,7 @@ from tests.upstream_accounts import (
     signed_by,
     vertex_account,
 )
-from tests.upstream_servers import Answering, Asked, Reply, World, in_json, paged
+from tests.support.doubles.upstream_servers import Answering, Asked, Reply, World, in_json, paged
 from upstreams.aws import AccessKey
 from upstreams.listing import MAX_IDS, MAX_PAGES, Listing, list_models
 from upstreams.offers import VERTEX_PUBLISHERS, Discovered, ModelKind

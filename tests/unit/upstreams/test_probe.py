@@ -6,8 +6,8 @@ from datetime import UTC, datetime
 
 import pytest
 
-from tests import upstream_accounts as accounts
-from tests.upstream_accounts import (
+from tests.support.doubles import upstream_accounts as accounts
+from tests.support.doubles.upstream_accounts import (
     KEYED,
     REGION,
     Account,
@@ -16,7 +16,7 @@ from tests.upstream_accounts import (
     google_error,
     serve_keyed,
 )
-from tests.upstream_servers import PUBLIC_ADDRESS, Reply, World, in_json
+from tests.support.doubles.upstream_servers import PUBLIC_ADDRESS, Reply, World, in_json
 from upstreams.outcome import Outcome, Reason, Verdict
 from upstreams.probe import probe
 from upstreams.target import CREDENTIAL_TYPES, Identity, Target

@@ -9,12 +9,12 @@ from datetime import UTC, datetime
 
 import pytest
 
-from tests.upstream_accounts import (
+from tests.support.doubles.upstream_accounts import (
     KEYED,
     aws_account,
     serve_keyed,
 )
-from tests.upstream_servers import PUBLIC_ADDRESS, World, endless, raw_server, read_request
+from tests.support.doubles.upstream_servers import PUBLIC_ADDRESS, World, endless, raw_server, read_request
 from upstreams.guard import AddressPolicy, Guard
 from upstreams.outcome import Outcome, Reason, Verdict
 from upstreams.probe import probe

@@ -6,8 +6,8 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from tests import upstream_accounts as accounts
-from tests.upstream_accounts import (
+from tests.support.doubles import upstream_accounts as accounts
+from tests.support.doubles.upstream_accounts import (
     AWS_KEY_ID,
     AWS_SECRET,
     AWS_SESSION_TOKEN,
@@ -30,7 +30,7 @@ from tests.upstream_accounts import (
     sts_error,
     vertex_account,
 )
-from tests.upstream_servers import Reply, World, in_json
+from tests.support.doubles.upstream_servers import Reply, World, in_json
 from upstreams.aws import AccessKey
 from upstreams.outcome import Outcome, Reason, Verdict
 from upstreams.probe import probe

@@ -9,7 +9,7 @@ from codevector.kms.v1 import key_admin_service_pb2 as pb
 from codevector.kms.v1.key_management_service_pb2 import KeyVersion
 from google.rpc import code_pb2
 
-from tests.cli_doubles import AWAY, START, Bench, Refused, Wrapper
+from tests.support.doubles.cli_doubles import AWAY, START, Bench, Refused, Wrapper
 
 V1, V2 = "keyVersions/local-v1", "keyVersions/local-v2"
 

@@ -8,7 +8,7 @@ import pytest
 from codevector.kms.v1 import key_admin_service_pb2 as pb
 from codevector.kms.v1.key_management_service_pb2 import KeyVersion
 
-from tests.cli_doubles import AWAY, START, Bench
+from tests.support.doubles.cli_doubles import AWAY, START, Bench
 
 
 def expose(bench: Bench, *credentials: tuple[str, int]) -> None:

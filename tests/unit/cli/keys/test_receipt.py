@@ -11,7 +11,7 @@ import pytest
 from codevector.kms.v1.key_management_service_pb2 import KeyVersion
 
 from cli import documents
-from tests.cli_doubles import Bench, Wrapper
+from tests.support.doubles.cli_doubles import Bench, Wrapper
 
 V1, V2 = "keyVersions/local-v1", "keyVersions/local-v2"
 

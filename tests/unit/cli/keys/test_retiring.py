@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 from codevector.kms.v1.key_management_service_pb2 import KeyVersion
 
-from tests.cli_doubles import Bench, Wrapper
+from tests.support.doubles.cli_doubles import Bench, Wrapper
 
 V1, V2 = "keyVersions/local-v1", "keyVersions/local-v2"
 

@@ -12,7 +12,7 @@ import pytest
 from codevector.kms.v1.key_management_service_pb2 import KeyVersion
 from google.rpc import code_pb2
 
-from tests.cli_doubles import AWAY, Bench, Installation, Refused, Wrapper
+from tests.support.doubles.cli_doubles import AWAY, Bench, Installation, Refused, Wrapper
 
 V1, V2, V3 = (f"keyVersions/local-v{number}" for number in (1, 2, 3))
 CALLS = 14

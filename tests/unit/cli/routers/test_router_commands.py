@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from tests.cli_doubles import AWAY, Bench
+from tests.support.doubles.cli_doubles import AWAY, Bench
 
 REVISION = 7
 

@@ -9,7 +9,7 @@ import pytest
 
 from cli.terminal.output import OutputFormat, Terminal
 from cli.terminal.progress import duration, progress
-from tests.cli_doubles import Clock
+from tests.support.doubles.cli_doubles import Clock
 
 
 class Screen(io.StringIO):

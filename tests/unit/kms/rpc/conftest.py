@@ -15,7 +15,7 @@ from kms.local_keyring import LocalKeyring
 from kms.rpc.roles import Role
 from kms.rpc.server import serving
 from kms.telemetry import build_logger
-from tests.audits import open_audit
+from tests.support.servers.audits import open_audit
 
 
 @pytest.fixture

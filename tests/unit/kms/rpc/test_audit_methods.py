@@ -16,7 +16,7 @@ from codevector.kms.v1 import key_management_service_pb2 as pb2
 from kms.audit_sink import segments
 from kms.formats import DekContext
 from kms.rpc.roles import Role
-from tests.audits import AUDIT_KEY
+from tests.support.servers.audits import AUDIT_KEY
 
 Channels = dict[Role, grpc.Channel]
 

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from service.domain.backends import MAX_BACKENDS, check_unique, in_order, with_backend
 from service.domain.errors import FailedPrecondition, InvalidArgument, Reason
 from service.domain.model import ModelBackend
-from tests.registry_values import a_facade
+from tests.support.values.registry_values import a_facade
 
 A, B, C = (ModelBackend("acme", model_id) for model_id in "abc")
 

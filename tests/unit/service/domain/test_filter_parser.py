@@ -22,7 +22,7 @@ from service.domain.filters import (
     Word,
 )
 from service.domain.model import ProviderKind, State
-from tests.filter_text import to_string
+from tests.support.values.filter_text import to_string
 
 UPSTREAM = FilterField("upstream_model_id", FilterType.STRING)
 DISPLAY_NAME = FilterField("display_name", FilterType.NAME)

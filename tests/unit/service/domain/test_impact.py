@@ -16,7 +16,14 @@ from service.domain.impact import (
     provider_models_impact,
 )
 from service.domain.model import Model, ModelView, Provider, ProviderModel, State
-from tests.registry_values import a_backend, a_credential, a_facade, a_model, a_provider, new_uuid
+from tests.support.values.registry_values import (
+    a_backend,
+    a_credential,
+    a_facade,
+    a_model,
+    a_provider,
+    new_uuid,
+)
 
 KEY = b"k" * 32
 PROVIDER = replace(a_provider(), credential=a_credential()[0])

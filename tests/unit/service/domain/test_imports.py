@@ -22,7 +22,7 @@ from service.domain.imports import (
 )
 from service.domain.merge import overridden_fields
 from service.domain.model import ModelFacts, ModelKind, ModelSource, ProviderKind, ProviderModel
-from tests.registry_values import a_model, a_provider
+from tests.support.values.registry_values import a_model, a_provider
 
 OLD, NEW = "2026.04.15", "2026.11.20"
 REFRESH = ImportChoices(existing_policy=ExistingPolicy.REFRESH)

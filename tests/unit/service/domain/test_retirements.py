@@ -10,7 +10,7 @@ import pytest
 from service.domain.impact import BackendImpact
 from service.domain.model import ModelView, ProviderModel, ProviderModelView, State
 from service.domain.retirements import affected_models, models_left_unroutable, retirements
-from tests.registry_values import START, a_backend, a_facade, a_model
+from tests.support.values.registry_values import START, a_backend, a_facade, a_model
 
 
 def ending(model_id: str, days: int | None) -> ProviderModel:

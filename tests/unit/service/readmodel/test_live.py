@@ -20,7 +20,7 @@ from service.readmodel import live
 from service.readmodel.live import LiveTable, Source
 from service.rpc.routing_codec import CODEC
 from service.telemetry import build_logger
-from tests.registry_values import START, a_provider
+from tests.support.values.registry_values import START, a_provider
 
 T = TypeVar("T")
 

@@ -22,7 +22,7 @@ from service.readmodel.routers import Routers
 from service.readmodel.watch import Watchers, Wish
 from service.rpc.routing_codec import CODEC
 from service.telemetry import build_logger
-from tests.registry_values import START, a_provider
+from tests.support.values.registry_values import START, a_provider
 
 T = TypeVar("T")
 U = TypeVar("U")

@@ -8,7 +8,7 @@ import pytest
 
 from service.domain.routers import REMEMBERED_FOR, Router
 from service.readmodel.routers import NOTED_EVERY, Routers
-from tests.registry_values import START, ManualClock
+from tests.support.values.registry_values import START, ManualClock
 
 PEER = "ipv4:10.1.2.3:4"
 SECOND = timedelta(seconds=1)

@@ -17,7 +17,7 @@ from service.readmodel import snapshot as snapshots
 from service.readmodel.snapshot import Snapshot, build, encoded_sets
 from service.rpc.routing_codec import CODEC
 from service.store import Store, WriteUnit, migrate, open_store
-from tests.registry_values import START, ManualClock, a_credential, a_model, a_provider
+from tests.support.values.registry_values import START, ManualClock, a_credential, a_model, a_provider
 
 PROVIDERS = ("acme", "bolt", "corp")
 MODELS = ("fast", "slow")

@@ -33,7 +33,7 @@ from service.rpc.routing_codec import (
     encode_segments,
     encode_whole,
 )
-from tests.registry_values import START
+from tests.support.values.registry_values import START
 
 TEXT = st.text(st.characters(exclude_categories=["Cs"]), max_size=300)
 LABELS = st.dictionaries(TEXT, TEXT, max_size=3)

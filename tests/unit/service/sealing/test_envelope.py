@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from service.domain.model import CredentialType, ProviderKind
 from service.sealing import envelope
 from service.sealing.envelope import Binding
-from tests import oracle_envelope as oracle
+from tests.support.values import oracle_envelope as oracle
 
 DEK = bytes(range(32))
 NONCE = bytes(12)

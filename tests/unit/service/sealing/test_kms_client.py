@@ -16,8 +16,9 @@ from service.domain.errors import FailedPrecondition, Reason, Unavailable
 from service.sealing.kms_client import DataKey, KmsClient, NotPrimary, StoredWrapper, WrappedDataKey
 from service.sealing.kms_failures import DETAILS_KEY, ItemFailure
 from service.sealing.wrappers import key_version_of
-from tests import kms_double, oracle_envelope
-from tests.kms_double import KmsDouble, serving
+from tests.support.doubles import kms_double
+from tests.support.doubles.kms_double import KmsDouble, serving
+from tests.support.values import oracle_envelope
 
 OLD_REF = "local-0123abcd-v0-0123456789abcdef"
 

@@ -14,9 +14,9 @@ from service.domain.errors import Unavailable
 from service.domain.model import CredentialType, ProviderKind, SealedCredential
 from service.sealing.kms_client import DataKey, KmsClient, WrappedDataKey
 from service.sealing.sealer import Sealer
-from tests import kms_double
-from tests import oracle_envelope as oracle
-from tests.kms_double import KmsDouble, serving
+from tests.support.doubles import kms_double
+from tests.support.doubles.kms_double import KmsDouble, serving
+from tests.support.values import oracle_envelope as oracle
 
 UID = UUID("02020202-0202-0202-0202-020202020202")
 API_KEY = "sk-" + "a" * 32

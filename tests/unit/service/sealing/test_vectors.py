@@ -8,7 +8,7 @@ from service.domain.destinations import destinations
 from service.domain.model import CredentialType, ProviderConfig, ProviderKind
 from service.sealing import envelope
 from service.sealing.envelope import Binding
-from tests.envelope_vectors import EnvelopeVector, load_all
+from tests.support.values.envelope_vectors import EnvelopeVector, load_all
 
 VECTORS = load_all(opens=True)
 

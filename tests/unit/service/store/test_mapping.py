@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from service.domain.json_forms import canonical_json, facts_from_json, facts_to_json
 from service.domain.model import ModelCapability, ModelFacts
-from tests.registry_values import FULL_PRICING, a_model
+from tests.support.values.registry_values import FULL_PRICING, a_model
 
 
 class TestFactsFromJson:

@@ -11,7 +11,7 @@ from sqlalchemy.exc import OperationalError
 
 from service.domain.errors import Aborted, Unavailable
 from service.store import ReadUnit, Store, engines, migrate
-from tests.registry_values import ManualClock
+from tests.support.values.registry_values import ManualClock
 
 
 @pytest.fixture

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.rotating_registry import Rotating, rotating_registry
+from tests.support.servers.rotating_registry import Rotating, rotating_registry
 
 
 @pytest.fixture

@@ -11,7 +11,7 @@ from kms.keyring import KeyringStatus
 from service.domain.errors import Unavailable
 from service.usecases.encryption_status import encryption_status
 from service.usecases.noticing import notice
-from tests.rotating_registry import Rotating, a_call
+from tests.support.servers.rotating_registry import Rotating, a_call
 
 LOCAL = "keyVersions/local-0a1b2c3d"
 TRANSIT = "keyVersions/transit-4e5f6a7b"

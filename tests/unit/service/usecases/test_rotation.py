@@ -18,8 +18,8 @@ from service.usecases.encryption_status import SweepState, encryption_status, pr
 from service.usecases.noticing import notice
 from service.usecases.rotation import Rewrapped, Step, Sweeping
 from service.usecases.verification import Verified, verify_data_keys
-from tests.key_sidecar import Rewrapped as Results
-from tests.rotating_registry import Rotating, a_call
+from tests.support.servers.key_sidecar import Rewrapped as Results
+from tests.support.servers.rotating_registry import Rotating, a_call
 
 
 def names(count: int, beginning: str = "p") -> list[str]:

@@ -31,8 +31,8 @@ from service.usecases.providers import (
     update_provider,
 )
 from service.usecases.sealed_writes import TRIES, CredentialChange
-from tests import kms_double
-from tests.registry_values import ManualClock, new_uuid
+from tests.support.doubles import kms_double
+from tests.support.values.registry_values import ManualClock, new_uuid
 
 KEY = CredentialChange(
     CredentialMaterial(CredentialType.API_KEY, (("api_key", Secret("sk-0123456789abcdefghij")),)), None

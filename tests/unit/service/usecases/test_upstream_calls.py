@@ -17,8 +17,8 @@ from service.domain.model import CredentialType, ModelKind, ProviderConfig, Prov
 from service.domain.urls import UrlPolicy
 from service.domain.validation import Outcome
 from service.usecases.upstream_calls import UpstreamCalls
-from tests.upstream_accounts import KEYED, serve_keyed
-from tests.upstream_servers import World, in_json, running_world
+from tests.support.doubles.upstream_accounts import KEYED, serve_keyed
+from tests.support.doubles.upstream_servers import World, in_json, running_world
 from upstreams.guard import AddressPolicy, Guard
 from upstreams.outcome import Verdict
 from upstreams.target import Identity

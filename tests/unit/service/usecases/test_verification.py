@@ -11,7 +11,7 @@ import pytest
 
 from service.domain.errors import InvalidArgument
 from service.usecases.verification import Verified, verify_data_keys
-from tests.rotating_registry import Rotating, a_call
+from tests.support.servers.rotating_registry import Rotating, a_call
 
 DEK_OF = "(SELECT dek_id FROM credentials WHERE provider_id = '{}')"
 OF_A, OF_B = DEK_OF.format("a"), DEK_OF.format("b")

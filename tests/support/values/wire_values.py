@@ -7,9 +7,9 @@ from dataclasses import replace
 from codevector.providers.v1 import provider_pb2
 from codevector.providers.v1 import routing_service_pb2 as pb
 
-from tests import kms_double
-from tests.envelope_vectors import EnvelopeVector, load
-from tests.unit.sdk.sealed import expected, seal_with_registry
+from tests.support.doubles import kms_double
+from tests.support.values.envelope_vectors import EnvelopeVector, load
+from tests.support.values.sealed import expected, seal_with_registry
 
 NAME = "providers/p"
 VECTOR = load("openai-api-key")

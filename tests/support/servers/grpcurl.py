@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from tests.integration.harness import ROOT
+from tests.support.servers.harness import ROOT
 
 _DETAIL = re.compile(r"^  \d+\)\t", re.MULTILINE)
 _SECONDS = 30

@@ -12,7 +12,7 @@ from codevector.providers.v1 import provider_service_pb2 as pb
 from google.protobuf.field_mask_pb2 import FieldMask
 from google.protobuf.message import Message
 
-from tests.integration.api import (
+from tests.support.servers.api import (
     KINDS,
     new_name,
     openai_compatible,

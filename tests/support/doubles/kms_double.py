@@ -18,7 +18,7 @@ from codevector.kms.v1 import key_management_service_pb2_grpc as kms_grpc
 from google.rpc import code_pb2, error_details_pb2, status_pb2
 from grpc_status import rpc_status
 
-from tests import oracle_envelope as oracle
+from tests.support.values import oracle_envelope as oracle
 
 DEPLOYMENT_ID = b"\x01" * 16
 REF = "local-0123abcd-v1-89abcdef01234567"

@@ -6,13 +6,13 @@ from codevector.providers.v1 import provider_model_pb2, provider_pb2, routing_se
 from codevector.providers.v1 import provider_service_pb2 as pb
 from google.protobuf.field_mask_pb2 import FieldMask
 
-from tests.integration.api import (
+from tests.support.servers.api import (
     API_KEY,
     KINDS,
     api_key,
     new_name,
 )
-from tests.integration.bad_input import (
+from tests.support.values.bad_input import (
     ABORTED,
     CANARY,
     CHAT,

@@ -9,7 +9,7 @@ from codevector.providers.v1 import provider_model_pb2, provider_pb2
 from codevector.providers.v1 import provider_service_pb2 as pb
 from google.protobuf.timestamp_pb2 import Timestamp
 
-from tests.integration.api import (
+from tests.support.servers.api import (
     API_KEY,
     KINDS,
     SERVICE_ACCOUNT,
@@ -22,7 +22,7 @@ from tests.integration.api import (
     vertex,
     vertex_config,
 )
-from tests.integration.bad_input import (
+from tests.support.values.bad_input import (
     ABORTED,
     BASE_URL,
     CANARY,

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 
-from tests.integration.harness import Instance, free_port, running
-from tests.postgresql import PostgresServer
+from tests.support.servers.harness import Instance, free_port, running
+from tests.support.servers.postgresql import PostgresServer
 
 
 @contextmanager

@@ -17,7 +17,7 @@ from cryptography.hazmat.primitives.asymmetric import ec, ed25519, rsa
 from cryptography.hazmat.primitives.asymmetric.types import PrivateKeyTypes
 from google.auth import jwt
 
-from tests.upstream_servers import Answering, Asked, Reply, World, in_json
+from tests.support.doubles.upstream_servers import Answering, Asked, Reply, World, in_json
 from upstreams.aws import AccessKey
 from upstreams.target import Identity, Target
 

@@ -16,7 +16,7 @@ from service.domain.model import (
     State,
 )
 from service.store import WriteUnit
-from tests.registry_values import a_credential, a_facade, a_model, a_provider
+from tests.support.values.registry_values import a_credential, a_facade, a_model, a_provider
 
 PROVIDERS = ("a", "b", "a-b")
 MODELS = ("x", "y", "z")

@@ -50,7 +50,7 @@ from service.usecases import providers, rotation, verification
 from service.usecases.context import Call, Context
 from service.usecases.noticing import notice
 from service.usecases.sealed_writes import CredentialChange
-from tests.power_cuts import (
+from tests.support.doubles.power_cuts import (
     InProcessKms,
     Moment,
     MovableDatabase,

@@ -18,7 +18,7 @@ from kms.vault_keyring import VaultKeyring
 from kms.vault_ledger import LEDGER_LIMIT, Ledger
 from kms.vault_session import AdminSession, VaultLink, VaultSession
 from kms.vault_transit import Session, Transit
-from tests.openbao import OpenBao
+from tests.support.servers.openbao import OpenBao
 
 
 def now() -> datetime:

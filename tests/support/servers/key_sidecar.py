@@ -28,7 +28,7 @@ from kms.rpc.server import serving
 from kms.telemetry import build_logger
 from kms.unlock import UnlockKind, UnlockSource, unlock
 from service.domain.model import SealedCredential
-from tests.audits import open_audit
+from tests.support.servers.audits import open_audit
 
 DEPLOYMENT_ID = bytes.fromhex("0123456789abcdef0123456789abcdef")
 

@@ -22,7 +22,7 @@ from google.protobuf.message import Message
 from google.rpc import error_details_pb2, status_pb2
 from grpc_status import rpc_status
 
-from tests.integration.harness import Instance
+from tests.support.servers.harness import Instance
 
 SECONDS = 30.0
 KINDS = provider_pb2.ProviderKind

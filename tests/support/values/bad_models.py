@@ -9,7 +9,7 @@ from codevector.providers.v1 import model_pb2, provider_model_pb2
 from codevector.providers.v1 import model_service_pb2 as models_pb
 from codevector.providers.v1 import provider_service_pb2 as pb
 
-from tests.integration.bad_input import CANARY, CHAT, NOT_FOUND, Case, Make, World
+from tests.support.values.bad_input import CANARY, CHAT, NOT_FOUND, Case, Make, World
 
 EMBEDDING = provider_model_pb2.ModelKind.MODEL_KIND_EMBEDDING
 WIRE = "model.backends[0].provider_model"

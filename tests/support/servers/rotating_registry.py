@@ -23,8 +23,8 @@ from service.usecases import rotation
 from service.usecases.context import Call, Context
 from service.usecases.noticing import notice
 from service.usecases.rotation import Sweeping
-from tests.key_sidecar import DEPLOYMENT_ID, KeySidecar, key_sidecar
-from tests.registry_values import START, ManualClock, a_provider
+from tests.support.servers.key_sidecar import DEPLOYMENT_ID, KeySidecar, key_sidecar
+from tests.support.values.registry_values import START, ManualClock, a_provider
 
 KIND = ProviderKind.OPENAI
 MATERIAL = parse_material(CredentialType.API_KEY, {"api_key": "sk-" + "a" * 40}, field="credential")

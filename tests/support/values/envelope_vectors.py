@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 from uuid import UUID
 
-_FOLDER = Path(__file__).parent / "vectors" / "envelope"
+_FOLDER = Path(__file__).parents[2] / "vectors" / "envelope"
 
 
 @dataclass(frozen=True, slots=True)

@@ -25,11 +25,11 @@ from codevector.providers.v1.provider_service_pb2_grpc import ProviderServiceStu
 from google.protobuf.duration_pb2 import Duration
 
 from service.store import open_store
-from tests.integration.api import Api
-from tests.integration.harness import Instance, wait_until
-from tests.integration.watching import Watch, connect
-from tests.random_writes import some_write
-from tests.router_table import Ledger, Reason, RouterTable
+from tests.support.servers.api import Api
+from tests.support.servers.harness import Instance, wait_until
+from tests.support.servers.watching import Watch, connect
+from tests.support.storms.random_writes import some_write
+from tests.support.values.router_table import Ledger, Reason, RouterTable
 
 CALL_SECONDS = 20.0
 WRITERS = 4

@@ -34,10 +34,10 @@ from codevector_providers.model import CredentialType, ProviderKind
 from codevector_providers.opening import Expected, SealedCredential, open_sealed
 
 from service.telemetry import SWEEP_ENDED
-from tests.integration.harness import ROOT, Instance
-from tests.postgresql import PostgresServer
-from tests.registry_pairs import two_registries
-from tests.rotation_driver import RotationDriver
+from tests.support.servers.harness import ROOT, Instance
+from tests.support.servers.postgresql import PostgresServer
+from tests.support.servers.registry_pairs import two_registries
+from tests.support.storms.rotation_driver import RotationDriver
 
 CALL_SECONDS = 20.0
 WRITERS = 3
@@ -174,7 +174,13 @@ class Storm:
     def start_driver(self) -> None:
         addresses = (self.first.address, self.second.address)
         self.driver = subprocess.Popen(
-            [sys.executable, "-m", "tests.rotation_driver", str(self.admin_socket), *addresses],
+            [
+                sys.executable,
+                "-m",
+                "tests.support.storms.rotation_driver",
+                str(self.admin_socket),
+                *addresses,
+            ],
             cwd=ROOT,
             env=self.first.environment,
             stdin=subprocess.DEVNULL,

@@ -1,7 +1,8 @@
 """An administrator's program that rotates without end.
 
-``python -m tests.support.storms.rotation_driver SOCKET ADDRESS…``. It keeps nothing between two steps, so it may be
-killed anywhere and run again: what is pending is activated, what is left on the old version is moved, and what nothing refers to any more is disabled.
+Run it as ``python -m tests.support.storms.rotation_driver SOCKET ADDRESS…``. It keeps nothing between two
+steps, so it may be killed anywhere and run again: what is pending is activated, what is left on the old
+version is moved, and what nothing refers to any more is disabled.
 """
 
 from __future__ import annotations

@@ -11,7 +11,7 @@ from collections.abc import Sequence
 
 from kms import app, hygiene, telemetry
 from kms.arguments import parse
-from kms.audit_command import expose_files, verify_files
+from kms.audit.command import expose_files, verify_files
 from kms.refusal import StartRefused
 from kms.settings import Settings, load
 from kms.telemetry import LibraryLines, build_logger

@@ -14,10 +14,10 @@ from pathlib import Path
 from structlog.typing import FilteringBoundLogger
 
 from kms import telemetry
-from kms.audit import Audit, AuditUnavailable
-from kms.audit_key import make_audit_key, public_key_file, read_audit_key, read_public_key
-from kms.audit_sink import AuditSink
-from kms.audited_keyring import AuditedKeyring, Principal
+from kms.audit.key import make_audit_key, public_key_file, read_audit_key, read_public_key
+from kms.audit.keyring import AuditedKeyring, Principal
+from kms.audit.log import Audit, AuditUnavailable
+from kms.audit.sink import AuditSink
 from kms.backends import Surroundings, open_keyrings
 from kms.installation import initialise, initialise_identity, read_deployment_id
 from kms.keyring import Keyring, KeyringUnavailable

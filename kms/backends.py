@@ -14,15 +14,15 @@ from functools import partial
 from pathlib import Path
 from types import MappingProxyType
 
-from kms.combined_keyring import CombinedKeyring, Member
+from kms.combined import CombinedKeyring, Member
+from kms.files.generations import KeyringFile
 from kms.keyring import Keyring
-from kms.keyring_document import DOCUMENT_LIMIT
-from kms.keyring_file import KeyringFile
-from kms.local_keyring import LocalKeyring
+from kms.local.document import DOCUMENT_LIMIT
+from kms.local.keyring import LocalKeyring
+from kms.local.unlock import UnlockSource, unlock
 from kms.refusal import StartRefused
-from kms.unlock import UnlockSource, unlock
-from kms.vault_access import VaultAccess
-from kms.vault_key import TransitAddress
+from kms.vault.access import VaultAccess
+from kms.vault.key import TransitAddress
 
 LOCAL = "local"
 VAULT_TRANSIT = "vault-transit"
@@ -123,7 +123,7 @@ def _open_transit(place: str, around: Surroundings, stack: ExitStack) -> Opened:
         raise StartRefused("a keyring in Vault needs VAULT_ADDR and an identity")
     try:
         # hvac comes with an extra, and nobody waits for it who keeps no keys in Vault.
-        from kms.vault_opening import open_transit
+        from kms.vault.opening import open_transit
     except ModuleNotFoundError as error:
         raise StartRefused(f"a keyring in Vault needs the extra `vault`: {error.name} is missing") from None
     address = TransitAddress.parse(place)

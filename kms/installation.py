@@ -10,13 +10,13 @@ from collections.abc import Callable
 from datetime import datetime
 from pathlib import Path
 
+from kms.files.generations import KeyringFile
+from kms.files.private import create_private, make_private_directory, read_private
 from kms.keyring import KeyringError
-from kms.keyring_document import DOCUMENT_LIMIT
-from kms.keyring_file import KeyringFile
-from kms.local_keyring import create_keyring
-from kms.private_files import create_private, make_private_directory, read_private
+from kms.local.document import DOCUMENT_LIMIT
+from kms.local.keyring import create_keyring
+from kms.local.unlock import UnlockSource, prepare, unlock
 from kms.refusal import StartRefused
-from kms.unlock import UnlockSource, prepare, unlock
 
 _DEPLOYMENT_ID = re.compile(r"[0-9a-fA-F]{32}")
 _FILE_LIMIT = 64

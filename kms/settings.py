@@ -11,11 +11,11 @@ from urllib.parse import urlsplit
 
 from kms.backends import LOCAL, VAULT_TRANSIT, KeyringUri
 from kms.installation import parse_deployment_id
+from kms.local.unlock import SYSTEMD_CREDENTIAL_NAME, UnlockKind, UnlockSource
 from kms.refusal import StartRefused
 from kms.rpc.roles import Role
 from kms.rpc.sockets import PATH_LIMIT
-from kms.unlock import SYSTEMD_CREDENTIAL_NAME, UnlockKind, UnlockSource
-from kms.vault_access import AppRole, VaultAccess, VaultSecret
+from kms.vault.access import AppRole, VaultAccess, VaultSecret
 
 _VAULT_IDENTITIES = ("VAULT_TOKEN", "VAULT_ROLE_ID", "VAULT_SECRET_ID")
 _LOOPBACK = frozenset({"localhost", "127.0.0.1", "::1"})

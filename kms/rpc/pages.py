@@ -6,7 +6,7 @@ import base64
 import binascii
 import hmac
 
-from kms.rpc.status import InvalidPageToken
+from kms.rpc.errors import InvalidPageToken
 
 PAGE_SIZE_DEFAULT = 50
 PAGE_SIZE_LIMIT = 1000

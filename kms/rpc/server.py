@@ -18,11 +18,11 @@ from protovalidate import Validator
 from structlog.typing import FilteringBoundLogger
 
 import reflection
-from kms.audit import Audit, AuditUnavailable
-from kms.audited_keyring import AuditedKeyring, Principal
+from kms.audit.keyring import AuditedKeyring, Principal
+from kms.audit.log import Audit, AuditUnavailable
 from kms.keyring import Keyring
 from kms.rpc import sockets
-from kms.rpc.guard import Guard
+from kms.rpc.boundary import Boundary
 from kms.rpc.pages import PageTokens
 from kms.rpc.roles import ADMIN, MANAGEMENT, Role
 from kms.rpc.servicers import KeyAdmin, KeyManagement
@@ -67,13 +67,15 @@ def serving(
             audited = AuditedKeyring(keyring, audit, principal)
             management = KeyManagement(audited, audit, release=release, clock=clock)
             admin = KeyAdmin(audited, audit, pages=pages)
-            guard = Guard(role, validator, logger, refused=partial(_record_refusal, audit, principal))
+            boundary = Boundary(role, validator, logger, refused=partial(_record_refusal, audit, principal))
             healthy = health.HealthServicer()
             server = grpc.server(
                 ThreadPoolExecutor(_THREADS_PER_ROLE, thread_name_prefix=f"kms-{role.value}"),
                 handlers=[
-                    guard.handlers(_service(management_pb2.DESCRIPTOR, MANAGEMENT), management.behaviours()),
-                    guard.handlers(_service(admin_pb2.DESCRIPTOR, ADMIN), admin.behaviours()),
+                    boundary.handlers(
+                        _service(management_pb2.DESCRIPTOR, MANAGEMENT), management.behaviours()
+                    ),
+                    boundary.handlers(_service(admin_pb2.DESCRIPTOR, ADMIN), admin.behaviours()),
                     *reflection.handlers(index, listed),
                 ],
                 options=_OPTIONS,

@@ -14,10 +14,10 @@ from google.protobuf import timestamp_pb2
 from google.protobuf.message import Message
 from google.rpc import status_pb2
 
-from kms.audit import Audit, AuditUnavailable
-from kms.audit_chain import Fault, FaultReason
-from kms.audit_exposure import Exposed
-from kms.audit_lines import Position
+from kms.audit.chain import Fault, FaultReason
+from kms.audit.exposure import Exposed
+from kms.audit.lines import Position
+from kms.audit.log import Audit, AuditUnavailable
 from kms.keyring import (
     DESTRUCTION_DELAY_DEFAULT,
     Backend,
@@ -29,8 +29,8 @@ from kms.keyring import (
     WrapItem,
     WrappedDataKey,
 )
+from kms.rpc.errors import status_of
 from kms.rpc.pages import PageTokens, page_size
-from kms.rpc.status import status_of
 
 Behaviour = Callable[[Any], Message]
 

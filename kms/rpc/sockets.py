@@ -8,7 +8,7 @@ import socket
 import stat
 from pathlib import Path
 
-from kms.private_files import make_private_directory
+from kms.files.private import make_private_directory
 from kms.refusal import StartRefused
 
 PATH_LIMIT = 107  # bytes in sockaddr_un.sun_path on Linux, without the final NUL

@@ -2,7 +2,7 @@
 
 Wherever it is: what is stored is what was before or what was meant to be, all of it opens, and the same
 thing done again ends as if nothing had happened. The keyring's own files have such a test in
-tests/unit/kms/test_crash_points.py.
+tests/unit/kms/local/test_crash_points.py.
 """
 
 from __future__ import annotations

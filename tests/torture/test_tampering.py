@@ -14,11 +14,11 @@ from uuid import uuid4
 
 import pytest
 
+from kms.files.generations import KeyringFile
 from kms.installation import initialise
-from kms.keyring_document import DOCUMENT_LIMIT
-from kms.keyring_file import KeyringFile
-from kms.local_keyring import LocalKeyring
-from kms.unlock import UnlockKind, UnlockSource, unlock
+from kms.local.document import DOCUMENT_LIMIT
+from kms.local.keyring import LocalKeyring
+from kms.local.unlock import UnlockKind, UnlockSource, unlock
 from tests.support.storms.wrapper_tampering import honest_items, opened, tampered
 from tests.support.values.sealed import sealed_credential
 from tests.unit.sdk.test_opening_fuzz import TAMPERS, VECTORS, refused

@@ -18,8 +18,8 @@ from codevector_providers.errors import CredentialCorrupt
 
 from kms import formats
 from kms.keyring import DataKey
-from kms.keyring_document import Kek
-from kms.local_keyring import seal_data_key
+from kms.local.document import Kek
+from kms.local.keyring import seal_data_key
 from kms.rpc.pages import PageTokens
 from service.sealing import envelope
 from service.sealing.registry_secret import RegistrySecret

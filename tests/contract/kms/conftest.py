@@ -14,16 +14,16 @@ from tempfile import TemporaryDirectory
 import grpc
 import pytest
 
+from kms.files.generations import KeyringFile
 from kms.formats import DekContext
 from kms.installation import initialise
 from kms.keyring import Backend, Keyring
-from kms.keyring_document import DOCUMENT_LIMIT
-from kms.keyring_file import KeyringFile
-from kms.local_keyring import LocalKeyring
+from kms.local.document import DOCUMENT_LIMIT
+from kms.local.keyring import LocalKeyring
+from kms.local.unlock import UnlockKind, UnlockSource, unlock
 from kms.rpc.roles import Role
 from kms.rpc.server import serving
 from kms.telemetry import build_logger
-from kms.unlock import UnlockKind, UnlockSource, unlock
 from tests.support.servers.audits import open_audit
 from tests.support.servers.grpc_keyring import GrpcKeyring
 from tests.support.servers.vault_keyrings import vault_keyring

@@ -10,7 +10,7 @@ from uuid import uuid4
 
 import pytest
 
-from kms.combined_keyring import CombinedKeyring, Member
+from kms.combined import CombinedKeyring, Member
 from kms.keyring import (
     CorruptDataKey,
     DataKey,

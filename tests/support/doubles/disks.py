@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 from collections.abc import Callable
 
-from kms.disk import Disk
+from kms.files.disk import Disk
 
 
 class FaultyDisk(Disk):

@@ -11,7 +11,7 @@ from typing import Any
 from sqlalchemy import event
 from sqlalchemy.orm import Session
 
-from kms.disk import Disk
+from kms.files.disk import Disk
 from kms.keyring import (
     DataKey,
     Keyring,
@@ -20,7 +20,7 @@ from kms.keyring import (
     WrapItem,
 )
 from kms.keyring import WrappedDataKey as KmsWrapped
-from kms.local_keyring import LocalKeyring
+from kms.local.keyring import LocalKeyring
 from service.sealing.kms_client import DataKey as ClientDataKey
 from service.sealing.kms_client import KmsStatus, NotPrimary, StoredWrapper, WrappedDataKey
 from service.sealing.kms_failures import ItemFailure

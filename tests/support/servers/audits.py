@@ -7,10 +7,10 @@ from collections.abc import Callable
 from datetime import UTC, datetime
 from pathlib import Path
 
-from kms.audit import Audit
-from kms.audit_key import AuditKey
-from kms.audit_sink import SEGMENT_LIMIT, AuditSink
-from kms.disk import DISK, Disk
+from kms.audit.key import AuditKey
+from kms.audit.log import Audit
+from kms.audit.sink import SEGMENT_LIMIT, AuditSink
+from kms.files.disk import DISK, Disk
 
 AUDIT_KEY = AuditKey(bytes(range(32)))
 

@@ -18,15 +18,15 @@ import grpc
 from codevector.kms.v1 import key_management_service_pb2 as kms_pb2
 from codevector.kms.v1 import key_management_service_pb2_grpc as kms_grpc
 
+from kms.files.generations import KeyringFile
 from kms.installation import initialise
 from kms.keyring import KeyringError, KeyringStatus, WrappedDataKey
-from kms.keyring_document import DOCUMENT_LIMIT
-from kms.keyring_file import KeyringFile
-from kms.local_keyring import LocalKeyring
+from kms.local.document import DOCUMENT_LIMIT
+from kms.local.keyring import LocalKeyring
+from kms.local.unlock import UnlockKind, UnlockSource, unlock
 from kms.rpc.roles import Role
 from kms.rpc.server import serving
 from kms.telemetry import build_logger
-from kms.unlock import UnlockKind, UnlockSource, unlock
 from service.domain.model import SealedCredential
 from tests.support.servers.audits import open_audit
 

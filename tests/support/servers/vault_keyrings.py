@@ -11,13 +11,13 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 
 from kms.circuit import Circuit
-from kms.keyring_file import KeyringFile
-from kms.vault_access import AppRole, VaultAccess, VaultSecret
-from kms.vault_key import TransitAddress
-from kms.vault_keyring import VaultKeyring
-from kms.vault_ledger import LEDGER_LIMIT, Ledger
-from kms.vault_session import AdminSession, VaultLink, VaultSession
-from kms.vault_transit import Session, Transit
+from kms.files.generations import KeyringFile
+from kms.vault.access import AppRole, VaultAccess, VaultSecret
+from kms.vault.key import TransitAddress
+from kms.vault.keyring import VaultKeyring
+from kms.vault.ledger import LEDGER_LIMIT, Ledger
+from kms.vault.session import AdminSession, VaultLink, VaultSession
+from kms.vault.transit import Session, Transit
 from tests.support.servers.openbao import OpenBao
 
 

@@ -26,7 +26,8 @@ from codevector_providers.opening import Expected, open_sealed
 from codevector_providers.opening import SealedCredential as SdkSealed
 from sqlalchemy import text
 
-from kms.combined_keyring import CombinedKeyring, Member
+from kms.combined import CombinedKeyring, Member
+from kms.files.generations import KeyringFile
 from kms.installation import initialise
 from kms.keyring import (
     DataKey,
@@ -35,10 +36,9 @@ from kms.keyring import (
     VersionState,
 )
 from kms.keyring import WrappedDataKey as KmsWrapped
-from kms.keyring_document import DOCUMENT_LIMIT
-from kms.keyring_file import KeyringFile
-from kms.local_keyring import LocalKeyring
-from kms.unlock import UnlockKind, UnlockSource, unlock
+from kms.local.document import DOCUMENT_LIMIT
+from kms.local.keyring import LocalKeyring
+from kms.local.unlock import UnlockKind, UnlockSource, unlock
 from service.domain.catalog import Catalogs
 from service.domain.credentials import parse_material
 from service.domain.model import CredentialType, ProviderConfig, ProviderKind, SealedCredential, State

@@ -8,11 +8,11 @@ from pathlib import Path
 
 import pytest
 
+from kms.files.generations import KeyringFile
 from kms.installation import initialise
-from kms.keyring_document import DOCUMENT_LIMIT
-from kms.keyring_file import KeyringFile
-from kms.local_keyring import LocalKeyring
-from kms.unlock import UnlockKind, UnlockMethod, UnlockRoot, UnlockSource, unlock
+from kms.local.document import DOCUMENT_LIMIT
+from kms.local.keyring import LocalKeyring
+from kms.local.unlock import UnlockKind, UnlockMethod, UnlockRoot, UnlockSource, unlock
 
 DEPLOYMENT_ID = bytes([1]) * 16
 NOW = datetime(2026, 11, 23, 12, 0, 0, tzinfo=UTC)

@@ -12,9 +12,9 @@ from kms.backends import KeyringUri, Surroundings, open_keyrings
 from kms.formats import DekContext
 from kms.installation import initialise
 from kms.keyring import DataKey, WrapItem
+from kms.local.unlock import UnlockKind, UnlockSource
 from kms.refusal import StartRefused
-from kms.unlock import UnlockKind, UnlockSource
-from kms.vault_access import VaultAccess, VaultSecret
+from kms.vault.access import VaultAccess, VaultSecret
 from tests.support.servers.openbao import OpenBao
 
 DEPLOYMENT_ID = bytes([1]) * 16
@@ -115,7 +115,7 @@ class TestOpening:
         assert (directory / f"transit-{address.keyring_id}.json").exists()
 
     def test_vault_without_its_extra(self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-        for module in ("kms.vault_opening", "kms.vault_session"):
+        for module in ("kms.vault.opening", "kms.vault.session"):
             monkeypatch.delitem(sys.modules, module, raising=False)
         monkeypatch.setitem(sys.modules, "hvac", None)
         vault = VaultAccess("http://127.0.0.1:1", VaultSecret("token"))

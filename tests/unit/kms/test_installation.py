@@ -6,10 +6,10 @@ from pathlib import Path
 
 import pytest
 
+from kms.files.private import create_private
 from kms.installation import initialise, parse_deployment_id, read_deployment_id
-from kms.private_files import create_private
+from kms.local.unlock import UnlockKind, UnlockSource
 from kms.refusal import StartRefused
-from kms.unlock import UnlockKind, UnlockSource
 
 
 def run_init(directory: Path, declared: bytes | None = None) -> bytes:

@@ -5,10 +5,10 @@ from pathlib import Path
 import pytest
 
 from kms.backends import KeyringUri
+from kms.local.unlock import UnlockKind, UnlockSource
 from kms.rpc.roles import Role
 from kms.settings import SettingsRefused, load
-from kms.unlock import UnlockKind, UnlockSource
-from kms.vault_access import AppRole, VaultSecret
+from kms.vault.access import AppRole, VaultSecret
 
 TRANSIT = "vault-transit:transit/codevector"
 VAULT = "https://vault.example.com:8200"

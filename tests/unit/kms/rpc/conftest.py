@@ -10,8 +10,8 @@ from tempfile import TemporaryDirectory
 import grpc
 import pytest
 
-from kms.audit import Audit
-from kms.local_keyring import LocalKeyring
+from kms.audit.log import Audit
+from kms.local.keyring import LocalKeyring
 from kms.rpc.roles import Role
 from kms.rpc.server import serving
 from kms.telemetry import build_logger

@@ -13,7 +13,7 @@ from codevector.kms.v1 import key_admin_service_pb2 as admin_pb2
 from codevector.kms.v1 import key_admin_service_pb2_grpc, key_management_service_pb2_grpc
 from codevector.kms.v1 import key_management_service_pb2 as pb2
 
-from kms.audit_sink import segments
+from kms.audit.sink import segments
 from kms.formats import DekContext
 from kms.rpc.roles import Role
 from tests.support.servers.audits import AUDIT_KEY

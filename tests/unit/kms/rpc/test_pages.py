@@ -4,8 +4,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from kms.rpc.errors import InvalidPageToken
 from kms.rpc.pages import PageTokens, page_size
-from kms.rpc.status import InvalidPageToken
 
 TOKENS = PageTokens(bytes(32))
 

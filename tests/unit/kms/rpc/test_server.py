@@ -17,7 +17,7 @@ from grpc_reflection.v1alpha import reflection_pb2
 from grpc_status import rpc_status
 
 from kms.formats import DekContext
-from kms.local_keyring import LocalKeyring
+from kms.local.keyring import LocalKeyring
 from kms.rpc.roles import Role
 from reflection import VERSIONS
 

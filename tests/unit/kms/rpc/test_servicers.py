@@ -8,7 +8,7 @@ from unittest.mock import create_autospec
 import pytest
 from codevector.kms.v1 import key_management_service_pb2 as pb2
 
-from kms.audit import Audit
+from kms.audit.log import Audit
 from kms.keyring import DATA_KEY_LENGTH, Keyring, KeyringUnavailable
 from kms.rpc.servicers import KeyManagement
 

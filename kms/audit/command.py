@@ -1,0 +1,135 @@
+"""`python -m kms audit`: verifying and reading an audit from its files, for whoever has them but no socket.
+
+Opens files for reading only, the sidecar's own or copies, and answers lines of text with an exit code.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+from kms.audit.chain import Fault, Segment, verify
+from kms.audit.exposure import Exposed, exposure
+from kms.audit.lines import Position, time_text
+from kms.audit.sink import segments, single_segment
+from kms.refusal import StartRefused
+
+_COLUMNS = ("PROVIDER UID", "VERSION", "DATA KEY", "TIMES", "FIRST", "LAST", "PRINCIPALS")
+
+
+class AuditUnreadable(StartRefused):
+    """There is no audit where one was named; one sentence."""
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """What goes to stdout, and the exit code: 0 where the audit is whole, 1 where it is not."""
+
+    lines: tuple[str, ...]
+    exit_code: int
+
+
+def verify_files(
+    place: Path, *, public_key: bytes | None, expected: Position | None, as_json: bool
+) -> Answer:
+    """Whether the audit in a file or directory is what was written. Raises AuditUnreadable."""
+    try:
+        found = verify(_segments(place), public_key=public_key, expected=[expected] if expected else [])
+    except OSError as error:
+        raise AuditUnreadable(f"the audit {place} cannot be read: {error.strerror}") from None
+    facts: dict[str, Any] = {
+        "intact": found.fault is None,
+        "fault": _fault(found.fault),
+        "firstSeq": found.first_seq,
+        "auditSeq": found.last.seq,
+        "auditHead": found.last.head.hex(),
+        "signedSeq": found.signed_seq,
+        "checkpointCount": found.checkpoints,
+        "repairCount": found.repairs,
+        "signaturesChecked": public_key is not None,
+    }
+    exit_code = 0 if found.fault is None else 1
+    if as_json:
+        return Answer((json.dumps(facts, indent=2),), exit_code)
+    if found.fault is not None:
+        fault = found.fault
+        return Answer((f"{fault.file}:{fault.line}: {fault.reason.value}: {fault.description}",), exit_code)
+    signed = (
+        f"signed up to line {found.signed_seq}" if public_key else "signatures not checked: no public key"
+    )
+    return Answer(
+        (f"intact: lines {found.first_seq} to {found.last.seq}, {signed}", f"head: {found.last.head.hex()}"),
+        exit_code,
+    )
+
+
+def expose_files(place: Path, *, since: datetime, principal: str, as_json: bool) -> Answer:
+    """The credentials that a principal could have seen. Exit code 1 where the list may lack some."""
+    try:
+        whole = verify(_segments(place), public_key=None).fault
+        found = exposure(_segments(place), since=since, principal=principal)
+    except OSError as error:
+        raise AuditUnreadable(f"the audit {place} cannot be read: {error.strerror}") from None
+    doubts = []
+    if whole is not None:
+        doubts.append(f"{whole.file}:{whole.line}: {whole.description}")
+    if found.start_time is not None and found.start_time > since:
+        doubts.append("the audit here begins later than asked for: bring its older files back")
+    if as_json:
+        facts = {"exposedCredentials": [_exposed(each) for each in found.credentials], "doubts": doubts}
+        return Answer((json.dumps(facts, indent=2),), 1 if doubts else 0)
+    rows = [_COLUMNS, *(_row(each) for each in found.credentials)]
+    widths = [max(len(row[column]) for row in rows) for column in range(len(_COLUMNS))]
+    table = ("  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)) for row in rows)
+    told = [f"incomplete: {doubt}" for doubt in doubts]
+    return Answer((*(line.rstrip() for line in table), *told), 1 if doubts else 0)
+
+
+def read_time(text: str) -> datetime:
+    """A time with its offset, as `2026-11-23T12:00:00Z`. Raises ValueError."""
+    moment = datetime.fromisoformat(text)
+    if moment.tzinfo is None:
+        raise ValueError("a time needs its offset, as in 2026-11-23T12:00:00Z")
+    return moment.astimezone(UTC)
+
+
+def _segments(place: Path) -> Sequence[Segment]:
+    if not place.is_dir():
+        return [single_segment(place)]
+    found = segments(place)
+    if not found:
+        raise AuditUnreadable(f"there is no audit file in {place}")
+    return found
+
+
+def _fault(fault: Fault | None) -> dict[str, Any] | None:
+    return None if fault is None else {**asdict(fault), "reason": fault.reason.value}
+
+
+def _exposed(exposed: Exposed) -> dict[str, Any]:
+    return {
+        "providerUid": exposed.provider_uid,
+        "credentialVersion": exposed.credential_version,
+        "dataKeyId": exposed.data_key_id,
+        "keyVersions": exposed.key_versions,
+        "principals": exposed.principals,
+        "firstTime": time_text(exposed.first_time),
+        "lastTime": time_text(exposed.last_time),
+        "accessCount": exposed.count,
+    }
+
+
+def _row(exposed: Exposed) -> tuple[str, ...]:
+    return (
+        exposed.provider_uid,
+        str(exposed.credential_version),
+        exposed.data_key_id,
+        str(exposed.count),
+        time_text(exposed.first_time),
+        time_text(exposed.last_time),
+        ",".join(exposed.principals),
+    )

@@ -1,0 +1,108 @@
+"""Whose eyes a credential came before: what must be replaced upstream when a principal is found compromised.
+
+Pure, over lines. Reads on where a line is damaged: after an attack a list that may lack something is better
+than none, and `audit_chain.verify` tells whether it may.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Any
+
+from kms.audit.chain import Segment
+from kms.audit.lines import Line, LineMalformed, parse
+
+EXPOSING = frozenset({"unwrap", "wrap"})
+"""The events whose caller had data keys in hand: it was given them, or it brought them."""
+
+OK = "OK"
+
+
+@dataclass(slots=True)
+class Exposed:
+    """One credential: which, under which key versions, who had its data key in hand, when and how often."""
+
+    provider_uid: str
+    credential_version: int
+    data_key_id: str
+    first_time: datetime
+    last_time: datetime
+    count: int = 0
+    key_versions: list[str] = field(default_factory=list)
+    principals: list[str] = field(default_factory=list)
+
+
+@dataclass(frozen=True, slots=True)
+class Exposure:
+    """The credentials in the order they were first seen.
+
+    `start_time` is when the oldest line here was written, None where that is the very first of the audit.
+    """
+
+    credentials: tuple[Exposed, ...]
+    start_time: datetime | None
+
+
+def exposure(segments: Iterable[Segment], *, since: datetime, principal: str = "") -> Exposure:
+    """What `principal` could have seen from the first line of `since` or later on, whatever clocks did then.
+
+    `principal` is `role:place` as lines have it, or the role alone; empty is everybody.
+    """
+    found: dict[tuple[str, str, int], Exposed] = {}
+    oldest: tuple[Line, datetime] | None = None
+    counting = False
+    for line, time in _timed(segments):
+        oldest = oldest or (line, time)
+        counting = counting or time >= since
+        if counting and line.event in EXPOSING and _is_of(line, principal):
+            for item in _given(line):
+                _count(found, line, time, item)
+    is_cut = oldest is not None and oldest[0].position.seq > 1
+    return Exposure(tuple(found.values()), oldest[1] if oldest and is_cut else None)
+
+
+def _timed(segments: Iterable[Segment]) -> Iterable[tuple[Line, datetime]]:
+    for segment in segments:
+        for octets in segment.lines:
+            try:
+                line = parse(octets.rstrip(b"\n"))
+                yield line, line.time
+            except LineMalformed:
+                continue
+
+
+def _is_of(line: Line, principal: str) -> bool:
+    whose = str(line.fields.get("principal", ""))
+    return principal in ("", whose, whose.partition(":")[0])
+
+
+def _given(line: Line) -> Iterable[Mapping[str, Any]]:
+    """The items whose data key was in hand: unwrapped, or brought, whatever became of the wrapping."""
+    items = line.fields.get("items")
+    for item in items if isinstance(items, list) else ():
+        if (
+            isinstance(item, dict)
+            and "dek_id" in item
+            and (line.event == "wrap" or item.get("outcome") == OK)
+        ):
+            yield item
+
+
+def _count(
+    found: dict[tuple[str, str, int], Exposed], line: Line, time: datetime, item: Mapping[str, Any]
+) -> None:
+    try:
+        key = str(item["provider_uid"]), str(item["dek_id"]), int(item["credential_version"])
+    except (KeyError, TypeError, ValueError):
+        return
+    exposed = found.setdefault(key, Exposed(key[0], key[2], key[1], time, time))
+    exposed.count += 1
+    exposed.last_time = max(exposed.last_time, time)
+    for values, value in (
+        (exposed.key_versions, item.get("key_version")),
+        (exposed.principals, line.fields.get("principal")),
+    ):
+        if isinstance(value, str) and value not in values:
+            values.append(value)

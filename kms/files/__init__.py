@@ -1,0 +1,1 @@
+"""Private files: created with their modes, synced, locked, replaced whole; they know nothing of keys."""

@@ -1,0 +1,136 @@
+"""The keyring file's discipline: one process, atomic replacement, three generations, nothing half-written.
+
+    keyring.json         the keyring
+    keyring.json.1, .2   the two generations before, for the operator to restore from
+    keyring.json.lock    held by flock for as long as the process lives, never deleted
+    keyring.json.tmp     a write that was cut off; replaced by the next one
+
+All names are looked up in the descriptor of a directory that was checked once, so exchanging the directory on
+disk changes nothing for a running process.
+"""
+
+from __future__ import annotations
+
+import fcntl
+import os
+from contextlib import suppress
+from pathlib import Path
+
+from kms.files.disk import DISK, Disk
+from kms.files.private import FileRefused, open_private_directory, read_private, write_synced
+from kms.refusal import StartRefused
+
+
+class KeyringLocked(StartRefused):
+    """Another process holds this keyring; one sentence."""
+
+
+class KeyringFile:
+    """One locked keyring file. Close it to give up the lock."""
+
+    def __init__(self, path: Path, *, limit: int, disk: Disk = DISK) -> None:
+        """Checks the directory and takes the lock; the file itself may not exist yet.
+
+        Raises:
+            FileRefused: the directory or the lock file is not private.
+            KeyringLocked: another process holds the lock.
+        """
+        self._path = path
+        self._limit = limit
+        self._disk = disk
+        self._directory = open_private_directory(path.parent)
+        try:
+            self._lock = self._take_lock()
+        except BaseException:
+            os.close(self._directory)
+            raise
+
+    @property
+    def path(self) -> Path:
+        """Where the keyring is."""
+        return self._path
+
+    def read(self) -> bytes:
+        """The file's bytes.
+
+        Raises:
+            FileNotFoundError: there is no keyring.
+            FileRefused: the file is a link, not regular, of another owner, or open to others.
+        """
+        return read_private(self._path, limit=self._limit, directory=self._directory)
+
+    def create(self, content: bytes) -> None:
+        """Writes the first generation, durable when this returns; raises FileExistsError if there is one."""
+        try:
+            self.read()
+        except FileNotFoundError:
+            self._put(self._path, content)
+            self.sync_directory()
+            return
+        raise FileExistsError(self._path)
+
+    def replace(self, content: bytes) -> None:
+        """Makes `content` the keyring and keeps the two contents before; durable when this returns.
+
+        At every moment `keyring.json` is the old content or the new one, whole. Raises OSError.
+        """
+        first, second = self._generation(1), self._generation(2)
+        current = self.read()
+        with suppress(FileNotFoundError):
+            self._rename(first, second)
+        self._put(first, current)
+        self._put(self._path, content)
+        self.sync_directory()
+
+    def replace_all(self, content: bytes) -> None:
+        """Makes `content` the keyring and both older generations, so that nothing they held is left.
+
+        The keyring itself comes first: cut off anywhere, the next call finishes the rest. Raises OSError.
+        """
+        for path in (self._path, self._generation(1), self._generation(2)):
+            self._put(path, content)
+        self.sync_directory()
+
+    def older(self) -> list[bytes | None]:
+        """The two contents before, newest first; None for one that is missing or cannot be read."""
+        contents: list[bytes | None] = []
+        for path in (self._generation(1), self._generation(2)):
+            try:
+                contents.append(read_private(path, limit=self._limit, directory=self._directory))
+            except (OSError, FileRefused):
+                contents.append(None)
+        return contents
+
+    def sync_directory(self) -> None:
+        """Makes the names durable."""
+        self._disk.sync(self._directory)
+
+    def close(self) -> None:
+        """Gives up the lock; the lock file stays, since deleting it would let two processes hold one each."""
+        os.close(self._lock)
+        os.close(self._directory)
+
+    def _generation(self, number: int) -> Path:
+        return self._path.with_name(f"{self._path.name}.{number}")
+
+    def _put(self, path: Path, content: bytes) -> None:
+        temporary = self._path.with_name(f"{self._path.name}.tmp")
+        write_synced(temporary, content, directory=self._directory, disk=self._disk)
+        self._rename(temporary, path)
+
+    def _rename(self, source: Path, target: Path) -> None:
+        self._disk.rename(source.name, target.name, directory=self._directory)
+
+    def _take_lock(self) -> int:
+        name = f"{self._path.name}.lock"
+        flags = os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC
+        try:
+            descriptor = os.open(name, flags, 0o600, dir_fd=self._directory)
+        except OSError as error:
+            raise FileRefused(f"the lock file {self._path}.lock is refused: {error.strerror}") from None
+        try:
+            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except OSError:
+            os.close(descriptor)
+            raise KeyringLocked(f"another process holds the keyring {self._path}") from None
+        return descriptor

@@ -1,0 +1,137 @@
+"""Files that only this account may touch: opened without following links and checked once open.
+
+Checks are made on the open descriptor (fstat), never on a path, so that nothing can be swapped in between.
+"""
+
+from __future__ import annotations
+
+import os
+import stat
+from contextlib import suppress
+from pathlib import Path
+
+from kms.files.disk import DISK, Disk, write_all
+from kms.refusal import StartRefused
+
+_READ_FLAGS = os.O_RDONLY | os.O_NOFOLLOW | os.O_CLOEXEC | os.O_NONBLOCK
+
+
+class FileRefused(StartRefused):
+    """A file or directory that is not as private as it must be; the text is one sentence for the operator."""
+
+
+def make_private_directory(path: Path) -> None:
+    """Creates `path` with mode 0700, parents as the umask says; leaves an existing one alone."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with suppress(FileExistsError):
+        path.mkdir(mode=0o700)
+
+
+def open_private_directory(path: Path) -> int:
+    """A descriptor of a directory that is owned by this account and has mode 0700.
+
+    Raises:
+        FileRefused: it is missing, a link, not a directory, of another owner, or open to others.
+    """
+    try:
+        descriptor = os.open(path, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC)
+    except FileNotFoundError:
+        raise FileRefused(f"the directory {path} does not exist") from None
+    except NotADirectoryError:
+        raise FileRefused(f"{path} is a symbolic link or not a directory") from None
+    except OSError as error:
+        raise FileRefused(f"the directory {path} cannot be opened: {error.strerror}") from None
+    status = os.fstat(descriptor)
+    if status.st_uid != os.geteuid() or stat.S_IMODE(status.st_mode) & 0o077:
+        os.close(descriptor)
+        raise FileRefused(f"the directory {path} must belong to this account and have mode 0700")
+    return descriptor
+
+
+def read_private(path: Path, *, limit: int, directory: int | None = None) -> bytes:
+    """The content of a file of at most `limit` bytes: owned by this account, mode 0600 or less, no link.
+
+    `directory`, a descriptor, is where the last component of `path` is looked up.
+
+    Raises:
+        FileNotFoundError: there is no such file.
+        FileRefused: the file is not private, not regular, or too long.
+    """
+    descriptor = _open_existing(path, directory)
+    try:
+        status = os.fstat(descriptor)
+        if not stat.S_ISREG(status.st_mode) or status.st_nlink != 1:
+            raise FileRefused(f"{path} must be a regular file with one name")
+        if status.st_uid != os.geteuid() or stat.S_IMODE(status.st_mode) & 0o177:
+            raise FileRefused(f"{path} must belong to this account and have mode 0600")
+        return _read_up_to(descriptor, path, limit)
+    finally:
+        os.close(descriptor)
+
+
+def read_systemd_credential(path: Path, *, limit: int) -> bytes:
+    """The content of a credential that systemd placed: owned by root or this account, closed to others.
+
+    systemd grants a non-root service access by an ACL, whose mask shows as group bits, so only the bits of
+    others are judged. Raises as `read_private` does.
+    """
+    descriptor = _open_existing(path, None)
+    try:
+        status = os.fstat(descriptor)
+        if not stat.S_ISREG(status.st_mode) or status.st_uid not in (0, os.geteuid()):
+            raise FileRefused(f"{path} must be a regular file of root or of this account")
+        if stat.S_IMODE(status.st_mode) & 0o007:
+            raise FileRefused(f"{path} must be closed to other accounts")
+        return _read_up_to(descriptor, path, limit)
+    finally:
+        os.close(descriptor)
+
+
+def create_private(path: Path, content: bytes, *, disk: Disk = DISK) -> None:
+    """Writes a new file with mode 0600, durable when this returns; raises FileExistsError if there is one.
+
+    The name appears only with the whole content behind it, so an interrupted `init` can be run again. The
+    caller holds a lock against another `init`.
+    """
+    if os.path.lexists(path):
+        raise FileExistsError(path)
+    temporary = path.with_name(path.name + ".tmp")
+    directory = os.open(path.parent, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+    try:
+        write_synced(temporary, content, directory=directory, disk=disk)
+        disk.rename(temporary.name, path.name, directory=directory)
+        disk.sync(directory)
+    finally:
+        os.close(directory)
+
+
+def write_synced(path: Path, content: bytes, *, directory: int, disk: Disk = DISK) -> None:
+    """Writes `path`'s last component anew in `directory`, mode 0600, and syncs it; a left-over goes first."""
+    with suppress(FileNotFoundError):
+        disk.unlink(path.name, directory=directory)
+    descriptor = disk.open(path.name, os.O_WRONLY | os.O_CREAT | os.O_EXCL, directory=directory)
+    try:
+        write_all(disk, descriptor, content)
+        disk.sync(descriptor)
+    finally:
+        os.close(descriptor)
+
+
+def _open_existing(path: Path, directory: int | None) -> int:
+    try:
+        return os.open(path if directory is None else path.name, _READ_FLAGS, dir_fd=directory)
+    except FileNotFoundError:
+        raise
+    except OSError as error:
+        if path.is_symlink():
+            raise FileRefused(f"{path} is a symbolic link") from None
+        raise FileRefused(f"{path} cannot be opened: {error.strerror}") from None
+
+
+def _read_up_to(descriptor: int, path: Path, limit: int) -> bytes:
+    content = b""
+    while chunk := os.read(descriptor, limit + 1 - len(content)):
+        content += chunk
+        if len(content) > limit:
+            raise FileRefused(f"{path} is longer than {limit} bytes")
+    return content

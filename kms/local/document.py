@@ -1,0 +1,326 @@
+"""The content of a keyring file: bytes to checked values and back (docs/formats/keyring.md).
+
+    root   the unlock secret, 32 bytes
+    seal   HKDF(root, LP("codevector/keyring-seal/1", keyring_id))   encrypts each KEK
+    mac    HKDF(root, LP("codevector/keyring-mac/1", keyring_id))    authenticates the whole file
+    kek    nonce[12] || AES-256-GCM(seal, nonce, KEK[32], AAD)
+    AAD    LP("codevector/kek/1", deployment_id, ref, u32be number, create_time)
+
+The file is canonical JSON and one line end; bytes that are not exactly what this module writes are refused.
+Sees KEKs while sealing and opening them; keeps them only inside `Kek`, which does not print.
+"""
+
+from __future__ import annotations
+
+import hmac
+import json
+from collections.abc import Callable
+from dataclasses import dataclass, field, replace
+from datetime import UTC, datetime
+from typing import Any
+
+from cryptography.exceptions import InvalidTag
+from cryptography.hazmat.primitives.ciphers.aead import AESGCM
+
+from kms.formats import hkdf, hkdf_expand, hkdf_extract, length_prefixed
+from kms.keyring import VersionState
+from kms.local.unlock import KeyMethod, ScryptMethod, UnlockMethod, UnlockRoot
+from kms.refusal import StartRefused
+
+FORMAT = 1
+ALGORITHM = "AES_256_GCM"
+KEK_LENGTH = 32
+DOCUMENT_LIMIT = 1 << 20
+
+_SEAL_LABEL = b"codevector/keyring-seal/1"
+_MAC_LABEL = b"codevector/keyring-mac/1"
+_KEK_LABEL = b"codevector/kek/1"
+_CHECK_LABEL = b"codevector/kek-id/1"
+_NONCE_LENGTH = 12
+_TIME = "%Y-%m-%dT%H:%M:%SZ"
+
+
+class DocumentRefused(StartRefused):
+    """The keyring file is damaged, was changed, or does not open with this secret; one sentence."""
+
+
+class Kek:
+    """A key-encryption key as the pseudorandom key that HKDF extracts from it; never printed.
+
+    Extraction is the same for every wrapper, so it is done once and the raw KEK is not kept.
+    """
+
+    __slots__ = ("_prk", "check")
+
+    def __init__(self, octets: bytes | bytearray) -> None:
+        self._prk = hkdf_extract(octets)
+        self.check = self.derive(_CHECK_LABEL)[:8].hex()
+
+    def derive(self, info: bytes) -> bytes:
+        """HKDF(KEK, info), 32 bytes."""
+        return hkdf_expand(self._prk, info)
+
+    def __repr__(self) -> str:
+        return "Kek(<redacted>)"
+
+
+@dataclass(frozen=True, slots=True)
+class VersionRecord:
+    """One KEK version. `sealed` is the KEK under the file's seal key, nonce first; `kek` the same, opened.
+
+    `request_id` and `expected_latest` are the request that created it, so that a repeated one is known.
+    `disable_time` is set from DISABLED on, `destroy_time` from DESTROY_SCHEDULED on. A DESTROYED version is a
+    tombstone: `sealed` is empty and `kek` None.
+    """
+
+    ref: str
+    number: int
+    state: VersionState
+    create_time: datetime
+    request_id: str
+    expected_latest: str
+    sealed: bytes = field(repr=False)
+    kek: Kek | None
+    disable_time: datetime | None = None
+    destroy_time: datetime | None = None
+
+    def destroyed(self, moment: datetime) -> VersionRecord:
+        """The tombstone of this version."""
+        return replace(
+            self, state=VersionState.DESTROYED, sealed=b"", kek=None, destroy_time=whole_seconds(moment)
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class KeyringDocument:
+    """A whole keyring. `versions` are in order of their number, which counts from 1 without gaps."""
+
+    keyring_id: bytes
+    deployment_id: bytes
+    seq: int
+    unlock: UnlockMethod
+    versions: tuple[VersionRecord, ...]
+
+    @property
+    def primary(self) -> VersionRecord:
+        """The one version that wraps."""
+        return next(version for version in self.versions if version.state is VersionState.PRIMARY)
+
+    @property
+    def latest(self) -> VersionRecord:
+        """The version made last."""
+        return self.versions[-1]
+
+
+class DocumentCodec:
+    """Reads and writes the documents of one keyring with the keys of one unlock secret."""
+
+    __slots__ = ("_keyring_id", "_mac_key", "_seal_key")
+
+    def __init__(self, root: UnlockRoot, keyring_id: bytes) -> None:
+        self._keyring_id = keyring_id
+        self._seal_key = hkdf(root.octets, length_prefixed(_SEAL_LABEL, keyring_id))
+        self._mac_key = hkdf(root.octets, length_prefixed(_MAC_LABEL, keyring_id))
+
+    def __repr__(self) -> str:
+        return "DocumentCodec(<redacted>)"
+
+    def new_version(
+        self,
+        document: KeyringDocument,
+        *,
+        state: VersionState,
+        create_time: datetime,
+        request_id: str,
+        expected_latest: str,
+        random: Callable[[int], bytes],
+    ) -> VersionRecord:
+        """A version after the document's newest, with a fresh KEK sealed for this file."""
+        octets = random(KEK_LENGTH)
+        kek = Kek(octets)
+        number = len(document.versions) + 1
+        ref = _ref(document.keyring_id, number, kek.check)
+        create_time = whole_seconds(create_time)
+        nonce = random(_NONCE_LENGTH)
+        aad = _kek_aad(document.deployment_id, ref, number, create_time)
+        sealed = nonce + AESGCM(self._seal_key).encrypt(nonce, octets, aad)
+        return VersionRecord(ref, number, state, create_time, request_id, expected_latest, sealed, kek)
+
+    def encode(self, document: KeyringDocument) -> bytes:
+        """The file's bytes: the same document always gives the same bytes."""
+        body = {
+            "deployment_id": document.deployment_id.hex(),
+            "format": FORMAT,
+            "keyring_id": document.keyring_id.hex(),
+            "seq": document.seq,
+            "unlock": _encode_unlock(document.unlock),
+            "versions": [_encode_version(version) for version in document.versions],
+        }
+        return _canonical({**body, "mac": self._mac(body)})
+
+    def decode(self, octets: bytes) -> KeyringDocument:
+        """The document, every KEK opened and compared with its name.
+
+        Raises:
+            DocumentRefused: any byte differs from what `encode` wrote under this unlock secret.
+        """
+        body = _parse(octets)
+        mac = str(body.pop("mac", "")).encode("ascii", "replace")
+        if not hmac.compare_digest(mac, self._mac(body).encode("ascii")):
+            raise DocumentRefused(
+                "the keyring does not verify: it was changed, or the unlock secret is another one"
+            )
+        try:
+            return self._read(body)
+        except (KeyError, TypeError, ValueError, AttributeError, InvalidTag):
+            raise DocumentRefused("the keyring's content does not agree with itself") from None
+
+    def _mac(self, body: dict[str, Any]) -> str:
+        return hmac.digest(self._mac_key, _canonical(body), "sha256").hex()
+
+    def _read(self, body: dict[str, Any]) -> KeyringDocument:
+        deployment_id = bytes.fromhex(body["deployment_id"])
+        if len(deployment_id) != 16 or body["seq"] < 1:
+            raise ValueError("deployment id or seq")
+        versions = tuple(
+            self._read_version(entry, number, deployment_id)
+            for number, entry in enumerate(body["versions"], start=1)
+        )
+        if [version.state for version in versions].count(VersionState.PRIMARY) != 1:
+            raise ValueError("not one primary version")
+        method = _read_unlock(body["unlock"])
+        return KeyringDocument(self._keyring_id, deployment_id, body["seq"], method, versions)
+
+    def _read_version(self, entry: dict[str, Any], number: int, deployment_id: bytes) -> VersionRecord:
+        version = VersionRecord(
+            ref=entry["ref"],
+            number=number,
+            state=VersionState(entry["state"]),
+            create_time=_read_time(entry["create_time"]),
+            request_id=entry["request_id"],
+            expected_latest=entry["expected_latest"],
+            sealed=bytes.fromhex(entry["kek"]),
+            kek=None,
+            disable_time=_read_time(entry["disable_time"]) if "disable_time" in entry else None,
+            destroy_time=_read_time(entry["destroy_time"]) if "destroy_time" in entry else None,
+        )
+        _refuse_inconsistent(version, entry)
+        if version.state is VersionState.DESTROYED:
+            return version
+        kek = self._open_kek(version, deployment_id)
+        if version.ref != _ref(self._keyring_id, number, kek.check):
+            raise ValueError("a version that is not what its name says")
+        return replace(version, kek=kek)
+
+    def _open_kek(self, version: VersionRecord, deployment_id: bytes) -> Kek:
+        aad = _kek_aad(deployment_id, version.ref, version.number, version.create_time)
+        nonce, ciphertext = version.sealed[:_NONCE_LENGTH], version.sealed[_NONCE_LENGTH:]
+        octets = bytearray(KEK_LENGTH)
+        try:
+            # ValueError for another length, InvalidTag for another key: both leave no KEK behind.
+            AESGCM(self._seal_key).decrypt_into(nonce, ciphertext, aad, octets)
+            return Kek(octets)
+        finally:
+            octets[:] = bytes(KEK_LENGTH)
+
+
+def read_preamble(octets: bytes) -> tuple[bytes, UnlockMethod]:
+    """The keyring id and how to unlock, read before anything is authenticated.
+
+    Raises:
+        DocumentRefused: the bytes are no keyring of a format this release reads.
+        UnlockRefused: the cost of unlocking is outside its bounds.
+    """
+    body = _parse(octets)
+    if body.get("format") != FORMAT:
+        raise DocumentRefused("the keyring has a format that this release does not read")
+    try:
+        keyring_id = bytes.fromhex(body["keyring_id"])
+        method = _read_unlock(body["unlock"])
+    except (KeyError, TypeError, ValueError, AttributeError):
+        raise DocumentRefused("the keyring's preamble is damaged") from None
+    if len(keyring_id) != 4:
+        raise DocumentRefused("the keyring's preamble is damaged")
+    return keyring_id, method
+
+
+def _parse(octets: bytes) -> dict[str, Any]:
+    try:
+        body = json.loads(octets)
+        canonical = isinstance(body, dict) and _canonical(body) == octets
+    except (ValueError, RecursionError):
+        raise DocumentRefused("the keyring is not JSON") from None
+    if not canonical:
+        raise DocumentRefused("the keyring is not a JSON object in canonical form")
+    return dict(body)
+
+
+def _canonical(body: dict[str, Any]) -> bytes:
+    """JSON with sorted keys, no spaces, ASCII only, and one line end."""
+    return json.dumps(body, sort_keys=True, separators=(",", ":"), ensure_ascii=True).encode("ascii") + b"\n"
+
+
+def _ref(keyring_id: bytes, number: int, check: str) -> str:
+    return f"local-{keyring_id.hex()}-v{number}-{check}"
+
+
+def _kek_aad(deployment_id: bytes, ref: str, number: int, create_time: datetime) -> bytes:
+    time = create_time.strftime(_TIME).encode("ascii")
+    return length_prefixed(_KEK_LABEL, deployment_id, ref.encode("ascii"), number.to_bytes(4, "big"), time)
+
+
+def whole_seconds(moment: datetime) -> datetime:
+    """A moment as the file can hold it: UTC, whole seconds."""
+    return moment.astimezone(UTC).replace(microsecond=0)
+
+
+_WITH_DISABLE_TIME = frozenset(
+    {VersionState.DISABLED, VersionState.DESTROY_SCHEDULED, VersionState.DESTROYED}
+)
+_WITH_DESTROY_TIME = frozenset({VersionState.DESTROY_SCHEDULED, VersionState.DESTROYED})
+
+
+def _refuse_inconsistent(version: VersionRecord, entry: dict[str, Any]) -> None:
+    """Raises ValueError where number, algorithm, state, times and key do not fit each other."""
+    if (entry["number"], entry["algorithm"]) != (version.number, ALGORITHM):
+        raise ValueError("number or algorithm")
+    if (version.disable_time is not None) != (version.state in _WITH_DISABLE_TIME):
+        raise ValueError("disable_time")
+    if (version.destroy_time is not None) != (version.state in _WITH_DESTROY_TIME):
+        raise ValueError("destroy_time")
+    if bool(version.sealed) != (version.state is not VersionState.DESTROYED):
+        raise ValueError("a destroyed version with a key, or another without one")
+
+
+def _read_time(text: str) -> datetime:
+    return datetime.strptime(text, _TIME).replace(tzinfo=UTC)
+
+
+def _encode_version(version: VersionRecord) -> dict[str, Any]:
+    times = {"disable_time": version.disable_time, "destroy_time": version.destroy_time}
+    return {
+        **{name: time.strftime(_TIME) for name, time in times.items() if time is not None},
+        "algorithm": ALGORITHM,
+        "create_time": version.create_time.strftime(_TIME),
+        "expected_latest": version.expected_latest,
+        "kek": version.sealed.hex(),
+        "number": version.number,
+        "ref": version.ref,
+        "request_id": version.request_id,
+        "state": version.state.value,
+    }
+
+
+def _encode_unlock(method: UnlockMethod) -> dict[str, Any]:
+    if isinstance(method, ScryptMethod):
+        return {"log2_n": method.log2_n, "method": "scrypt", "p": 1, "r": 8, "salt": method.salt.hex()}
+    return {"method": "key"}
+
+
+def _read_unlock(body: dict[str, Any]) -> UnlockMethod:
+    if body == {"method": "key"}:
+        return KeyMethod()
+    log2_n = body["log2_n"]
+    if (body["method"], body["r"], body["p"]) != ("scrypt", 8, 1) or type(log2_n) is not int:
+        raise ValueError("not a way of unlocking that this release knows")
+    return ScryptMethod(log2_n, bytes.fromhex(body["salt"]))

@@ -1,0 +1,165 @@
+"""What stands before every method: role, shape of the request, errors to statuses, one log line."""
+
+from __future__ import annotations
+
+import re
+import time
+import traceback
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Any
+from uuid import uuid4
+
+import grpc
+from google.protobuf.descriptor import MethodDescriptor, ServiceDescriptor
+from google.protobuf.message import DecodeError, Message
+from google.protobuf.message_factory import GetMessageClass
+from google.rpc import status_pb2
+from protovalidate import Validator, Violation
+from structlog.typing import FilteringBoundLogger
+
+from kms import telemetry
+from kms.keyring import KeyringError
+from kms.rpc.errors import (
+    DETAILS_KEY,
+    FieldViolation,
+    InternalError,
+    InvalidRequest,
+    MalformedRequest,
+    RoleRequired,
+    code_of,
+    status_of,
+)
+from kms.rpc.roles import Role, allowed_roles
+from kms.rpc.servicers import Behaviour
+
+_REQUEST_ID_KEY = "x-request-id"
+_REQUEST_ID = re.compile(r"[A-Za-z0-9._-]{1,64}")
+
+
+@dataclass(frozen=True, slots=True)
+class Boundary:
+    """The boundary of one socket."""
+
+    role: Role
+    validator: Validator
+    logger: FilteringBoundLogger
+    refused: Callable[[str], None]
+    """Told the full name of each method that the role may not call."""
+
+    def handlers(
+        self, service: ServiceDescriptor, behaviours: Mapping[str, Behaviour]
+    ) -> grpc.GenericRpcHandler:
+        """Return the service, the boundary around each method; one without a behaviour is a KeyError."""
+        return grpc.method_handlers_generic_handler(
+            service.full_name,
+            {method.name: self._handler(method, behaviours[method.name]) for method in service.methods},
+        )
+
+    def _handler(self, method: MethodDescriptor, behaviour: Behaviour) -> grpc.RpcMethodHandler[Any, Any]:
+        return grpc.unary_unary_rpc_method_handler(
+            self._bounded(method.full_name, GetMessageClass(method.input_type), behaviour),
+            response_serializer=GetMessageClass(method.output_type).SerializeToString,
+        )
+
+    def _bounded(
+        self, method: str, request_type: type[Message], behaviour: Behaviour
+    ) -> Callable[[bytes, grpc.ServicerContext], Message]:
+        """Requests are parsed here: gRPC would do it before the role is checked, and call it a bug."""
+        allowed = allowed_roles(method)
+
+        def call(octets: bytes, context: grpc.ServicerContext) -> Message:
+            started = time.perf_counter()
+            request_id = _request_id(context)
+            context.set_trailing_metadata(((_REQUEST_ID_KEY, request_id),))
+            try:
+                if self.role not in allowed:
+                    self.refused(method)
+                    raise RoleRequired(allowed)
+                request = _parsed(request_type, octets)
+                _refuse_invalid(self.validator, request)
+                response = behaviour(request)
+            except KeyringError as refusal:
+                error = refusal
+            except Exception as bug:
+                # A foreign exception's text may quote the request: only its type and stack are logged.
+                stack = "".join(traceback.format_tb(bug.__traceback__))
+                self.logger.error(
+                    telemetry.CALL_FAILED,
+                    method=method,
+                    request_id=request_id,
+                    error=type(bug).__name__,
+                    stack=stack,
+                )
+                error = InternalError(request_id)
+            else:
+                self._log(method, request_id, started, code="OK", **_counts(response))
+                return response
+            self._log(method, request_id, started, code=code_of(error).name, reason=error.reason)
+            # abort raises, so it stands outside the try: a caught one would look like a bug (grpc#36009).
+            context.abort_with_status(_Aborted(status_of(error), request_id))
+            raise AssertionError("abort_with_status returned")
+
+        return call
+
+    def _log(self, method: str, request_id: str, started: float, **fields: object) -> None:
+        self.logger.info(
+            telemetry.CALL,
+            method=method,
+            role=self.role.value,
+            request_id=request_id,
+            duration_ms=round((time.perf_counter() - started) * 1000, 3),
+            **fields,
+        )
+
+
+class _Aborted(grpc.Status):
+    """A rich status; the request id is repeated because aborting replaces the trailing metadata."""
+
+    def __init__(self, status: status_pb2.Status, request_id: str) -> None:
+        self.code = next(code for code in grpc.StatusCode if code.value[0] == status.code)
+        self.details = status.message
+        self.trailing_metadata = (
+            (DETAILS_KEY, status.SerializeToString()),
+            (_REQUEST_ID_KEY, request_id),
+        )
+
+
+def _parsed(request_type: type[Message], octets: bytes) -> Message:
+    try:
+        return request_type.FromString(octets)
+    except DecodeError:
+        raise MalformedRequest(request_type.DESCRIPTOR.full_name) from None
+
+
+def _refuse_invalid(validator: Validator, request: Message) -> None:
+    violations = validator.collect_violations(request)
+    if violations:
+        raise InvalidRequest([_field_violation(violation) for violation in violations])
+
+
+def _field_violation(violation: Violation) -> FieldViolation:
+    proto = violation.proto
+    path = ""
+    for element in proto.field.elements if proto.field is not None else ():
+        path += f"{'.' if path else ''}{element.field_name}"
+        if element.subscript is not None:
+            path += f"[{element.subscript.value}]"
+    return FieldViolation(path, proto.message or proto.rule_id, proto.rule_id)
+
+
+def _request_id(context: grpc.ServicerContext) -> str:
+    """The caller's `x-request-id` where it is well-formed, else a new one."""
+    for key, value in context.invocation_metadata():
+        if key == _REQUEST_ID_KEY and isinstance(value, str) and _REQUEST_ID.fullmatch(value):
+            return value
+    return str(uuid4())
+
+
+def _counts(response: Message) -> dict[str, int]:
+    """How many items a batch had and how many failed; nothing for what is no batch."""
+    results = getattr(response, "results", None)
+    if results is None:
+        return {}
+    failed = sum(1 for result in results if getattr(result, "error", result).code)
+    return {"items": len(results), "failed": failed}

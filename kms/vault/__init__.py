@@ -1,0 +1,1 @@
+"""The Transit keyring: KEKs stay in Vault or OpenBao. The only room that speaks to it."""

@@ -1,0 +1,343 @@
+"""The Transit keyring: KEKs stay in Vault or OpenBao, which wraps, opens and rewraps for the sidecar.
+
+    body = ASCII "vault:v<N>:<base64>", made with context = base64(CTX) under a key that derives per context
+
+Sees DEKs on their way, never a KEK; rewrapping shows it not even those. Errors tell which rule was broken,
+never what the server said, since its answers may quote a request.
+"""
+
+from __future__ import annotations
+
+import hmac
+from collections.abc import Callable, Sequence
+from contextlib import suppress
+from dataclasses import dataclass, replace
+from datetime import datetime, timedelta
+from uuid import UUID
+
+from kms.formats import BACKEND_TRANSIT, DekContext, Wrapper, commitment
+from kms.keyring import (
+    KEY_VERSION_PREFIX,
+    Backend,
+    CorruptDataKey,
+    DataKey,
+    DecryptUnavailable,
+    InvalidContext,
+    KeyringError,
+    KeyringStatus,
+    KeyringUnavailable,
+    KeyVersion,
+    KeyVersionNotPrimary,
+    KeyVersionUnavailable,
+    WrapItem,
+    WrappedDataKey,
+)
+from kms.refusal import StartRefused
+from kms.vault.key import TransitKey, ciphertext_version, version_number
+from kms.vault.ledger import Ledger
+from kms.vault.transit import Fault, Transit
+from kms.vault.versions import VaultVersions
+from kms.vault.view import Known, VaultView
+from kms.wrapped import checked_context, checked_wrapper
+
+
+class VaultRefused(StartRefused):
+    """The key or the identity is not one to keep credentials with."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Opening:
+    """One item to be opened or moved: where it stands, its checked parts."""
+
+    index: int
+    item: WrappedDataKey
+    context: DekContext
+    number: int
+    ciphertext: str
+
+    @property
+    def question(self) -> tuple[bytes, str]:
+        """What the server is asked."""
+        return self.item.context, self.ciphertext
+
+
+class VaultKeyring:
+    """A `Keyring` over one Transit key. `refresh` is called from time to time by whoever built it."""
+
+    def __init__(
+        self,
+        transit: Transit,
+        ledger: Ledger,
+        *,
+        admin: Callable[[], Transit] | None,
+        complaint: Callable[[], str],
+        deployment_id: bytes,
+        clock: Callable[[], datetime],
+        monotonic: Callable[[], float],
+        random: Callable[[int], bytes],
+    ) -> None:
+        """Reads the key and the identity's rights; an unreachable server is no reason not to start.
+
+        `admin` gives the key under the second identity, or raises KeyAdminUnavailable; `complaint` tells what
+        is wrong with the first.
+
+        Raises:
+            VaultRefused: the key lacks an attribute, or the identity may do too much or too little.
+        """
+        self._view = VaultView(transit, monotonic=monotonic, probe=f"codevector-probe-{random(8).hex()}")
+        self._versions = VaultVersions(self._view, ledger, admin=admin, clock=clock)
+        self._transit = transit
+        self._complaint = complaint
+        self._deployment_id = deployment_id
+        with suppress(KeyringUnavailable):
+            self.refresh()
+        known = self._view.known_or_none
+        if known is not None and known.faults:
+            raise VaultRefused(f"{known.faults} (docs/runbooks/vault.md)")
+
+    def refresh(self) -> None:
+        """Reads metadata and rights again, which also keeps the identity's token alive.
+
+        A key or an identity that went bad meanwhile wraps no more; what it wrapped before still opens.
+
+        Raises:
+            KeyringUnavailable: the server does not answer, or not with that; `status` says so from then on.
+        """
+        self._view.refresh()
+
+    def status(self) -> KeyringStatus:
+        """See `Keyring.status`. `seq` is 0: there is no file here that somebody could roll back.
+
+        Raises:
+            KeyringUnavailable: the server has not been reached yet, so nothing is known of the key.
+        """
+        known = self._view.known
+        opens = known.rights.open
+        message = self._view.trouble or known.faults or self._complaint()
+        return KeyringStatus(
+            backend=Backend.VAULT_TRANSIT,
+            deployment_id=self._deployment_id,
+            primary=known.key.primary,
+            accepted=known.key.names(),
+            wrap_healthy=known.rights.wrap and not (self._view.trouble or known.faults),
+            unwrap_healthy=opens and not self._view.trouble,
+            message=message or ("" if opens else DecryptUnavailable().message),
+            seq=0,
+        )
+
+    def wrap(self, items: Sequence[WrapItem]) -> list[WrappedDataKey | KeyringError]:
+        """See `Keyring.wrap`. Where the identity may open, each wrapper is opened again before it is told."""
+        known = self._view.may_wrap()
+        done: dict[int, WrappedDataKey | KeyringError] = {}
+        good: dict[int, WrapItem] = {}
+        for index, item in enumerate(items):
+            try:
+                checked_context(item.context, self._deployment_id)
+                good[index] = item
+            except KeyringError as error:
+                done[index] = error
+        with self._view.heard(bool(good)):
+            done.update(zip(good, self._wrapped(known, list(good.values())), strict=True))
+        return [done[index] for index in range(len(items))]
+
+    def unwrap(self, items: Sequence[WrappedDataKey]) -> list[DataKey | KeyringError]:
+        """See `Keyring.unwrap`.
+
+        Raises:
+            DecryptUnavailable: this sidecar's identity may not open.
+        """
+        if not self._view.known.rights.open:
+            raise DecryptUnavailable
+        refused, openings = self._openings(items)
+        done: dict[int, DataKey | KeyringError] = {**refused}
+        with self._view.heard(bool(openings)):
+            outcomes = self._transit.decrypt([opening.question for opening in openings])
+            if Fault.CORRUPT in outcomes:
+                # A key that was deleted and made again opens nothing either, and that is no corruption.
+                self._view.read_again()
+        for opening, outcome in zip(openings, outcomes, strict=True):
+            done[opening.index] = self._opened(opening, outcome)
+        return [done[index] for index in range(len(items))]
+
+    def rewrap(self, items: Sequence[WrappedDataKey], target: str) -> list[WrappedDataKey | KeyringError]:
+        """See `Keyring.rewrap`. The DEKs stay in Vault, so their commitments are left to `verify`."""
+        if target != self._view.key.primary:
+            self._view.read_again()
+        key = self._view.may_wrap().key
+        if target != key.primary:
+            raise KeyVersionNotPrimary(key.primary)
+        refused, openings = self._openings(items)
+        done: dict[int, WrappedDataKey | KeyringError] = {**refused}
+        # The server would wrap the newest anew; what is where it should be comes back as it is.
+        done.update((each.index, each.item) for each in openings if each.number == key.latest)
+        moving = [opening for opening in openings if opening.number != key.latest]
+        with self._view.heard(bool(moving)):
+            outcomes = self._moved(key, moving)
+        for opening, outcome in zip(moving, outcomes, strict=True):
+            done[opening.index] = (
+                self._failure(opening, outcome)
+                if isinstance(outcome, Fault)
+                else replace(opening.item, wrapped=_encoded(target, outcome), key_version=target)
+            )
+        return [done[index] for index in range(len(items))]
+
+    def verify(self, items: Sequence[WrappedDataKey]) -> list[KeyringError | None]:
+        """See `Keyring.verify`. Raises as `unwrap` does."""
+        results: list[KeyringError | None] = []
+        for result in self.unwrap(items):
+            if isinstance(result, DataKey):
+                result.wipe()
+                results.append(None)
+            else:
+                results.append(result)
+        return results
+
+    def list_versions(self) -> list[KeyVersion]:
+        """See `Keyring.list_versions`."""
+        return self._versions.list_versions()
+
+    def create_version(self, request_id: UUID, expected_latest: str) -> KeyVersion:
+        """See `Keyring.create_version`; the version is PRIMARY at once, as Transit knows no other rotation.
+
+        Raises:
+            KeyAdminUnavailable: there is no second identity with the rights for this; so for all acts below.
+        """
+        return self._versions.create_version(request_id, expected_latest)
+
+    def activate_version(self, name: str) -> KeyVersion:
+        """See `Keyring.activate_version`: a no-op on the latest, refused for any other."""
+        return self._versions.activate_version(name)
+
+    def disable_version(self, name: str, *, confirmed_unreferenced: bool) -> KeyVersion:
+        """See `Keyring.disable_version`."""
+        return self._versions.disable_version(name, confirmed_unreferenced=confirmed_unreferenced)
+
+    def enable_version(self, name: str) -> KeyVersion:
+        """See `Keyring.enable_version`."""
+        return self._versions.enable_version(name)
+
+    def schedule_destruction(self, name: str, delay: timedelta) -> KeyVersion:
+        """See `Keyring.schedule_destruction`."""
+        return self._versions.schedule_destruction(name, delay)
+
+    def cancel_destruction(self, name: str) -> KeyVersion:
+        """See `Keyring.cancel_destruction`."""
+        return self._versions.cancel_destruction(name)
+
+    def destroy_due(self) -> list[KeyVersion]:
+        """See `Keyring.destroy_due`; nothing is ever due without a second identity."""
+        return self._versions.destroy_due()
+
+    def _still_there(self, key: TransitKey) -> None:
+        """The key a wrapper was just made under is the one whose creation time its name tells.
+
+        Raises:
+            KeyringUnavailable: it was deleted and made anew meanwhile.
+        """
+        if self._view.read().number(key.primary) is None:
+            raise KeyringUnavailable(f"the Transit key {key.address} was made anew")
+
+    def _wrapped(self, known: Known, items: Sequence[WrapItem]) -> list[WrappedDataKey | KeyringError]:
+        if not items:
+            return []
+        key = known.key
+        questions = [(item.context, item.data_key) for item in items]
+        outcomes = self._transit.encrypt(questions, key.latest)
+        if Fault.TARGET_CLOSED in outcomes:  # rotated by somebody else since it was last read
+            key = self._view.read()
+            outcomes = self._transit.encrypt(questions, key.latest)
+        self._still_there(key)
+        if known.rights.open:
+            self._opens_again(items, outcomes)
+        return [
+            KeyringUnavailable("Vault did not wrap the data key")
+            if isinstance(outcome, Fault)
+            else WrappedDataKey(
+                wrapped=_encoded(key.primary, outcome),
+                key_version=key.primary,
+                commitment=commitment(item.data_key.octets, item.context),
+                context=item.context,
+            )
+            for item, outcome in zip(items, outcomes, strict=True)
+        ]
+
+    def _opens_again(self, items: Sequence[WrapItem], outcomes: list[str | Fault]) -> None:
+        """Raises KeyringUnavailable if a new wrapper does not give back the key that went in."""
+        made = [
+            (item, outcome)
+            for item, outcome in zip(items, outcomes, strict=True)
+            if not isinstance(outcome, Fault)
+        ]
+        opened = self._transit.decrypt([(item.context, ciphertext) for item, ciphertext in made])
+        for (item, _), data_key in zip(made, opened, strict=True):
+            same = isinstance(data_key, DataKey) and hmac.compare_digest(
+                data_key.octets, item.data_key.octets
+            )
+            if isinstance(data_key, DataKey):
+                data_key.wipe()
+            if not same:
+                raise KeyringUnavailable("Vault does not give back what it wrapped")
+
+    def _moved(self, key: TransitKey, moving: Sequence[_Opening]) -> list[str | Fault]:
+        if not moving:
+            return []
+        outcomes = self._transit.rewrap([opening.question for opening in moving], key.latest)
+        self._still_there(key)
+        primary = self._view.key.primary
+        if Fault.TARGET_CLOSED in outcomes and primary != key.primary:
+            raise KeyVersionNotPrimary(primary)
+        return outcomes
+
+    def _openings(self, items: Sequence[WrappedDataKey]) -> tuple[dict[int, KeyringError], list[_Opening]]:
+        """What can be asked of the server, and the refusals of the rest by index."""
+        refused: dict[int, KeyringError] = {}
+        openings: list[_Opening] = []
+        for index, item in enumerate(items):
+            try:
+                openings.append(self._opening(index, item))
+            except (CorruptDataKey, InvalidContext, KeyVersionUnavailable) as error:
+                refused[index] = error
+        return refused, openings
+
+    def _opening(self, index: int, item: WrappedDataKey) -> _Opening:
+        context = checked_context(item.context, self._deployment_id)
+        wrapper = checked_wrapper(item, context)
+        number = self._number(item.key_version)
+        if wrapper.backend != BACKEND_TRANSIT or number is None:
+            raise KeyVersionUnavailable(item.key_version)
+        ciphertext = wrapper.body.decode("latin-1")
+        if ciphertext_version(ciphertext) != number:
+            raise CorruptDataKey(context.dek_id)
+        return _Opening(index, item, context, number, ciphertext)
+
+    def _number(self, name: str) -> int | None:
+        """The number of a version that opens here, one that was made a moment ago elsewhere included."""
+        key = self._view.key
+        number = key.number(name)
+        if number is None and (version_number(name) or 0) > key.latest:
+            self._view.read_again()
+            number = self._view.key.number(name)
+        return number
+
+    def _opened(self, opening: _Opening, outcome: DataKey | Fault) -> DataKey | KeyringError:
+        if isinstance(outcome, Fault):
+            return self._failure(opening, outcome)
+        expected = commitment(outcome.octets, opening.item.context)
+        if not hmac.compare_digest(expected, opening.item.commitment):
+            outcome.wipe()
+            return CorruptDataKey(opening.context.dek_id)
+        return outcome
+
+    def _failure(self, opening: _Opening, fault: Fault) -> KeyringError:
+        """The error of an item that the server did not do."""
+        name = opening.item.key_version
+        if fault is Fault.VERSION_CLOSED or self._view.key.number(name) is None:
+            return KeyVersionUnavailable(name)
+        if fault is Fault.CORRUPT:
+            return CorruptDataKey(opening.context.dek_id)
+        return KeyringUnavailable("Vault did not open the data key")
+
+
+def _encoded(name: str, ciphertext: str) -> bytes:
+    ref = name.removeprefix(KEY_VERSION_PREFIX)
+    return Wrapper(BACKEND_TRANSIT, ref, ciphertext.encode("ascii")).encode()

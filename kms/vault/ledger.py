@@ -1,0 +1,163 @@
+"""What Transit does not remember: names of versions that no longer open, since when, and who asked for them.
+
+    {"format":1,"key":"MOUNT/KEY","versions":[{"create_time":…,"destroy_time":…,"disable_time":…,
+     "expected_latest":…,"number":…,"ref":…,"request_id":…,"state":…},…]}      canonical JSON and one line end
+
+Kept by the sidecar that has the second identity. It holds no key: losing it loses soak times and tombstones.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable
+from dataclasses import replace
+from datetime import UTC, datetime
+from typing import Any
+
+from kms.files.generations import KeyringFile
+from kms.files.private import FileRefused
+from kms.keyring import KEY_VERSION_PREFIX, KeyringUnavailable, VersionState
+from kms.local.document import VersionRecord, whole_seconds
+from kms.refusal import StartRefused
+from kms.vault.key import TransitAddress, TransitKey
+
+LEDGER_LIMIT = 1 << 20
+
+_FORMAT = 1
+_RETIRED = (VersionState.DISABLED, VersionState.DESTROY_SCHEDULED)
+
+
+class LedgerRefused(StartRefused):
+    """The ledger is damaged or another key's; one sentence."""
+
+
+class Ledger:
+    """The records of all versions of one key that were ever seen, oldest first; in a file, or in memory."""
+
+    def __init__(self, address: TransitAddress, file: KeyringFile | None) -> None:
+        """Reads the file where there is one.
+
+        Raises:
+            LedgerRefused, FileRefused: it cannot be used.
+        """
+        self._address = address
+        self._file = file
+        self._records: tuple[VersionRecord, ...] = ()
+        if file is None:
+            return
+        try:
+            self._records = _decode(file.read(), address)
+        except FileNotFoundError:
+            return
+        except (ValueError, KeyError, TypeError):
+            raise LedgerRefused(f"the ledger {file.path} is damaged or of another key") from None
+
+    def records(self) -> tuple[VersionRecord, ...]:
+        """As last noted."""
+        return self._records
+
+    def note(self, key: TransitKey, now: datetime) -> tuple[VersionRecord, ...]:
+        """The records after what the server tells, which is the truth about what opens and what is gone.
+
+        Raises:
+            KeyringUnavailable: they could not be stored.
+        """
+        now = whole_seconds(now)
+        records = {record.ref: record for record in self._records}
+        for number in key.created:
+            ref = key.name(number).removeprefix(KEY_VERSION_PREFIX)
+            state = VersionState.PRIMARY if number == key.latest else VersionState.DECRYPT_ONLY
+            known = records.get(ref) or VersionRecord(
+                ref, number, state, key.create_time(number), "", "", b"", None
+            )
+            records[ref] = replace(known, state=state, disable_time=None, destroy_time=None)
+        opening = {name.removeprefix(KEY_VERSION_PREFIX) for name in key.names()}
+        for ref, record in records.items():
+            if ref not in opening:
+                records[ref] = _retired(record, key, now)
+        self.store(records.values())
+        return self._records
+
+    def store(self, records: Iterable[VersionRecord]) -> None:
+        """Makes `records` durable; nothing is written where nothing changed. Raises KeyringUnavailable."""
+        ordered = tuple(sorted(records, key=lambda record: (record.number, record.create_time)))
+        if ordered == self._records:
+            return
+        if self._file is not None:
+            try:
+                _write(self._file, _encode(self._address, ordered))
+            except (OSError, FileRefused):
+                raise KeyringUnavailable from None
+        self._records = ordered
+
+    def put(self, changed: VersionRecord) -> None:
+        """Stores one record in place of the one with its ref. Raises KeyringUnavailable."""
+        self.store(changed if record.ref == changed.ref else record for record in self._records)
+
+
+def _retired(record: VersionRecord, key: TransitKey, now: datetime) -> VersionRecord:
+    """A version that the server tells nothing of: trimmed, gone with a deleted key, or may not open."""
+    if record.state is VersionState.DESTROYED:
+        return record
+    if record.number < key.min_available_version or record.number in key.created:
+        return record.destroyed(now)
+    if record.state in _RETIRED:
+        return record
+    return replace(record, state=VersionState.DISABLED, disable_time=now)
+
+
+def _write(file: KeyringFile, content: bytes) -> None:
+    try:
+        file.replace(content)
+    except FileNotFoundError:
+        file.create(content)
+
+
+def _encode(address: TransitAddress, records: Iterable[VersionRecord]) -> bytes:
+    versions = [
+        {
+            "ref": record.ref,
+            "number": record.number,
+            "state": record.state.value,
+            "create_time": record.create_time.isoformat(),
+            "request_id": record.request_id,
+            "expected_latest": record.expected_latest,
+            "disable_time": _time_text(record.disable_time),
+            "destroy_time": _time_text(record.destroy_time),
+        }
+        for record in records
+    ]
+    document = {"format": _FORMAT, "key": str(address), "versions": versions}
+    return json.dumps(document, sort_keys=True, separators=(",", ":")).encode("ascii") + b"\n"
+
+
+def _decode(octets: bytes, address: TransitAddress) -> tuple[VersionRecord, ...]:
+    """Raises ValueError, KeyError or TypeError unless `octets` is exactly what `_encode` writes."""
+    document = json.loads(octets)
+    records = tuple(_record(each) for each in document["versions"])
+    if octets != _encode(address, records):
+        raise ValueError("not canonical, of another format, or of another key")
+    return records
+
+
+def _record(stored: dict[str, Any]) -> VersionRecord:
+    return VersionRecord(
+        ref=stored["ref"],
+        number=stored["number"],
+        state=VersionState(stored["state"]),
+        create_time=datetime.fromisoformat(stored["create_time"]).astimezone(UTC),
+        request_id=stored["request_id"],
+        expected_latest=stored["expected_latest"],
+        sealed=b"",
+        kek=None,
+        disable_time=_time(stored["disable_time"]),
+        destroy_time=_time(stored["destroy_time"]),
+    )
+
+
+def _time_text(moment: datetime | None) -> str | None:
+    return None if moment is None else moment.isoformat()
+
+
+def _time(text: str | None) -> datetime | None:
+    return None if text is None else datetime.fromisoformat(text).astimezone(UTC)

@@ -1,0 +1,323 @@
+"""Talking to Vault or OpenBao: one HTTP session, a token kept alive, every failure in words of our own.
+
+Sees DEKs in the bodies that pass through it. So nothing of a request or an answer may reach an exception, its
+context, or a log: hvac's own exceptions quote bodies and those of `requests` carry the request, hence hvac is
+asked not to raise, and what `requests` raises is forgotten before anything else is raised.
+"""
+
+from __future__ import annotations
+
+import math
+import threading
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import hvac
+import requests
+from hvac.adapters import RawAdapter
+from requests.adapters import HTTPAdapter
+
+from kms.circuit import Circuit
+from kms.files.private import FileRefused, read_private
+from kms.keyring import KeyAdminUnavailable, KeyringUnavailable
+from kms.vault.access import AppRole, VaultAccess, VaultSecret
+
+TIMEOUT_SECONDS = 2
+
+_CONNECTIONS = 32  # 8 threads for each of three roles, and the refresher
+_RENEW_AT = 2 / 3
+_RETRY_SECONDS = 30.0
+_FRESH_SECONDS = 10.0
+_TOKEN_LIMIT = 8192
+_OK = 200
+_FORBIDDEN = 403
+_THROTTLED = 429
+_SEALED = 503
+# Standby nodes that were told not to forward requests.
+_STANDBY = frozenset({472, 473})
+
+
+@dataclass(frozen=True, slots=True, repr=False)
+class Answer:
+    """What the server said: HTTP status and decoded body. Prints as its status, since bodies hold DEKs."""
+
+    status: int
+    body: Mapping[str, Any]
+
+    @property
+    def data(self) -> Mapping[str, Any]:
+        """The `data` member, empty where there is none."""
+        data = self.body.get("data")
+        return data if isinstance(data, dict) else {}
+
+    def complains_of(self, words: str) -> bool:
+        """Whether one of the server's error texts contains `words`."""
+        errors = self.body.get("errors")
+        return isinstance(errors, list) and any(words in str(error) for error in errors)
+
+    def __repr__(self) -> str:
+        return f"Answer({self.status})"
+
+
+class VaultForbidden(KeyringUnavailable):
+    """The server refuses this identity, also after a new login."""
+
+    def __init__(self) -> None:
+        super().__init__("Vault refuses the sidecar: its identity has ended or its policy is too narrow")
+
+
+class VaultLink:
+    """Requests to one server, without an identity of their own. Safe for use by many threads."""
+
+    def __init__(
+        self, access: VaultAccess, circuit: Circuit, *, timeout_seconds: int = TIMEOUT_SECONDS
+    ) -> None:
+        self._timeout_seconds = timeout_seconds
+        session = requests.Session()
+        # Proxies and .netrc of the environment are not for keys.
+        session.trust_env = False
+        session.verify = str(access.ca_file) if access.ca_file else True
+        pool = HTTPAdapter(pool_maxsize=_CONNECTIONS)
+        session.mount("http://", pool)
+        session.mount("https://", pool)
+        self._session = session
+        # A redirect would carry the token to whatever host it names, so none is followed.
+        self._adapter = hvac.Client(
+            url=access.address,
+            token="",
+            verify=session.verify,
+            timeout=timeout_seconds,
+            allow_redirects=False,
+            session=session,
+            adapter=RawAdapter,
+            namespace=access.namespace,
+        ).adapter
+        self._circuit = circuit
+
+    def close(self) -> None:
+        """Closes the connections."""
+        self._session.close()
+
+    def request(
+        self, method: str, path: str, body: Mapping[str, object] | None, token: VaultSecret | None
+    ) -> Answer:
+        """One request to `/v1/{path}`; answers whatever the server said of it.
+
+        Raises:
+            KeyringUnavailable: the server is unreachable, hung, sealed, throttling, a standby, or no Vault.
+        """
+        if not self._circuit.admits():
+            raise KeyringUnavailable("Vault did not answer a moment ago")
+        response: requests.Response | None = None
+        failure = ""
+        try:
+            response = self._adapter.request(
+                method,
+                f"/v1/{path}",
+                headers={"X-Vault-Token": token.reveal()} if token else None,
+                json=body,
+                raise_exception=False,
+            )
+        except requests.Timeout:
+            failure = f"Vault did not answer within {self._timeout_seconds} s"
+        except requests.RequestException:
+            failure = "Vault cannot be reached"
+        # Raised here, outside the handler: there it would keep the library's exception as its context.
+        if response is None:
+            self._circuit.failed()
+            raise KeyringUnavailable(failure)
+        self._circuit.succeeded()
+        return _answer(response)
+
+
+class VaultSession:
+    """A link with the sidecar's identity: renews at two thirds of a token's life, logs in after its end."""
+
+    def __init__(
+        self, link: VaultLink, identity: AppRole | VaultSecret, *, monotonic: Callable[[], float]
+    ) -> None:
+        self._link = link
+        self._identity = identity
+        self._monotonic = monotonic
+        self._changing = threading.Lock()
+        self._token: _Token | None = None
+        self._complaint = ""
+
+    @property
+    def complaint(self) -> str:
+        """Why the token at hand will be the last one; empty while all is well."""
+        return self._complaint
+
+    def request(self, method: str, path: str, body: Mapping[str, object] | None = None) -> Answer:
+        """As `VaultLink.request`, with a token that is alive; one that was revoked is replaced once.
+
+        Raises:
+            VaultForbidden: the identity, or a new token of it, may not do this.
+            KeyringUnavailable: see `VaultLink.request`.
+        """
+        token = self._alive()
+        answer = self._link.request(method, path, body, token.secret)
+        if answer.status == _FORBIDDEN and self._may_have_been_revoked(token):
+            answer = self._link.request(method, path, body, self._replaced(token).secret)
+        if answer.status == _FORBIDDEN:
+            raise VaultForbidden
+        return answer
+
+    def _alive(self) -> _Token:
+        """The token, renewed or replaced where that is due.
+
+        One thread renews, and the others go on with the old token, which has a third of its life left.
+        """
+        token = self._token
+        if token is not None and self._monotonic() < token.renew_at:
+            return token
+        if not self._changing.acquire(blocking=token is None):
+            assert token is not None  # noqa: S101 - a blocking acquire does not fail
+            return token
+        try:
+            if self._token is None:
+                self._token = self._logged_in()
+            elif self._monotonic() >= self._token.renew_at:
+                self._token = self._renewed(self._token)
+            return self._token
+        finally:
+            self._changing.release()
+
+    def _may_have_been_revoked(self, token: _Token) -> bool:
+        """Not a token fresh from a login: what that may not do, its successor may not either."""
+        return isinstance(self._identity, AppRole) and self._monotonic() >= token.born_at + _FRESH_SECONDS
+
+    def _replaced(self, refused: _Token) -> _Token:
+        """A token other than the refused one, which another thread may have fetched meanwhile."""
+        with self._changing:
+            if self._token is None or self._token.secret is refused.secret:
+                self._token = self._logged_in()
+            return self._token
+
+    def _renewed(self, token: _Token) -> _Token:
+        """The token with a new life, or a new token; where neither is to be had, the same, to try again."""
+        successor = self._renewal(token) if token.renewable else None
+        # Near its last end (token_max_ttl) a token is renewed for less and less: a new one comes before.
+        ending = successor is None or successor.life_seconds < token.first_life_seconds / 2
+        if ending and isinstance(self._identity, AppRole):
+            successor = self._login(self._identity) or successor
+        if successor is None:
+            self._complaint = "Vault renews the sidecar's token no more: it will end"
+            return replace(token, renew_at=self._monotonic() + _RETRY_SECONDS)
+        self._complaint = ""
+        return successor
+
+    def _logged_in(self) -> _Token:
+        if isinstance(self._identity, AppRole):
+            token = self._login(self._identity)
+        else:
+            token = self._look_up(self._identity)
+        if token is None:
+            raise VaultForbidden
+        self._complaint = ""
+        return token
+
+    def _login(self, role: AppRole) -> _Token | None:
+        """A new token, None where the role or its secret id is refused."""
+        now = self._monotonic()
+        body = {"role_id": role.role_id, "secret_id": role.secret_id.reveal()}
+        auth = _auth(self._link.request("post", "auth/approle/login", body, None))
+        if auth is None:
+            return None
+        life = float(auth["lease_duration"]) or math.inf
+        return _Token(
+            VaultSecret(auth["client_token"]), bool(auth["renewable"]), now, life, life, _due(now, life)
+        )
+
+    def _renewal(self, token: _Token) -> _Token | None:
+        """The token with the life it has now, None where it is not renewed."""
+        now = self._monotonic()
+        auth = _auth(self._link.request("post", "auth/token/renew-self", {}, token.secret))
+        if auth is None:
+            return None
+        life = float(auth["lease_duration"]) or math.inf
+        return replace(token, life_seconds=life, renew_at=_due(now, life))
+
+    def _look_up(self, secret: VaultSecret) -> _Token | None:
+        """A token that was given, with the rest of its life; None where the server does not know it."""
+        now = self._monotonic()
+        answer = self._link.request("get", "auth/token/lookup-self", None, secret)
+        if answer.status != _OK:
+            return None
+        left = float(answer.data["ttl"]) or math.inf
+        first = float(answer.data["creation_ttl"]) or left
+        return _Token(secret, bool(answer.data.get("renewable")), now, left, first, _due(now, left))
+
+
+class AdminSession:
+    """A link with the second identity, whose token is read from its file for each session.
+
+    Raises:
+        KeyAdminUnavailable: the file cannot be used, or (by `request`) the server refuses its token.
+    """
+
+    def __init__(self, link: VaultLink, token_file: Path) -> None:
+        self._link = link
+        self._token = _read_token(token_file)
+
+    def request(self, method: str, path: str, body: Mapping[str, object] | None = None) -> Answer:
+        """As `VaultLink.request`."""
+        answer = self._link.request(method, path, body, self._token)
+        if answer.status == _FORBIDDEN:
+            raise KeyAdminUnavailable("Vault refuses the token of CODEVECTOR_KMS_ADMIN_VAULT_TOKEN_FILE")
+        return answer
+
+
+def _read_token(file: Path) -> VaultSecret:
+    try:
+        text = read_private(file, limit=_TOKEN_LIMIT).decode("ascii").strip()
+    except (FileNotFoundError, FileRefused, UnicodeDecodeError):
+        text = ""
+    if not text:
+        raise KeyAdminUnavailable(f"the token file {file} is missing, empty or not private")
+    return VaultSecret(text)
+
+
+@dataclass(frozen=True, slots=True)
+class _Token:
+    """A token and its life in seconds, which is infinite where it does not end; times are monotonic."""
+
+    secret: VaultSecret
+    renewable: bool
+    born_at: float
+    life_seconds: float
+    first_life_seconds: float
+    renew_at: float
+
+
+def _due(now: float, life_seconds: float) -> float:
+    """When to renew; not more often than each second, however short the life that is left."""
+    return now + max(life_seconds * _RENEW_AT, 1.0)
+
+
+def _auth(answer: Answer) -> Mapping[str, Any] | None:
+    auth = answer.body.get("auth")
+    return auth if answer.status == _OK and isinstance(auth, dict) else None
+
+
+def _answer(response: requests.Response) -> Answer:
+    """The answer taken apart. Raises KeyringUnavailable for what says that the server cannot serve now."""
+    status = response.status_code
+    if status == _THROTTLED:
+        raise KeyringUnavailable("Vault limits the rate of requests")
+    if status in _STANDBY or 300 <= status < 400:
+        raise KeyringUnavailable("this Vault node is a standby that does not forward requests")
+    body: object = None
+    if response.content:
+        try:
+            body = response.json()
+        except ValueError:
+            status = 0  # remembered outside the handler, see the module's first lines
+    answer = Answer(status, body if isinstance(body, dict) else {})
+    if status == _SEALED and answer.complains_of("sealed"):
+        raise KeyringUnavailable("Vault is sealed")
+    if status == 0 or status >= 500:
+        raise KeyringUnavailable("Vault answers with an error of its own")
+    return answer

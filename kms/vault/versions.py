@@ -1,0 +1,220 @@
+"""The versions of a Transit key and their administration, under the second identity.
+
+    create    rotate: PRIMARY at once            disable   min_decryption_version to the version after it
+    activate  min_encryption_version to it       destroy   trim
+
+Transit knows minimums, not states of single versions: one opens only if all after it do. What it does not
+remember (since when a version is disabled, when it is to go, what it was called) is in the ledger.
+"""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable
+from dataclasses import replace
+from datetime import datetime, timedelta
+from uuid import UUID
+
+from kms import versions
+from kms.keyring import (
+    KEY_VERSION_PREFIX,
+    KeyAdminUnavailable,
+    KeyringUnavailable,
+    KeyVersion,
+    KeyVersionState,
+    LatestVersionConflict,
+    RequestIdReused,
+    UnknownKeyVersion,
+    VersionState,
+)
+from kms.local.document import ALGORITHM, VersionRecord, whole_seconds
+from kms.vault.key import version_number
+from kms.vault.ledger import Ledger
+from kms.vault.rights import asked_paths, judge_admin
+from kms.vault.transit import Transit
+from kms.vault.view import VaultView
+
+_NO_ADMIN = "no second identity is set (CODEVECTOR_KMS_ADMIN_VAULT_TOKEN_FILE): change it in Vault itself"
+
+
+class VaultVersions:
+    """The administrative half of a Transit keyring; each method is `Keyring`'s of that name."""
+
+    def __init__(
+        self,
+        view: VaultView,
+        ledger: Ledger,
+        *,
+        admin: Callable[[], Transit] | None,
+        clock: Callable[[], datetime],
+    ) -> None:
+        """`admin` gives the key under the second identity, or raises KeyAdminUnavailable."""
+        self._view = view
+        self._ledger = ledger
+        self._admin = admin
+        self._clock = clock
+        self._changing = threading.Lock()
+        self._asked: dict[UUID, str] = {}
+
+    def list_versions(self) -> list[KeyVersion]:
+        """Those that open, and those that the ledger has seen."""
+        with self._changing, self._view.heard():
+            return [_public(record) for record in self._records()]
+
+    def create_version(self, request_id: UUID, expected_latest: str) -> KeyVersion:
+        """Rotates the key; the ledger keeps the request, so that a repeated one is known."""
+        with self._changing, self._view.heard():
+            admin = self._administration()
+            records = self._records()
+            made = next((each for each in records if each.request_id == str(request_id)), None)
+            asked = made.expected_latest if made else self._asked.get(request_id, expected_latest)
+            if asked != expected_latest:
+                raise RequestIdReused(request_id)
+            if made is not None:
+                return _public(made)
+            primary = self._view.key.primary
+            answer_was_lost = request_id in self._asked and primary != expected_latest
+            if answer_was_lost and (version_number(expected_latest) or 0) + 1 == self._view.key.latest:
+                return self._note_request(request_id, expected_latest)
+            if expected_latest != primary:
+                raise LatestVersionConflict(primary)
+            # From here on a failure leaves it open whether the server rotated: the next try finds out.
+            self._asked[request_id] = expected_latest
+            if self._view.take(admin.rotate()).primary == expected_latest:
+                raise KeyringUnavailable("Vault did not make a new version")
+            return self._note_request(request_id, expected_latest)
+
+    def activate_version(self, name: str) -> KeyVersion:
+        """The latest is the primary already; from now on the server encrypts under nothing older."""
+        with self._changing, self._view.heard():
+            record = _named(self._records(), name)
+            if record.state is not VersionState.PRIMARY:
+                raise KeyVersionState(name, record.state)
+            if self._admin is not None and self._view.key.min_encryption_version < record.number:
+                self._view.take(self._administration().configure(min_encryption_version=record.number))
+            return _public(record)
+
+    def disable_version(self, name: str, *, confirmed_unreferenced: bool) -> KeyVersion:
+        """Oldest first, since the versions before it would be disabled with it."""
+        with self._changing, self._view.heard():
+            admin = self._administration()
+            records = self._records()
+            record = _named(records, name)
+            disabled = versions.disabled(record, self._clock(), confirmed_unreferenced=confirmed_unreferenced)
+            if disabled is record:
+                return _public(record)
+            earlier = [each for each in records if each.number < record.number]
+            if any(each.state is VersionState.DECRYPT_ONLY for each in earlier):
+                raise KeyVersionState(name, record.state, "is disabled after those before it")
+            # The server wants no minimum for encryption that is under the one for decryption.
+            self._view.take(
+                admin.configure(
+                    min_encryption_version=self._view.key.latest, min_decryption_version=record.number + 1
+                )
+            )
+            return _public(_named(self._noted(), name))
+
+    def enable_version(self, name: str) -> KeyVersion:
+        """With all that are disabled after it."""
+        with self._changing, self._view.heard():
+            admin = self._administration()
+            records = self._records()
+            record = _named(records, name)
+            if versions.enabled(record) is record:
+                return _public(record)
+            later = [each for each in records if each.number > record.number]
+            if any(each.state is VersionState.DESTROY_SCHEDULED for each in later):
+                raise KeyVersionState(
+                    name, record.state, "a version after it is to be destroyed: cancel that first"
+                )
+            self._view.take(admin.configure(min_decryption_version=record.number))
+            return _public(_named(self._noted(), name))
+
+    def schedule_destruction(self, name: str, delay: timedelta) -> KeyVersion:
+        """Noted in the ledger; `destroy_due` acts on it."""
+        return self._amended(name, lambda record: versions.scheduled(record, self._clock(), delay))
+
+    def cancel_destruction(self, name: str) -> KeyVersion:
+        """Struck from the ledger."""
+        return self._amended(name, versions.cancelled)
+
+    def destroy_due(self) -> list[KeyVersion]:
+        """Trims the key up to the last version whose time has come and before which all are gone or due."""
+        if self._admin is None:
+            return []
+        with self._changing, self._view.heard():
+            now = self._clock()
+            due: list[VersionRecord] = []
+            for record in self._records():
+                if versions.is_due(record, now):
+                    due.append(record)
+                elif record.state is not VersionState.DESTROYED:
+                    break
+            if not due:
+                return []
+            self._trim(due[-1].number + 1)
+            destroyed = {record.ref: record.destroyed(whole_seconds(now)) for record in due}
+            self._ledger.store(destroyed.get(each.ref, each) for each in self._ledger.records())
+            self._noted()
+            return [_public(record) for record in destroyed.values()]
+
+    def _amended(self, name: str, change: Callable[[VersionRecord], VersionRecord]) -> KeyVersion:
+        with self._changing, self._view.heard():
+            self._administration()
+            record = change(_named(self._records(), name))
+            self._ledger.put(record)
+            return _public(record)
+
+    def _trim(self, number: int) -> None:
+        admin: Transit | None = None
+        refusal = ""
+        try:
+            admin = self._administration()
+            if self._view.key.min_encryption_version < number:
+                admin.configure(min_encryption_version=self._view.key.latest)
+            self._view.take(admin.trim(number))
+        except KeyAdminUnavailable as error:
+            refusal = error.message
+        if refusal:
+            raise KeyringUnavailable(refusal)
+
+    def _records(self) -> tuple[VersionRecord, ...]:
+        """All versions as they are now in the server."""
+        self._view.read()
+        return self._noted()
+
+    def _noted(self) -> tuple[VersionRecord, ...]:
+        return self._ledger.note(self._view.key, self._clock())
+
+    def _note_request(self, request_id: UUID, expected_latest: str) -> KeyVersion:
+        """The version after `expected_latest`, noted as this request's."""
+        number = (version_number(expected_latest) or 0) + 1
+        made = next(each for each in self._noted() if each.number == number)
+        made = replace(made, request_id=str(request_id), expected_latest=expected_latest)
+        self._ledger.put(made)
+        self._asked.pop(request_id, None)
+        return _public(made)
+
+    def _administration(self) -> Transit:
+        """The key under the second identity, checked to be able to do this and no more."""
+        if self._admin is None:
+            raise KeyAdminUnavailable(_NO_ADMIN)
+        admin = self._admin()
+        probe = self._view.probe
+        capabilities = admin.capabilities(asked_paths(admin.address, probe))
+        excess = judge_admin(admin.address, probe, capabilities)
+        if excess:
+            raise KeyAdminUnavailable(f"the second identity has too much: {'; '.join(excess)}")
+        return admin
+
+
+def _named(records: tuple[VersionRecord, ...], name: str) -> VersionRecord:
+    for record in records:
+        if KEY_VERSION_PREFIX + record.ref == name:
+            return record
+    raise UnknownKeyVersion(name)
+
+
+def _public(record: VersionRecord) -> KeyVersion:
+    name = KEY_VERSION_PREFIX + record.ref
+    return KeyVersion(name, record.state, ALGORITHM, record.create_time, record.destroy_time)

@@ -1,0 +1,383 @@
+"""Writing the audit: what is recorded is there, signed in time, and nothing goes on where it cannot be."""
+
+from __future__ import annotations
+
+import errno
+import json
+import os
+import subprocess
+import sys
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import closing
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from kms.audit.chain import Verification, verify
+from kms.audit.lines import CHECKPOINT_LINES, Position, genesis
+from kms.audit.log import AuditUnavailable
+from kms.audit.sink import AuditRefused, segments
+from kms.files.disk import Disk
+from kms.files.private import FileRefused
+from tests.support.doubles.disks import FaultyDisk
+from tests.support.servers.audits import AUDIT_KEY, open_audit
+
+REPOSITORY = Path(__file__).parents[4]
+
+
+@pytest.fixture
+def directory(tmp_path: Path) -> Path:
+    return tmp_path / "audit"
+
+
+def lines(directory: Path) -> list[dict[str, Any]]:
+    found: list[dict[str, Any]] = []
+    for segment in segments(directory):
+        found += [json.loads(line) for line in segment.lines]
+    return found
+
+
+def events(directory: Path) -> list[str]:
+    return [line["event"] for line in lines(directory)]
+
+
+def checked(directory: Path, *expected: Position) -> Verification:
+    return verify(segments(directory), public_key=AUDIT_KEY.public_key, expected=expected)
+
+
+def fails(code: int) -> Callable[[], None]:
+    def fault() -> None:
+        raise OSError(code, os.strerror(code))
+
+    return fault
+
+
+class TestChain:
+    def test_each_line_holds_the_hash_of_the_one_before(self, directory: Path) -> None:
+        with closing(open_audit(directory)) as audit:
+            audit.record("one", {"a": 1}, synced=True)
+            audit.record("two", {}, synced=False)
+        assert events(directory) == ["start", "checkpoint", "one", "two", "stop", "checkpoint"]
+        assert [line["seq"] for line in lines(directory)] == [1, 2, 3, 4, 5, 6]
+        assert lines(directory)[0]["prev"] == genesis(b"\1" * 16).head.hex()
+        assert checked(directory).fault is None
+
+    def test_goes_on_after_a_restart(self, directory: Path) -> None:
+        for number in range(3):
+            with closing(open_audit(directory)) as audit:
+                audit.record(f"run {number}", {}, synced=True)
+        found = checked(directory)
+        assert (found.fault, found.first_seq, found.last.seq) == (None, 1, 15)
+        assert found.checkpoints == 6
+
+    def test_goes_on_after_a_kill(self, directory: Path) -> None:
+        audit = open_audit(directory)
+        audit.record("one", {}, synced=True)
+        position = audit.position
+        audit._sink.close()  # as the kernel does
+        with closing(open_audit(directory)):
+            pass
+        assert checked(directory, position).fault is None
+
+    def test_files_are_private(self, directory: Path) -> None:
+        with closing(open_audit(directory)):
+            assert directory.stat().st_mode & 0o777 == 0o700
+            assert [path.name for path in directory.iterdir()] == ["audit-000000000001.jsonl"]
+            assert {path.stat().st_mode & 0o777 for path in directory.iterdir()} == {0o600}
+
+    def test_a_directory_open_to_others_is_refused(self, directory: Path) -> None:
+        directory.mkdir(mode=0o755)
+        directory.chmod(0o755)
+        with pytest.raises(FileRefused, match="0700"):
+            open_audit(directory)
+
+    def test_one_writer(self, directory: Path) -> None:
+        with closing(open_audit(directory)), pytest.raises(AuditRefused, match="another process"):
+            open_audit(directory)
+
+
+class TestCheckpoints:
+    def test_every_thousand_lines(self, directory: Path) -> None:
+        with closing(open_audit(directory)) as audit:
+            for _ in range(2 * CHECKPOINT_LINES):
+                audit.record("use", {}, synced=False)
+        signed = [line["seq"] for line in lines(directory) if line["event"] == "checkpoint"]
+        assert signed == [2, 1002, 2002, 2006]
+        assert checked(directory).fault is None
+
+    def test_after_a_minute_and_only_where_something_waits(self, directory: Path) -> None:
+        moment = [0.0]
+        with closing(open_audit(directory, monotonic=lambda: moment[0])) as audit:
+            audit.record("use", {}, synced=False)
+            before = audit.position
+            audit.tick()
+            assert events(directory)[-1] == "use"
+            moment[0] = 60.0
+            audit.tick()
+            assert events(directory)[-1] == "checkpoint"
+            assert audit.position.seq == before.seq + 2, "signed lines are synced lines"
+            moment[0] = 600.0
+            audit.tick()
+            assert events(directory).count("checkpoint") == 2
+
+    def test_position_is_what_was_synced(self, directory: Path) -> None:
+        with closing(open_audit(directory)) as audit:
+            synced = audit.position
+            audit.record("use", {}, synced=False)
+            assert audit.position == synced
+            audit.record("use", {}, synced=True)
+            assert audit.position.seq == synced.seq + 2
+
+
+class TestFiles:
+    def test_a_full_file_is_followed_by_another(self, directory: Path) -> None:
+        for _ in range(2):
+            with closing(open_audit(directory, limit=4096)) as audit:
+                for _ in range(60):
+                    audit.record("use", {"text": "x" * 100}, synced=False)
+        found = segments(directory)
+        assert len(found) > 4
+        for segment in found:
+            first = json.loads(next(iter(segment.lines)))
+            assert segment.name == f"audit-{first['seq']:012d}.jsonl"
+            assert first["event"] == ("start" if first["seq"] == 1 else "checkpoint")
+        assert checked(directory).fault is None
+
+    def test_what_is_left_verifies_when_old_files_are_elsewhere(self, directory: Path) -> None:
+        with closing(open_audit(directory, limit=2048)) as audit:
+            for _ in range(60):
+                audit.record("use", {}, synced=False)
+        (directory / segments(directory)[0].name).rename(directory.parent / "archived")
+        found = checked(directory)
+        assert found.fault is None
+        assert found.first_seq > 1
+
+    def test_a_file_that_was_begun_and_never_written_to(self, directory: Path) -> None:
+        with closing(open_audit(directory)) as audit:
+            audit.record("use", {}, synced=True)
+        last = checked(directory).last
+        (directory / f"audit-{last.seq + 1:012d}.jsonl").touch(mode=0o600)
+        with closing(open_audit(directory)):
+            pass
+        assert checked(directory, last).fault is None
+        assert len(segments(directory)) == 2
+
+
+class TestTornLine:
+    @pytest.mark.parametrize("kept", [1, 40, 0.5, -1], ids=str)
+    def test_is_repaired_and_noted(self, directory: Path, kept: float) -> None:
+        with closing(open_audit(directory)) as audit:
+            audit.record("use", {}, synced=True)
+        path = directory / segments(directory)[0].name
+        whole = path.read_bytes()
+        torn = b'{"event":"use","prev":"' + b"0" * 900
+        torn = torn[: int(len(torn) * kept) if isinstance(kept, float) else kept]
+        path.write_bytes(whole + torn)
+        with closing(open_audit(directory)) as audit:
+            audit.record("use", {}, synced=True)
+        noted = next(line for line in lines(directory) if line["event"] == "repaired")
+        assert noted["torn_bytes"] == len(torn)
+        assert path.read_bytes().startswith(whole)
+        found = checked(directory)
+        assert (found.fault, found.repairs) == (None, 1)
+
+    def test_also_the_very_first(self, directory: Path) -> None:
+        directory.mkdir(mode=0o700)
+        path = directory / "audit-000000000001.jsonl"
+        path.write_bytes(b'{"event":"sta')
+        path.chmod(0o600)
+        with closing(open_audit(directory)):
+            pass
+        assert events(directory)[0] == "repaired"
+        assert checked(directory).fault is None
+
+    def test_zeros_that_a_loss_of_power_left(self, directory: Path) -> None:
+        open_audit(directory).close()
+        with (directory / segments(directory)[0].name).open("ab") as stream:
+            stream.write(bytes(4096))
+        with closing(open_audit(directory)):
+            pass
+        assert checked(directory).fault is None
+
+    def test_a_damaged_middle_is_not_repaired(self, directory: Path) -> None:
+        open_audit(directory).close()
+        path = directory / segments(directory)[0].name
+        octets = path.read_bytes()
+        path.write_bytes(octets.replace(b'"event":"stop"', b'"event":"stap"'))
+        before = path.read_bytes()
+        with pytest.raises(AuditRefused, match="damaged at its line 3"):
+            open_audit(directory)
+        assert path.read_bytes() == before
+
+
+class TestFailingSink:
+    """A write or a sync that fails makes the operation fail; what comes after a mend is one whole chain."""
+
+    @pytest.mark.parametrize("code", [errno.ENOSPC, errno.EIO], ids=["disk full", "I/O error"])
+    @pytest.mark.parametrize("step", [1, 2], ids=["at the write", "at the sync"])
+    def test_refuses_then_goes_on(self, directory: Path, step: int, code: int) -> None:
+        disk = FaultyDisk()
+        with closing(open_audit(directory, disk=disk)) as audit:
+            audit.record("before", {}, synced=False)
+            disk.fail(step, fails(code))
+            with pytest.raises(AuditUnavailable):
+                audit.record("refused", {}, synced=True)
+            assert not audit.is_writable
+            audit.record("after", {}, synced=True)
+            assert audit.is_writable
+        found = checked(directory, audit.position)
+        assert found.fault is None
+        told = events(directory)
+        assert told[2:] == [
+            "before",
+            *(["refused"] if step == 2 else []),  # written, though it was not certain to last
+            "checkpoint",
+            "resumed",
+            "after",
+            "stop",
+            "checkpoint",
+        ]
+        assert next(line["refused"] for line in lines(directory) if line["event"] == "resumed") == 1
+
+    def test_stays_refusing_while_the_disk_is_full(self, directory: Path) -> None:
+        full = _SwitchedDisk()
+        audit = open_audit(directory, disk=full)
+        full.is_full = True
+        for _ in range(3):
+            with pytest.raises(AuditUnavailable):
+                audit.record("use", {}, synced=True)
+            with pytest.raises(AuditUnavailable):
+                audit.tick()
+        full.is_full = False
+        audit.tick()
+        assert audit.is_writable
+        audit.record("use", {}, synced=True)
+        audit.close()
+        assert checked(directory).fault is None
+        assert events(directory).count("use") == 1
+
+    def test_cannot_start_where_nothing_can_be_written(self, directory: Path) -> None:
+        full = _SwitchedDisk()
+        full.is_full = True
+        with pytest.raises(AuditRefused, match="No space left"):
+            open_audit(directory, disk=full)
+
+    def test_on_a_file_system_that_is_really_full(self, tmp_path: Path) -> None:
+        """A process whose files may not grow: every write beyond the limit fails as on a full disk."""
+        program = f"""
+import resource, signal
+from pathlib import Path
+from kms.audit.log import AuditUnavailable
+from tests.support.servers.audits import open_audit
+signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
+audit = open_audit(Path({str(tmp_path / "audit")!r}))
+resource.setrlimit(resource.RLIMIT_FSIZE, (4096, resource.RLIM_INFINITY))
+made = 0
+try:
+    while True:
+        audit.record("use", {{"number": made}}, synced=True)
+        made += 1
+except AuditUnavailable:
+    pass
+resource.setrlimit(resource.RLIMIT_FSIZE, (resource.RLIM_INFINITY, resource.RLIM_INFINITY))
+audit.record("after", {{}}, synced=True)
+audit.close()
+print(made)
+"""
+        finished = subprocess.run(
+            [sys.executable, "-c", program], cwd=REPOSITORY, capture_output=True, text=True, check=True
+        )
+        told = events(tmp_path / "audit")
+        assert told.count("use") == int(finished.stdout) > 5
+        assert told[-4:] == ["resumed", "after", "stop", "checkpoint"]
+        assert checked(tmp_path / "audit").fault is None
+
+
+class TestThreads:
+    def test_lines_of_many_threads_are_one_chain_with_fewer_syncs(self, directory: Path) -> None:
+        disk = FaultyDisk()
+        audit = open_audit(directory, disk=disk, limit=1 << 14)
+        disk.calls.clear()
+
+        def use() -> None:
+            for _ in range(100):
+                audit.record("use", {}, synced=True)
+
+        threads = [threading.Thread(target=use) for _ in range(8)]
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join()
+        assert disk.calls.count("sync") < 800 + 3 * len(segments(directory))
+        audit.close()
+        found = checked(directory)
+        assert found.fault is None
+        assert events(directory).count("use") == 800
+
+    def test_none_is_lost_while_the_disk_fails_now_and_then(self, directory: Path) -> None:
+        disk = _FlickeringDisk()
+        audit = open_audit(directory, disk=disk, limit=1 << 14)
+        disk.is_on = True
+        acknowledged: list[str] = []
+
+        def use(name: str) -> None:
+            for number in range(60):
+                try:
+                    audit.record("use", {"name": f"{name}-{number}"}, synced=True)
+                    acknowledged.append(f"{name}-{number}")
+                except AuditUnavailable:
+                    continue
+
+        threads = [threading.Thread(target=use, args=(str(number),)) for number in range(6)]
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join()
+        disk.is_on = False
+        audit.close()
+        assert checked(directory).fault is None
+        written = [line["name"] for line in lines(directory) if line["event"] == "use"]
+        assert len(written) == len(set(written))
+        assert set(acknowledged) <= set(written)
+        assert 0 < len(acknowledged) < 360  # how many is the machine's matter
+
+
+class _SwitchedDisk(Disk):
+    """Takes nothing more while it is full."""
+
+    def __init__(self) -> None:
+        self.is_full = False
+
+    def write(self, descriptor: int, octets: bytes | memoryview) -> int:
+        if self.is_full:
+            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+        return super().write(descriptor, octets)
+
+
+class _FlickeringDisk(Disk):
+    """Fails every seventh call, writes half-way."""
+
+    def __init__(self) -> None:
+        self.is_on = False
+        self._turns: Iterator[int] = iter(range(10**9))
+
+    def write(self, descriptor: int, octets: bytes | memoryview) -> int:
+        if self._fails():
+            os.write(descriptor, octets[: len(octets) // 2])
+            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+        return super().write(descriptor, octets)
+
+    def sync(self, descriptor: int) -> None:
+        if self._fails():
+            raise OSError(errno.EIO, os.strerror(errno.EIO))
+        super().sync(descriptor)
+
+    def truncate(self, descriptor: int, length: int) -> None:
+        if self._fails():
+            raise OSError(errno.EIO, os.strerror(errno.EIO))
+        super().truncate(descriptor, length)
+
+    def _fails(self) -> bool:
+        return self.is_on and next(self._turns) % 7 == 6

@@ -150,7 +150,7 @@ def _context(store: Store) -> Context:
         store=store,
         kms=cast(KmsClient, None),
         sealer=cast(Sealer, None),
-        catalogs=Catalogs((), ()),
+        catalogs=Catalogs(()),
         url_policy=UrlPolicy(),
         page_tokens=PageTokens(bytes(32)),
         impact_key=bytes(32),

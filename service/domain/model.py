@@ -13,34 +13,10 @@ from enum import IntEnum
 from types import MappingProxyType
 from uuid import UUID
 
+from upstreams.kinds import CredentialType as CredentialType
+from upstreams.kinds import ProviderKind as ProviderKind
+
 NO_PAIRS: Mapping[str, str] = MappingProxyType({})
-
-
-class ProviderKind(IntEnum):
-    """What kind of upstream a provider is; never changes after creation."""
-
-    OPENAI = 1
-    ANTHROPIC = 2
-    AZURE = 3
-    BEDROCK = 4
-    GOOGLE = 5
-    VERTEX = 6
-    VERTEX_ANTHROPIC = 7
-    GROQ = 8
-    COHERE = 9
-    DEEPSEEK = 10
-    MOONSHOT = 11
-    OPENAI_COMPATIBLE = 12
-
-
-class CredentialType(IntEnum):
-    """How a router authenticates upstream. AMBIENT: by its own workload identity."""
-
-    API_KEY = 1
-    AWS_ACCESS_KEY = 2
-    GCP_SERVICE_ACCOUNT_KEY = 3
-    AZURE_CLIENT_SECRET = 4
-    AMBIENT = 5
 
 
 class State(IntEnum):

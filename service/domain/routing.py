@@ -27,6 +27,7 @@ from service.domain.model import (
     ProviderModel,
     State,
 )
+from upstreams.kinds import KINDS
 
 
 class EntryKind(StrEnum):
@@ -104,7 +105,7 @@ class ChangeSet:
 
 def credential_required(kind: ProviderKind) -> bool:
     """Whether a provider of this kind is left out of routing until it has a credential."""
-    return kind is not ProviderKind.OPENAI_COMPATIBLE
+    return KINDS[kind].credential_required
 
 
 def provider_routable(provider: Provider) -> bool:

@@ -88,6 +88,8 @@ class TestKinds:
         for kind in kinds:
             assert kind.display_name
             assert kind.config_field == kind_word(kind.kind)
+            assert kind.description
+            assert kind.credential_required == (kind.kind != KINDS.PROVIDER_KIND_OPENAI_COMPATIBLE)
             assert kind.catalog_available == (kind.kind != KINDS.PROVIDER_KIND_OPENAI_COMPATIBLE)
             assert kind.catalog_version == (VERSION if kind.catalog_available else "")
 

@@ -57,7 +57,6 @@ def sources(tmp_path_factory: pytest.TempPathFactory) -> Path:
             (root / path.name).symlink_to(path)
     catalogs = root / "catalogs"
     catalogs.mkdir()
-    shutil.copy(ROOT / "catalogs" / "kinds.json", catalogs)
     (catalogs / "exceptions.json").write_bytes(
         canonical_bytes({"schema_version": 1, "exceptions": [EXCEPTION]})
     )

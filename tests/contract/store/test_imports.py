@@ -71,7 +71,7 @@ class Registry:
             store=self.store,
             kms=cast(KmsClient, None),
             sealer=cast(Sealer, None),
-            catalogs=Catalogs(catalogs, ()),
+            catalogs=Catalogs(catalogs),
             url_policy=UrlPolicy(),
             page_tokens=PageTokens(bytes(32)),
             impact_key=bytes(32),

@@ -17,7 +17,6 @@ from grpc_health.v1 import health, health_pb2, health_pb2_grpc
 from protovalidate import Validator
 from structlog.typing import FilteringBoundLogger
 
-import reflection
 from kms.audit.keyring import AuditedKeyring, Principal
 from kms.audit.log import Audit, AuditUnavailable
 from kms.keyring import Keyring
@@ -26,6 +25,7 @@ from kms.rpc.boundary import Boundary
 from kms.rpc.pages import PageTokens
 from kms.rpc.roles import ADMIN, MANAGEMENT, Role
 from kms.rpc.servicers import KeyAdmin, KeyManagement
+from runtime import reflection
 
 _HEALTH = "grpc.health.v1.Health"
 _THREADS_PER_ROLE = 8

@@ -21,9 +21,9 @@ import grpc
 import protovalidate
 from google.protobuf.message import DecodeError, Message
 from google.rpc import status_pb2
-from grpc_status import rpc_status
 from structlog.typing import FilteringBoundLogger
 
+from runtime import statuses
 from service.domain.errors import FieldViolation, InvalidArgument, Reason, RegistryError
 from service.rpc import errors
 from service.telemetry import RPC_DONE, RPC_FAILED, bug_fields
@@ -258,10 +258,8 @@ class Boundary:
 async def _abort(
     context: grpc.aio.ServicerContext[Any, Any], status: status_pb2.Status, exchange: Exchange
 ) -> None:
-    rich = rpc_status.to_status(status)
-    await context.abort(
-        rich.code, rich.details, (*rich.trailing_metadata, ("x-request-id", exchange.request_id))
-    )
+    trailers = (*statuses.trailers(status), ("x-request-id", exchange.request_id))
+    await context.abort(statuses.code_of(status), status.message, trailers)
 
 
 def _invalid(violations: list[FieldViolation]) -> InvalidArgument:

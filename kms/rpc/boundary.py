@@ -19,7 +19,7 @@ from protovalidate import Validator, Violation
 from structlog.typing import FilteringBoundLogger
 
 from kms import telemetry
-from kms.keyring import KeyringError
+from kms.errors import SidecarError
 from kms.rpc.errors import (
     DETAILS_KEY,
     FieldViolation,
@@ -79,7 +79,7 @@ class Boundary:
                 request = _parsed(request_type, octets)
                 _refuse_invalid(self.validator, request)
                 response = behaviour(request)
-            except KeyringError as refusal:
+            except SidecarError as refusal:
                 error = refusal
             except Exception as bug:
                 # A foreign exception's text may quote the request: only its type and stack are logged.

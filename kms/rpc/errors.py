@@ -11,12 +11,12 @@ from google.protobuf import any_pb2, duration_pb2
 from google.protobuf.message import Message
 from google.rpc import error_details_pb2, status_pb2
 
+from kms.errors import SidecarError
 from kms.keyring import (
     CorruptDataKey,
     DecryptUnavailable,
     InvalidContext,
     KeyAdminUnavailable,
-    KeyringError,
     KeyringUnavailable,
     KeyVersionNotPrimary,
     KeyVersionState,
@@ -45,7 +45,7 @@ class FieldViolation:
     rule: str
 
 
-class InvalidRequest(KeyringError):
+class InvalidRequest(SidecarError):
     """The request breaks rules of its shape; the first twenty are told, since statuses travel in headers."""
 
     reason = "INVALID_FIELD"
@@ -61,7 +61,7 @@ class InvalidRequest(KeyringError):
         self.violations = tuple(violations[:_VIOLATIONS_TOLD])
 
 
-class MalformedRequest(KeyringError):
+class MalformedRequest(SidecarError):
     """The bytes are no request of the method."""
 
     reason = "INVALID_FIELD"
@@ -73,7 +73,7 @@ class MalformedRequest(KeyringError):
         )
 
 
-class InvalidPageToken(KeyringError):
+class InvalidPageToken(SidecarError):
     """The page token is not one that this process gave out."""
 
     reason = "INVALID_PAGE_TOKEN"
@@ -83,7 +83,7 @@ class InvalidPageToken(KeyringError):
         self.violations = (FieldViolation("page_token", self.message, self.reason),)
 
 
-class RoleRequired(KeyringError):
+class RoleRequired(SidecarError):
     """The socket's role may not call the method."""
 
     reason = "ROLE_REQUIRED"
@@ -93,7 +93,7 @@ class RoleRequired(KeyringError):
         super().__init__(f"the method needs a socket of the role {names or 'none'}", role=names)
 
 
-class InternalError(KeyringError):
+class InternalError(SidecarError):
     """A bug; the caller learns only which log line tells of it."""
 
     reason = "INTERNAL"
@@ -102,7 +102,7 @@ class InternalError(KeyringError):
         super().__init__(f"internal error, request {request_id}", request_id=request_id)
 
 
-def _bad_request(error: KeyringError, path: str) -> Message:
+def _bad_request(error: SidecarError, path: str) -> Message:
     if isinstance(error, InvalidRequest | InvalidPageToken):
         violations = error.violations
     else:
@@ -118,7 +118,7 @@ def _bad_request(error: KeyringError, path: str) -> Message:
     return detail
 
 
-def _precondition(error: KeyringError, _: str) -> Message:
+def _precondition(error: SidecarError, _: str) -> Message:
     subject = error.metadata.get("key_version") or error.metadata.get("primary_key_version", "")
     violation = error_details_pb2.PreconditionFailure.Violation(
         type=error.reason, subject=subject, description=error.message
@@ -127,7 +127,7 @@ def _precondition(error: KeyringError, _: str) -> Message:
     return detail
 
 
-def _key_version(error: KeyringError, _: str) -> Message:
+def _key_version(error: SidecarError, _: str) -> Message:
     name = error.metadata.get("key_version") or error.metadata.get("current_latest", "")
     detail: Message = error_details_pb2.ResourceInfo(
         resource_type=_KEY_VERSION, resource_name=name, description=error.message
@@ -135,7 +135,7 @@ def _key_version(error: KeyringError, _: str) -> Message:
     return detail
 
 
-def _wrapped_data_key(error: KeyringError, _: str) -> Message:
+def _wrapped_data_key(error: SidecarError, _: str) -> Message:
     detail: Message = error_details_pb2.ResourceInfo(
         resource_type=_WRAPPED_DATA_KEY,
         resource_name=error.metadata["data_key_id"],
@@ -144,14 +144,14 @@ def _wrapped_data_key(error: KeyringError, _: str) -> Message:
     return detail
 
 
-def _retry(error: KeyringError, _: str) -> Message:
+def _retry(error: SidecarError, _: str) -> Message:
     detail: Message = error_details_pb2.RetryInfo(retry_delay=duration_pb2.Duration(seconds=_RETRY_SECONDS))
     return detail
 
 
-_Detail = Callable[[KeyringError, str], Message] | None
+_Detail = Callable[[SidecarError, str], Message] | None
 
-_TABLE: Mapping[type[KeyringError], tuple[grpc.StatusCode, _Detail]] = MappingProxyType(
+_TABLE: Mapping[type[SidecarError], tuple[grpc.StatusCode, _Detail]] = MappingProxyType(
     {
         InvalidRequest: (grpc.StatusCode.INVALID_ARGUMENT, _bad_request),
         InvalidContext: (grpc.StatusCode.INVALID_ARGUMENT, _bad_request),
@@ -173,12 +173,12 @@ _TABLE: Mapping[type[KeyringError], tuple[grpc.StatusCode, _Detail]] = MappingPr
 )
 
 
-def code_of(error: KeyringError) -> grpc.StatusCode:
+def code_of(error: SidecarError) -> grpc.StatusCode:
     """The status code of a refusal."""
     return _row(error)[0]
 
 
-def status_of(error: KeyringError, path: str = "") -> status_pb2.Status:
+def status_of(error: SidecarError, path: str = "") -> status_pb2.Status:
     """The whole status; `path` is the proto path of the field at fault, where one is."""
     code, detail = _row(error)
     details: list[Message] = [
@@ -191,7 +191,7 @@ def status_of(error: KeyringError, path: str = "") -> status_pb2.Status:
     )
 
 
-def _row(error: KeyringError) -> tuple[grpc.StatusCode, _Detail]:
+def _row(error: SidecarError) -> tuple[grpc.StatusCode, _Detail]:
     """The row of the error's class, or of the nearest class it derives from."""
     return next(_TABLE[kind] for kind in type(error).__mro__ if kind in _TABLE)
 

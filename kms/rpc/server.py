@@ -54,7 +54,7 @@ def serving(
     """Serves every role on its socket until the context ends; calls under way get 2 s to finish.
 
     Raises:
-        SocketRefused: a socket cannot be had; nothing is served then.
+        SocketError: a socket cannot be had; nothing is served then.
     """
     pages = PageTokens(random(32))
     index = reflection.DescriptorIndex(reflection.described_files())
@@ -103,7 +103,7 @@ def _bind(server: grpc.Server, path: Path) -> None:
     try:
         server.add_insecure_port(f"unix:{path}")
     except RuntimeError:
-        raise sockets.SocketRefused(f"the socket {path} cannot be bound") from None
+        raise sockets.SocketError(f"the socket {path} cannot be bound") from None
     sockets.restrict(path)
 
 

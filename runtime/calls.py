@@ -13,6 +13,7 @@ from uuid import uuid4
 import grpc
 
 from runtime import statuses
+from runtime.requests import REQUEST_ID
 from runtime.statuses import Violation
 
 if TYPE_CHECKING:
@@ -23,7 +24,6 @@ Response = TypeVar("Response")
 Metadata = Sequence[tuple[str, str]]
 
 CALL_SECONDS = 20.0
-REQUEST_ID = "x-request-id"
 
 _OPTIONS = (
     ("grpc.enable_http_proxy", 0),

@@ -6,12 +6,14 @@ Every status of ours carries exactly one ErrorInfo of our domain, and at most on
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+import math
+from collections.abc import Iterable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
 
 import grpc
 from google.protobuf import any_pb2
+from google.protobuf.duration_pb2 import Duration
 from google.protobuf.message import DecodeError, Message
 from google.rpc import error_details_pb2, status_pb2
 
@@ -60,9 +62,49 @@ def make(
     return status
 
 
+def bad_request(violations: Iterable[Violation]) -> Message:
+    """Return the detail of an INVALID_ARGUMENT."""
+    field = error_details_pb2.BadRequest.FieldViolation
+    detail: Message = error_details_pb2.BadRequest(
+        field_violations=[
+            field(field=v.subject, description=v.description, reason=v.rule) for v in violations
+        ]
+    )
+    return detail
+
+
+def precondition_failure(violations: Iterable[Violation]) -> Message:
+    """Return the detail of a FAILED_PRECONDITION."""
+    violation = error_details_pb2.PreconditionFailure.Violation
+    detail: Message = error_details_pb2.PreconditionFailure(
+        violations=[violation(type=v.rule, subject=v.subject, description=v.description) for v in violations]
+    )
+    return detail
+
+
+def retry_info(seconds: float) -> Message:
+    """Return when to try again, rounded up to a millisecond."""
+    delay = Duration()
+    delay.FromMilliseconds(math.ceil(seconds * 1000))
+    detail: Message = error_details_pb2.RetryInfo(retry_delay=delay)
+    return detail
+
+
 def trailers(status: status_pb2.Status) -> tuple[tuple[str, str | bytes], ...]:
     """Return the trailing metadata that carries ``status`` beside gRPC's own code and message."""
     return ((TRAILER, status.SerializeToString()),)
+
+
+class Aborted(grpc.Status):
+    """How a handler of a synchronous server ends a call: ``context.abort_with_status(Aborted(status))``.
+
+    ``more`` is what the trailers say besides: aborting replaces those that were set before.
+    """
+
+    def __init__(self, status: status_pb2.Status, *more: tuple[str, str]) -> None:
+        self.code = code_of(status)
+        self.details = status.message
+        self.trailing_metadata = (*trailers(status), *more)
 
 
 def code_of(status: status_pb2.Status) -> grpc.StatusCode:

@@ -3,11 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
 from types import MappingProxyType
 
 import grpc
-from google.protobuf import any_pb2, duration_pb2
 from google.protobuf.message import Message
 from google.rpc import error_details_pb2, status_pb2
 
@@ -26,9 +24,8 @@ from kms.keyring import (
     UnknownKeyVersion,
 )
 from kms.rpc.roles import Role
-
-DOMAIN = "codevector"
-DETAILS_KEY = "grpc-status-details-bin"
+from runtime import statuses
+from runtime.statuses import Violation
 
 _KEY_VERSION = "codevector.kms.v1.KeyVersion"
 _WRAPPED_DATA_KEY = "codevector.kms.v1.WrappedDataKey"
@@ -36,26 +33,17 @@ _RETRY_SECONDS = 1
 _VIOLATIONS_TOLD = 20
 
 
-@dataclass(frozen=True, slots=True)
-class FieldViolation:
-    """One broken rule: the field's proto path, what the rule wants, the rule's id; never the value."""
-
-    field: str
-    description: str
-    rule: str
-
-
 class InvalidRequest(SidecarError):
     """The request breaks rules of its shape; the first twenty are told, since statuses travel in headers."""
 
     reason = "INVALID_FIELD"
 
-    def __init__(self, violations: Sequence[FieldViolation]) -> None:
+    def __init__(self, violations: Sequence[Violation]) -> None:
         first = violations[0]
         super().__init__(
-            f"the request breaks {len(violations)} rules, first {first.field}: {first.description}",
+            f"the request breaks {len(violations)} rules, first {first.subject}: {first.description}",
             violations=str(len(violations)),
-            field=first.field,
+            field=first.subject,
             description=first.description,
         )
         self.violations = tuple(violations[:_VIOLATIONS_TOLD])
@@ -80,7 +68,7 @@ class InvalidPageToken(SidecarError):
 
     def __init__(self) -> None:
         super().__init__("the page token is not valid here: start again without one")
-        self.violations = (FieldViolation("page_token", self.message, self.reason),)
+        self.violations = (Violation("page_token", self.message, self.reason),)
 
 
 class RoleRequired(SidecarError):
@@ -104,27 +92,13 @@ class InternalError(SidecarError):
 
 def _bad_request(error: SidecarError, path: str) -> Message:
     if isinstance(error, InvalidRequest | InvalidPageToken):
-        violations = error.violations
-    else:
-        violations = (FieldViolation(path, error.message, error.reason),)
-    detail: Message = error_details_pb2.BadRequest(
-        field_violations=[
-            error_details_pb2.BadRequest.FieldViolation(
-                field=v.field, description=v.description, reason=v.rule
-            )
-            for v in violations
-        ]
-    )
-    return detail
+        return statuses.bad_request(error.violations)
+    return statuses.bad_request([Violation(path, error.message, error.reason)])
 
 
 def _precondition(error: SidecarError, _: str) -> Message:
     subject = error.metadata.get("key_version") or error.metadata.get("primary_key_version", "")
-    violation = error_details_pb2.PreconditionFailure.Violation(
-        type=error.reason, subject=subject, description=error.message
-    )
-    detail: Message = error_details_pb2.PreconditionFailure(violations=[violation])
-    return detail
+    return statuses.precondition_failure([Violation(subject, error.message, error.reason)])
 
 
 def _key_version(error: SidecarError, _: str) -> Message:
@@ -145,8 +119,7 @@ def _wrapped_data_key(error: SidecarError, _: str) -> Message:
 
 
 def _retry(error: SidecarError, _: str) -> Message:
-    detail: Message = error_details_pb2.RetryInfo(retry_delay=duration_pb2.Duration(seconds=_RETRY_SECONDS))
-    return detail
+    return statuses.retry_info(_RETRY_SECONDS)
 
 
 _Detail = Callable[[SidecarError, str], Message] | None
@@ -181,22 +154,15 @@ def code_of(error: SidecarError) -> grpc.StatusCode:
 def status_of(error: SidecarError, path: str = "") -> status_pb2.Status:
     """The whole status; `path` is the proto path of the field at fault, where one is."""
     code, detail = _row(error)
-    details: list[Message] = [
-        error_details_pb2.ErrorInfo(reason=error.reason, domain=DOMAIN, metadata=error.metadata)
-    ]
-    if detail is not None:
-        details.append(detail(error, path))
-    return status_pb2.Status(
-        code=code.value[0], message=error.message, details=[_packed(each) for each in details]
+    return statuses.make(
+        code,
+        error.message,
+        reason=error.reason,
+        metadata=error.metadata,
+        details=[detail(error, path)] if detail is not None else [],
     )
 
 
 def _row(error: SidecarError) -> tuple[grpc.StatusCode, _Detail]:
     """The row of the error's class, or of the nearest class it derives from."""
     return next(_TABLE[kind] for kind in type(error).__mro__ if kind in _TABLE)
-
-
-def _packed(message: Message) -> any_pb2.Any:
-    packed = any_pb2.Any()
-    packed.Pack(message)
-    return packed

@@ -5,13 +5,12 @@ No text or detail holds a value the caller sent.
 
 from __future__ import annotations
 
-import math
-
 import grpc
 from google.protobuf.message import Message
 from google.rpc import error_details_pb2, status_pb2
 
 from runtime import statuses
+from runtime.statuses import Violation
 from service.domain.errors import (
     Aborted,
     AlreadyExists,
@@ -45,15 +44,19 @@ def status_of(error: RegistryError) -> status_pb2.Status:
     """The complete status of an error: code, message and details."""
     details: list[Message] = []
     if isinstance(error, InvalidArgument) and error.violations:
-        details.append(_bad_request(error))
+        details.append(
+            statuses.bad_request(Violation(v.field, v.description, v.rule) for v in error.violations)
+        )
     if isinstance(error, FailedPrecondition) and error.violations:
-        details.append(_precondition_failure(error))
+        details.append(
+            statuses.precondition_failure(
+                Violation(v.subject, v.description, v.type) for v in error.violations
+            )
+        )
     if isinstance(error, ResourceExhausted):
         details.append(_quota_failure(error))
     if isinstance(error, ResourceExhausted | Unavailable):
-        retry = error_details_pb2.RetryInfo()
-        retry.retry_delay.FromMilliseconds(math.ceil(error.retry_after_seconds * 1000))
-        details.append(retry)
+        details.append(statuses.retry_info(error.retry_after_seconds))
     if error.resource is not None:
         details.append(
             error_details_pb2.ResourceInfo(
@@ -81,28 +84,6 @@ def deadline_status(seconds: float) -> status_pb2.Status:
         text,
         reason="DEADLINE_EXCEEDED",
         metadata={"seconds": f"{seconds:.3f}"},
-    )
-
-
-def _bad_request(error: InvalidArgument) -> error_details_pb2.BadRequest:
-    return error_details_pb2.BadRequest(
-        field_violations=[
-            error_details_pb2.BadRequest.FieldViolation(
-                field=violation.field, description=violation.description, reason=violation.rule
-            )
-            for violation in error.violations
-        ]
-    )
-
-
-def _precondition_failure(error: FailedPrecondition) -> error_details_pb2.PreconditionFailure:
-    return error_details_pb2.PreconditionFailure(
-        violations=[
-            error_details_pb2.PreconditionFailure.Violation(
-                type=violation.type, subject=violation.subject, description=violation.description
-            )
-            for violation in error.violations
-        ]
     )
 
 

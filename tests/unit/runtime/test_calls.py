@@ -59,16 +59,9 @@ def refused(target: str, **options: object) -> CallRefused:
     return caught.value
 
 
-class _Aborted(grpc.Status):
-    def __init__(self, status: status_pb2.Status, *more: tuple[str, str]) -> None:
-        self.code = statuses.code_of(status)
-        self.details = status.message
-        self.trailing_metadata = (*statuses.trailers(status), *more)
-
-
 def refusing(status: status_pb2.Status, *more: tuple[str, str]) -> Behaviour:
     def behaviour(_: Empty, context: grpc.ServicerContext) -> Empty:
-        context.abort_with_status(_Aborted(status, *more))
+        context.abort_with_status(statuses.Aborted(status, *more))
         raise AssertionError
 
     return behaviour

@@ -22,8 +22,6 @@ from kms.keyring import (
     VersionState,
 )
 from kms.rpc.errors import (
-    DOMAIN,
-    FieldViolation,
     InternalError,
     InvalidPageToken,
     InvalidRequest,
@@ -33,8 +31,9 @@ from kms.rpc.errors import (
     status_of,
 )
 from kms.rpc.roles import Role
+from runtime.statuses import DOMAIN, Violation
 
-VIOLATION = FieldViolation("items[0].plaintext", "must be 32 bytes", "bytes.len")
+VIOLATION = Violation("items[0].plaintext", "must be 32 bytes", "bytes.len")
 DETAILS: dict[str, type[Message]] = {
     "BadRequest": error_details_pb2.BadRequest,
     "PreconditionFailure": error_details_pb2.PreconditionFailure,

@@ -115,7 +115,7 @@ def provider_routable(provider: Provider) -> bool:
     )
 
 
-def model_routable(provider: Provider, model: ProviderModel) -> bool:
+def provider_model_routable(provider: Provider, model: ProviderModel) -> bool:
     """The model and its provider are both active, and the provider has the credential its kind needs."""
     return model.state is State.ACTIVE and provider_routable(provider)
 
@@ -137,7 +137,7 @@ def routing_provider(provider: Provider) -> RoutingProvider | None:
     )
 
 
-def active_facade(view: ModelView) -> ActiveModel | None:
+def active_model(view: ModelView) -> ActiveModel | None:
     """The routing entry of a model, or None while it is disabled or has no backend that routing offers."""
     if not view.is_routable:
         return None
@@ -146,9 +146,9 @@ def active_facade(view: ModelView) -> ActiveModel | None:
     return ActiveModel(model.name, model.kind, backends, model.labels)
 
 
-def active_model(provider: Provider, model: ProviderModel) -> ActiveProviderModel | None:
+def active_provider_model(provider: Provider, model: ProviderModel) -> ActiveProviderModel | None:
     """The model's routing entry, or None while routing leaves it out."""
-    if not model_routable(provider, model):
+    if not provider_model_routable(provider, model):
         return None
     facts = model.facts
     return ActiveProviderModel(

@@ -66,7 +66,7 @@ class Snapshot:
     """The routing table at ``revision`` of the store ``store_id``; rows are sorted by resource name.
 
     ``provider_model_names`` and ``provider_model_rows`` hold ``provider_models`` side by side. ``whole`` is
-    the encoded GetRoutingSnapshotResponse, ``chunks`` what a watch begins with; both are joined from ``segments``.
+    the encoded GetRoutingSnapshotResponse, ``chunks`` what a watch begins with, both made of ``segments``.
     """
 
     revision: int

@@ -219,7 +219,7 @@ class ReadUnit(ModelReads, DataKeyReads):
         after: Position | None,
         limit: int,
     ) -> list[ProviderModelView]:
-        """At most ``limit`` provider models of one provider, or (None) of all, after the position ``after``."""
+        """At most ``limit`` provider models of one provider, or (None) of all, after ``after``."""
         statement = page(
             _of(_PROVIDER_MODEL_VIEWS, provider_id), lists.PROVIDER_MODELS, filter, order_by, after, limit
         )

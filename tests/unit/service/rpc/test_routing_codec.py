@@ -116,7 +116,7 @@ class TestWhole:
     ) -> None:
         provider_rows = [encode_row(one) for one in providers]
         provider_model_rows = [encode_row(one) for one in provider_models]
-        model_rows = [encode_row(one) for one in provider_models]
+        model_rows = [encode_row(one) for one in models]
         expected = pb.GetRoutingSnapshotResponse()
         expected.snapshot.SetInParent()
         expected.snapshot.revision, expected.snapshot.store_id = revision, "store"

@@ -1,6 +1,7 @@
-# One image, two commands; each container runs one of them. What is copied in is what .dockerignore admits.
+# One image, three commands; each container runs one of them. What is copied in is what .dockerignore admits.
 #   docker run codevector-provider-service                              the registry
 #   docker run --entrypoint provider-kms codevector-provider-service    the key sidecar
+#   docker run --entrypoint provider-console codevector-provider-service    the console
 
 FROM python:3.13-slim AS build
 ENV UV_COMPILE_BYTECODE=1 UV_LINK_MODE=copy UV_PYTHON_DOWNLOADS=never

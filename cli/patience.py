@@ -6,7 +6,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import TypeVar
 
-from runtime.calls import CallRefused
+from cli.failures import CallRefused
 
 T = TypeVar("T")
 
@@ -55,7 +55,7 @@ class Patience:
             try:
                 answer = work()
             except CallRefused as refused:
-                if not refused.retryable or not self.pause():
+                if not refused.passes or not self.pause():
                     raise
             else:
                 self.rewarded()

@@ -1,6 +1,6 @@
-"""Starts the key sidecar and the registry on this machine and stops them together: `make run`.
+"""Starts the key sidecar, the registry and the console on this machine and stops them together: `make run`.
 
-Both are children that cannot outlive this process. Keys are made only where nothing exists yet; the database
+All are children that cannot outlive this process. Keys are made only where nothing exists yet; the database
 is brought up to date by the one process that holds the home's lock.
 """
 
@@ -60,7 +60,7 @@ def only_one(plan: Plan) -> Iterator[None]:
         os.close(descriptor)
 
 
-def require_free_port(port: int) -> None:
+def require_free_port(port: int, setting: str) -> None:
     """Raises RunRefused if somebody listens on it. Asked without SO_REUSEPORT, which shares silently."""
     deadline = time.monotonic() + PORT_PATIENCE_SECONDS
     while True:
@@ -71,13 +71,13 @@ def require_free_port(port: int) -> None:
             except OSError as error:
                 if error.errno != errno.EADDRINUSE:
                     raise RunRefused(
-                        f"port {port} cannot be used ({error.strerror}): set CODEVECTOR_GRPC_PORT to another"
+                        f"port {port} cannot be used ({error.strerror}): set {setting} to another"
                     ) from None
             else:
                 return
         if time.monotonic() > deadline:
             raise RunRefused(
-                f"port {port} is taken by another program: stop that, or set CODEVECTOR_GRPC_PORT to another"
+                f"port {port} is taken by another program: stop that, or set {setting} to another"
             )
         time.sleep(0.05)
 
@@ -90,20 +90,32 @@ def answers(path: os.PathLike[str]) -> bool:
     return False
 
 
+def listens(port: int) -> bool:
+    """Whether somebody accepts connections on a port of this machine."""
+    with socket.socket() as client, suppress(OSError):
+        client.connect(("127.0.0.1", port))
+        return True
+    return False
+
+
 def start(plan: Plan, children: Children) -> None:
     """Everything up to the line that says that it serves."""
-    kms_log, service_log = plan.logs / "kms.log", plan.logs / "service.log"
+    kms_log, service_log, console_log = (plan.logs / f"{name}.log" for name in ("kms", "service", "console"))
     if plan.needs_init():
         print(children.finish("the making of keys", ["-m", "kms", "init"], plan.kms_environment, kms_log))
-    require_free_port(plan.port)
+    require_free_port(plan.port, "CODEVECTOR_GRPC_PORT")
+    require_free_port(plan.console_port, "CODEVECTOR_CONSOLE_PORT")
     children.start("the key sidecar", ["-m", "kms"], plan.kms_environment, kms_log)
     # The sidecar starts meanwhile.
     children.finish("the migration", ["-m", "service", "migrate"], plan.service_environment, service_log)
     if not children.wait_until(lambda: all(map(answers, plan.sockets.values())), seconds=KMS_SECONDS):
         raise RunRefused(f"the key sidecar does not answer after {KMS_SECONDS} s: see {kms_log}")
     children.start("the registry", ["-m", "service"], plan.service_environment, service_log)
+    children.start("the console", ["-m", "console"], plan.console_environment, console_log)
     readiness = ["-m", "tools.launcher.readiness", str(plan.port), str(READY_SECONDS)]
     children.finish("the wait for the registry", readiness, plan.service_environment, service_log)
+    if not children.wait_until(lambda: listens(plan.console_port), seconds=READY_SECONDS):
+        raise RunRefused(f"the console does not answer after {READY_SECONDS} s: see {console_log}")
     print(welcome.text(plan), flush=True)
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import time
 import traceback
 from collections.abc import Callable, Mapping
@@ -13,12 +14,15 @@ import grpc
 from google.protobuf.descriptor import MethodDescriptor, ServiceDescriptor
 from google.protobuf.message import DecodeError, Message
 from google.protobuf.message_factory import GetMessageClass
-from protovalidate import Validator
+from google.rpc import status_pb2
+from protovalidate import Validator, Violation
 from structlog.typing import FilteringBoundLogger
 
 from kms import telemetry
-from kms.errors import SidecarError
+from kms.keyring import KeyringError
 from kms.rpc.errors import (
+    DETAILS_KEY,
+    FieldViolation,
     InternalError,
     InvalidRequest,
     MalformedRequest,
@@ -28,8 +32,9 @@ from kms.rpc.errors import (
 )
 from kms.rpc.roles import Role, allowed_roles
 from kms.rpc.servicers import Behaviour
-from runtime import statuses
-from runtime.requests import REQUEST_ID, broken_rule, request_id_of
+
+_REQUEST_ID_KEY = "x-request-id"
+_REQUEST_ID = re.compile(r"[A-Za-z0-9._-]{1,64}")
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,8 +70,8 @@ class Boundary:
 
         def call(octets: bytes, context: grpc.ServicerContext) -> Message:
             started = time.perf_counter()
-            request_id = request_id_of(context.invocation_metadata()) or str(uuid4())
-            context.set_trailing_metadata(((REQUEST_ID, request_id),))
+            request_id = _request_id(context)
+            context.set_trailing_metadata(((_REQUEST_ID_KEY, request_id),))
             try:
                 if self.role not in allowed:
                     self.refused(method)
@@ -74,7 +79,7 @@ class Boundary:
                 request = _parsed(request_type, octets)
                 _refuse_invalid(self.validator, request)
                 response = behaviour(request)
-            except SidecarError as refusal:
+            except KeyringError as refusal:
                 error = refusal
             except Exception as bug:
                 # A foreign exception's text may quote the request: only its type and stack are logged.
@@ -92,7 +97,7 @@ class Boundary:
                 return response
             self._log(method, request_id, started, code=code_of(error).name, reason=error.reason)
             # abort raises, so it stands outside the try: a caught one would look like a bug (grpc#36009).
-            context.abort_with_status(statuses.Aborted(status_of(error), (REQUEST_ID, request_id)))
+            context.abort_with_status(_Aborted(status_of(error), request_id))
             raise AssertionError("abort_with_status returned")
 
         return call
@@ -108,6 +113,18 @@ class Boundary:
         )
 
 
+class _Aborted(grpc.Status):
+    """A rich status; the request id is repeated because aborting replaces the trailing metadata."""
+
+    def __init__(self, status: status_pb2.Status, request_id: str) -> None:
+        self.code = next(code for code in grpc.StatusCode if code.value[0] == status.code)
+        self.details = status.message
+        self.trailing_metadata = (
+            (DETAILS_KEY, status.SerializeToString()),
+            (_REQUEST_ID_KEY, request_id),
+        )
+
+
 def _parsed(request_type: type[Message], octets: bytes) -> Message:
     try:
         return request_type.FromString(octets)
@@ -118,7 +135,25 @@ def _parsed(request_type: type[Message], octets: bytes) -> Message:
 def _refuse_invalid(validator: Validator, request: Message) -> None:
     violations = validator.collect_violations(request)
     if violations:
-        raise InvalidRequest([broken_rule(violation) for violation in violations])
+        raise InvalidRequest([_field_violation(violation) for violation in violations])
+
+
+def _field_violation(violation: Violation) -> FieldViolation:
+    proto = violation.proto
+    path = ""
+    for element in proto.field.elements if proto.field is not None else ():
+        path += f"{'.' if path else ''}{element.field_name}"
+        if element.subscript is not None:
+            path += f"[{element.subscript.value}]"
+    return FieldViolation(path, proto.message or proto.rule_id, proto.rule_id)
+
+
+def _request_id(context: grpc.ServicerContext) -> str:
+    """The caller's `x-request-id` where it is well-formed, else a new one."""
+    for key, value in context.invocation_metadata():
+        if key == _REQUEST_ID_KEY and isinstance(value, str) and _REQUEST_ID.fullmatch(value):
+            return value
+    return str(uuid4())
 
 
 def _counts(response: Message) -> dict[str, int]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 
 from service.domain.errors import FailedPrecondition, PreconditionViolation, Reason, invalid_field
-from service.domain.model import Model, ModelBackend, ProviderModelKey
+from service.domain.model import Model, ModelBackend
 
 MAX_BACKENDS = 64
 
@@ -21,7 +21,7 @@ def check_unique(backends: Sequence[ModelBackend], *, field: str) -> None:
     Raises:
         InvalidArgument: names the second one.
     """
-    seen: set[ProviderModelKey] = set()
+    seen: set[tuple[str, str]] = set()
     for index, backend in enumerate(backends):
         if backend.target in seen:
             raise invalid_field(

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 import shutil
 import subprocess
+import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -17,8 +18,7 @@ from codevector.providers.v1 import (
     system_service_pb2_grpc,
 )
 
-from tests.support.servers.harness import Instance, Process, running
-from tests.support.toolchains import build_client
+from tests.support.servers.harness import ROOT, Instance, Process, running
 from tools.clients.go import ROUTER, SOURCES, run_go
 from tools.steps import StepFailed
 
@@ -27,7 +27,10 @@ CANARY = "sk-go-canary-0123456789abcdef"
 
 @pytest.fixture(scope="module", autouse=True)
 def built() -> None:
-    build_client("go")
+    done = subprocess.run(
+        [sys.executable, "-m", "tools.clients", "go"], cwd=ROOT, capture_output=True, text=True, check=False
+    )
+    assert done.returncode == 0, done.stdout + done.stderr
 
 
 def go(*arguments: object, folder: Path = SOURCES) -> str:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import signal
 import subprocess
+import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -12,8 +13,7 @@ import pytest
 from codevector.providers.v1 import provider_pb2, provider_service_pb2
 
 from tests.support.doubles.tls_front import TlsFront, tls_front
-from tests.support.servers.harness import Instance, running, wait_until
-from tests.support.toolchains import build_client
+from tests.support.servers.harness import ROOT, Instance, running, wait_until
 from tools.clients.typescript import DIST, SOURCES, node
 
 SECRET = "gsk_canary6789abcdefghijklmnop"
@@ -22,7 +22,14 @@ STOP_SECONDS = 20.0
 
 @pytest.fixture(scope="module", autouse=True)
 def _built() -> None:
-    build_client("typescript")
+    done = subprocess.run(
+        [sys.executable, "-m", "tools.clients", "typescript"],
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr
 
 
 @pytest.fixture(scope="module")

@@ -14,7 +14,6 @@ from queue import Empty, Queue
 from typing import Any
 
 from tests.support.servers.harness import ROOT, Instance
-from tests.support.toolchains import build_client
 from tools.clients import go, java
 
 ANSWER_SECONDS = 60.0
@@ -23,17 +22,21 @@ STOP_SECONDS = 20.0
 
 @dataclass(frozen=True, slots=True)
 class Program:
-    """``argv`` starts it, from the repository's root; ``client`` is what must be built first, if anything."""
+    """``argv`` starts it, from the repository's root; ``build`` makes what that needs, if anything."""
 
     argv: tuple[str, ...]
-    client: str = ""
+    build: tuple[str, ...] = ()
+
+
+def _built(client: str) -> tuple[str, ...]:
+    return (sys.executable, "-m", "tools.clients", client)
 
 
 PROGRAMS: Mapping[str, Program] = {
     "python": Program((sys.executable, "tests/conformance/python_client.py")),
-    "go": Program((str(go.CONFORMANCE),), "go"),
-    "java": Program(("java", "-cp", java.class_path(), "codevector.providers.Conformance"), "java"),
-    "typescript": Program((".tools/clients/typescript-conformance",), "typescript"),
+    "go": Program((str(go.CONFORMANCE),), _built("go")),
+    "java": Program(("java", "-cp", java.class_path(), "codevector.providers.Conformance"), _built("java")),
+    "typescript": Program((".tools/clients/typescript-conformance",), _built("typescript")),
 }
 
 
@@ -70,8 +73,9 @@ class Client:
 @contextmanager
 def started(program: Program, instance: Instance) -> Iterator[Client]:
     """The program, talking to this installation."""
-    if program.client:
-        build_client(program.client)
+    if program.build:
+        built = subprocess.run(program.build, cwd=ROOT, capture_output=True, text=True, check=False)
+        assert built.returncode == 0, built.stdout + built.stderr
     talk = instance.home / "test-logs" / "conformance-program.err"
     with talk.open("w") as stderr:
         child = subprocess.Popen(

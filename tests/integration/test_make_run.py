@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import Protocol
 
 import grpc
+import httpx
 import pytest
 from codevector.providers.v1 import (
     provider_pb2,
@@ -78,7 +79,7 @@ class TestServing:
         run = launch(home, VAULT_TOKEN="hvs.made-up")
         run.wait_ready()
 
-        assert run.output.splitlines()[-1] == f"ready: grpc={run.address}"
+        assert run.output.splitlines()[-1] == f"ready: grpc={run.address} console={run.console_url}"
         assert run.output.count("ready:") == 1
         assert run.errors == ""
         assert stat.S_IMODE(home.stat().st_mode) == 0o700
@@ -89,9 +90,11 @@ class TestServing:
         }
 
         children = run.children()
-        assert sorted(children) == ["kms", "service"]
+        assert sorted(children) == ["console", "kms", "service"]
         assert b"VAULT_TOKEN" in environment_of(children["kms"])
         assert b"VAULT_" not in environment_of(children["service"])
+        assert b"VAULT_" not in environment_of(children["console"])
+        assert "No providers yet" in httpx.get(run.console_url).text
 
         second = launch(home, port=free_port())
         assert second.wait_end() == 1
@@ -136,7 +139,9 @@ class TestServing:
         again.process.send_signal(signal.SIGTERM)
         assert again.wait_end() == 0
 
-    @pytest.mark.parametrize(("victim", "survivor"), [("service", "kms"), ("kms", "service")])
+    @pytest.mark.parametrize(
+        ("victim", "survivor"), [("service", "kms"), ("kms", "service"), ("console", "service")]
+    )
     def test_when_one_dies_the_other_is_stopped(
         self, place: Path, launch: Launch, victim: str, survivor: str
     ) -> None:
@@ -155,6 +160,8 @@ class TestServing:
             name: value for name, value in os.environ.items() if not name.startswith(("CODEVECTOR_", "MAKE"))
         }
         environment |= {"CODEVECTOR_HOME": str(place / "home"), "CODEVECTOR_GRPC_PORT": str(port)}
+        console_port = free_port()
+        environment["CODEVECTOR_CONSOLE_PORT"] = str(console_port)
         make = subprocess.Popen(
             ["make", "run"],
             cwd=ROOT,
@@ -165,7 +172,7 @@ class TestServing:
         )
         try:
             assert make.stdout is not None
-            assert any(line == f"ready: grpc=127.0.0.1:{port}\n" for line in make.stdout)
+            assert any(line.startswith(f"ready: grpc=127.0.0.1:{port} console=") for line in make.stdout)
             launcher = int((place / "home" / "run.lock").read_text())
             make.kill()
             assert gone(launcher)

@@ -15,6 +15,7 @@ SOCKET_PATH_LIMIT = 107
 
 SOCKET_ROLES = ("registry", "router", "admin")
 DEFAULT_PORT = 50051
+DEFAULT_CONSOLE_PORT = 8080
 DEPLOYMENT_ID = "deployment-id"
 AUDIT_KEY = "audit.key"
 
@@ -47,11 +48,18 @@ class Plan:
 
     home: Path
     port: int
+    console_port: int
     sockets: Mapping[str, Path]
     made_by_init: Path
     database_file: Path | None
     kms_environment: Mapping[str, str]
     service_environment: Mapping[str, str]
+    console_environment: Mapping[str, str]
+
+    @property
+    def console_url(self) -> str:
+        """The page to open."""
+        return f"http://127.0.0.1:{self.console_port}/admin/providers"
 
     @property
     def lock_file(self) -> Path:
@@ -99,12 +107,14 @@ def plan_of(environment: Mapping[str, str]) -> Plan:
     shared = {**given, **QUIET_GRPC, "CODEVECTOR_HOME": str(home)}
     return Plan(
         home=home,
-        port=_port(given.get("CODEVECTOR_GRPC_PORT", str(DEFAULT_PORT))),
+        port=_port(given, "CODEVECTOR_GRPC_PORT", DEFAULT_PORT),
+        console_port=_port(given, "CODEVECTOR_CONSOLE_PORT", DEFAULT_CONSOLE_PORT),
         sockets={role: _socket(given, home, role) for role in SOCKET_ROLES},
         made_by_init=_made_by_init(given, home),
         database_file=_database_file(given.get("CODEVECTOR_DATABASE_URL"), home),
         kms_environment=_without(shared, SERVICE_ONLY),
         service_environment=_without(shared, KMS_ONLY),
+        console_environment=_without(shared, (*KMS_ONLY, *SERVICE_ONLY)),
     )
 
 
@@ -112,9 +122,10 @@ def _without(environment: Mapping[str, str], prefixes: tuple[str, ...]) -> dict[
     return {name: value for name, value in environment.items() if not name.startswith(prefixes)}
 
 
-def _port(text: str) -> int:
+def _port(given: Mapping[str, str], name: str, default: int) -> int:
+    text = given.get(name, str(default))
     if not (text.isascii() and text.isdigit() and 1 <= int(text) <= 65535):
-        raise RunRefused(f"CODEVECTOR_GRPC_PORT is {text!r}, and must be a number from 1 to 65535")
+        raise RunRefused(f"{name} is {text!r}, and must be a number from 1 to 65535")
     return int(text)
 
 

@@ -20,7 +20,7 @@ from tools.steps import ROOT
 
 STOP_SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 POLL_SECONDS = 0.05
-REFUSAL_PREFIXES = ("kms: ", "service: ")
+REFUSAL_PREFIXES = ("kms: ", "service: ", "console: ")
 
 _PR_SET_PDEATHSIG = 1
 _libc = ctypes.CDLL(None, use_errno=True)

@@ -32,7 +32,7 @@ EOF"""
 
 def text(plan: Plan) -> str:
     """The start-up text; its last line, and no other, holds `ready:`."""
-    return "\n".join([*_lines(plan), f"ready: grpc=127.0.0.1:{plan.port}"])
+    return "\n".join([*_lines(plan), f"ready: grpc=127.0.0.1:{plan.port} console={plan.console_url}"])
 
 
 def _lines(plan: Plan) -> Iterator[str]:
@@ -40,7 +40,7 @@ def _lines(plan: Plan) -> Iterator[str]:
     call, hint = _grpcurl()
     yield "CodeVector provider service"
     yield f"  home     {plan.home}"
-    yield f"  logs     {plan.logs}/kms.log and service.log"
+    yield f"  logs     {plan.logs}/kms.log, service.log and console.log"
     for role, path in plan.sockets.items():
         yield f"  {'keys' if role == 'registry' else '':<8} {role}: {path}"
     yield ""
@@ -54,6 +54,7 @@ def _lines(plan: Plan) -> Iterator[str]:
         yield f"{call} -d {shlex.quote(request)} {address} {method}"
     yield f"{call} {address} describe {API}.ProviderService"
     yield ""
+    yield f"Open {plan.console_url} in a browser to administer it."
 
 
 def _grpcurl() -> tuple[str, str]:

@@ -130,7 +130,7 @@ class WatchedStore(Store):
 
     at: Callable[[Moment], None] = staticmethod(lambda _: None)
 
-    def _commit(self, session: Session) -> None:
+    def _commit(self, session: Session) -> None:  # type: ignore[override]
         self.at("commit")
         super()._commit(session)
         self.at("committed")

@@ -32,6 +32,7 @@ class Launched:
     def __init__(self, home: Path, *, port: int, environment: Mapping[str, str] | None = None) -> None:
         self.home = home
         self.port = port
+        self.console_port = free_port()
         said = Path(tempfile.mkdtemp(prefix="cv-said-"))
         self._output, self._errors = said / "out", said / "err"
         clean = {name: value for name, value in os.environ.items() if not name.startswith("CODEVECTOR_")}
@@ -44,6 +45,7 @@ class Launched:
                     **clean,
                     "CODEVECTOR_HOME": str(home),
                     "CODEVECTOR_GRPC_PORT": str(port),
+                    "CODEVECTOR_CONSOLE_PORT": str(self.console_port),
                     **(environment or {}),
                 },
                 stdin=subprocess.DEVNULL,
@@ -55,6 +57,10 @@ class Launched:
     @property
     def address(self) -> str:
         return f"127.0.0.1:{self.port}"
+
+    @property
+    def console_url(self) -> str:
+        return f"http://127.0.0.1:{self.console_port}/admin/providers"
 
     @property
     def output(self) -> str:

@@ -47,15 +47,17 @@ class TestWhoGetsWhat:
             self.ENVIRONMENT[name] for name in opening
         ]
         assert not set(opening) & set(plan.service_environment)
+        assert not set(opening) & set(plan.console_environment)
 
     def test_database_credentials_reach_the_registry_alone(self) -> None:
         plan = plan_of(self.ENVIRONMENT)
         assert plan.service_environment["PGPASSWORD"] == "secret"
-        assert not {"CODEVECTOR_DATABASE_URL", "PGPASSWORD"} & set(plan.kms_environment)
+        for environment in (plan.kms_environment, plan.console_environment):
+            assert not {"CODEVECTOR_DATABASE_URL", "PGPASSWORD"} & set(environment)
 
-    def test_both_are_kept_from_forking_and_from_hoarding(self) -> None:
+    def test_all_are_kept_from_forking_and_from_hoarding(self) -> None:
         plan = plan_of(self.ENVIRONMENT)
-        for environment in (plan.kms_environment, plan.service_environment):
+        for environment in (plan.kms_environment, plan.service_environment, plan.console_environment):
             assert environment["GRPC_ENABLE_FORK_SUPPORT"] == "0"
             assert environment["MALLOC_ARENA_MAX"] == "2"
             assert environment["PATH"] == "/usr/bin"

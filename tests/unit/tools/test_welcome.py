@@ -8,12 +8,13 @@ import re
 from tools.launcher import welcome
 from tools.launcher.plan import plan_of
 
-TEXT = welcome.text(plan_of({"CODEVECTOR_GRPC_PORT": "50999"}))
+TEXT = welcome.text(plan_of({"CODEVECTOR_GRPC_PORT": "50999", "CODEVECTOR_CONSOLE_PORT": "8999"}))
 
 
 def test_the_last_line_alone_says_ready() -> None:
     *others, last = TEXT.splitlines()
-    assert last == "ready: grpc=127.0.0.1:50999"
+    assert last == "ready: grpc=127.0.0.1:50999 console=http://127.0.0.1:8999/admin/providers"
+    assert others[-1] == "Open http://127.0.0.1:8999/admin/providers in a browser to administer it."
     assert not [line for line in others if "ready:" in line]
 
 

@@ -1,0 +1,95 @@
+"""The list of providers: searched, filtered, sorted and paged by the registry."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from urllib.parse import urlencode
+
+from codevector.providers.v1 import provider_pb2, provider_service_pb2
+from starlette.responses import Response
+
+from console import views
+from console.pages.page import Page, view
+
+PAGE_ROWS = 50
+ORDERS = {
+    "name": "display_name",
+    "-name": "display_name desc",
+    "kind": "kind",
+    "-kind": "kind desc",
+    "created": "create_time",
+    "-created": "create_time desc",
+}
+STATES = {"active": "STATE_ACTIVE", "disabled": "STATE_DISABLED"}
+
+
+@dataclass(frozen=True, slots=True)
+class Asked:
+    """What the address asks of the list; unknown values count as absent."""
+
+    q: str
+    kind: str
+    state: str
+    sort: str
+    after: str
+
+    @property
+    def narrowed(self) -> bool:
+        """Return whether some providers may be left out."""
+        return bool(self.q or self.kind or self.state)
+
+    def url(self, **changed: str) -> str:
+        """Return the address of this list with other values, at its first page unless ``after`` is given."""
+        values = {"q": self.q, "kind": self.kind, "state": self.state, "sort": self.sort, **changed}
+        kept = {name: value for name, value in values.items() if value and (name, value) != ("sort", "name")}
+        return "/admin/providers" + (f"?{urlencode(kept)}" if kept else "")
+
+    def toggled(self, column: str) -> str:
+        """Return the address that sorts by a column, in the other direction where it sorts by it already."""
+        return self.url(sort=f"-{column}" if self.sort == column else column)
+
+
+def quoted(text: str) -> str:
+    """Return a literal of the registry's filter language."""
+    escaped = text.replace("\\", "\\\\").replace('"', '\\"')
+    return f'"{escaped}"'
+
+
+@view
+def listing(page: Page) -> Response:
+    """Show the list, or its rows alone where the search asks for them."""
+    kinds = {views.slug(info.kind): info for info in page.kinds}
+    asked = Asked(
+        q=page.query.get("q", "").strip()[:200],
+        kind=page.query.get("kind", "") if page.query.get("kind", "") in kinds else "",
+        state=page.query.get("state", "") if page.query.get("state", "") in STATES else "",
+        sort=page.query.get("sort", "") if page.query.get("sort", "") in ORDERS else "name",
+        after=page.query.get("after", ""),
+    )
+    terms = [quoted(asked.q)] if asked.q else []
+    if asked.kind:
+        terms.append(f"kind = {provider_pb2.ProviderKind.Name(kinds[asked.kind].kind)}")
+    if asked.state:
+        terms.append(f"state = {STATES[asked.state]}")
+    request = provider_service_pb2.ListProvidersRequest(
+        page_size=PAGE_ROWS,
+        page_token=asked.after,
+        filter=" AND ".join(terms),
+        order_by=ORDERS[asked.sort],
+    )
+    answer = page.call(page.registry.providers.ListProviders, request)
+    names = views.KindNames(page.kinds)
+    rows = [
+        (each, views.provider_status(each, needs_credential=names.needs_credential(each.kind)))
+        for each in answer.providers
+    ]
+    return page.show(
+        "providers/list.html",
+        asked=asked,
+        rows=rows,
+        total=answer.total_size,
+        more=answer.next_page_token,
+        kinds=kinds,
+        kind_names=names,
+        states=STATES,
+    )

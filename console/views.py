@@ -1,0 +1,131 @@
+"""How values of the API are written for people: times, sizes, prices, states, kinds."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from urllib.parse import urlsplit
+
+from codevector.providers.v1 import catalog_pb2, provider_model_pb2, provider_pb2
+from google.protobuf.timestamp_pb2 import Timestamp
+
+UNKNOWN = "\N{EN DASH}"
+_STEPS = ((60, "minute", 3600), (3600, "hour", 86400), (86400, "day", 30 * 86400), (30 * 86400, "month", 0))
+
+
+@dataclass(frozen=True, slots=True)
+class Status:
+    """A state in words. ``tone`` (good, warn, off) also decides the shape of its mark."""
+
+    word: str
+    tone: str
+    why: str = ""
+
+
+def time_of(stamp: Timestamp) -> datetime:
+    """Return a time of the API in UTC."""
+    return datetime.fromtimestamp(stamp.seconds, UTC)
+
+
+def exact(stamp: Timestamp) -> str:
+    """Return e.g. ``2026-04-12 09:14:03 UTC``."""
+    return time_of(stamp).strftime("%Y-%m-%d %H:%M:%S UTC")
+
+
+def iso(stamp: Timestamp) -> str:
+    """Return a time for machines, e.g. ``2026-04-12T09:14:03Z``."""
+    return time_of(stamp).strftime("%Y-%m-%dT%H:%M:%SZ")
+
+
+def date(stamp: Timestamp) -> str:
+    """Return e.g. ``12 Apr 2026``."""
+    return time_of(stamp).strftime("%-d %b %Y")
+
+
+def ago(stamp: Timestamp, now: datetime) -> str:
+    """Return how long ago a time was, in its largest unit, e.g. ``3 days ago``."""
+    seconds = (now - time_of(stamp)).total_seconds()
+    if seconds < 60:
+        return "just now"
+    for size, unit, limit in _STEPS:
+        if not limit or seconds < limit:
+            return f"{plural(int(seconds // size), unit)} ago"
+    raise AssertionError("the last step has no limit")
+
+
+def plural(count: int, noun: str, many: str = "") -> str:
+    """Return e.g. ``1 model`` or ``1,284 models``."""
+    return f"{count:,} {noun if count == 1 else many or noun + 's'}"
+
+
+def tokens(count: int) -> str:
+    """Return a number of tokens as it is spoken of: ``128K``, ``1M``; an unknown one is a dash."""
+    if count == 0:
+        return UNKNOWN
+    for size, letter in ((1_000_000, "M"), (1000, "K")):
+        if count >= size:
+            text = f"{count / size:.1f}".removesuffix(".0") if count < 10 * size else f"{count / size:.0f}"
+            return f"{text}{letter}"
+    return str(count)
+
+
+def price(amount: str) -> str:
+    """Return a decimal with at least two places: ``2.5`` is ``2.50``, ``0.0375`` stays."""
+    whole, _, fraction = amount.partition(".")
+    return f"{whole}.{fraction.ljust(2, '0')}"
+
+
+def prices(pricing: provider_model_pb2.Pricing) -> str:
+    """Return the prices of input and output, e.g. ``$2.50 / $10.00``; an unknown one is a dash."""
+    if not pricing.currency_code:
+        return UNKNOWN
+    sign = "$" if pricing.currency_code == "USD" else f"{pricing.currency_code} "
+
+    def one(name: str, amount: str) -> str:
+        return f"{sign}{price(amount)}" if pricing.HasField(name) else UNKNOWN
+
+    given = one("input_per_million_tokens", pricing.input_per_million_tokens)
+    return f"{given} / {one('output_per_million_tokens', pricing.output_per_million_tokens)}"
+
+
+def last_part(name: str) -> str:
+    """Return the id at the end of a resource's name."""
+    return name.rpartition("/")[2]
+
+
+def summary(details: str) -> str:
+    """Return a provider's details without what every URL has."""
+    parts = urlsplit(details)
+    return parts.netloc + parts.path.rstrip("/") if parts.scheme in ("http", "https") else details
+
+
+def provider_status(provider: provider_pb2.Provider, *, needs_credential: bool) -> Status:
+    """Return whether a provider routes and, where it does not, why and what mends it."""
+    if provider.state == provider_pb2.Provider.STATE_DISABLED:
+        return Status("disabled", "off")
+    if needs_credential and not provider.HasField("credential"):
+        return Status("active", "warn", "routes nothing: add a credential")
+    if not provider.active_model_count:
+        return Status("active", "warn", "routes nothing: add or enable a model")
+    return Status("active", "good")
+
+
+class KindNames:
+    """What kinds are called, and which need a credential."""
+
+    def __init__(self, kinds: Iterable[catalog_pb2.ProviderKindInfo]) -> None:
+        self._by_kind = {info.kind: info for info in kinds}
+
+    def __getitem__(self, kind: provider_pb2.ProviderKind) -> str:
+        info = self._by_kind.get(kind)
+        return info.display_name if info else slug(kind)
+
+    def needs_credential(self, kind: provider_pb2.ProviderKind) -> bool:
+        """Return whether a provider of this kind routes nothing without a credential."""
+        return kind != provider_pb2.PROVIDER_KIND_OPENAI_COMPATIBLE
+
+
+def slug(kind: provider_pb2.ProviderKind) -> str:
+    """Return a kind's name in addresses, e.g. ``vertex-anthropic``."""
+    return provider_pb2.ProviderKind.Name(kind).removeprefix("PROVIDER_KIND_").lower().replace("_", "-")

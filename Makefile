@@ -13,8 +13,8 @@ run: setup ## Start the key sidecar and the registry on this machine (Ctrl-C sto
 	@exec $(BIN)/python -m tools.run
 
 .PHONY: test
-test: setup test-tools clients ## Run every test, with real processes and both databases
-	$(BIN)/pytest -n $(JOBS) $(ARGS)
+test: setup ## Run every test, with real processes and both databases
+	@$(BIN)/python -m tools.test -n $(JOBS) $(ARGS)
 
 .PHONY: torture
 torture: setup ## Run the long fault suites: kills, random tampering, state machine (ARGS=--rounds=10 for a taste)
@@ -30,7 +30,7 @@ check: setup ## What a commit must pass: format, lint, types, import rules, cont
 	$(BIN)/buf lint --config buf.comments.yaml
 	$(BIN)/buf format -d --exit-code --path protos/codevector
 	$(BIN)/buf breaking --against protos/baseline.binpb
-	$(BIN)/python tools/generate.py --check
+	$(BIN)/python -m tools.generate --check
 	$(BIN)/pytest -q -n $(JOBS) tests/unit
 
 .PHONY: bench
@@ -39,7 +39,7 @@ bench: setup bench-tools ## Measure against a bare server, as ratios in one run
 
 .PHONY: generate
 generate: setup ## Make gen/ anew from protos/
-	$(BIN)/python tools/generate.py
+	$(BIN)/python -m tools.generate
 
 .PHONY: catalog
 catalog: setup ## Build catalogs/RELEASE from facts and show what it changes: make catalog RELEASE=2026.11.20 FACTS=path
@@ -67,8 +67,8 @@ setup:
 	@$(PYTHON) -m tools.setup
 
 .PHONY: test-tools
-test-tools: setup ## Build grpcurl and ghz into .tools/bin
-	@$(BIN)/python -m tools.go_tools grpcurl ghz
+test-tools: setup ## Build grpcurl into .tools/bin
+	@$(BIN)/python -m tools.go_tools grpcurl
 
 .PHONY: clients
 clients: setup ## Build the Go, TypeScript and Java clients

@@ -61,14 +61,14 @@ def deletes(repetitions: int) -> None:
         def postgresql() -> str:
             return server.url(server.create_database())
 
-        for models, facades in ((10, 2), (5_000, 500)):
+        for provider_models, models in ((10, 2), (5_000, 500)):
             readings = {
-                new_url: [_measure(new_url(), models, facades) for _ in range(repetitions)]
+                new_url: [_measure(new_url(), provider_models, models) for _ in range(repetitions)]
                 for new_url in (sqlite, postgresql)
             }
             for what in ("preview", "act"):
                 cells = " | ".join(_cell([getattr(each, what) for each in of]) for of in readings.values())
-                print(f"| {models:,} | {facades} | {what} | {cells} |", flush=True)
+                print(f"| {provider_models:,} | {models} | {what} | {cells} |", flush=True)
 
 
 def _cell(readings: list[tuple[float, int]]) -> str:
@@ -76,20 +76,20 @@ def _cell(readings: list[tuple[float, int]]) -> str:
     return f"{median(ms for ms, _ in readings):,.1f} | {statements}"
 
 
-def _measure(url: str, models: int, facades: int) -> Reading:
+def _measure(url: str, provider_models: int, models: int) -> Reading:
     """Fill a new database, preview, and delete with the preview's token."""
     migrate(url)
     store = open_store(url, clock=ManualClock())
     try:
-        store.write(lambda unit: _fill(unit, models, facades))
+        store.write(lambda unit: _fill(unit, provider_models, models))
         ctx = _context(store)
         preview, shown = _timed(lambda: delete_provider(ctx, "providers/bench", validate_only=True).value)
         act, done = _timed(
             lambda: delete_provider(ctx, "providers/bench", force=True, impact_token=shown.impact_token).value
         )
         assert done == shown
-        assert (done.provider_model_count, done.backend_count) == (models, facades * WIRES)
-        assert done.models_left_unroutable_count == facades // 2
+        assert (done.provider_model_count, done.backend_count) == (provider_models, models * WIRES)
+        assert done.models_left_unroutable_count == models // 2
         return Reading(preview, act)
     finally:
         store.close()
@@ -103,20 +103,22 @@ def _timed(work: Callable[[], DeletionImpact]) -> tuple[tuple[float, int], Delet
     return (seconds * 1e3, len(sent)), impact
 
 
-def _fill(unit: WriteUnit, models: int, facades: int) -> None:
+def _fill(unit: WriteUnit, provider_models: int, models: int) -> None:
     for name in ("bench", "elsewhere"):
         config = ProviderConfig({"base_url": f"https://{name}.example/v1"})
         kind = ProviderKind.OPENAI_COMPATIBLE
         unit.insert_provider(
             Provider(name, uuid.uuid4(), name, kind, State.ACTIVE, NOT_YET, NOT_YET, config), None
         )
-    unit.insert_models([_model("bench", number) for number in range(models)])
-    unit.insert_models([_model("elsewhere", 0)])
-    for number in range(facades):
-        wires = [ModelBackend("bench", f"m{(number * WIRES + wire) % models:04}") for wire in range(WIRES)]
+    unit.insert_provider_models([_provider_model("bench", number) for number in range(provider_models)])
+    unit.insert_provider_models([_provider_model("elsewhere", 0)])
+    for number in range(models):
+        wires = [
+            ModelBackend("bench", f"m{(number * WIRES + wire) % provider_models:04}") for wire in range(WIRES)
+        ]
         if number % 2:
             wires.append(ModelBackend("elsewhere", "m0000", priority=1))
-        unit.insert_facade(
+        unit.insert_model(
             Model(
                 f"f{number:03}",
                 uuid.uuid4(),
@@ -130,7 +132,7 @@ def _fill(unit: WriteUnit, models: int, facades: int) -> None:
         )
 
 
-def _model(provider_id: str, number: int) -> ProviderModel:
+def _provider_model(provider_id: str, number: int) -> ProviderModel:
     facts = ModelFacts(f"vendor/model-{number:04}", f"Model {number}", ModelKind.CHAT, 128_000, 16_384)
     return ProviderModel(
         provider_id,
@@ -150,7 +152,7 @@ def _context(store: Store) -> Context:
         store=store,
         kms=cast(KmsClient, None),
         sealer=cast(Sealer, None),
-        catalogs=Catalogs((), ()),
+        catalogs=Catalogs(()),
         url_policy=UrlPolicy(),
         page_tokens=PageTokens(bytes(32)),
         impact_key=bytes(32),

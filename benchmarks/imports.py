@@ -106,7 +106,7 @@ def _importer(store: Store, catalog: Catalog) -> Callable[..., ImportPlan]:
         store=store,
         kms=cast(KmsClient, None),
         sealer=cast(Sealer, None),
-        catalogs=Catalogs((catalog, newer), ()),
+        catalogs=Catalogs((catalog, newer)),
         url_policy=UrlPolicy(),
         page_tokens=PageTokens(bytes(32)),
         impact_key=bytes(32),

@@ -53,7 +53,7 @@ def _fill(unit: WriteUnit, models: int) -> None:
     kind = ProviderKind.OPENAI_COMPATIBLE
     provider = Provider("bench", uuid.uuid4(), "Bench", kind, State.ACTIVE, NOT_YET, NOT_YET, config)
     unit.insert_provider(provider, None)
-    unit.insert_models([_model(number) for number in range(models)])
+    unit.insert_provider_models([_provider_model(number) for number in range(models)])
 
 
 def model_name(number: int) -> str:
@@ -61,7 +61,7 @@ def model_name(number: int) -> str:
     return f"providers/bench/models/m{number:05}"
 
 
-def _model(number: int) -> ProviderModel:
+def _provider_model(number: int) -> ProviderModel:
     """Priced and labelled as real ones are."""
     capability = ModelCapability
     facts = ModelFacts(

@@ -60,12 +60,12 @@ def _chunks(models: int) -> list[bytes]:
     for start in range(0, models, CHUNK_MODELS):
         chunk = pb.SnapshotChunk()
         for number in range(start, min(start + CHUNK_MODELS, models)):
-            chunk.provider_models.append(_model(number))
+            chunk.provider_models.append(_provider_model(number))
         chunks.append(chunk)
     for start in range(0, models // 10, CHUNK_MODELS):
         chunk = pb.SnapshotChunk()
         for number in range(start, min(start + CHUNK_MODELS, models // 10)):
-            chunk.models.append(_facade(number))
+            chunk.models.append(_model(number))
         chunks.append(chunk)
     chunks[-1].last = True
     return [pb.WatchRoutingResponse(snapshot_chunk=chunk).SerializeToString() for chunk in chunks]
@@ -75,7 +75,7 @@ def _name(number: int) -> str:
     return f"providers/p{number % PROVIDERS}/models/m{number}"
 
 
-def _model(number: int) -> pb.ActiveProviderModel:
+def _provider_model(number: int) -> pb.ActiveProviderModel:
     return pb.ActiveProviderModel(
         name=_name(number),
         provider=f"providers/p{number % PROVIDERS}",
@@ -95,7 +95,7 @@ def _model(number: int) -> pb.ActiveProviderModel:
     )
 
 
-def _facade(number: int) -> pb.ActiveModel:
+def _model(number: int) -> pb.ActiveModel:
     """Three backends: two of one priority, one to fall back on."""
     backends = [
         model_pb2.ModelBackend(provider_model=_name(number * 10), weight=3, routable=True),
@@ -142,20 +142,20 @@ def _lookups(table: RoutingTable, repetitions: int) -> list[tuple[str, float]]:
     everything = list(table.provider_models)
     anywhere = chance.choices(everything, k=LOOKUPS)
     known = chance.choices(chance.sample(everything, IN_USE), k=LOOKUPS)
-    facades = chance.choices(chance.sample(list(table.models), IN_USE), k=LOOKUPS)
+    model_names = chance.choices(chance.sample(list(table.models), IN_USE), k=LOOKUPS)
     teams = [f"team-{chance.randrange(20)}" for _ in range(LOOKUPS)]
     kinds = chance.choices([ModelKind.CHAT, ModelKind.EMBEDDING], k=LOOKUPS)
     models, number = table.provider_models, chance.random
     cases: list[tuple[str, Callable[[], object]]] = [
         (f"provider model by name, {IN_USE} in use", lambda: [models[name] for name in known]),
         ("provider model by name, all in use", lambda: [models[name] for name in anywhere]),
-        ("model by name", lambda: [table.models[name] for name in facades]),
+        ("model by name", lambda: [table.models[name] for name in model_names]),
         ("provider models of a kind", lambda: [models.of_kind(kind) for kind in kinds]),
         ("provider models with a label", lambda: [models.labelled("team", team) for team in teams]),
-        ("pick of three backends", lambda: [table.first(name, number) for name in facades]),
+        ("pick of three backends", lambda: [table.first(name, number) for name in model_names]),
         (
             "all three attempts",
-            lambda: [list(table.attempts(name, number)) for name in facades],
+            lambda: [list(table.attempts(name, number)) for name in model_names],
         ),
     ]
     return [(what, _median(case, repetitions) / LOOKUPS * 1e9) for what, case in cases]
@@ -163,7 +163,7 @@ def _lookups(table: RoutingTable, repetitions: int) -> list[tuple[str, float]]:
 
 def _changes(table: RoutingTable, repetitions: int) -> list[tuple[str, float]]:
     """One model replaced, many times over, so that what a change costs others later is in it."""
-    message = pb.ChangeSet(changes=[pb.RoutingChange(provider_model=_model(7))])
+    message = pb.ChangeSet(changes=[pb.RoutingChange(provider_model=_provider_model(7))])
     count = 2_000
 
     def apply_to(start: RoutingTable) -> Callable[[], object]:

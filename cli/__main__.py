@@ -10,8 +10,9 @@ from collections.abc import Sequence
 from datetime import UTC, datetime
 
 from cli.app import build
-from cli.failures import CallRefused, ExitCode, Failure
+from cli.failures import ExitCode, Failure, failure_of
 from cli.session import World
+from runtime.calls import CallRefused, Refusal
 
 _INTERRUPTED = 130
 
@@ -42,8 +43,13 @@ def run(arguments: Sequence[str], world: World) -> int:
     try:
         app(args=list(arguments), obj=world, prog_name="providerctl")
     except Failure as failure:
-        print(*_told(failure, arguments), sep="\n", file=world.stderr, flush=True)
+        _report(failure, world)
         return failure.code
+    except CallRefused as refused:
+        ended = failure_of(refused)
+        verbose = {"-v", "--verbose"} & set(arguments)
+        _report(ended, world, more=_all_of(refused.refusal) if verbose else ())
+        return ended.code
     except SystemExit as end:
         return end.code if isinstance(end.code, int) else ExitCode.ERROR
     except KeyboardInterrupt:
@@ -51,13 +57,16 @@ def run(arguments: Sequence[str], world: World) -> int:
     return ExitCode.OK
 
 
-def _told(failure: Failure, arguments: Sequence[str]) -> list[str]:
-    lines = [f"providerctl: {failure.sentence}", *(f"  {line}" for line in failure.lines)]
-    if isinstance(failure, CallRefused) and {"-v", "--verbose"} & set(arguments):
-        refusal = failure.refusal
-        lines.append(f"  status: {refusal.status}")
-        lines += [f"  {name}: {value}" for name, value in sorted(refusal.metadata.items())]
-    return lines
+def _report(failure: Failure, world: World, *, more: Sequence[str] = ()) -> None:
+    lines = (f"  {line}" for line in (*failure.lines, *more))
+    print(f"providerctl: {failure.sentence}", *lines, sep="\n", file=world.stderr, flush=True)
+
+
+def _all_of(refusal: Refusal) -> list[str]:
+    return [
+        f"status: {refusal.status}",
+        *(f"{name}: {value}" for name, value in sorted(refusal.metadata.items())),
+    ]
 
 
 if __name__ == "__main__":

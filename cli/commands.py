@@ -9,10 +9,11 @@ from typing import Annotated, Any
 
 import typer
 
-from cli.peers import Registry, Sidecar, closing
+from cli.peers import Registry, Sidecar
 from cli.session import Session, World
 from cli.settings import Flags, load
 from cli.terminal.output import OutputFormat, Terminal
+from runtime.calls import closing
 
 _CONNECTION = "Connection"
 

@@ -11,7 +11,7 @@ from codevector.kms.v1 import key_management_service_pb2 as kms_pb
 from codevector.providers.v1 import provider_service_pb2
 from codevector.providers.v1 import system_service_pb2 as pb
 
-from cli.failures import CallRefused, ExitCode, Failure
+from cli.failures import ExitCode, Failure, exit_code_of
 from cli.keys import audit
 from cli.keys import versions as key_versions
 from cli.keys.verification import registry_status, verify_all
@@ -20,6 +20,7 @@ from cli.peers import Sidecar
 from cli.session import Session
 from cli.terminal.findings import Finding, Level, has_failed, section
 from cli.times import of_message
+from runtime.calls import CallRefused
 
 T = TypeVar("T")
 
@@ -75,8 +76,8 @@ def _asked(findings: list[Finding], subject: str, work: Callable[[], T]) -> T | 
         return work()
     except CallRefused as refused:
         # An account that may not use a socket is how installations are meant to be.
-        level = Level.NOTE if refused.code is ExitCode.AUTH else Level.FAILED
-        findings.append(Finding(subject, level, refused.sentence))
+        level = Level.NOTE if exit_code_of(refused) is ExitCode.AUTH else Level.FAILED
+        findings.append(Finding(subject, level, str(refused)))
         return None
 
 

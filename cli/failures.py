@@ -1,10 +1,11 @@
-"""Why a command did not do what it was asked to, with the exit code that tells scripts the kind."""
+"""Why a command failed, with the exit code that tells scripts what kind of failure it was."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
 from enum import IntEnum
+
+from runtime.calls import CallRefused
 
 
 class ExitCode(IntEnum):
@@ -20,7 +21,7 @@ class ExitCode(IntEnum):
 
 
 class Failure(Exception):
-    """The command ends here. ``sentence`` says what happened, ``lines`` what belongs to it; no secrets."""
+    """End the command. ``sentence`` says what happened, ``lines`` add details; neither holds a secret."""
 
     def __init__(self, sentence: str, *, code: ExitCode = ExitCode.ERROR, lines: Sequence[str] = ()) -> None:
         super().__init__(sentence)
@@ -30,23 +31,10 @@ class Failure(Exception):
 
 
 class UsageFailure(Failure):
-    """An argument or a variable of the environment cannot be used."""
+    """An argument or an environment variable has no usable value."""
 
     def __init__(self, sentence: str) -> None:
         super().__init__(sentence, code=ExitCode.USAGE)
-
-
-@dataclass(frozen=True, slots=True)
-class Refusal:
-    """What a server said when it refused a call. ``reason`` is the stable word of the API's error table."""
-
-    peer: str
-    status: str
-    message: str
-    reason: str = ""
-    metadata: Mapping[str, str] = field(default_factory=dict)
-    violations: tuple[str, ...] = ()
-    request_id: str = ""
 
 
 _EXIT_CODES: Mapping[str, ExitCode] = {
@@ -61,24 +49,18 @@ _EXIT_CODES: Mapping[str, ExitCode] = {
     "UNAVAILABLE": ExitCode.UNAVAILABLE,
     "DEADLINE_EXCEEDED": ExitCode.UNAVAILABLE,
 }
-_PASSING = frozenset({"UNAVAILABLE", "DEADLINE_EXCEEDED", "RESOURCE_EXHAUSTED"})
 
 
-class CallRefused(Failure):
-    """A server refused a call, or did not answer it."""
+def exit_code_of(refused: CallRefused) -> ExitCode:
+    """Return the exit code of a command that ends with this refusal."""
+    return _EXIT_CODES.get(refused.status, ExitCode.ERROR)
 
-    def __init__(self, refusal: Refusal) -> None:
-        lines = [*(f"field: {violation}" for violation in refusal.violations)]
-        lines += [f"reason: {refusal.reason or refusal.status}"]
-        lines += [f"request: {refusal.request_id}"] if refusal.request_id else []
-        super().__init__(
-            f"{refusal.peer}: {refusal.message}",
-            code=_EXIT_CODES.get(refusal.status, ExitCode.ERROR),
-            lines=lines,
-        )
-        self.refusal = refusal
 
-    @property
-    def passes(self) -> bool:
-        """Whether the same call may well succeed a moment later."""
-        return self.refusal.status in _PASSING
+def failure_of(refused: CallRefused) -> Failure:
+    """Return the failure of a command that ends with this refusal."""
+    refusal = refused.refusal
+    lines = [f"field: {violation}" for violation in (*refusal.fields, *refusal.preconditions)]
+    lines.append(f"reason: {refusal.reason or refusal.status}")
+    if refusal.request_id:
+        lines.append(f"request: {refusal.request_id}")
+    return Failure(str(refused), code=exit_code_of(refused), lines=lines)

@@ -6,7 +6,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import TypeVar
 
-from cli.failures import CallRefused
+from runtime.calls import CallRefused
 
 T = TypeVar("T")
 
@@ -55,7 +55,7 @@ class Patience:
             try:
                 answer = work()
             except CallRefused as refused:
-                if not refused.passes or not self.pause():
+                if not refused.retryable or not self.pause():
                     raise
             else:
                 self.rewarded()

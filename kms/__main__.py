@@ -12,7 +12,7 @@ from collections.abc import Sequence
 from kms import app, hygiene, telemetry
 from kms.arguments import parse
 from kms.audit.command import expose_files, verify_files
-from kms.refusal import StartRefused
+from kms.errors import StartError
 from kms.settings import Settings, load
 from kms.telemetry import LibraryLines, build_logger
 
@@ -34,7 +34,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
             return _audit(settings, options)
         else:
             _serve(settings)
-    except StartRefused as refusal:
+    except StartError as refusal:
         print(f"kms: {refusal}", file=sys.stderr)
         return 1
     return 0

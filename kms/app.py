@@ -19,11 +19,11 @@ from kms.audit.keyring import AuditedKeyring, Principal
 from kms.audit.log import Audit, AuditUnavailable
 from kms.audit.sink import AuditSink
 from kms.backends import Surroundings, open_keyrings
+from kms.background import upkeep
 from kms.installation import initialise, initialise_identity, read_deployment_id
 from kms.keyring import Keyring, KeyringUnavailable
 from kms.rpc.server import serving
 from kms.settings import Settings
-from kms.upkeep import upkeep
 
 _DISTRIBUTION = "codevector-provider-service"
 _OWN_ROLE = "sidecar"  # the principal of what the sidecar does by itself
@@ -42,7 +42,7 @@ def initialise_installation(settings: Settings) -> Installation:
     """Makes keys, deployment id and directories where they are missing.
 
     Keys in Vault are made in Vault. Raises:
-        StartRefused: there is nothing to make, or something cannot be made.
+        StartError: there is nothing to make, or something cannot be made.
     """
     identity = settings.keyring_file or settings.deployment_id_file
     audit_key, is_new = make_audit_key(settings.directory, os.urandom)
@@ -56,7 +56,7 @@ def audit_public_key(settings: Settings, named: Path | None) -> bytes | None:
     """The key to verify checkpoints with: of the named file, else of the home, None where that has none.
 
     Raises:
-        AuditKeyRefused: the file is missing or holds no public key.
+        AuditKeyError: the file is missing or holds no public key.
     """
     own = public_key_file(settings.directory)
     if named is None and not own.exists():
@@ -86,7 +86,7 @@ def build(settings: Settings, logger: FilteringBoundLogger) -> Iterator[None]:
     """A serving sidecar for as long as the context lasts.
 
     Raises:
-        StartRefused: something is missing, not private, damaged, or taken.
+        StartError: something is missing, not private, damaged, or taken.
     """
     with ExitStack() as stack:
         around = Surroundings(

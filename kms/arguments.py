@@ -7,8 +7,7 @@ import re
 from collections.abc import Sequence
 from pathlib import Path
 
-from kms.audit.command import read_time
-from kms.audit.lines import Position
+from kms.audit.lines import Position, read_time
 
 _HEAD = re.compile(r"[0-9a-f]{64}")
 

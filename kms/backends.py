@@ -15,12 +15,12 @@ from pathlib import Path
 from types import MappingProxyType
 
 from kms.combined import CombinedKeyring, Member
+from kms.errors import StartError
 from kms.files.generations import KeyringFile
 from kms.keyring import Keyring
 from kms.local.document import DOCUMENT_LIMIT
 from kms.local.keyring import LocalKeyring
 from kms.local.unlock import UnlockSource, unlock
-from kms.refusal import StartRefused
 from kms.vault.access import VaultAccess
 from kms.vault.key import TransitAddress
 
@@ -81,13 +81,13 @@ def open_keyrings(uris: Sequence[KeyringUri], around: Surroundings, stack: ExitS
     """One keyring over all `uris`: the first wraps, the others only open.
 
     Raises:
-        StartRefused: one of them cannot be used.
+        StartError: one of them cannot be used.
     """
     opened = [BACKENDS[uri.scheme].open(uri.place, around, stack) for uri in uris]
     if len(opened) == 1:
         return opened[0]
     if len({each.prefix for each in opened}) < len(opened):
-        raise StartRefused("CODEVECTOR_KEYRING names the same keyring twice")
+        raise StartError("CODEVECTOR_KEYRING names the same keyring twice")
     combined = CombinedKeyring([Member(each.prefix, each.keyring) for each in opened])
     return Opened(combined, opened[0].prefix, tuple(call for each in opened for call in each.refreshes))
 
@@ -101,7 +101,7 @@ def _local_place(place: str) -> str:
 
 def _open_local(place: str, around: Surroundings, stack: ExitStack) -> Opened:
     if not os.path.lexists(place):
-        raise StartRefused(f"the keyring {place} is missing: run `python -m kms init`")
+        raise StartError(f"the keyring {place} is missing: run `python -m kms init`")
     file = stack.enter_context(closing(KeyringFile(Path(place), limit=DOCUMENT_LIMIT)))
     keyring = LocalKeyring(
         file,
@@ -120,12 +120,12 @@ def _transit_place(place: str) -> str:
 
 def _open_transit(place: str, around: Surroundings, stack: ExitStack) -> Opened:
     if around.vault is None:
-        raise StartRefused("a keyring in Vault needs VAULT_ADDR and an identity")
+        raise StartError("a keyring in Vault needs VAULT_ADDR and an identity")
     try:
         # hvac comes with an extra, and nobody waits for it who keeps no keys in Vault.
         from kms.vault.opening import open_transit
     except ModuleNotFoundError as error:
-        raise StartRefused(f"a keyring in Vault needs the extra `vault`: {error.name} is missing") from None
+        raise StartError(f"a keyring in Vault needs the extra `vault`: {error.name} is missing") from None
     address = TransitAddress.parse(place)
     keyring = open_transit(
         address,

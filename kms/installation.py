@@ -10,13 +10,13 @@ from collections.abc import Callable
 from datetime import datetime
 from pathlib import Path
 
+from kms.errors import StartError
 from kms.files.generations import KeyringFile
 from kms.files.private import create_private, make_private_directory, read_private
 from kms.keyring import KeyringError
 from kms.local.document import DOCUMENT_LIMIT
 from kms.local.keyring import create_keyring
 from kms.local.unlock import UnlockSource, prepare, unlock
-from kms.refusal import StartRefused
 
 _DEPLOYMENT_ID = re.compile(r"[0-9a-fA-F]{32}")
 _FILE_LIMIT = 64
@@ -33,13 +33,13 @@ def read_deployment_id(file: Path, declared: bytes | None) -> bytes:
     """The deployment id of `file` and of the setting, which must agree where both are there.
 
     Raises:
-        StartRefused: neither is there, the file is damaged or not private, or they disagree.
+        StartError: neither is there, the file is damaged or not private, or they disagree.
     """
     stored = _read_stored(file)
     if stored is None and declared is None:
-        raise StartRefused(f"the deployment id {file} is missing: run `python -m kms init`")
+        raise StartError(f"the deployment id {file} is missing: run `python -m kms init`")
     if stored is not None and declared is not None and stored != declared:
-        raise StartRefused(f"CODEVECTOR_DEPLOYMENT_ID and {file} disagree: unset the one that is wrong")
+        raise StartError(f"CODEVECTOR_DEPLOYMENT_ID and {file} disagree: unset the one that is wrong")
     return stored or declared or b""
 
 
@@ -49,15 +49,15 @@ def initialise_identity(
     """Creates the deployment id of an installation whose keys are elsewhere; answers it.
 
     Raises:
-        StartRefused: there is one already, or something found is not private or does not fit.
+        StartError: there is one already, or something found is not private or does not fit.
     """
     make_private_directory(deployment_id_file.parent)
     try:
         create_private(deployment_id_file, _deployment_id_line(declared_deployment_id or random(16)))
     except FileExistsError:
-        raise StartRefused(f"the deployment id {deployment_id_file} exists already") from None
+        raise StartError(f"the deployment id {deployment_id_file} exists already") from None
     except OSError as error:
-        raise StartRefused(f"init cannot write {error.filename}: {error.strerror}") from None
+        raise StartError(f"init cannot write {error.filename}: {error.strerror}") from None
     return read_deployment_id(deployment_id_file, declared_deployment_id)
 
 
@@ -73,14 +73,14 @@ def initialise(
     """Creates what is missing and then the keyring; answers the deployment id.
 
     Raises:
-        StartRefused: there is a keyring already, or something found is not private or does not fit.
+        StartError: there is a keyring already, or something found is not private or does not fit.
     """
     for directory in (keyring.parent, deployment_id_file.parent, unlock_source.path.parent):
         make_private_directory(directory)
     file = KeyringFile(keyring, limit=DOCUMENT_LIMIT)
     try:
         if keyring.exists():
-            raise StartRefused(f"the keyring {keyring} exists already")
+            raise StartError(f"the keyring {keyring} exists already")
         method = prepare(unlock_source, random)
         root = unlock(unlock_source, method)
         if _read_stored(deployment_id_file) is None:
@@ -90,9 +90,9 @@ def initialise(
             file, deployment_id=deployment_id, method=method, root=root, clock=clock, random=random
         )
     except KeyringError as error:
-        raise StartRefused(f"init failed: {error.message}") from None
+        raise StartError(f"init failed: {error.message}") from None
     except OSError as error:
-        raise StartRefused(f"init cannot write {error.filename}: {error.strerror}") from None
+        raise StartError(f"init cannot write {error.filename}: {error.strerror}") from None
     finally:
         file.close()
     return deployment_id
@@ -108,4 +108,4 @@ def _read_stored(file: Path) -> bytes | None:
     except FileNotFoundError:
         return None
     except ValueError:
-        raise StartRefused(f"{file} does not hold a deployment id of 32 hex digits") from None
+        raise StartError(f"{file} does not hold a deployment id of 32 hex digits") from None

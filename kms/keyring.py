@@ -13,6 +13,8 @@ from enum import Enum
 from typing import NoReturn, Protocol
 from uuid import UUID
 
+from kms.errors import SidecarError
+
 DATA_KEY_LENGTH = 32
 KEY_VERSION_PREFIX = "keyVersions/"
 
@@ -119,15 +121,8 @@ class WrappedDataKey:
     context: bytes
 
 
-class KeyringError(Exception):
-    """Base of every refusal: `reason` is of the API's error table, `metadata` holds the text's variables."""
-
-    reason = ""
-
-    def __init__(self, message: str, **metadata: str) -> None:
-        super().__init__(message)
-        self.message = message
-        self.metadata = metadata
+class KeyringError(SidecarError):
+    """A keyring does not do what was asked, for a whole call or for one item of a batch."""
 
 
 class InvalidContext(KeyringError):

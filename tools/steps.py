@@ -1,6 +1,6 @@
-"""How the set-up commands speak: one line per step, and one sentence that names the fix where a step fails.
+"""How the set-up commands report: one line per step, and one sentence with the fix when a step fails.
 
-Standard library only, and old syntax, since it runs before the virtual environment exists.
+Standard library only, and old syntax: it runs before the virtual environment exists.
 """
 
 from __future__ import annotations
@@ -18,11 +18,11 @@ VENV = ROOT / ".venv"
 TOOLS = ROOT / ".tools"
 
 TAIL_LINES = 8
-"""How much of a failed command's output is shown: enough for a resolver's or a compiler's last words."""
+"""How much of a failed command's output is shown: enough for the last words of a resolver or compiler."""
 
 
 class StepFailed(Exception):
-    """Something the user has to mend; the text is one sentence, `output` what the failing command said."""
+    """The user has to fix something. The text is one sentence, `output` what the failed command printed."""
 
     def __init__(self, sentence: str, output: str = "") -> None:
         super().__init__(sentence)
@@ -36,10 +36,10 @@ def say(text: str) -> None:
 def run(
     arguments: Sequence[object], *, fix: str, env: Mapping[str, str] | None = None, cwd: Path = ROOT
 ) -> str:
-    """What the command printed on stdout.
+    """Return what the command printed on stdout.
 
     Raises:
-        StepFailed: it could not be started or failed; `fix` says what to do then.
+        StepFailed: it could not be started, or it failed; `fix` says what to do.
     """
     command = [str(argument) for argument in arguments]
     try:
@@ -55,17 +55,17 @@ def run(
 
 @contextmanager
 def one_at_a_time() -> Iterator[None]:
-    """Two `make` in two terminals must not build the same environment at once: the second waits here."""
+    """Keep two `make` in two terminals from building the same environment at once: the second waits."""
     TOOLS.mkdir(exist_ok=True)
     with open(TOOLS / "setup.lock", "w") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
         yield
 
 
-def main_of(work: Callable[[], None]) -> int:
-    """Exit code of a command: 0, or 1 after the sentence that says what to mend."""
+def main_of(work: Callable[[], int | None]) -> int:
+    """Return a command's exit code: that of `work`, or 1 after the sentence that says what to fix."""
     try:
-        work()
+        return work() or 0
     except StepFailed as failure:
         for line in failure.output.splitlines()[-TAIL_LINES:]:
             print(f"    {line}", file=sys.stderr)
@@ -79,7 +79,6 @@ def main_of(work: Callable[[], None]) -> int:
             file=sys.stderr,
         )
         return 1
-    return 0
 
 
 def environment(**changes: str) -> dict[str, str]:

@@ -19,9 +19,10 @@ from codevector.providers.v1.provider_pb2 import Provider
 from cli import documents
 from cli.failures import ExitCode, Failure
 from cli.keys.audit import Exposure, all_providers, exposure
-from cli.peers import Sidecar, closing
+from cli.peers import Sidecar
 from cli.session import Session
 from cli.times import of_message, stamp
+from runtime.calls import closing
 
 FORMAT = "codevector/compromise-case/1"
 

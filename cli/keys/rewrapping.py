@@ -6,10 +6,11 @@ from dataclasses import dataclass
 
 from codevector.providers.v1 import system_service_pb2 as pb
 
-from cli.failures import CallRefused, ExitCode, Failure
+from cli.failures import ExitCode, Failure
 from cli.keys.versions import short_name
 from cli.session import Session
 from cli.terminal.progress import progress
+from runtime.calls import CallRefused
 
 BATCH_SIZE = 500
 _BATCH_SECONDS = 120.0
@@ -44,7 +45,7 @@ def rewrap_all(session: Session, *, target: str, total: int, release_quarantined
             try:
                 answer = registry.call(registry.system.RewrapDataKeys, request, seconds=_BATCH_SECONDS)
             except CallRefused as refused:
-                if not refused.passes or not patience.pause():
+                if not refused.retryable or not patience.pause():
                     raise
                 continue
             release_quarantined = False

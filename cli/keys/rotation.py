@@ -17,7 +17,7 @@ from codevector.kms.v1.key_management_service_pb2 import KeyVersion
 from codevector.providers.v1 import system_service_pb2 as pb
 
 from cli import documents
-from cli.failures import CallRefused, ExitCode, Failure
+from cli.failures import ExitCode, Failure
 from cli.keys import versions as key_versions
 from cli.keys.journal import ORIGIN_NEW, ORIGIN_PENDING, ORIGIN_UNDER_WAY, Journal, JournalFile
 from cli.keys.receipt import DIFFERENT, Evidence, ProviderRows, receipt_of
@@ -26,6 +26,7 @@ from cli.keys.verification import Verification, registry_status, verify_all
 from cli.keys.versions import short_name, state_word
 from cli.session import Session
 from cli.times import of_message
+from runtime.calls import CallRefused
 
 _CLOCKS_APART = timedelta(seconds=5)
 _VERIFY_ROUNDS = 3

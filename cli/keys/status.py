@@ -8,7 +8,6 @@ from codevector.kms.v1 import key_management_service_pb2 as kms_pb
 from codevector.kms.v1.key_management_service_pb2 import KeyVersion
 from codevector.providers.v1 import system_service_pb2 as pb
 
-from cli.failures import CallRefused
 from cli.keys import versions as key_versions
 from cli.keys.verification import registry_status
 from cli.keys.versions import short_name, state_word
@@ -16,6 +15,7 @@ from cli.messages import as_json
 from cli.session import Session
 from cli.terminal.output import Cell, Facts, Section, Tone, Value
 from cli.times import shown
+from runtime.calls import CallRefused
 
 _SWEEP = pb.GetEncryptionStatusResponse.SweepState
 _STATE_TONES = {
@@ -71,7 +71,7 @@ def _versions(session: Session) -> list[KeyVersion] | None:
     try:
         return key_versions.list_versions(session.admin)
     except CallRefused as refused:
-        session.terminal.complain(f"key versions are not shown: {refused.sentence}", Tone.WARNING)
+        session.terminal.complain(f"key versions are not shown: {refused}", Tone.WARNING)
         return None
 
 
@@ -80,7 +80,7 @@ def _sidecar(session: Session) -> kms_pb.GetStatusResponse | None:
     try:
         return side.call(side.management.GetStatus, kms_pb.GetStatusRequest())
     except CallRefused as refused:
-        session.terminal.complain(f"the sidecar's status is not shown: {refused.sentence}", Tone.WARNING)
+        session.terminal.complain(f"the sidecar's status is not shown: {refused}", Tone.WARNING)
         return None
 
 

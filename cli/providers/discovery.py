@@ -10,8 +10,9 @@ from codevector.providers.v1 import provider_model_pb2, provider_pb2
 from codevector.providers.v1 import provider_service_pb2 as pb
 from google.protobuf.timestamp_pb2 import Timestamp
 
-from cli.failures import CallRefused, ExitCode, UsageFailure
+from cli.failures import UsageFailure
 from cli.session import Session
+from runtime.calls import CallRefused
 
 if TYPE_CHECKING:
     from upstreams.listing import Listing
@@ -50,7 +51,7 @@ def beside(session: Session, name: str, kind: str) -> Beside:
             registry.providers.GetCatalog, pb.GetCatalogRequest(name=f"catalogs/{kind.replace('_', '-')}")
         )
     except CallRefused as refused:
-        if refused.code is not ExitCode.NOT_FOUND:
+        if refused.status != "NOT_FOUND":
             raise
         catalog = None
     return Beside(

@@ -7,10 +7,10 @@ from datetime import datetime
 from codevector.providers.v1 import system_service_pb2 as pb
 from google.protobuf.duration_pb2 import Duration
 
-from cli.peers import CALL_SECONDS
 from cli.session import Session
 from cli.terminal.output import Tone
 from cli.times import of_message
+from runtime.calls import CALL_SECONDS
 
 LOOK_SECONDS = 5.0
 """How long one call waits. The answer comes at once when all have it, else this often to tell who has not."""

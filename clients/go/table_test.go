@@ -76,13 +76,13 @@ func TestASnapshotReplacesTheTableOnItsLastChunk(t *testing.T) {
 }
 
 func TestChangesOfARevisionComeTogether(t *testing.T) {
-	model, facade := &pb.ActiveProviderModel{Name: "providers/a/models/m"}, &pb.ActiveModel{Name: "models/m"}
+	model, userModel := &pb.ActiveProviderModel{Name: "providers/a/models/m"}, &pb.ActiveModel{Name: "models/m"}
 	stream := applyAll(t, chunk("s", 1, true, true, named("a", 1), named("b", 1)))
 	before := stream.inUse
 	messages := []*pb.WatchRoutingResponse{
 		changes("s", 2, put(named("a", 2)), removed("providers/b"), &pb.RoutingChange{},
 			&pb.RoutingChange{Change: &pb.RoutingChange_ProviderModel{ProviderModel: model}},
-			&pb.RoutingChange{Change: &pb.RoutingChange_Model{Model: facade}}),
+			&pb.RoutingChange{Change: &pb.RoutingChange_Model{Model: userModel}}),
 		changes("s", 2, removed("providers/a")), // not above the table's revision
 		changes("s", 1, removed("providers/a")),
 		bookmark("s", 1, false),
@@ -96,7 +96,7 @@ func TestChangesOfARevisionComeTogether(t *testing.T) {
 	}
 	table := stream.inUse
 	if !reflect.DeepEqual(versions(table), map[string]int64{"providers/a": 2}) || table.Revision() != 7 ||
-		table.ProviderModel(model.Name) != model || table.Model(facade.Name) != facade {
+		table.ProviderModel(model.Name) != model || table.Model(userModel.Name) != userModel {
 		t.Errorf("%v at %d", versions(table), table.Revision())
 	}
 	if !reflect.DeepEqual(versions(before), map[string]int64{"providers/a": 1, "providers/b": 1}) || len(before.Models()) != 0 {

@@ -8,7 +8,7 @@ from __future__ import annotations
 import json
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
-from datetime import UTC, datetime
+from datetime import datetime
 from pathlib import Path
 from typing import Any
 
@@ -16,12 +16,12 @@ from kms.audit.chain import Fault, Segment, verify
 from kms.audit.exposure import Exposed, exposure
 from kms.audit.lines import Position, time_text
 from kms.audit.sink import segments, single_segment
-from kms.refusal import StartRefused
+from kms.errors import StartError
 
 _COLUMNS = ("PROVIDER UID", "VERSION", "DATA KEY", "TIMES", "FIRST", "LAST", "PRINCIPALS")
 
 
-class AuditUnreadable(StartRefused):
+class AuditUnreadable(StartError):
     """There is no audit where one was named; one sentence."""
 
 
@@ -87,14 +87,6 @@ def expose_files(place: Path, *, since: datetime, principal: str, as_json: bool)
     table = ("  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)) for row in rows)
     told = [f"incomplete: {doubt}" for doubt in doubts]
     return Answer((*(line.rstrip() for line in table), *told), 1 if doubts else 0)
-
-
-def read_time(text: str) -> datetime:
-    """A time with its offset, as `2026-11-23T12:00:00Z`. Raises ValueError."""
-    moment = datetime.fromisoformat(text)
-    if moment.tzinfo is None:
-        raise ValueError("a time needs its offset, as in 2026-11-23T12:00:00Z")
-    return moment.astimezone(UTC)
 
 
 def _segments(place: Path) -> Sequence[Segment]:

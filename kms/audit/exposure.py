@@ -12,12 +12,10 @@ from datetime import datetime
 from typing import Any
 
 from kms.audit.chain import Segment
-from kms.audit.lines import Line, LineMalformed, parse
+from kms.audit.lines import OK, Line, LineMalformed, parse
 
 EXPOSING = frozenset({"unwrap", "wrap"})
 """The events whose caller had data keys in hand: it was given them, or it brought them."""
-
-OK = "OK"
 
 
 @dataclass(slots=True)

@@ -17,13 +17,13 @@ from pathlib import Path
 
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
+from kms.errors import StartError
 from kms.files.private import (
     create_private,
     make_private_directory,
     open_private_directory,
     read_private,
 )
-from kms.refusal import StartRefused
 
 SEED_LENGTH = 32
 
@@ -32,7 +32,7 @@ _PUBLIC_NAME = "audit.pub"
 _PUBLIC_KEY = re.compile(r"[0-9a-f]{64}\n?")
 
 
-class AuditKeyRefused(StartRefused):
+class AuditKeyError(StartError):
     """The audit's key is missing or damaged; one sentence."""
 
 
@@ -58,7 +58,7 @@ def make_audit_key(directory: Path, random: Callable[[int], bytes]) -> tuple[Aud
     """The key in `directory`, and whether it was made now. The public key is put beside it where missing.
 
     Raises:
-        StartRefused: it cannot be written, or what is there is damaged or not private.
+        StartError: it cannot be written, or what is there is damaged or not private.
     """
     try:
         make_private_directory(directory)
@@ -70,19 +70,19 @@ def make_audit_key(directory: Path, random: Callable[[int], bytes]) -> tuple[Aud
             if not public_key_file(directory).exists():
                 create_private(public_key_file(directory), key.public_key.hex().encode("ascii") + b"\n")
     except OSError as error:
-        raise AuditKeyRefused(f"the audit key in {directory} cannot be made: {error.strerror}") from None
+        raise AuditKeyError(f"the audit key in {directory} cannot be made: {error.strerror}") from None
     return key, is_new
 
 
 def read_audit_key(directory: Path) -> AuditKey:
-    """The key that `init` made. Raises StartRefused if it is missing, damaged or not private."""
+    """The key that `init` made. Raises StartError if it is missing, damaged or not private."""
     path = directory / _KEY_NAME
     try:
         seed = read_private(path, limit=SEED_LENGTH)
     except FileNotFoundError:
-        raise AuditKeyRefused(f"the audit key {path} is missing: `python -m kms init` makes it") from None
+        raise AuditKeyError(f"the audit key {path} is missing: `python -m kms init` makes it") from None
     if len(seed) != SEED_LENGTH:
-        raise AuditKeyRefused(f"the audit key {path} must have {SEED_LENGTH} bytes")
+        raise AuditKeyError(f"the audit key {path} must have {SEED_LENGTH} bytes")
     return AuditKey(seed)
 
 
@@ -103,11 +103,11 @@ def public_key_file(directory: Path) -> Path:
 
 
 def read_public_key(path: Path) -> bytes:
-    """32 bytes from a file like audit.pub, whoever owns it. Raises AuditKeyRefused."""
+    """32 bytes from a file like audit.pub, whoever owns it. Raises AuditKeyError."""
     try:
         text = path.read_text("ascii")
     except (OSError, UnicodeDecodeError):
-        raise AuditKeyRefused(f"the public key {path} cannot be read") from None
+        raise AuditKeyError(f"the public key {path} cannot be read") from None
     if not _PUBLIC_KEY.fullmatch(text):
-        raise AuditKeyRefused(f"{path} does not hold a public key of 64 hex digits")
+        raise AuditKeyError(f"{path} does not hold a public key of 64 hex digits")
     return bytes.fromhex(text)

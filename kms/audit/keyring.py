@@ -14,7 +14,7 @@ from datetime import timedelta
 from typing import Any
 from uuid import UUID
 
-from kms.audit.exposure import OK
+from kms.audit.lines import OK
 from kms.audit.log import Audit
 from kms.formats import FormatError, parse_context
 from kms.keyring import (

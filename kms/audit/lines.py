@@ -27,6 +27,9 @@ CHECKPOINT = "checkpoint"
 REPAIRED = "repaired"
 RESUMED = "resumed"
 
+OK = "OK"
+"""The outcome of what did not fail."""
+
 CHECKPOINT_LINES = 1000
 """At most so many lines from one checkpoint to the next, the next one included."""
 
@@ -72,6 +75,14 @@ def genesis(deployment_id: bytes) -> Position:
 def time_text(moment: datetime) -> str:
     """A moment as lines hold it: UTC, milliseconds, `2026-11-23T12:00:00.000Z`."""
     return moment.astimezone(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
+
+
+def read_time(text: str) -> datetime:
+    """Return a time that has an offset, such as ``2026-11-23T12:00:00Z``. Raises ValueError."""
+    moment = datetime.fromisoformat(text)
+    if moment.tzinfo is None:
+        raise ValueError("a time needs its offset, as in 2026-11-23T12:00:00Z")
+    return moment.astimezone(UTC)
 
 
 def encode(after: Position, event: str, time: datetime, fields: Mapping[str, Any]) -> tuple[bytes, Position]:

@@ -28,7 +28,7 @@ from kms.audit.lines import (
     genesis,
     time_text,
 )
-from kms.audit.sink import AuditRefused, AuditSink, segments
+from kms.audit.sink import AuditError, AuditSink, segments
 from kms.keyring import KeyringUnavailable
 
 CHECKPOINT_SECONDS = 50.0
@@ -60,7 +60,7 @@ class Audit:
         """Goes on where the lines in `sink` end, and says so in it. `close` closes the sink too.
 
         Raises:
-            AuditRefused: nothing can be written.
+            AuditError: nothing can be written.
         """
         self._sink = sink
         self._key = key
@@ -79,7 +79,7 @@ class Audit:
         try:
             self._start()
         except OSError as error:
-            raise AuditRefused(f"the audit in {sink.path} cannot be written: {error.strerror}") from None
+            raise AuditError(f"the audit in {sink.path} cannot be written: {error.strerror}") from None
 
     @property
     def position(self) -> Position:

@@ -17,9 +17,9 @@ from pathlib import Path
 
 from kms.audit.chain import Segment, Verification, verify
 from kms.audit.lines import Position
+from kms.errors import StartError
 from kms.files.disk import DISK, Disk, write_all
 from kms.files.private import make_private_directory, open_private_directory
-from kms.refusal import StartRefused
 
 SEGMENT_LIMIT = 16 << 20
 """Bytes after which the next line begins a new file."""
@@ -27,7 +27,7 @@ SEGMENT_LIMIT = 16 << 20
 _NAME = re.compile(r"audit-([0-9]{12})\.jsonl")
 
 
-class AuditRefused(StartRefused):
+class AuditError(StartError):
     """The audit cannot be continued; one sentence."""
 
 
@@ -68,8 +68,8 @@ class AuditSink:
         Afterwards `last` is the last line, None before the first; `torn` what a crash left of another one.
 
         Raises:
-            AuditRefused: another process writes there, or the newest file is damaged or cannot be read.
-            FileRefused: the directory is not private.
+            AuditError: another process writes there, or the newest file is damaged or cannot be read.
+            FileError: the directory is not private.
         """
         self._path = directory
         self._disk = disk
@@ -85,14 +85,14 @@ class AuditSink:
         try:
             make_private_directory(directory)
         except OSError as error:
-            raise AuditRefused(f"the audit directory {directory} cannot be made: {error.strerror}") from None
+            raise AuditError(f"the audit directory {directory} cannot be made: {error.strerror}") from None
         self._directory = open_private_directory(directory)
         try:
             self._lock()
             self._find_end(public_key)
         except OSError as error:
             self.close()
-            raise AuditRefused(f"the audit in {directory} cannot be opened: {error.strerror}") from None
+            raise AuditError(f"the audit in {directory} cannot be opened: {error.strerror}") from None
         except BaseException:
             self.close()
             raise
@@ -181,7 +181,7 @@ class AuditSink:
         try:
             fcntl.flock(self._directory, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except OSError:
-            raise AuditRefused(f"another process writes the audit in {self._path}") from None
+            raise AuditError(f"another process writes the audit in {self._path}") from None
 
     def _find_end(self, public_key: bytes) -> None:
         """Reads the newest file, and the one before it where that has no line yet, and stands at the end."""
@@ -203,7 +203,7 @@ class AuditSink:
     def _read(self, segment: Segment, public_key: bytes) -> Verification:
         read = verify([segment], public_key=public_key)
         if read.fault is not None:
-            raise AuditRefused(
+            raise AuditError(
                 f"the audit {self._path / segment.name} is damaged at its line {read.fault.line}: keep "
                 f"{self._path} as evidence under another name and start again (docs/runbooks/compromise.md)"
             )

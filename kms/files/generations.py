@@ -16,12 +16,12 @@ import os
 from contextlib import suppress
 from pathlib import Path
 
+from kms.errors import StartError
 from kms.files.disk import DISK, Disk
-from kms.files.private import FileRefused, open_private_directory, read_private, write_synced
-from kms.refusal import StartRefused
+from kms.files.private import FileError, open_private_directory, read_private, write_synced
 
 
-class KeyringLocked(StartRefused):
+class KeyringLocked(StartError):
     """Another process holds this keyring; one sentence."""
 
 
@@ -32,7 +32,7 @@ class KeyringFile:
         """Checks the directory and takes the lock; the file itself may not exist yet.
 
         Raises:
-            FileRefused: the directory or the lock file is not private.
+            FileError: the directory or the lock file is not private.
             KeyringLocked: another process holds the lock.
         """
         self._path = path
@@ -55,7 +55,7 @@ class KeyringFile:
 
         Raises:
             FileNotFoundError: there is no keyring.
-            FileRefused: the file is a link, not regular, of another owner, or open to others.
+            FileError: the file is a link, not regular, of another owner, or open to others.
         """
         return read_private(self._path, limit=self._limit, directory=self._directory)
 
@@ -97,7 +97,7 @@ class KeyringFile:
         for path in (self._generation(1), self._generation(2)):
             try:
                 contents.append(read_private(path, limit=self._limit, directory=self._directory))
-            except (OSError, FileRefused):
+            except (OSError, FileError):
                 contents.append(None)
         return contents
 
@@ -127,7 +127,7 @@ class KeyringFile:
         try:
             descriptor = os.open(name, flags, 0o600, dir_fd=self._directory)
         except OSError as error:
-            raise FileRefused(f"the lock file {self._path}.lock is refused: {error.strerror}") from None
+            raise FileError(f"the lock file {self._path}.lock is refused: {error.strerror}") from None
         try:
             fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except OSError:

@@ -10,13 +10,13 @@ import stat
 from contextlib import suppress
 from pathlib import Path
 
+from kms.errors import StartError
 from kms.files.disk import DISK, Disk, write_all
-from kms.refusal import StartRefused
 
 _READ_FLAGS = os.O_RDONLY | os.O_NOFOLLOW | os.O_CLOEXEC | os.O_NONBLOCK
 
 
-class FileRefused(StartRefused):
+class FileError(StartError):
     """A file or directory that is not as private as it must be; the text is one sentence for the operator."""
 
 
@@ -31,20 +31,20 @@ def open_private_directory(path: Path) -> int:
     """A descriptor of a directory that is owned by this account and has mode 0700.
 
     Raises:
-        FileRefused: it is missing, a link, not a directory, of another owner, or open to others.
+        FileError: it is missing, a link, not a directory, of another owner, or open to others.
     """
     try:
         descriptor = os.open(path, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC)
     except FileNotFoundError:
-        raise FileRefused(f"the directory {path} does not exist") from None
+        raise FileError(f"the directory {path} does not exist") from None
     except NotADirectoryError:
-        raise FileRefused(f"{path} is a symbolic link or not a directory") from None
+        raise FileError(f"{path} is a symbolic link or not a directory") from None
     except OSError as error:
-        raise FileRefused(f"the directory {path} cannot be opened: {error.strerror}") from None
+        raise FileError(f"the directory {path} cannot be opened: {error.strerror}") from None
     status = os.fstat(descriptor)
     if status.st_uid != os.geteuid() or stat.S_IMODE(status.st_mode) & 0o077:
         os.close(descriptor)
-        raise FileRefused(f"the directory {path} must belong to this account and have mode 0700")
+        raise FileError(f"the directory {path} must belong to this account and have mode 0700")
     return descriptor
 
 
@@ -55,15 +55,15 @@ def read_private(path: Path, *, limit: int, directory: int | None = None) -> byt
 
     Raises:
         FileNotFoundError: there is no such file.
-        FileRefused: the file is not private, not regular, or too long.
+        FileError: the file is not private, not regular, or too long.
     """
     descriptor = _open_existing(path, directory)
     try:
         status = os.fstat(descriptor)
         if not stat.S_ISREG(status.st_mode) or status.st_nlink != 1:
-            raise FileRefused(f"{path} must be a regular file with one name")
+            raise FileError(f"{path} must be a regular file with one name")
         if status.st_uid != os.geteuid() or stat.S_IMODE(status.st_mode) & 0o177:
-            raise FileRefused(f"{path} must belong to this account and have mode 0600")
+            raise FileError(f"{path} must belong to this account and have mode 0600")
         return _read_up_to(descriptor, path, limit)
     finally:
         os.close(descriptor)
@@ -79,9 +79,9 @@ def read_systemd_credential(path: Path, *, limit: int) -> bytes:
     try:
         status = os.fstat(descriptor)
         if not stat.S_ISREG(status.st_mode) or status.st_uid not in (0, os.geteuid()):
-            raise FileRefused(f"{path} must be a regular file of root or of this account")
+            raise FileError(f"{path} must be a regular file of root or of this account")
         if stat.S_IMODE(status.st_mode) & 0o007:
-            raise FileRefused(f"{path} must be closed to other accounts")
+            raise FileError(f"{path} must be closed to other accounts")
         return _read_up_to(descriptor, path, limit)
     finally:
         os.close(descriptor)
@@ -124,8 +124,8 @@ def _open_existing(path: Path, directory: int | None) -> int:
         raise
     except OSError as error:
         if path.is_symlink():
-            raise FileRefused(f"{path} is a symbolic link") from None
-        raise FileRefused(f"{path} cannot be opened: {error.strerror}") from None
+            raise FileError(f"{path} is a symbolic link") from None
+        raise FileError(f"{path} cannot be opened: {error.strerror}") from None
 
 
 def _read_up_to(descriptor: int, path: Path, limit: int) -> bytes:
@@ -133,5 +133,5 @@ def _read_up_to(descriptor: int, path: Path, limit: int) -> bytes:
     while chunk := os.read(descriptor, limit + 1 - len(content)):
         content += chunk
         if len(content) > limit:
-            raise FileRefused(f"{path} is longer than {limit} bytes")
+            raise FileError(f"{path} is longer than {limit} bytes")
     return content

@@ -22,10 +22,10 @@ from typing import Any
 from cryptography.exceptions import InvalidTag
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 
+from kms.errors import StartError
 from kms.formats import hkdf, hkdf_expand, hkdf_extract, length_prefixed
 from kms.keyring import VersionState
 from kms.local.unlock import KeyMethod, ScryptMethod, UnlockMethod, UnlockRoot
-from kms.refusal import StartRefused
 
 FORMAT = 1
 ALGORITHM = "AES_256_GCM"
@@ -40,7 +40,7 @@ _NONCE_LENGTH = 12
 _TIME = "%Y-%m-%dT%H:%M:%SZ"
 
 
-class DocumentRefused(StartRefused):
+class DocumentError(StartError):
     """The keyring file is damaged, was changed, or does not open with this secret; one sentence."""
 
 
@@ -162,18 +162,18 @@ class DocumentCodec:
         """The document, every KEK opened and compared with its name.
 
         Raises:
-            DocumentRefused: any byte differs from what `encode` wrote under this unlock secret.
+            DocumentError: any byte differs from what `encode` wrote under this unlock secret.
         """
         body = _parse(octets)
         mac = str(body.pop("mac", "")).encode("ascii", "replace")
         if not hmac.compare_digest(mac, self._mac(body).encode("ascii")):
-            raise DocumentRefused(
+            raise DocumentError(
                 "the keyring does not verify: it was changed, or the unlock secret is another one"
             )
         try:
             return self._read(body)
         except (KeyError, TypeError, ValueError, AttributeError, InvalidTag):
-            raise DocumentRefused("the keyring's content does not agree with itself") from None
+            raise DocumentError("the keyring's content does not agree with itself") from None
 
     def _mac(self, body: dict[str, Any]) -> str:
         return hmac.digest(self._mac_key, _canonical(body), "sha256").hex()
@@ -228,19 +228,19 @@ def read_preamble(octets: bytes) -> tuple[bytes, UnlockMethod]:
     """The keyring id and how to unlock, read before anything is authenticated.
 
     Raises:
-        DocumentRefused: the bytes are no keyring of a format this release reads.
-        UnlockRefused: the cost of unlocking is outside its bounds.
+        DocumentError: the bytes are no keyring of a format this release reads.
+        UnlockError: the cost of unlocking is outside its bounds.
     """
     body = _parse(octets)
     if body.get("format") != FORMAT:
-        raise DocumentRefused("the keyring has a format that this release does not read")
+        raise DocumentError("the keyring has a format that this release does not read")
     try:
         keyring_id = bytes.fromhex(body["keyring_id"])
         method = _read_unlock(body["unlock"])
     except (KeyError, TypeError, ValueError, AttributeError):
-        raise DocumentRefused("the keyring's preamble is damaged") from None
+        raise DocumentError("the keyring's preamble is damaged") from None
     if len(keyring_id) != 4:
-        raise DocumentRefused("the keyring's preamble is damaged")
+        raise DocumentError("the keyring's preamble is damaged")
     return keyring_id, method
 
 
@@ -249,9 +249,9 @@ def _parse(octets: bytes) -> dict[str, Any]:
         body = json.loads(octets)
         canonical = isinstance(body, dict) and _canonical(body) == octets
     except (ValueError, RecursionError):
-        raise DocumentRefused("the keyring is not JSON") from None
+        raise DocumentError("the keyring is not JSON") from None
     if not canonical:
-        raise DocumentRefused("the keyring is not a JSON object in canonical form")
+        raise DocumentError("the keyring is not a JSON object in canonical form")
     return dict(body)
 
 

@@ -18,8 +18,9 @@ from uuid import UUID
 from cryptography.exceptions import InvalidTag
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 
+from kms.checks import checked_context, checked_wrapper
 from kms.files.generations import KeyringFile
-from kms.files.private import FileRefused
+from kms.files.private import FileError
 from kms.formats import BACKEND_LOCAL, DekContext, Wrapper, commitment
 from kms.keyring import (
     DATA_KEY_LENGTH,
@@ -43,7 +44,7 @@ from kms.keyring import (
 from kms.local.document import (
     ALGORITHM,
     DocumentCodec,
-    DocumentRefused,
+    DocumentError,
     Kek,
     KeyringDocument,
     VersionRecord,
@@ -51,7 +52,6 @@ from kms.local.document import (
 )
 from kms.local.unlock import UnlockMethod, UnlockRoot
 from kms.versions import OPENING, activated, cancelled, disabled, enabled, is_due, scheduled
-from kms.wrapped import checked_context, checked_wrapper
 
 _NONCE_LENGTH = 12
 _BODY_LENGTH = _NONCE_LENGTH + DATA_KEY_LENGTH + 16
@@ -115,9 +115,9 @@ class LocalKeyring:
         """Reads, verifies and tests the keyring.
 
         Raises:
-            FileNotFoundError, FileRefused: the file is missing or not private.
-            DocumentRefused: it is damaged, does not open, or belongs to another deployment.
-            UnlockRefused: the unlock secret cannot be had.
+            FileNotFoundError, FileError: the file is missing or not private.
+            DocumentError: it is damaged, does not open, or belongs to another deployment.
+            UnlockError: the unlock secret cannot be had.
         """
         self._file = file
         self._clock = clock
@@ -284,7 +284,7 @@ class LocalKeyring:
     def _load(self, stored: bytes) -> _Ring:
         document = self._codec.decode(stored)
         if document.deployment_id != self._deployment_id:
-            raise DocumentRefused("the keyring belongs to another deployment id")
+            raise DocumentError("the keyring belongs to another deployment id")
         _self_test(document, self._random)
         by_ref = {version.ref: version for version in document.versions}
         return _Ring(document, stored, by_ref, document.primary)
@@ -303,7 +303,7 @@ class LocalKeyring:
                 if ring.document.seq <= self._ring.document.seq:
                     raise KeyringUnavailable
                 self._ring = ring
-        except (OSError, FileRefused, DocumentRefused):
+        except (OSError, FileError, DocumentError):
             raise KeyringUnavailable from None
         return self._ring
 
@@ -337,7 +337,7 @@ class LocalKeyring:
             self._load(stored)
             write(stored)
             self._ring = self._load(self._file.read())
-        except (OSError, FileRefused, DocumentRefused):
+        except (OSError, FileError, DocumentError):
             raise KeyringUnavailable from None
 
     def _remains(self, ring: _Ring) -> bool:
@@ -350,7 +350,7 @@ class LocalKeyring:
             return True  # missing or unreadable: writing it anew settles it
         try:
             versions = self._codec.decode(content).versions
-        except DocumentRefused:
+        except DocumentError:
             return True
         return any(version.ref in destroyed and version.sealed for version in versions)
 
@@ -386,7 +386,7 @@ def _decrypt(kek: Kek, context: bytes, body: bytes) -> DataKey | None:
 
 
 def _self_test(document: KeyringDocument, random: Callable[[int], bytes]) -> None:
-    """Every version that has a key wraps and opens a throw-away one, else DocumentRefused."""
+    """Every version that has a key wraps and opens a throw-away one, else DocumentError."""
     context = DekContext(document.deployment_id, bytes(16), bytes(16), 0).encode()
     for version in document.versions:
         if version.kek is None:
@@ -395,7 +395,7 @@ def _self_test(document: KeyringDocument, random: Callable[[int], bytes]) -> Non
         body = seal_data_key(version.kek, context, data_key, random(_NONCE_LENGTH))
         opened = _decrypt(version.kek, context, body)
         if opened is None or opened.octets != data_key.octets:
-            raise DocumentRefused(f"{_name(version)} fails its self-test")
+            raise DocumentError(f"{_name(version)} fails its self-test")
 
 
 def _name(version: VersionRecord) -> str:

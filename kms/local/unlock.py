@@ -14,8 +14,8 @@ from pathlib import Path
 
 from cryptography.hazmat.primitives.kdf.scrypt import Scrypt
 
-from kms.files.private import FileRefused, create_private, read_private, read_systemd_credential
-from kms.refusal import StartRefused
+from kms.errors import StartError
+from kms.files.private import FileError, create_private, read_private, read_systemd_credential
 
 UNLOCK_KEY_LENGTH = 32
 SYSTEMD_CREDENTIAL_NAME = "codevector-kms-unlock"
@@ -34,7 +34,7 @@ _SIMPLE_STEPS = 3  # distances between neighbours: 0123456789012345 has two, ran
 _PASSPHRASE_FILE_LIMIT = 1024
 
 
-class UnlockRefused(StartRefused):
+class UnlockError(StartError):
     """The unlock secret is missing, weak, or not the kind this keyring needs; one sentence."""
 
 
@@ -72,9 +72,9 @@ class ScryptMethod:
     def __post_init__(self) -> None:
         if not SCRYPT_LOG2_N_FLOOR <= self.log2_n <= SCRYPT_LOG2_N_CEILING:
             bounds = f"2^{SCRYPT_LOG2_N_FLOOR}..2^{SCRYPT_LOG2_N_CEILING}"
-            raise UnlockRefused(f"the keyring's scrypt cost 2^{self.log2_n} is outside {bounds}")
+            raise UnlockError(f"the keyring's scrypt cost 2^{self.log2_n} is outside {bounds}")
         if len(self.salt) != SCRYPT_SALT_LENGTH:
-            raise UnlockRefused(f"the keyring's scrypt salt must have {SCRYPT_SALT_LENGTH} bytes")
+            raise UnlockError(f"the keyring's scrypt salt must have {SCRYPT_SALT_LENGTH} bytes")
 
 
 UnlockMethod = KeyMethod | ScryptMethod
@@ -91,7 +91,7 @@ def prepare(source: UnlockSource, random: Callable[[int], bytes]) -> UnlockMetho
     """What a new keyring will say of its unlocking; makes the key file if that is the source and missing.
 
     Raises:
-        UnlockRefused: the passphrase is weak, or the source cannot be read.
+        UnlockError: the passphrase is weak, or the source cannot be read.
     """
     if source.kind is UnlockKind.PASSPHRASE_FILE:
         refuse_weak(_read_passphrase(source))
@@ -102,7 +102,7 @@ def prepare(source: UnlockSource, random: Callable[[int], bytes]) -> UnlockMetho
         except FileExistsError:
             pass  # from an interrupted or earlier init: used as it is
         except OSError as error:
-            raise UnlockRefused(f"the unlock key {source.path} cannot be made: {error.strerror}") from None
+            raise UnlockError(f"the unlock key {source.path} cannot be made: {error.strerror}") from None
     return KeyMethod()
 
 
@@ -110,36 +110,36 @@ def unlock(source: UnlockSource, method: UnlockMethod) -> UnlockRoot:
     """The root for a keyring that says `method`.
 
     Raises:
-        UnlockRefused: the source is missing, malformed, or of the other kind.
+        UnlockError: the source is missing, malformed, or of the other kind.
     """
     if isinstance(method, ScryptMethod):
         if source.kind is not UnlockKind.PASSPHRASE_FILE:
-            raise UnlockRefused("the keyring opens with a passphrase: set CODEVECTOR_KEYRING_PASSPHRASE_FILE")
+            raise UnlockError("the keyring opens with a passphrase: set CODEVECTOR_KEYRING_PASSPHRASE_FILE")
         kdf = Scrypt(method.salt, UNLOCK_KEY_LENGTH, 1 << method.log2_n, _SCRYPT_R, _SCRYPT_P)
         return UnlockRoot(kdf.derive(_read_passphrase(source)))
     if source.kind is UnlockKind.PASSPHRASE_FILE:
-        raise UnlockRefused("the keyring opens with an unlock key: unset CODEVECTOR_KEYRING_PASSPHRASE_FILE")
+        raise UnlockError("the keyring opens with an unlock key: unset CODEVECTOR_KEYRING_PASSPHRASE_FILE")
     key = _read(source, UNLOCK_KEY_LENGTH)
     if len(key) != UNLOCK_KEY_LENGTH:
-        raise UnlockRefused(f"the unlock key in {source.path} must have {UNLOCK_KEY_LENGTH} bytes")
+        raise UnlockError(f"the unlock key in {source.path} must have {UNLOCK_KEY_LENGTH} bytes")
     return UnlockRoot(key)
 
 
 def refuse_weak(passphrase: bytes) -> None:
-    """Raises UnlockRefused for a passphrase that is short, repeats itself, or counts upwards or downwards.
+    """Raises UnlockError for a passphrase that is short, repeats itself, or counts upwards or downwards.
 
     This catches carelessness only; 16 characters of a random generator, or six diceware words, are meant.
     """
     try:
         text = passphrase.decode("utf-8")
     except UnicodeDecodeError:
-        raise UnlockRefused("the passphrase must be UTF-8 text") from None
+        raise UnlockError("the passphrase must be UTF-8 text") from None
     if len(text) < _PASSPHRASE_MIN_LENGTH:
-        raise UnlockRefused(f"the passphrase is too weak: {_PASSPHRASE_MIN_LENGTH} characters are the least")
+        raise UnlockError(f"the passphrase is too weak: {_PASSPHRASE_MIN_LENGTH} characters are the least")
     repeats = any(text == (text[:period] * len(text))[: len(text)] for period in range(1, len(text) // 2 + 1))
     steps = {ord(after) - ord(before) for before, after in pairwise(text)}
     if repeats or len(steps) <= _SIMPLE_STEPS or len(set(text.casefold())) < _PASSPHRASE_MIN_DISTINCT:
-        raise UnlockRefused("the passphrase is too weak: it repeats itself or follows a simple pattern")
+        raise UnlockError("the passphrase is too weak: it repeats itself or follows a simple pattern")
 
 
 def _read_passphrase(source: UnlockSource) -> bytes:
@@ -153,6 +153,6 @@ def _read(source: UnlockSource, limit: int) -> bytes:
     try:
         return read(source.path, limit=limit)
     except FileNotFoundError:
-        raise UnlockRefused(f"the {source} is missing") from None
-    except FileRefused as error:
-        raise UnlockRefused(f"the {source.kind.value} is refused: {error}") from None
+        raise UnlockError(f"the {source} is missing") from None
+    except FileError as error:
+        raise UnlockError(f"the {source.kind.value} is refused: {error}") from None

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 import time
 import traceback
 from collections.abc import Callable, Mapping
@@ -14,15 +13,12 @@ import grpc
 from google.protobuf.descriptor import MethodDescriptor, ServiceDescriptor
 from google.protobuf.message import DecodeError, Message
 from google.protobuf.message_factory import GetMessageClass
-from google.rpc import status_pb2
-from protovalidate import Validator, Violation
+from protovalidate import Validator
 from structlog.typing import FilteringBoundLogger
 
 from kms import telemetry
-from kms.keyring import KeyringError
+from kms.errors import SidecarError
 from kms.rpc.errors import (
-    DETAILS_KEY,
-    FieldViolation,
     InternalError,
     InvalidRequest,
     MalformedRequest,
@@ -32,9 +28,8 @@ from kms.rpc.errors import (
 )
 from kms.rpc.roles import Role, allowed_roles
 from kms.rpc.servicers import Behaviour
-
-_REQUEST_ID_KEY = "x-request-id"
-_REQUEST_ID = re.compile(r"[A-Za-z0-9._-]{1,64}")
+from runtime import statuses
+from runtime.requests import REQUEST_ID, broken_rule, request_id_of
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,8 +65,8 @@ class Boundary:
 
         def call(octets: bytes, context: grpc.ServicerContext) -> Message:
             started = time.perf_counter()
-            request_id = _request_id(context)
-            context.set_trailing_metadata(((_REQUEST_ID_KEY, request_id),))
+            request_id = request_id_of(context.invocation_metadata()) or str(uuid4())
+            context.set_trailing_metadata(((REQUEST_ID, request_id),))
             try:
                 if self.role not in allowed:
                     self.refused(method)
@@ -79,7 +74,7 @@ class Boundary:
                 request = _parsed(request_type, octets)
                 _refuse_invalid(self.validator, request)
                 response = behaviour(request)
-            except KeyringError as refusal:
+            except SidecarError as refusal:
                 error = refusal
             except Exception as bug:
                 # A foreign exception's text may quote the request: only its type and stack are logged.
@@ -97,7 +92,7 @@ class Boundary:
                 return response
             self._log(method, request_id, started, code=code_of(error).name, reason=error.reason)
             # abort raises, so it stands outside the try: a caught one would look like a bug (grpc#36009).
-            context.abort_with_status(_Aborted(status_of(error), request_id))
+            context.abort_with_status(statuses.Aborted(status_of(error), (REQUEST_ID, request_id)))
             raise AssertionError("abort_with_status returned")
 
         return call
@@ -113,18 +108,6 @@ class Boundary:
         )
 
 
-class _Aborted(grpc.Status):
-    """A rich status; the request id is repeated because aborting replaces the trailing metadata."""
-
-    def __init__(self, status: status_pb2.Status, request_id: str) -> None:
-        self.code = next(code for code in grpc.StatusCode if code.value[0] == status.code)
-        self.details = status.message
-        self.trailing_metadata = (
-            (DETAILS_KEY, status.SerializeToString()),
-            (_REQUEST_ID_KEY, request_id),
-        )
-
-
 def _parsed(request_type: type[Message], octets: bytes) -> Message:
     try:
         return request_type.FromString(octets)
@@ -135,25 +118,7 @@ def _parsed(request_type: type[Message], octets: bytes) -> Message:
 def _refuse_invalid(validator: Validator, request: Message) -> None:
     violations = validator.collect_violations(request)
     if violations:
-        raise InvalidRequest([_field_violation(violation) for violation in violations])
-
-
-def _field_violation(violation: Violation) -> FieldViolation:
-    proto = violation.proto
-    path = ""
-    for element in proto.field.elements if proto.field is not None else ():
-        path += f"{'.' if path else ''}{element.field_name}"
-        if element.subscript is not None:
-            path += f"[{element.subscript.value}]"
-    return FieldViolation(path, proto.message or proto.rule_id, proto.rule_id)
-
-
-def _request_id(context: grpc.ServicerContext) -> str:
-    """The caller's `x-request-id` where it is well-formed, else a new one."""
-    for key, value in context.invocation_metadata():
-        if key == _REQUEST_ID_KEY and isinstance(value, str) and _REQUEST_ID.fullmatch(value):
-            return value
-    return str(uuid4())
+        raise InvalidRequest([broken_rule(violation) for violation in violations])
 
 
 def _counts(response: Message) -> dict[str, int]:

@@ -3,20 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
 from types import MappingProxyType
 
 import grpc
-from google.protobuf import any_pb2, duration_pb2
 from google.protobuf.message import Message
 from google.rpc import error_details_pb2, status_pb2
 
+from kms.errors import SidecarError
 from kms.keyring import (
     CorruptDataKey,
     DecryptUnavailable,
     InvalidContext,
     KeyAdminUnavailable,
-    KeyringError,
     KeyringUnavailable,
     KeyVersionNotPrimary,
     KeyVersionState,
@@ -26,9 +24,8 @@ from kms.keyring import (
     UnknownKeyVersion,
 )
 from kms.rpc.roles import Role
-
-DOMAIN = "codevector"
-DETAILS_KEY = "grpc-status-details-bin"
+from runtime import statuses
+from runtime.statuses import Violation
 
 _KEY_VERSION = "codevector.kms.v1.KeyVersion"
 _WRAPPED_DATA_KEY = "codevector.kms.v1.WrappedDataKey"
@@ -36,32 +33,23 @@ _RETRY_SECONDS = 1
 _VIOLATIONS_TOLD = 20
 
 
-@dataclass(frozen=True, slots=True)
-class FieldViolation:
-    """One broken rule: the field's proto path, what the rule wants, the rule's id; never the value."""
-
-    field: str
-    description: str
-    rule: str
-
-
-class InvalidRequest(KeyringError):
+class InvalidRequest(SidecarError):
     """The request breaks rules of its shape; the first twenty are told, since statuses travel in headers."""
 
     reason = "INVALID_FIELD"
 
-    def __init__(self, violations: Sequence[FieldViolation]) -> None:
+    def __init__(self, violations: Sequence[Violation]) -> None:
         first = violations[0]
         super().__init__(
-            f"the request breaks {len(violations)} rules, first {first.field}: {first.description}",
+            f"the request breaks {len(violations)} rules, first {first.subject}: {first.description}",
             violations=str(len(violations)),
-            field=first.field,
+            field=first.subject,
             description=first.description,
         )
         self.violations = tuple(violations[:_VIOLATIONS_TOLD])
 
 
-class MalformedRequest(KeyringError):
+class MalformedRequest(SidecarError):
     """The bytes are no request of the method."""
 
     reason = "INVALID_FIELD"
@@ -73,17 +61,17 @@ class MalformedRequest(KeyringError):
         )
 
 
-class InvalidPageToken(KeyringError):
+class InvalidPageToken(SidecarError):
     """The page token is not one that this process gave out."""
 
     reason = "INVALID_PAGE_TOKEN"
 
     def __init__(self) -> None:
         super().__init__("the page token is not valid here: start again without one")
-        self.violations = (FieldViolation("page_token", self.message, self.reason),)
+        self.violations = (Violation("page_token", self.message, self.reason),)
 
 
-class RoleRequired(KeyringError):
+class RoleRequired(SidecarError):
     """The socket's role may not call the method."""
 
     reason = "ROLE_REQUIRED"
@@ -93,7 +81,7 @@ class RoleRequired(KeyringError):
         super().__init__(f"the method needs a socket of the role {names or 'none'}", role=names)
 
 
-class InternalError(KeyringError):
+class InternalError(SidecarError):
     """A bug; the caller learns only which log line tells of it."""
 
     reason = "INTERNAL"
@@ -102,32 +90,18 @@ class InternalError(KeyringError):
         super().__init__(f"internal error, request {request_id}", request_id=request_id)
 
 
-def _bad_request(error: KeyringError, path: str) -> Message:
+def _bad_request(error: SidecarError, path: str) -> Message:
     if isinstance(error, InvalidRequest | InvalidPageToken):
-        violations = error.violations
-    else:
-        violations = (FieldViolation(path, error.message, error.reason),)
-    detail: Message = error_details_pb2.BadRequest(
-        field_violations=[
-            error_details_pb2.BadRequest.FieldViolation(
-                field=v.field, description=v.description, reason=v.rule
-            )
-            for v in violations
-        ]
-    )
-    return detail
+        return statuses.bad_request(error.violations)
+    return statuses.bad_request([Violation(path, error.message, error.reason)])
 
 
-def _precondition(error: KeyringError, _: str) -> Message:
+def _precondition(error: SidecarError, _: str) -> Message:
     subject = error.metadata.get("key_version") or error.metadata.get("primary_key_version", "")
-    violation = error_details_pb2.PreconditionFailure.Violation(
-        type=error.reason, subject=subject, description=error.message
-    )
-    detail: Message = error_details_pb2.PreconditionFailure(violations=[violation])
-    return detail
+    return statuses.precondition_failure([Violation(subject, error.message, error.reason)])
 
 
-def _key_version(error: KeyringError, _: str) -> Message:
+def _key_version(error: SidecarError, _: str) -> Message:
     name = error.metadata.get("key_version") or error.metadata.get("current_latest", "")
     detail: Message = error_details_pb2.ResourceInfo(
         resource_type=_KEY_VERSION, resource_name=name, description=error.message
@@ -135,7 +109,7 @@ def _key_version(error: KeyringError, _: str) -> Message:
     return detail
 
 
-def _wrapped_data_key(error: KeyringError, _: str) -> Message:
+def _wrapped_data_key(error: SidecarError, _: str) -> Message:
     detail: Message = error_details_pb2.ResourceInfo(
         resource_type=_WRAPPED_DATA_KEY,
         resource_name=error.metadata["data_key_id"],
@@ -144,14 +118,13 @@ def _wrapped_data_key(error: KeyringError, _: str) -> Message:
     return detail
 
 
-def _retry(error: KeyringError, _: str) -> Message:
-    detail: Message = error_details_pb2.RetryInfo(retry_delay=duration_pb2.Duration(seconds=_RETRY_SECONDS))
-    return detail
+def _retry(error: SidecarError, _: str) -> Message:
+    return statuses.retry_info(_RETRY_SECONDS)
 
 
-_Detail = Callable[[KeyringError, str], Message] | None
+_Detail = Callable[[SidecarError, str], Message] | None
 
-_TABLE: Mapping[type[KeyringError], tuple[grpc.StatusCode, _Detail]] = MappingProxyType(
+_TABLE: Mapping[type[SidecarError], tuple[grpc.StatusCode, _Detail]] = MappingProxyType(
     {
         InvalidRequest: (grpc.StatusCode.INVALID_ARGUMENT, _bad_request),
         InvalidContext: (grpc.StatusCode.INVALID_ARGUMENT, _bad_request),
@@ -173,30 +146,23 @@ _TABLE: Mapping[type[KeyringError], tuple[grpc.StatusCode, _Detail]] = MappingPr
 )
 
 
-def code_of(error: KeyringError) -> grpc.StatusCode:
+def code_of(error: SidecarError) -> grpc.StatusCode:
     """The status code of a refusal."""
     return _row(error)[0]
 
 
-def status_of(error: KeyringError, path: str = "") -> status_pb2.Status:
+def status_of(error: SidecarError, path: str = "") -> status_pb2.Status:
     """The whole status; `path` is the proto path of the field at fault, where one is."""
     code, detail = _row(error)
-    details: list[Message] = [
-        error_details_pb2.ErrorInfo(reason=error.reason, domain=DOMAIN, metadata=error.metadata)
-    ]
-    if detail is not None:
-        details.append(detail(error, path))
-    return status_pb2.Status(
-        code=code.value[0], message=error.message, details=[_packed(each) for each in details]
+    return statuses.make(
+        code,
+        error.message,
+        reason=error.reason,
+        metadata=error.metadata,
+        details=[detail(error, path)] if detail is not None else [],
     )
 
 
-def _row(error: KeyringError) -> tuple[grpc.StatusCode, _Detail]:
+def _row(error: SidecarError) -> tuple[grpc.StatusCode, _Detail]:
     """The row of the error's class, or of the nearest class it derives from."""
     return next(_TABLE[kind] for kind in type(error).__mro__ if kind in _TABLE)
-
-
-def _packed(message: Message) -> any_pb2.Any:
-    packed = any_pb2.Any()
-    packed.Pack(message)
-    return packed

@@ -17,7 +17,6 @@ from grpc_health.v1 import health, health_pb2, health_pb2_grpc
 from protovalidate import Validator
 from structlog.typing import FilteringBoundLogger
 
-import reflection
 from kms.audit.keyring import AuditedKeyring, Principal
 from kms.audit.log import Audit, AuditUnavailable
 from kms.keyring import Keyring
@@ -26,6 +25,7 @@ from kms.rpc.boundary import Boundary
 from kms.rpc.pages import PageTokens
 from kms.rpc.roles import ADMIN, MANAGEMENT, Role
 from kms.rpc.servicers import KeyAdmin, KeyManagement
+from runtime import reflection
 
 _HEALTH = "grpc.health.v1.Health"
 _THREADS_PER_ROLE = 8
@@ -54,7 +54,7 @@ def serving(
     """Serves every role on its socket until the context ends; calls under way get 2 s to finish.
 
     Raises:
-        SocketRefused: a socket cannot be had; nothing is served then.
+        SocketError: a socket cannot be had; nothing is served then.
     """
     pages = PageTokens(random(32))
     index = reflection.DescriptorIndex(reflection.described_files())
@@ -103,7 +103,7 @@ def _bind(server: grpc.Server, path: Path) -> None:
     try:
         server.add_insecure_port(f"unix:{path}")
     except RuntimeError:
-        raise sockets.SocketRefused(f"the socket {path} cannot be bound") from None
+        raise sockets.SocketError(f"the socket {path} cannot be bound") from None
     sockets.restrict(path)
 
 

@@ -8,13 +8,13 @@ import socket
 import stat
 from pathlib import Path
 
+from kms.errors import StartError
 from kms.files.private import make_private_directory
-from kms.refusal import StartRefused
 
 PATH_LIMIT = 107  # bytes in sockaddr_un.sun_path on Linux, without the final NUL
 
 
-class SocketRefused(StartRefused):
+class SocketError(StartError):
     """A socket cannot be bound where the settings say; one sentence."""
 
 
@@ -24,20 +24,20 @@ def claim(path: Path) -> None:
     A left-over of a killed process is removed. gRPC itself would silently bind over a live server.
 
     Raises:
-        SocketRefused: the directory is open to others, or the path is taken.
+        SocketError: the directory is open to others, or the path is taken.
     """
     make_private_directory(path.parent)
     status = path.parent.stat()
     if status.st_uid != os.geteuid() or stat.S_IMODE(status.st_mode) & 0o027:
-        raise SocketRefused(
+        raise SocketError(
             f"the socket directory {path.parent} must belong to this account, mode 0700 or 0750"
         )
     if not os.path.lexists(path):
         return
     if not stat.S_ISSOCK(path.lstat().st_mode):
-        raise SocketRefused(f"{path} exists and is not a socket")
+        raise SocketError(f"{path} exists and is not a socket")
     if _listening(path):
-        raise SocketRefused(f"another process listens on {path}")
+        raise SocketError(f"another process listens on {path}")
     path.unlink()
 
 

@@ -15,6 +15,8 @@ from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from uuid import UUID
 
+from kms.checks import checked_context, checked_wrapper
+from kms.errors import StartError
 from kms.formats import BACKEND_TRANSIT, DekContext, Wrapper, commitment
 from kms.keyring import (
     KEY_VERSION_PREFIX,
@@ -32,16 +34,14 @@ from kms.keyring import (
     WrapItem,
     WrappedDataKey,
 )
-from kms.refusal import StartRefused
 from kms.vault.key import TransitKey, ciphertext_version, version_number
 from kms.vault.ledger import Ledger
 from kms.vault.transit import Fault, Transit
 from kms.vault.versions import VaultVersions
 from kms.vault.view import Known, VaultView
-from kms.wrapped import checked_context, checked_wrapper
 
 
-class VaultRefused(StartRefused):
+class VaultError(StartError):
     """The key or the identity is not one to keep credentials with."""
 
 
@@ -82,7 +82,7 @@ class VaultKeyring:
         is wrong with the first.
 
         Raises:
-            VaultRefused: the key lacks an attribute, or the identity may do too much or too little.
+            VaultError: the key lacks an attribute, or the identity may do too much or too little.
         """
         self._view = VaultView(transit, monotonic=monotonic, probe=f"codevector-probe-{random(8).hex()}")
         self._versions = VaultVersions(self._view, ledger, admin=admin, clock=clock)
@@ -93,7 +93,7 @@ class VaultKeyring:
             self.refresh()
         known = self._view.known_or_none
         if known is not None and known.faults:
-            raise VaultRefused(f"{known.faults} (docs/runbooks/vault.md)")
+            raise VaultError(f"{known.faults} (docs/runbooks/vault.md)")
 
     def refresh(self) -> None:
         """Reads metadata and rights again, which also keeps the identity's token alive.

@@ -14,11 +14,11 @@ from dataclasses import replace
 from datetime import UTC, datetime
 from typing import Any
 
+from kms.errors import StartError
 from kms.files.generations import KeyringFile
-from kms.files.private import FileRefused
+from kms.files.private import FileError
 from kms.keyring import KEY_VERSION_PREFIX, KeyringUnavailable, VersionState
 from kms.local.document import VersionRecord, whole_seconds
-from kms.refusal import StartRefused
 from kms.vault.key import TransitAddress, TransitKey
 
 LEDGER_LIMIT = 1 << 20
@@ -27,7 +27,7 @@ _FORMAT = 1
 _RETIRED = (VersionState.DISABLED, VersionState.DESTROY_SCHEDULED)
 
 
-class LedgerRefused(StartRefused):
+class LedgerError(StartError):
     """The ledger is damaged or another key's; one sentence."""
 
 
@@ -38,7 +38,7 @@ class Ledger:
         """Reads the file where there is one.
 
         Raises:
-            LedgerRefused, FileRefused: it cannot be used.
+            LedgerError, FileError: it cannot be used.
         """
         self._address = address
         self._file = file
@@ -50,7 +50,7 @@ class Ledger:
         except FileNotFoundError:
             return
         except (ValueError, KeyError, TypeError):
-            raise LedgerRefused(f"the ledger {file.path} is damaged or of another key") from None
+            raise LedgerError(f"the ledger {file.path} is damaged or of another key") from None
 
     def records(self) -> tuple[VersionRecord, ...]:
         """As last noted."""
@@ -86,7 +86,7 @@ class Ledger:
         if self._file is not None:
             try:
                 _write(self._file, _encode(self._address, ordered))
-            except (OSError, FileRefused):
+            except (OSError, FileError):
                 raise KeyringUnavailable from None
         self._records = ordered
 

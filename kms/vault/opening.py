@@ -34,7 +34,7 @@ def open_transit(
     """A keyring whose connections and ledger the stack closes; the ledger is made in `directory`.
 
     Raises:
-        StartRefused: the key, an identity or the ledger cannot be used.
+        StartError: the key, an identity or the ledger cannot be used.
     """
     circuit = Circuit(monotonic=monotonic, uniform=jitter.uniform)
     link = stack.enter_context(closing(VaultLink(access, circuit)))

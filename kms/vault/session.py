@@ -20,7 +20,7 @@ from hvac.adapters import RawAdapter
 from requests.adapters import HTTPAdapter
 
 from kms.circuit import Circuit
-from kms.files.private import FileRefused, read_private
+from kms.files.private import FileError, read_private
 from kms.keyring import KeyAdminUnavailable, KeyringUnavailable
 from kms.vault.access import AppRole, VaultAccess, VaultSecret
 
@@ -273,7 +273,7 @@ class AdminSession:
 def _read_token(file: Path) -> VaultSecret:
     try:
         text = read_private(file, limit=_TOKEN_LIMIT).decode("ascii").strip()
-    except (FileNotFoundError, FileRefused, UnicodeDecodeError):
+    except (FileNotFoundError, FileError, UnicodeDecodeError):
         text = ""
     if not text:
         raise KeyAdminUnavailable(f"the token file {file} is missing, empty or not private")

@@ -16,12 +16,10 @@ from datetime import UTC, date, datetime, time
 from pathlib import Path
 
 from service.catalog_files.document import CatalogFileError, Fields, read_document
-from service.catalog_files.kinds import read_kinds
 from service.catalog_files.models import read_model
 from service.domain.catalog import (
     Catalog,
     Catalogs,
-    KindInfo,
     SanityRule,
     broken_rules,
     kind_from_slug,
@@ -62,7 +60,7 @@ class _Release:
 
 
 def load_catalogs(root: Path) -> Catalogs:
-    """Everything under ``root``: ``kinds.json`` and every release. Files of no release are left alone.
+    """Return every release under ``root``. Files of no release are left alone.
 
     Raises:
         CatalogFileError: a file is missing, does not have its hash, or holds something it must not.
@@ -73,12 +71,8 @@ def load_catalogs(root: Path) -> Catalogs:
         if RELEASE_NAME.fullmatch(directory.name)
         for catalog in read_release(directory)
     ]
-    newest: dict[ProviderKind, str] = {}
-    for catalog in catalogs:
-        newest[catalog.kind] = max(catalog.version, newest.get(catalog.kind, ""))
-    kinds: tuple[KindInfo, ...] = read_kinds(root / "kinds.json", newest)
     catalogs.sort(key=lambda catalog: (catalog.kind, catalog.version))
-    return Catalogs(tuple(catalogs), kinds)
+    return Catalogs(tuple(catalogs))
 
 
 def read_release(directory: Path) -> tuple[Catalog, ...]:

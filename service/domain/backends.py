@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 
 from service.domain.errors import FailedPrecondition, PreconditionViolation, Reason, invalid_field
-from service.domain.model import Model, ModelBackend
+from service.domain.model import Model, ModelBackend, ProviderModelKey
 
 MAX_BACKENDS = 64
 
@@ -21,7 +21,7 @@ def check_unique(backends: Sequence[ModelBackend], *, field: str) -> None:
     Raises:
         InvalidArgument: names the second one.
     """
-    seen: set[tuple[str, str]] = set()
+    seen: set[ProviderModelKey] = set()
     for index, backend in enumerate(backends):
         if backend.target in seen:
             raise invalid_field(

@@ -1,4 +1,4 @@
-"""Bundled catalogs: what is known about each kind of provider and its models, and when that makes sense.
+"""Bundled catalogs: what is known about the models of each kind of provider, and when that makes sense.
 
 The values here are what the catalog files hold once read; ``catalog_files`` reads them. The sanity rules live
 here because they are about meaning: a price list with swapped columns has the right shape and is still wrong.
@@ -9,9 +9,10 @@ from __future__ import annotations
 from dataclasses import dataclass
 from datetime import datetime
 from decimal import Decimal
-from enum import IntEnum, StrEnum
+from enum import StrEnum
 
-from service.domain.model import CredentialType, ModelFacts, ModelKind, Pricing, ProviderKind
+from service.domain.model import ModelFacts, ModelKind, Pricing, ProviderKind
+from upstreams.kinds import KINDS, Kind
 
 MAX_PRICE = {ModelKind.CHAT: Decimal(2000), ModelKind.EMBEDDING: Decimal(100)}
 """Per million tokens, in the catalog's currency: thrice the dearest model sold when the guard was set."""
@@ -23,65 +24,12 @@ MAX_OUTPUT_TO_INPUT = Decimal(100)
 """Vendors ask up to ten times the input price for output; a hundred is a slipped decimal point."""
 
 
-class FormControl(IntEnum):
-    """How a form shows a field. Numbers equal ``FormField.Control`` of the API."""
-
-    TEXT = 1
-    SECRET = 2
-    URI = 3
-    SELECT = 4
-    KEY_VALUE = 5
-    MULTILINE_SECRET = 6
-
-
-@dataclass(frozen=True, slots=True)
-class FormField:
-    """One input of a form. ``field`` is the proto field's name in its message."""
-
-    field: str
-    label: str
-    control: FormControl
-    required: bool
-    placeholder: str = ""
-    help_text: str = ""
-    options: tuple[str, ...] = ()
-    default_value: str = ""
-
-
-@dataclass(frozen=True, slots=True)
-class CredentialForm:
-    """One way to authenticate at a kind of provider. ``field`` is the member of ``CredentialInput.material``.
-
-    ``prefixes`` are literal beginnings that the vendor is known to use, longest first. They are hints for a
-    warning and never a reason to refuse: vendors change their formats.
-    """
-
-    type: CredentialType
-    field: str
-    display_name: str
-    fields: tuple[FormField, ...] = ()
-    prefixes: tuple[str, ...] = ()
-
-
 @dataclass(frozen=True, slots=True)
 class KindInfo:
-    """What a client needs for an "add provider" form. ``config_field`` is the member of ``ProviderConfig``.
+    """A kind, and the newest bundled release that covers it; "" where none does."""
 
-    ``catalog_version`` is the newest bundled release that covers the kind, or empty.
-    """
-
-    kind: ProviderKind
-    display_name: str
-    documentation_uri: str
-    config_field: str
-    config_fields: tuple[FormField, ...]
-    credential_forms: tuple[CredentialForm, ...]
-    catalog_version: str = ""
-
-    @property
-    def credential_prefixes(self) -> tuple[str, ...]:
-        """The prefixes of all forms, in the order of the forms."""
-        return tuple(prefix for form in self.credential_forms for prefix in form.prefixes)
+    kind: Kind
+    catalog_version: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -102,10 +50,9 @@ class Catalog:
 
 @dataclass(frozen=True, slots=True)
 class Catalogs:
-    """All bundled releases and the description of every kind, in the order of the kinds' numbers."""
+    """All bundled releases, in the order of the kinds' numbers."""
 
     catalogs: tuple[Catalog, ...]
-    kinds: tuple[KindInfo, ...]
 
     def versions(self, kind: ProviderKind) -> tuple[str, ...]:
         """The releases that cover ``kind``, newest first."""
@@ -123,9 +70,9 @@ class Catalogs:
         """The newest catalog of each kind that has one, in the order of the kinds' numbers."""
         return tuple(catalog for kind in ProviderKind if (catalog := self.newest(kind)) is not None)
 
-    def kind_info(self, kind: ProviderKind) -> KindInfo:
-        """The description of ``kind``; every kind has one."""
-        return next(info for info in self.kinds if info.kind is kind)
+    def kinds(self) -> tuple[KindInfo, ...]:
+        """Return every kind in the order of the numbers, whether a release covers it or not."""
+        return tuple(KindInfo(KINDS[kind], max(self.versions(kind), default="")) for kind in ProviderKind)
 
 
 def kind_slug(kind: ProviderKind) -> str:

@@ -169,7 +169,7 @@ def parse_service_account(text: str, *, field: str) -> dict[str, str]:
 def shown_prefix(kind: ProviderKind, material: CredentialMaterial) -> str:
     """What lists may show of a credential, so that people can tell two of them apart.
 
-    The vendor's literal prefix and at most four characters behind it, nothing of a key under 20 characters;
+    The vendor's literal prefix and at most four characters after it, nothing of a key under 20 characters;
     eight characters of an id that is no secret: AWS access key, Google private key, Azure client.
     """
     match material.type:

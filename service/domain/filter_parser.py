@@ -2,7 +2,7 @@
 
     filter      = [ expression ]
     expression  = sequence { "AND" sequence }
-    sequence    = factor { factor }              one behind the other means AND
+    sequence    = factor { factor }              one after the other means AND
     factor      = term { "OR" term }             OR binds tighter than AND: AIP-160 has it so
     term        = [ "NOT" | "-" ] simple
     simple      = "(" expression ")" | restriction | word
@@ -281,7 +281,7 @@ class _Parser:
             return False
         self._at += len(keyword)
         if not self._ended() and self._text[self._at] not in _BLANKS + "(":
-            self._fail(f"expected a blank behind {keyword}", "syntax")
+            self._fail(f"expected a space after {keyword}", "syntax")
         self._skip_blanks()
         return True
 

@@ -12,7 +12,7 @@ import hmac
 from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass
 
-from service.domain.model import ModelView, Provider, ProviderModel
+from service.domain.model import ModelView, Provider, ProviderModel, ProviderModelKey
 
 SHOWN_NAMES = 100
 SHOWN_BACKENDS = 1000
@@ -56,7 +56,7 @@ class Loss:
 def provider_impact(
     key: bytes, provider: Provider, models: Sequence[ProviderModel], wired: Iterable[ModelView]
 ) -> DeletionImpact:
-    """The impact of deleting a provider that has these models; ``wired`` are the facades wired to one."""
+    """The impact of deleting a provider with these provider models; ``wired`` are the models wired to one."""
     version = provider.credential.version if provider.credential else 0
     return _impact(key, f"provider {provider.uid} {version}", models, wired, destroyed=version > 0)
 
@@ -64,11 +64,11 @@ def provider_impact(
 def provider_models_impact(
     key: bytes, models: Sequence[ProviderModel], wired: Iterable[ModelView]
 ) -> DeletionImpact:
-    """The impact of deleting these provider models; ``wired`` are the facades wired to one of them."""
+    """The impact of deleting these provider models; ``wired`` are the models wired to one of them."""
     return _impact(key, "provider models", models, wired, destroyed=False)
 
 
-def loss(wired: Iterable[ModelView], gone: Collection[tuple[str, str]]) -> Loss:
+def loss(wired: Iterable[ModelView], gone: Collection[ProviderModelKey]) -> Loss:
     """What these models lose when the provider models ``gone`` (by provider id and model id) go."""
     backends: list[BackendImpact] = []
     unroutable: list[str] = []
@@ -89,8 +89,8 @@ def _impact(
     lost = loss(views, {(model.provider_id, model.model_id) for model in ordered})
     lines = [
         root,
-        *(f"model {model.name} {model.uid}" for model in ordered),
-        *(f"facade {view.model.name} {view.model.uid}" for view in views),
+        *(f"provider model {model.name} {model.uid}" for model in ordered),
+        *(f"model {view.model.name} {view.model.uid}" for view in views),
         *(f"wire {b.model} {b.provider_model} {b.remaining_routable_backends}" for b in lost.backends),
         *(f"unroutable {name}" for name in lost.models_left_unroutable),
     ]

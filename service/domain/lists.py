@@ -81,7 +81,7 @@ MODEL_LIST = ListRules(
     orders=("display_name", "name", "create_time", "update_time", "kind"),
 )
 
-ACTIVE_MODEL_LIST = ListRules(
+ACTIVE_PROVIDER_MODEL_LIST = ListRules(
     filter=FilterSchema.of(
         [
             FilterField("provider", FilterType.STRING),
@@ -114,7 +114,7 @@ def parse_order(text: str, rules: Sequence[str]) -> OrderBy:
     """One column, optionally followed by ``desc`` or ``asc``; empty is the first allowed column.
 
     Raises:
-        InvalidArgument: another column, more than one, or another word behind it.
+        InvalidArgument: another column, more than one, or another word after it.
     """
     words = text.split()
     if not words:

@@ -1,4 +1,4 @@
-"""The values the registry is about: providers, their credentials as shown, their models, and the facades.
+"""The values the registry is about: providers, their credentials as shown, provider models, and models.
 
 Enum numbers equal those of the API, so the wire layer converts by value and the database stores integers.
 Nothing here can hold secret material: that is ``credentials.py`` (in hand) and ``SealedCredential`` (sealed).
@@ -13,34 +13,10 @@ from enum import IntEnum
 from types import MappingProxyType
 from uuid import UUID
 
+from upstreams.kinds import CredentialType as CredentialType
+from upstreams.kinds import ProviderKind as ProviderKind
+
 NO_PAIRS: Mapping[str, str] = MappingProxyType({})
-
-
-class ProviderKind(IntEnum):
-    """What kind of upstream a provider is; never changes after creation."""
-
-    OPENAI = 1
-    ANTHROPIC = 2
-    AZURE = 3
-    BEDROCK = 4
-    GOOGLE = 5
-    VERTEX = 6
-    VERTEX_ANTHROPIC = 7
-    GROQ = 8
-    COHERE = 9
-    DEEPSEEK = 10
-    MOONSHOT = 11
-    OPENAI_COMPATIBLE = 12
-
-
-class CredentialType(IntEnum):
-    """How a router authenticates upstream. AMBIENT: by its own workload identity."""
-
-    API_KEY = 1
-    AWS_ACCESS_KEY = 2
-    GCP_SERVICE_ACCOUNT_KEY = 3
-    AZURE_CLIENT_SECRET = 4
-    AMBIENT = 5
 
 
 class State(IntEnum):
@@ -196,6 +172,10 @@ class ModelFacts:
     needs_review: bool = False
 
 
+ProviderModelKey = tuple[str, str]
+"""Provider id and model id: what a backend leads to."""
+
+
 @dataclass(frozen=True, slots=True)
 class ProviderModel:
     """A concrete model at a provider.
@@ -257,7 +237,7 @@ class ModelBackend:
         return f"providers/{self.provider_id}/models/{self.provider_model_id}"
 
     @property
-    def target(self) -> tuple[str, str]:
+    def target(self) -> ProviderModelKey:
         """Provider id and model id of the provider model."""
         return self.provider_id, self.provider_model_id
 
@@ -269,7 +249,7 @@ class ModelBackend:
 
 @dataclass(frozen=True, slots=True)
 class Model:
-    """A model as users of the gateway know it: a facade over provider models of its kind.
+    """A model as users of the gateway know it: wired to provider models of its kind.
 
     ``backends`` stand in the order in which they are tried, see `backends.in_order`.
     """
@@ -299,7 +279,7 @@ class ModelView:
     """A model with which of its provider models routing offers, by provider id and model id."""
 
     model: Model
-    routable_targets: frozenset[tuple[str, str]]
+    routable_targets: frozenset[ProviderModelKey]
 
     def routable(self, backend: ModelBackend) -> bool:
         """Whether routing offers this wire: not disabled, and its provider model routable."""

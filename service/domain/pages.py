@@ -1,6 +1,6 @@
 """Pages of a list: how large they are, and the token that leads to the next one.
 
-A token holds the position behind the last row of a page and a MAC over that position and the query it belongs
+A token holds the position after the last row of a page and a MAC over that position and the query it belongs
 to. So a token of another list, parent, filter or order is refused, and so is one that a client has edited.
 
 | part   | bytes | what                                                                         |
@@ -45,7 +45,7 @@ class Query:
 
 @dataclass(frozen=True, slots=True)
 class Position:
-    """Where the next page begins: behind the row with these ordering columns.
+    """Where the next page begins: after the row with these ordering columns.
 
     ``revision`` is the store's when the first page was read (0: not kept); ``total_size`` is the number of
     rows counted then (None: not counted).
@@ -78,7 +78,7 @@ class PageTokens:
         self._key = key
 
     def issue(self, query: Query, position: Position) -> str:
-        """The token of the page that begins behind ``position``."""
+        """The token of the page that begins after ``position``."""
         content = [list(position.keys), position.revision, position.total_size]
         payload = json.dumps(content, separators=(",", ":"), ensure_ascii=False).encode()
         return urlsafe_b64encode(self._mac(query, payload) + payload).rstrip(b"=").decode()

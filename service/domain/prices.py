@@ -17,7 +17,7 @@ _DECIMAL = re.compile(r"(0|[1-9][0-9]{0,8})(\.[0-9]{1,12})?")
 
 
 def parse_price(text: str, *, field: str) -> Decimal:
-    """The exact value of a price of at most nine digits before the point and twelve behind it.
+    """The exact value of a price of at most nine digits before the point and twelve after it.
 
     Raises:
         InvalidArgument: a sign, an exponent, a leading zero, NaN, blanks, or too many digits.

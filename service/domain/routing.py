@@ -27,6 +27,7 @@ from service.domain.model import (
     ProviderModel,
     State,
 )
+from upstreams.kinds import KINDS
 
 
 class EntryKind(StrEnum):
@@ -104,7 +105,7 @@ class ChangeSet:
 
 def credential_required(kind: ProviderKind) -> bool:
     """Whether a provider of this kind is left out of routing until it has a credential."""
-    return kind is not ProviderKind.OPENAI_COMPATIBLE
+    return KINDS[kind].credential_required
 
 
 def provider_routable(provider: Provider) -> bool:
@@ -114,7 +115,7 @@ def provider_routable(provider: Provider) -> bool:
     )
 
 
-def model_routable(provider: Provider, model: ProviderModel) -> bool:
+def provider_model_routable(provider: Provider, model: ProviderModel) -> bool:
     """The model and its provider are both active, and the provider has the credential its kind needs."""
     return model.state is State.ACTIVE and provider_routable(provider)
 
@@ -136,7 +137,7 @@ def routing_provider(provider: Provider) -> RoutingProvider | None:
     )
 
 
-def active_facade(view: ModelView) -> ActiveModel | None:
+def active_model(view: ModelView) -> ActiveModel | None:
     """The routing entry of a model, or None while it is disabled or has no backend that routing offers."""
     if not view.is_routable:
         return None
@@ -145,9 +146,9 @@ def active_facade(view: ModelView) -> ActiveModel | None:
     return ActiveModel(model.name, model.kind, backends, model.labels)
 
 
-def active_model(provider: Provider, model: ProviderModel) -> ActiveProviderModel | None:
+def active_provider_model(provider: Provider, model: ProviderModel) -> ActiveProviderModel | None:
     """The model's routing entry, or None while routing leaves it out."""
-    if not model_routable(provider, model):
+    if not provider_model_routable(provider, model):
         return None
     facts = model.facts
     return ActiveProviderModel(

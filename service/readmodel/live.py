@@ -33,7 +33,7 @@ class Source:
     """How the table is read; handed in, since this room knows no SQL. Both are called off the event loop.
 
     ``load`` gives (revision, store_id, all entries) of one moment. ``changes`` gives (head revision, the
-    change sets behind the given revision), or None when they are no longer all there, or are more than a ring
+    change sets after the given revision), or None when they are no longer all there, or are more than a ring
     takes, and the table must be loaded anew.
     """
 
@@ -105,11 +105,11 @@ class LiveTable:
         finally:
             self._waiting.remove(waiter)
 
-    async def behind(self, revision: int) -> int | None:
+    async def after(self, revision: int) -> int | None:
         """The position in ``ring`` from which a table at ``revision`` of this store is brought up to date.
 
         What this process has not seen itself is read from the store once, for all that come after. None when
-        not all changes behind the revision are there any more, or when they are more than the ring takes.
+        not all changes after the revision are there any more, or when they are more than the ring takes.
 
         Raises:
             Unavailable: the store is away.
@@ -119,7 +119,7 @@ class LiveTable:
             async with self._extending:
                 if ring.out_of_reach < revision < ring.floor and not await self._extend(ring, revision):
                     return None
-        return ring.behind(revision) if ring is self.ring and revision >= ring.floor else None
+        return ring.after(revision) if ring is self.ring and revision >= ring.floor else None
 
     async def follow(self) -> None:
         """Keep the snapshot current until cancelled. A store that is away is asked again at the next poll."""

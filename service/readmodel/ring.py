@@ -16,10 +16,10 @@ MAX_BYTES = 64 << 20
 class Ring:
     """Ready messages in the order of their revisions, of one store.
 
-    ``begin`` is the position of the oldest message, ``end`` the one behind the newest. ``head`` is the newest
+    ``begin`` is the position of the oldest message, ``end`` the one after the newest. ``head`` is the newest
     revision, which need not have a message.
 
-    ``floor`` is the oldest revision that can be resumed from: every message behind it is here. From
+    ``floor`` is the oldest revision that can be resumed from: every message after it is here. From
     ``out_of_reach`` and below nobody will be able to: what lies between does not fit.
     """
 
@@ -45,8 +45,8 @@ class Ring:
             return self.head
         return self._revisions[position - self.begin - 1] if position > self.begin else self.floor
 
-    def behind(self, revision: int) -> int:
-        """The position of the first message behind a revision, which is not below ``floor``."""
+    def after(self, revision: int) -> int:
+        """The position of the first message after a revision, which is not below ``floor``."""
         return self.begin + bisect_right(self._revisions, revision)
 
     def append(self, revision: int, message: bytes) -> None:
@@ -69,7 +69,7 @@ class Ring:
             self._drop(drop)
 
     def extend_back(self, floor: int, older: Sequence[tuple[int, bytes]]) -> bool:
-        """Put all messages behind ``floor`` that are older than the oldest here in front, if they all fit."""
+        """Put all messages after ``floor`` that are older than the oldest here in front, if they all fit."""
         size = sum(len(message) for _, message in older)
         if len(older) + len(self._messages) > self._max_messages or size + self._bytes > self._max_bytes:
             self.out_of_reach = max(self.out_of_reach, floor)

@@ -65,25 +65,24 @@ class Codec:
 class Snapshot:
     """The routing table at ``revision`` of the store ``store_id``; rows are sorted by resource name.
 
-    ``models`` are provider models, of which ``model_names`` and ``model_rows`` run side by side, and
-    ``facades`` what callers of the gateway know as models. ``whole`` is the ready answer of
-    GetRoutingSnapshot, ``chunks`` what a watch begins with, both joined from ``segments``.
+    ``provider_model_names`` and ``provider_model_rows`` hold ``provider_models`` side by side. ``whole`` is
+    the encoded GetRoutingSnapshotResponse, ``chunks`` what a watch begins with, both made of ``segments``.
     """
 
     revision: int
     store_id: str
     providers: Mapping[str, Row]
+    provider_models: Mapping[str, Row]
     models: Mapping[str, Row]
-    facades: Mapping[str, Row]
-    model_names: tuple[str, ...]
-    model_rows: tuple[Row, ...]
+    provider_model_names: tuple[str, ...]
+    provider_model_rows: tuple[Row, ...]
     segments: tuple[bytes, ...]
     whole: bytes
     chunks: tuple[bytes, ...]
 
-    def behind(self, name: str) -> int:
-        """The position of the first provider model behind ``name``, which need not be there any more."""
-        return bisect_right(self.model_names, name)
+    def after(self, name: str) -> int:
+        """The position of the first provider model after ``name``, which need not be there any more."""
+        return bisect_right(self.provider_model_names, name)
 
 
 def build(codec: Codec, revision: int, store_id: str, entries: Iterable[Entry]) -> Snapshot:
@@ -102,14 +101,14 @@ def encoded(codec: Codec, changes: Iterable[Change]) -> tuple[RowChange, ...]:
 
 
 def advance(codec: Codec, current: Snapshot, changes: Iterable[RowChange], revision: int) -> Snapshot:
-    """The snapshot at ``revision``, given every change behind ``current`` up to it, in order.
+    """The snapshot at ``revision``, given every change after ``current`` up to it, in order.
 
     Applying a change twice changes nothing, since each row says what is there now.
     """
     tables = {
         EntryKind.PROVIDER: dict(current.providers),
-        EntryKind.PROVIDER_MODEL: dict(current.models),
-        EntryKind.MODEL: dict(current.facades),
+        EntryKind.PROVIDER_MODEL: dict(current.provider_models),
+        EntryKind.MODEL: dict(current.models),
     }
     # Replacing and removing keep a dict's order. A name that enters goes to the end, also one that was there
     # before and left in an earlier change.
@@ -124,7 +123,7 @@ def advance(codec: Codec, current: Snapshot, changes: Iterable[RowChange], revis
         table[change.name] = change.row
     for kind in entered:
         tables[kind] = dict(sorted(tables[kind].items()))
-    models = tables[EntryKind.PROVIDER_MODEL]
+    provider_models = tables[EntryKind.PROVIDER_MODEL]
     segments = tuple(
         codec.segments(
             *([row.encoded for row in table.values()] for table in tables.values()),
@@ -134,10 +133,10 @@ def advance(codec: Codec, current: Snapshot, changes: Iterable[RowChange], revis
         revision=revision,
         store_id=current.store_id,
         providers=tables[EntryKind.PROVIDER],
-        models=models,
-        facades=tables[EntryKind.MODEL],
-        model_names=tuple(models),
-        model_rows=tuple(models.values()),
+        provider_models=provider_models,
+        models=tables[EntryKind.MODEL],
+        provider_model_names=tuple(provider_models),
+        provider_model_rows=tuple(provider_models.values()),
         segments=segments,
         whole=codec.whole(revision, current.store_id, segments),
         chunks=codec.chunks(revision, current.store_id, segments, SnapshotReason.INITIAL),

@@ -115,7 +115,7 @@ class Watchers:
     def wake(self) -> None:
         """Let every watcher that sleeps look at what is new, in the order in which they fell asleep.
 
-        All but the first hundred take their turn behind what the event loop has to do by then, such as the
+        All but the first hundred take their turn after what the event loop has to do by then, such as the
         answer to the write that woke them: it would wait for thousands of messages.
         """
         sleeping, self._sleeping = self._sleeping, []
@@ -243,7 +243,7 @@ class Watchers:
             return place, SnapshotReason.STORE_CHANGED
         if revision > current.revision:
             return place, SnapshotReason.REVISION_AHEAD
-        position = await live.behind(revision)
+        position = await live.after(revision)
         if position is None:
             return place, SnapshotReason.COMPACTED
         place.ring, place.position = live.ring, position

@@ -10,7 +10,6 @@ import asyncio
 import itertools
 import logging
 import math
-import re
 import secrets
 import time
 from collections.abc import Awaitable, Callable, Iterable
@@ -21,9 +20,11 @@ import grpc
 import protovalidate
 from google.protobuf.message import DecodeError, Message
 from google.rpc import status_pb2
-from grpc_status import rpc_status
 from structlog.typing import FilteringBoundLogger
 
+from runtime import statuses
+from runtime.requests import REQUEST_ID, broken_rule, request_id_of
+from runtime.statuses import Violation
 from service.domain.errors import FieldViolation, InvalidArgument, Reason, RegistryError
 from service.rpc import errors
 from service.telemetry import RPC_DONE, RPC_FAILED, bug_fields
@@ -36,7 +37,6 @@ REMEMBERED_BYTES = 256
 REMEMBERED_REQUESTS = 1024
 LOOPBACK_PRINCIPAL = "dev:loopback"
 
-_REQUEST_ID = re.compile(r"[A-Za-z0-9._:-]{1,128}")
 _PRESENCE_RULES = frozenset(
     {
         "create_provider.required",
@@ -63,7 +63,7 @@ class Exchange:
 
     def trailers(self) -> tuple[tuple[str, str], ...]:
         """The answer's trailing metadata."""
-        pairs = [("x-request-id", self.request_id)]
+        pairs = [(REQUEST_ID, self.request_id)]
         if self.revision is not None:
             pairs.append(("x-revision", str(self.revision)))
         if self.warning is not None:
@@ -96,7 +96,7 @@ class Boundary:
     def __init__(self, log: FilteringBoundLogger) -> None:
         self._validator = protovalidate.Validator()
         self._log = log
-        # Request ids of callers that bring none. One of chance for each call would cost more than the rest.
+        # Used when the caller sends no request id. A random one per call would cost more than the whole call.
         self._instance = secrets.token_hex(8)
         self._numbers = itertools.count(1)
 
@@ -234,11 +234,7 @@ class Boundary:
             )
 
     def _request_id(self, metadata: Iterable[Any] | None) -> str:
-        """The caller's x-request-id where it is printable and short, else a new one."""
-        for key, value in metadata or ():
-            if key == "x-request-id" and isinstance(value, str) and _REQUEST_ID.fullmatch(value):
-                return value
-        return f"{self._instance}-{next(self._numbers):x}"
+        return request_id_of(metadata or ()) or f"{self._instance}-{next(self._numbers):x}"
 
     def _request(self, request_type: type[RequestT], data: bytes) -> RequestT:
         try:
@@ -251,17 +247,15 @@ class Boundary:
             ) from None
         found = self._validator.collect_violations(request)
         if found:
-            raise _invalid([_violation(violation.proto) for violation in found[:SHOWN_VIOLATIONS]])
+            raise _invalid([_violation(broken_rule(violation)) for violation in found[:SHOWN_VIOLATIONS]])
         return request
 
 
 async def _abort(
     context: grpc.aio.ServicerContext[Any, Any], status: status_pb2.Status, exchange: Exchange
 ) -> None:
-    rich = rpc_status.to_status(status)
-    await context.abort(
-        rich.code, rich.details, (*rich.trailing_metadata, ("x-request-id", exchange.request_id))
-    )
+    trailers = (*statuses.trailers(status), (REQUEST_ID, exchange.request_id))
+    await context.abort(statuses.code_of(status), status.message, trailers)
 
 
 def _invalid(violations: list[FieldViolation]) -> InvalidArgument:
@@ -275,15 +269,10 @@ def _invalid(violations: list[FieldViolation]) -> InvalidArgument:
     )
 
 
-def _violation(proto: Any) -> FieldViolation:
-    """A broken rule with its snake_case path, without map keys: one may be a secret in the wrong place."""
-    path = ""
-    for element in proto.field.elements if proto.field else ():
-        path += f".{element.field_name}" if path else element.field_name
-        if element.subscript is not None and element.subscript.field == "index":
-            path += f"[{element.subscript.value}]"
-    description = proto.message or f"breaks the rule {proto.rule_id}"
-    if proto.rule_id in _PRESENCE_RULES:
-        field = description.split()[0]
+def _violation(broken: Violation) -> FieldViolation:
+    """Return the domain's form of a broken rule. A rule of a whole message names the field that it misses."""
+    path = broken.subject
+    if broken.rule in _PRESENCE_RULES:
+        field = broken.description.split()[0]
         path = f"{path}.{field}" if path else field
-    return FieldViolation(path, description, proto.rule_id)
+    return FieldViolation(path, broken.description, broken.rule)

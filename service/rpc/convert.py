@@ -20,7 +20,7 @@ from google.protobuf.message import Message
 from google.protobuf.timestamp_pb2 import Timestamp
 
 from service.domain import kind_rules
-from service.domain.catalog import Catalog, CredentialForm, FormField, KindInfo
+from service.domain.catalog import Catalog, KindInfo
 from service.domain.credentials import parse_material
 from service.domain.errors import invalid_field
 from service.domain.imports import Action, ExistingPolicy, ImportChoices, PlannedModel
@@ -43,6 +43,7 @@ from service.usecases.imports import ImportReport
 from service.usecases.provider_models import ProviderModelDraft
 from service.usecases.providers import ProviderDraft
 from service.usecases.sealed_writes import CredentialChange
+from upstreams.kinds import CredentialForm, Field
 
 _NOT_CONTENT = frozenset({"name", "etag"})
 
@@ -381,38 +382,49 @@ def _catalog_model(facts: ModelFacts) -> catalog_pb2.CatalogModel:
 
 def kind_info_to_pb(info: KindInfo) -> catalog_pb2.ProviderKindInfo:
     """What a form for one kind needs."""
+    kind = info.kind
     return catalog_pb2.ProviderKindInfo(
-        kind=wire(info.kind),
-        display_name=info.display_name,
-        documentation_uri=info.documentation_uri,
-        config_field=info.config_field,
-        config_fields=[_form_field(field) for field in info.config_fields],
-        credential_forms=[_credential_form(form) for form in info.credential_forms],
+        kind=wire(kind.kind),
+        display_name=kind.display_name,
+        description=kind.description,
+        documentation_uri=kind.documentation_uri,
+        config_field=kind.kind.word,
+        config_fields=[_form_field(field) for field in kind.config_fields],
+        credential_forms=[_credential_form(form) for form in kind.credential_forms],
+        credential_required=kind.credential_required,
         catalog_available=bool(info.catalog_version),
         catalog_version=info.catalog_version,
-        credential_prefixes=info.credential_prefixes,
+        credential_prefixes=kind.credential_prefixes,
     )
 
 
 def _credential_form(form: CredentialForm) -> catalog_pb2.CredentialForm:
     return catalog_pb2.CredentialForm(
         type=wire(form.type),
-        field=form.field,
+        field=form.type.word,
         display_name=form.display_name,
+        description=form.description,
+        key_uri=form.key_uri,
         fields=[_form_field(field) for field in form.fields],
+        test_confirms=form.test_confirms,
+        test_note=form.test_note,
     )
 
 
-def _form_field(field: FormField) -> catalog_pb2.FormField:
+def _form_field(field: Field) -> catalog_pb2.FormField:
     return catalog_pb2.FormField(
-        field=field.field,
+        field=field.name,
         label=field.label,
         control=wire(field.control),
         required=field.required,
+        group=field.group,
         placeholder=field.placeholder,
         help_text=field.help_text,
-        options=field.options,
+        validation_text=field.validation_text,
         default_value=field.default_value,
+        suggested_value=field.suggested_value,
+        json=field.json,
+        prefixes=field.prefixes,
     )
 
 

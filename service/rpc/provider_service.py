@@ -162,7 +162,7 @@ class ProviderServicer(WritingServicer):
     ) -> pb.DiscoverProviderModelsResponse:
         target, candidate = convert.validation_target(request), convert.candidate_credential(request)
         discovery = await self._run_upstream(
-            lambda: validation.discover_models(
+            lambda: validation.discover_provider_models(
                 self._ctx, self._upstream_calls, exchange.call, target, candidate
             )
         )

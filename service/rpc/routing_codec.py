@@ -32,7 +32,7 @@ def encode_row(entry: Entry) -> bytes:
 
 
 def encode_segments(
-    provider_rows: Sequence[bytes], model_rows: Sequence[bytes], facade_rows: Sequence[bytes]
+    provider_rows: Sequence[bytes], provider_model_rows: Sequence[bytes], model_rows: Sequence[bytes]
 ) -> list[bytes]:
     """The three repeated fields of a table, in this order, cut between rows into parts of bounded size.
 
@@ -43,8 +43,8 @@ def encode_segments(
     size = 0
     for tag, rows in (
         (_PROVIDERS_TAG, provider_rows),
-        (_PROVIDER_MODELS_TAG, model_rows),
-        (_MODELS_TAG, facade_rows),
+        (_PROVIDER_MODELS_TAG, provider_model_rows),
+        (_MODELS_TAG, model_rows),
     ):
         for part in _cut(tag, rows, SEGMENT_BYTES - size):
             if parts and size + len(part) > SEGMENT_BYTES:
@@ -107,12 +107,14 @@ def encode_bookmark(revision: int, store_id: str, now: datetime, draining: bool)
     ).SerializeToString()
 
 
-def encode_page(model_rows: Sequence[bytes], *, next_page_token: str, revision: int, store_id: str) -> bytes:
+def encode_page(
+    provider_model_rows: Sequence[bytes], *, next_page_token: str, revision: int, store_id: str
+) -> bytes:
     """The complete ListActiveProviderModelsResponse."""
     rest = routing_service_pb2.ListActiveProviderModelsResponse(
         next_page_token=next_page_token, revision=revision, store_id=store_id
     )
-    return _repeated(_ACTIVE_PROVIDER_MODELS_TAG, model_rows) + rest.SerializeToString()
+    return _repeated(_ACTIVE_PROVIDER_MODELS_TAG, provider_model_rows) + rest.SerializeToString()
 
 
 def _message(entry: Entry) -> Message:
@@ -120,9 +122,9 @@ def _message(entry: Entry) -> Message:
         case RoutingProvider():
             return _provider(entry)
         case ActiveProviderModel():
-            return _model(entry)
+            return _provider_model(entry)
         case ActiveModel():
-            return _facade(entry)
+            return _model(entry)
 
 
 def _provider(entry: RoutingProvider) -> routing_service_pb2.RoutingProvider:
@@ -138,7 +140,7 @@ def _provider(entry: RoutingProvider) -> routing_service_pb2.RoutingProvider:
     )
 
 
-def _model(entry: ActiveProviderModel) -> routing_service_pb2.ActiveProviderModel:
+def _provider_model(entry: ActiveProviderModel) -> routing_service_pb2.ActiveProviderModel:
     return routing_service_pb2.ActiveProviderModel(
         name=entry.name,
         provider=entry.provider,
@@ -154,7 +156,7 @@ def _model(entry: ActiveProviderModel) -> routing_service_pb2.ActiveProviderMode
     )
 
 
-def _facade(entry: ActiveModel) -> routing_service_pb2.ActiveModel:
+def _model(entry: ActiveModel) -> routing_service_pb2.ActiveModel:
     return routing_service_pb2.ActiveModel(
         name=entry.name,
         kind=wire(entry.kind),

@@ -20,7 +20,7 @@ from grpc_health.v1 import health_pb2, health_pb2_grpc
 from grpc_health.v1.health import aio as health_aio
 from structlog.typing import FilteringBoundLogger
 
-import reflection
+from runtime import reflection
 from service.readmodel.watch import Watchers
 from service.rpc.boundary import Boundary
 from service.rpc.model_service import ModelServicer

@@ -20,7 +20,7 @@ from service.usecases.context import Context
 from service.usecases.encryption_status import SweepState
 
 WAIT_SECONDS = 30.0
-SHOWN_BEHIND = 100
+SHOWN_LAGGING = 100
 
 _SWEEP_STATES = {
     SweepState.DONE: pb.GetEncryptionStatusResponse.SWEEP_STATE_DONE,
@@ -138,11 +138,11 @@ class SystemServicer:
             seconds=timeout.seconds + timeout.nanos / 1e9 if request.HasField("timeout") else WAIT_SECONDS,
         )
         return pb.AwaitAppliedRevisionResponse(
-            reached=not progress.behind,
+            reached=not progress.lagging,
             revision=progress.revision,
             router_count=progress.router_count,
-            applied_count=progress.router_count - len(progress.behind),
-            behind=[_router(one) for one in progress.behind[:SHOWN_BEHIND]],
+            applied_count=progress.router_count - len(progress.lagging),
+            behind=[_router(one) for one in progress.lagging[:SHOWN_LAGGING]],
         )
 
 

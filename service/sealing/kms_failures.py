@@ -5,16 +5,14 @@ Texts are the registry's own. What the sidecar wrote is not passed on, but for i
 
 from __future__ import annotations
 
-from contextlib import suppress
 from dataclasses import dataclass
 
 import grpc
-from google.protobuf.message import DecodeError
-from google.rpc import error_details_pb2, status_pb2
+from google.rpc import status_pb2
 
+from runtime import statuses
 from service.domain.errors import FailedPrecondition, Reason, Unavailable
 
-DETAILS_KEY = "grpc-status-details-bin"
 NOT_PRIMARY = "KEY_VERSION_NOT_PRIMARY"
 WRONG_ANSWER = "WRONG_ANSWER"
 WRAPPER_MALFORMED = "WRAPPER_MALFORMED"
@@ -51,7 +49,6 @@ _MESSAGES = {
     ),
 }
 _MESSAGE_OTHERWISE = "The key-management sidecar failed: see its log, then send the request again."
-_CODES = {code.value[0]: code for code in grpc.StatusCode}
 _PASSING = frozenset(
     {
         grpc.StatusCode.UNAVAILABLE,
@@ -85,25 +82,20 @@ class Refusal:
 
 def refusal_of(error: grpc.RpcError) -> Refusal:
     """The status of a failed call. Never its text: what a sidecar or a proxy writes there is not ours."""
-    if not isinstance(error, grpc.Call):
-        return Refusal(grpc.StatusCode.UNKNOWN, "")
-    for key, value in error.trailing_metadata() or ():
-        if key == DETAILS_KEY and isinstance(value, bytes):
-            # Bytes that are no status say nothing: the code alone is an answer too.
-            with suppress(DecodeError):
-                return Refusal(error.code(), _reason(status_pb2.Status.FromString(value)))
-    return Refusal(error.code(), "")
+    status = statuses.status_of(error)
+    code = error.code() if isinstance(error, grpc.Call) else grpc.StatusCode.UNKNOWN
+    return Refusal(code, statuses.read(status).reason if status else "")
 
 
 def item_failure_of(status: status_pb2.Status) -> ItemFailure:
     """The failure of one item."""
-    code = _CODES.get(status.code, grpc.StatusCode.UNKNOWN)
-    return ItemFailure(_reason(status) or code.name, code in _PASSING)
+    code = statuses.code_of(status)
+    return ItemFailure(statuses.read(status).reason or code.name, code in _PASSING)
 
 
 def item_error_of(status: status_pb2.Status) -> Unavailable:
     """The failure of one item, where it is the failure of all."""
-    return Refusal(_CODES.get(status.code, grpc.StatusCode.UNKNOWN), "").error()
+    return Refusal(statuses.code_of(status), "").error()
 
 
 def unavailable(message: str, *, retry_after_seconds: float = RETRY_SECONDS) -> Unavailable:
@@ -123,12 +115,3 @@ def cannot_verify() -> FailedPrecondition:
         "decrypt.",
         reason=Reason.KMS_CANNOT_VERIFY,
     )
-
-
-def _reason(status: status_pb2.Status) -> str:
-    info = error_details_pb2.ErrorInfo()
-    for detail in status.details:
-        if detail.Is(info.DESCRIPTOR):
-            detail.Unpack(info)
-            return str(info.reason)
-    return ""

@@ -11,9 +11,11 @@ from service.store.data_keys import (
 )
 from service.store.engines import masked_url
 from service.store.failures import StoreStartError
+from service.store.ground import Loss
 from service.store.lists import Position
 from service.store.migrating import migrate
 from service.store.reads import Head, ReadUnit, RegistryRow, RememberedRequest
+from service.store.restoring import Restored, restore
 from service.store.rewraps import Failed, RewrapUnit, Swap
 from service.store.store import Store, open_store
 from service.store.writes import WriteUnit
@@ -25,11 +27,13 @@ __all__ = [
     "DataKeyPair",
     "Failed",
     "Head",
+    "Loss",
     "Position",
     "ProvidersDigest",
     "ReadUnit",
     "RegistryRow",
     "RememberedRequest",
+    "Restored",
     "RewrapUnit",
     "StaleDataKey",
     "Store",
@@ -40,4 +44,5 @@ __all__ = [
     "masked_url",
     "migrate",
     "open_store",
+    "restore",
 ]

@@ -11,21 +11,18 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TypeVar
 
-from service.domain.model import Model, ModelView, Provider, ProviderModel
+from service.domain.model import Model, ModelView, Provider, ProviderModel, ProviderModelKey
 from service.domain.routing import (
     Change,
     Entry,
     EntryKind,
-    active_facade,
     active_model,
+    active_provider_model,
     provider_routable,
     routing_provider,
 )
 
 T = TypeVar("T", Provider, ProviderModel, Model)
-
-ModelKey = tuple[str, str]
-"""Provider id and model id."""
 
 
 @dataclass(slots=True)
@@ -34,13 +31,13 @@ class Touched:
 
     providers_before: dict[str, Provider | None] = field(default_factory=dict)
     providers_after: dict[str, Provider | None] = field(default_factory=dict)
-    models_before: dict[ModelKey, ProviderModel | None] = field(default_factory=dict)
-    models_after: dict[ModelKey, ProviderModel | None] = field(default_factory=dict)
-    facades_before: dict[str, Model | None] = field(default_factory=dict)
-    facades_after: dict[str, Model | None] = field(default_factory=dict)
+    provider_models_before: dict[ProviderModelKey, ProviderModel | None] = field(default_factory=dict)
+    provider_models_after: dict[ProviderModelKey, ProviderModel | None] = field(default_factory=dict)
+    models_before: dict[str, Model | None] = field(default_factory=dict)
+    models_after: dict[str, Model | None] = field(default_factory=dict)
 
     def __bool__(self) -> bool:
-        return bool(self.providers_after or self.models_after or self.facades_after)
+        return bool(self.providers_after or self.provider_models_after or self.models_after)
 
     def provider(self, before: Provider | None, after: Provider | None) -> None:
         """Note one change of a provider; None where it did not or does not exist."""
@@ -48,18 +45,18 @@ class Touched:
         self.providers_before.setdefault(provider_id, before)
         self.providers_after[provider_id] = after
 
-    def model(self, before: ProviderModel | None, after: ProviderModel | None) -> None:
+    def provider_model(self, before: ProviderModel | None, after: ProviderModel | None) -> None:
         """Note one change of a provider model; None where it did not or does not exist."""
         resource = _one(before, after)
         key = (resource.provider_id, resource.model_id)
-        self.models_before.setdefault(key, before)
-        self.models_after[key] = after
+        self.provider_models_before.setdefault(key, before)
+        self.provider_models_after[key] = after
 
-    def facade(self, before: Model | None, after: Model | None) -> None:
+    def model(self, before: Model | None, after: Model | None) -> None:
         """Note one change of a model, its backends included; None where it did not or does not exist."""
         model_id = _one(before, after).model_id
-        self.facades_before.setdefault(model_id, before)
-        self.facades_after[model_id] = after
+        self.models_before.setdefault(model_id, before)
+        self.models_after[model_id] = after
 
     def flipped(self) -> list[str]:
         """The surviving providers that entered or left routing, and all their models with them."""
@@ -71,7 +68,9 @@ class Touched:
 
     def untouched_providers(self) -> list[str]:
         """The providers of touched models that were not touched themselves."""
-        return sorted({provider_id for provider_id, _ in self.models_after} - self.providers_after.keys())
+        return sorted(
+            {provider_id for provider_id, _ in self.provider_models_after} - self.providers_after.keys()
+        )
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,10 +83,10 @@ class OfferChanges:
 
     providers: Sequence[Change]
     models: Sequence[Change]
-    was: Mapping[ModelKey, bool]
-    now: Mapping[ModelKey, bool]
+    was: Mapping[ProviderModelKey, bool]
+    now: Mapping[ProviderModelKey, bool]
 
-    def turned(self) -> set[ModelKey]:
+    def turned(self) -> set[ProviderModelKey]:
         """The provider models, there before and still, that entered or left routing.
 
         Wires to new and to deleted ones are no matter of others: adding and removing them touches the model.
@@ -99,21 +98,21 @@ def offer_changes(
     touched: Touched,
     *,
     untouched_providers: Mapping[str, Provider],
-    models_of_flipped: Iterable[ProviderModel],
+    provider_models_of_flipped: Iterable[ProviderModel],
 ) -> OfferChanges:
     """The differences of providers and provider models.
 
-    ``untouched_providers`` are those of `Touched.untouched_providers`; ``models_of_flipped`` all models that
-    the flipped providers have now.
+    ``untouched_providers`` are those of `Touched.untouched_providers`; ``provider_models_of_flipped`` are all
+    provider models that the flipped providers have now.
     """
     before = {**untouched_providers, **touched.providers_before}
     after = {**untouched_providers, **touched.providers_after}
-    models_before = dict(touched.models_before)
-    models_after = dict(touched.models_after)
-    for model in models_of_flipped:
+    provider_models_before = dict(touched.provider_models_before)
+    provider_models_after = dict(touched.provider_models_after)
+    for model in provider_models_of_flipped:
         key = (model.provider_id, model.model_id)
-        models_before.setdefault(key, model)
-        models_after.setdefault(key, model)
+        provider_models_before.setdefault(key, model)
+        provider_models_after.setdefault(key, model)
     providers = _differences(
         EntryKind.PROVIDER,
         {
@@ -127,65 +126,63 @@ def offer_changes(
             if resource
         },
     )
-    entries_before, was = _model_entries(models_before, before)
-    entries_after, now = _model_entries(models_after, after)
+    entries_before, was = _provider_model_entries(provider_models_before, before)
+    entries_after, now = _provider_model_entries(provider_models_after, after)
     models = _differences(EntryKind.PROVIDER_MODEL, entries_before, entries_after)
     return OfferChanges(providers, models, was, now)
 
 
-def facade_targets(touched: Touched, others: Iterable[Model]) -> set[ModelKey]:
+def backend_targets(touched: Touched, others: Iterable[Model]) -> set[ProviderModelKey]:
     """Every provider model that the touched models and these others are or were wired to."""
-    models = [*touched.facades_before.values(), *touched.facades_after.values(), *others]
+    models = [*touched.models_before.values(), *touched.models_after.values(), *others]
     return {backend.target for model in models if model is not None for backend in model.backends}
 
 
 def routing_changes(
-    touched: Touched, offers: OfferChanges, *, others: Iterable[Model], routable: frozenset[ModelKey]
+    touched: Touched, offers: OfferChanges, *, others: Iterable[Model], routable: frozenset[ProviderModelKey]
 ) -> list[Change]:
     """All differences for routers, in the order in which no entry ever refers to one that is not there.
 
     Providers put, provider models put, models, provider models removed, providers removed; by name within
     each. ``others`` are the untouched models wired to what `OfferChanges.turned`; ``routable`` are those of
-    `facade_targets` that routing offers now.
+    `backend_targets` that routing offers now.
     """
-    targets = facade_targets(touched, others := list(others))
+    targets = backend_targets(touched, others := list(others))
     was_routable = frozenset(target for target in targets if offers.was.get(target, target in routable))
-    unchanged = {model.model_id: model for model in others if model.model_id not in touched.facades_after}
-    facades = _differences(
+    unchanged = {model.model_id: model for model in others if model.model_id not in touched.models_after}
+    models = _differences(
         EntryKind.MODEL,
-        _facade_entries({**unchanged, **touched.facades_before}, was_routable),
-        _facade_entries({**unchanged, **touched.facades_after}, routable),
+        _model_entries({**unchanged, **touched.models_before}, was_routable),
+        _model_entries({**unchanged, **touched.models_after}, routable),
     )
     return [
         *_put(offers.providers),
         *_put(offers.models),
-        *facades,
+        *models,
         *_removed(offers.models),
         *_removed(offers.providers),
     ]
 
 
-def _model_entries(
-    models: Mapping[ModelKey, ProviderModel | None], providers: Mapping[str, Provider | None]
-) -> tuple[dict[str, Entry | None], dict[ModelKey, bool]]:
+def _provider_model_entries(
+    models: Mapping[ProviderModelKey, ProviderModel | None], providers: Mapping[str, Provider | None]
+) -> tuple[dict[str, Entry | None], dict[ProviderModelKey, bool]]:
     """The entries of those that are there, by name, and by key whether there is one."""
     entries: dict[str, Entry | None] = {}
-    offered: dict[ModelKey, bool] = {}
+    offered: dict[ProviderModelKey, bool] = {}
     for key, model in models.items():
         provider = providers[model.provider_id] if model else None
         if model is not None and provider is not None:
-            entries[model.name] = active_model(provider, model)
+            entries[model.name] = active_provider_model(provider, model)
             offered[key] = entries[model.name] is not None
     return entries, offered
 
 
-def _facade_entries(
-    models: Mapping[str, Model | None], routable: frozenset[ModelKey]
+def _model_entries(
+    models: Mapping[str, Model | None], routable: frozenset[ProviderModelKey]
 ) -> dict[str, Entry | None]:
     return {
-        model.name: active_facade(ModelView(model, routable))
-        for model in models.values()
-        if model is not None
+        model.name: active_model(ModelView(model, routable)) for model in models.values() if model is not None
     }
 
 

@@ -66,7 +66,7 @@ _WRAPPER = (
 
 
 _AFTER_EVERY_KEY = "~"
-"""Sorts behind every character of a key."""
+"""Sorts after every character of a key."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -175,7 +175,7 @@ class DataKeyReads:
     def stale_data_keys(
         self, primary: str, *, after: str, limit: int, until: str = _AFTER_EVERY_KEY
     ) -> list[StaleDataKey]:
-        """At most ``limit`` wrappers behind ``after`` and up to ``until`` that are not under ``primary``.
+        """At most ``limit`` wrappers after ``after`` and up to ``until`` that are not under ``primary``.
 
         In key order; the quarantined are left out.
         """
@@ -228,7 +228,7 @@ class DataKeyReads:
         return [DataKeyFault(*row) for row in rows]
 
     def data_key_pairs(self, *, after: str, limit: int) -> list[DataKeyPair]:
-        """At most ``limit`` data keys behind ``after``, in key order, each with what it must agree with."""
+        """At most ``limit`` data keys after ``after``, in key order, each with what it must agree with."""
         rows = self._session.execute(
             select(
                 *_WRAPPER,

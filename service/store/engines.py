@@ -14,11 +14,12 @@ from collections.abc import Mapping
 from pathlib import Path
 from sqlite3 import Connection as SqliteConnection
 from sqlite3 import Error as SqliteError
+from sqlite3 import connect
 from types import MappingProxyType
 from typing import Any
 
-from sqlalchemy import URL, Connection, Engine, create_engine, event, make_url
-from sqlalchemy.exc import ArgumentError, SQLAlchemyError
+from sqlalchemy import URL, Connection, Engine, create_engine, event, make_url, text
+from sqlalchemy.exc import ArgumentError
 
 from service.store.failures import StoreStartError
 
@@ -35,7 +36,6 @@ READ_POSTGRESQL: Mapping[str, Any] = MappingProxyType(
 READ_SQLITE: Mapping[str, Any] = MappingProxyType({})
 
 _BUSY_MILLISECONDS = 5000
-_CHECKPOINT_BUSY_MILLISECONDS = 200
 _SQLITE_PRAGMAS = (
     f"PRAGMA busy_timeout = {_BUSY_MILLISECONDS}",
     "PRAGMA journal_mode = WAL",
@@ -44,6 +44,7 @@ _SQLITE_PRAGMAS = (
     "PRAGMA secure_delete = ON",
     "PRAGMA trusted_schema = OFF",
     "PRAGMA cache_size = -65536",  # 64 MB
+    "PRAGMA wal_autocheckpoint = 0",  # `Ground` moves the log, and so knows who wrote the database file
 )
 _POSTGRESQL_SESSION = (
     "-c statement_timeout=30s -c lock_timeout=5s -c idle_in_transaction_session_timeout=10s -c TimeZone=UTC"
@@ -95,23 +96,38 @@ def unusable(url: URL) -> StoreStartError:
     """The database does not answer as one should."""
     path = sqlite_path(url)
     if path is not None:
-        return StoreStartError(f"the database file {path} cannot be used: it is damaged, or no database")
+        return StoreStartError(
+            f"the database file {path} cannot be used: it is damaged, or not a SQLite database"
+        )
     return StoreStartError("the database at CODEVECTOR_DATABASE_URL cannot be reached or refuses this user")
 
 
-def truncate_sqlite_log(engine: Engine) -> bool:
+def check_pages(connection: Connection, path: Path) -> None:
+    """Refuse a SQLite database whose pages do not fit together, before anything is written to it.
+
+    Raises:
+        StoreStartError: it is damaged.
+    """
+    found = connection.scalar(text("PRAGMA quick_check(1)"))
+    if found != "ok":
+        raise StoreStartError(
+            f"the database file {path} is damaged: restore a backup with python -m service restore FILE"
+        )
+
+
+def connect_sqlite(path: Path) -> SqliteConnection:
+    """A connection outside the pool, set up as those in it; threads may use it in turn."""
+    connection = connect(path, check_same_thread=False)
+    _set_up_sqlite(connection, None)
+    return connection
+
+
+def truncate_log(connection: SqliteConnection, wait_milliseconds: int) -> bool:
     """Move SQLite's write-ahead log into the database and empty it. False when readers are in the way."""
     try:
-        connection = engine.raw_connection()
-        try:
-            cursor = connection.cursor()
-            cursor.execute(f"PRAGMA busy_timeout = {_CHECKPOINT_BUSY_MILLISECONDS}")
-            cursor.execute("PRAGMA wal_checkpoint(TRUNCATE)")
-            [(busy, *_)] = cursor.fetchall()
-            cursor.execute(f"PRAGMA busy_timeout = {_BUSY_MILLISECONDS}")
-        finally:
-            connection.close()
-    except (SqliteError, SQLAlchemyError):
+        connection.execute(f"PRAGMA busy_timeout = {wait_milliseconds}")
+        [(busy, *_)] = connection.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchall()
+    except SqliteError:
         return False
     return not busy
 

@@ -69,6 +69,15 @@ def commit_in_doubt() -> Unavailable:
     )
 
 
+def database_lost(what: str) -> Unavailable:
+    """The files of the database are gone: whether the last write is in what comes back, nobody can say."""
+    return Unavailable(
+        f"the database file {what} while the registry was running: the registry stops; read again whether "
+        "the write took place once it is back",
+        reason=Reason.STORE_UNAVAILABLE,
+    )
+
+
 def conflict() -> Aborted:
     """Other writers were in the way each time."""
     return Aborted("other writes were in the way each time: retry", reason=Reason.CONFLICT)

@@ -32,7 +32,7 @@ Position = tuple[Key, ...]
 
 _KINDS_WITHOUT_CREDENTIAL = [kind for kind in ProviderKind if not credential_required(kind)]
 
-ROUTABLE: ColumnElement[bool] = and_(
+PROVIDER_MODEL_ROUTABLE: ColumnElement[bool] = and_(
     ProviderModelRow.state == State.ACTIVE,
     ProviderRow.state == State.ACTIVE,
     or_(
@@ -40,9 +40,9 @@ ROUTABLE: ColumnElement[bool] = and_(
         ProviderRow.kind.in_(_KINDS_WITHOUT_CREDENTIAL),
     ),
 )
-"""`service.domain.routing.model_routable` over provider_models JOIN providers LEFT JOIN credentials."""
+"""`domain.routing.provider_model_routable` over provider_models JOIN providers LEFT JOIN credentials."""
 
-FACADE_ROUTABLE: ColumnElement[bool] = and_(
+MODEL_ROUTABLE: ColumnElement[bool] = and_(
     ModelRow.state == State.ACTIVE,
     exists()
     .where(BackendRow.model_id == ModelRow.model_id, not_(BackendRow.disabled))
@@ -95,7 +95,7 @@ PROVIDERS = ListShape(
     id_columns=(ProviderRow.provider_id,),
 )
 
-MODELS = ListShape(
+PROVIDER_MODELS = ListShape(
     filters=MappingProxyType(
         {
             "upstream_model_id": ProviderModelRow.upstream_model_id,
@@ -104,7 +104,7 @@ MODELS = ListShape(
             "state": ProviderModelRow.state,
             "source": ProviderModelRow.source,
             "catalog_version": ProviderModelRow.catalog_version,
-            "routable": ROUTABLE,
+            "routable": PROVIDER_MODEL_ROUTABLE,
             "context_window": ProviderModelRow.context_window,
             "retire_time": ProviderModelRow.retire_time,
             "labels": ProviderModelRow.labels,
@@ -123,13 +123,13 @@ MODELS = ListShape(
     id_columns=(ProviderModelRow.provider_id, ProviderModelRow.model_id),
 )
 
-FACADES = ListShape(
+MODELS = ListShape(
     filters=MappingProxyType(
         {
             "display_name": ModelRow.display_name_key,
             "kind": ModelRow.kind,
             "state": ModelRow.state,
-            "routable": FACADE_ROUTABLE,
+            "routable": MODEL_ROUTABLE,
             "backends.provider_model": ModelRow.model_id,
             "labels": ModelRow.labels,
         }
@@ -154,7 +154,7 @@ _PROVIDER_POSITIONS: Mapping[str, Callable[[ProviderView], str | int]] = Mapping
         "kind": lambda view: int(view.provider.kind),
     }
 )
-_MODEL_POSITIONS: Mapping[str, Callable[[ProviderModelView], str | int]] = MappingProxyType(
+_PROVIDER_MODEL_POSITIONS: Mapping[str, Callable[[ProviderModelView], str | int]] = MappingProxyType(
     {
         "display_name": lambda view: display_name_key(view.model.facts.display_name),
         "upstream_model_id": lambda view: view.model.facts.upstream_model_id,
@@ -164,7 +164,7 @@ _MODEL_POSITIONS: Mapping[str, Callable[[ProviderModelView], str | int]] = Mappi
         "context_window": lambda view: view.model.facts.context_window,
     }
 )
-_FACADE_POSITIONS: Mapping[str, Callable[[ModelView], str | int]] = MappingProxyType(
+_MODEL_POSITIONS: Mapping[str, Callable[[ModelView], str | int]] = MappingProxyType(
     {
         "display_name": lambda view: display_name_key(view.model.display_name),
         "name": lambda view: view.model.model_id,
@@ -180,14 +180,14 @@ def provider_position(view: ProviderView, order_by: OrderBy) -> Position:
     return (_PROVIDER_POSITIONS[order_by.field](view), view.provider.provider_id)
 
 
-def model_position(view: ProviderModelView, order_by: OrderBy) -> Position:
+def provider_model_position(view: ProviderModelView, order_by: OrderBy) -> Position:
     """Where a provider model stands in this order."""
-    return (_MODEL_POSITIONS[order_by.field](view), view.model.provider_id, view.model.model_id)
+    return (_PROVIDER_MODEL_POSITIONS[order_by.field](view), view.model.provider_id, view.model.model_id)
 
 
-def facade_position(view: ModelView, order_by: OrderBy) -> Position:
+def model_position(view: ModelView, order_by: OrderBy) -> Position:
     """Where a model stands in this order."""
-    return (_FACADE_POSITIONS[order_by.field](view), view.model.model_id)
+    return (_MODEL_POSITIONS[order_by.field](view), view.model.model_id)
 
 
 def filtered(statement: S, shape: ListShape, keep: Expression | None) -> S:
@@ -203,10 +203,10 @@ def page(
     after: Position | None,
     limit: int,
 ) -> S:
-    """The statement over at most ``limit`` rows that match, in order, from behind the position ``after``."""
+    """The statement over at most ``limit`` rows that match, in order, after the position ``after``."""
     statement = filtered(statement, shape, keep)
     if after is not None:
-        statement = statement.where(behind(shape, order_by, after))
+        statement = statement.where(_after(shape, order_by, after))
     return statement.order_by(*ordering(shape, order_by)).limit(limit)
 
 
@@ -216,7 +216,7 @@ def ordering(shape: ListShape, order_by: OrderBy) -> list[ColumnElement[Any]]:
     return [column.desc() if order_by.descending else column.asc(), *(key.asc() for key in shape.id_columns)]
 
 
-def behind(shape: ListShape, order_by: OrderBy, after: Position) -> ColumnElement[bool]:
+def _after(shape: ListShape, order_by: OrderBy, after: Position) -> ColumnElement[bool]:
     """The rows that come after a position in this order."""
     column = shape.orders[order_by.field]
     value = literal(after[0], _storage_type(column))

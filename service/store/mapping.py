@@ -100,7 +100,7 @@ def data_key_values(sealed: SealedCredential) -> Values:
     }
 
 
-def model_from_row(row: ProviderModelRow) -> ProviderModel:
+def provider_model_from_row(row: ProviderModelRow) -> ProviderModel:
     """A provider model from its row."""
     return ProviderModel(
         provider_id=row.provider_id,
@@ -131,7 +131,7 @@ def model_from_row(row: ProviderModelRow) -> ProviderModel:
     )
 
 
-def model_values(model: ProviderModel) -> Values:
+def provider_model_values(model: ProviderModel) -> Values:
     """A stamped provider model as columns."""
     facts = model.facts
     return {
@@ -162,7 +162,7 @@ def model_values(model: ProviderModel) -> Values:
     }
 
 
-def facade_from_rows(row: ModelRow, backends: Iterable[BackendRow]) -> Model:
+def model_from_rows(row: ModelRow, backends: Iterable[BackendRow]) -> Model:
     """A model from its row and those of its backends, in any order."""
     return Model(
         model_id=row.model_id,
@@ -184,7 +184,7 @@ def facade_from_rows(row: ModelRow, backends: Iterable[BackendRow]) -> Model:
     )
 
 
-def facade_values(model: Model) -> Values:
+def model_values(model: Model) -> Values:
     """A stamped model as columns, without its backends."""
     return {
         "model_id": model.model_id,

@@ -18,7 +18,7 @@ from sqlalchemy.exc import DBAPIError
 
 from service.store import engines
 from service.store.failures import StoreStartError
-from service.store.file_lock import FileLock
+from service.store.ground import DatabaseLock
 from service.store.rows import SINGLE_ROW, RegistryInfoRow, RevisionCounterRow
 
 if TYPE_CHECKING:
@@ -48,7 +48,7 @@ def migrate(url: str) -> None:
     path = engines.sqlite_path(parsed)
     with ExitStack() as stack:
         if path is not None:
-            stack.callback(FileLock(path).release)
+            stack.callback(DatabaseLock(path).release)
         engine = engines.create(parsed)
         stack.callback(engine.dispose)
         try:

@@ -18,6 +18,7 @@ from service.domain.lists import OrderBy
 from service.domain.model import (
     Provider,
     ProviderModel,
+    ProviderModelKey,
     ProviderModelView,
     ProviderView,
     SealedCredential,
@@ -28,16 +29,16 @@ from service.domain.routing import (
     ChangeSet,
     Entry,
     EntryKind,
-    active_facade,
     active_model,
+    active_provider_model,
     entry_from_json,
     routing_provider,
 )
 from service.store import lists
 from service.store.data_keys import DataKeyReads
-from service.store.facades import FacadeReads, Target
-from service.store.lists import ROUTABLE, Position, S, filtered, page
-from service.store.mapping import model_from_row, provider_from_rows
+from service.store.lists import PROVIDER_MODEL_ROUTABLE, Position, S, filtered, page
+from service.store.mapping import provider_from_rows, provider_model_from_row
+from service.store.models import ModelReads
 from service.store.rows import (
     ChangeLogRow,
     CredentialRow,
@@ -53,21 +54,21 @@ from service.store.sql import pair_among
 _PROVIDERS = select(ProviderRow, CredentialRow).outerjoin(
     CredentialRow, CredentialRow.provider_id == ProviderRow.provider_id
 )
-_MODEL_COUNT = (
+_PROVIDER_MODEL_COUNT = (
     select(func.count())
     .where(ProviderModelRow.provider_id == ProviderRow.provider_id)
     .correlate(ProviderRow)
     .scalar_subquery()
 )
-_ACTIVE_MODEL_COUNT = (
+_ACTIVE_PROVIDER_MODEL_COUNT = (
     select(func.count())
     .where(ProviderModelRow.provider_id == ProviderRow.provider_id, ProviderModelRow.state == State.ACTIVE)
     .correlate(ProviderRow)
     .scalar_subquery()
 )
-_PROVIDER_VIEWS = _PROVIDERS.add_columns(_MODEL_COUNT, _ACTIVE_MODEL_COUNT)
-_MODEL_VIEWS = (
-    select(ProviderModelRow, ROUTABLE)
+_PROVIDER_VIEWS = _PROVIDERS.add_columns(_PROVIDER_MODEL_COUNT, _ACTIVE_PROVIDER_MODEL_COUNT)
+_PROVIDER_MODEL_VIEWS = (
+    select(ProviderModelRow, PROVIDER_MODEL_ROUTABLE)
     .join(ProviderRow, ProviderRow.provider_id == ProviderModelRow.provider_id)
     .outerjoin(CredentialRow, CredentialRow.provider_id == ProviderRow.provider_id)
 )
@@ -103,7 +104,7 @@ class RememberedRequest:
     resource: str
 
 
-class ReadUnit(FacadeReads, DataKeyReads):
+class ReadUnit(ModelReads, DataKeyReads):
     """Reads within one transaction. Values only: nothing returned refers to the database any more."""
 
     def __init__(self, session: Session, now: datetime) -> None:
@@ -157,7 +158,7 @@ class ReadUnit(FacadeReads, DataKeyReads):
         after: Position | None,
         limit: int,
     ) -> list[ProviderView]:
-        """At most ``limit`` providers that match, from behind the position ``after``."""
+        """At most ``limit`` providers that match, after the position ``after``."""
         statement = page(_PROVIDER_VIEWS, lists.PROVIDERS, filter, order_by, after, limit)
         return self._provider_views(statement)
 
@@ -180,36 +181,36 @@ class ReadUnit(FacadeReads, DataKeyReads):
             select(ProviderRow.provider_id).where(ProviderRow.display_name_key == key)
         )
 
-    def model(self, provider_id: str, model_id: str) -> ProviderModel | None:
+    def provider_model(self, provider_id: str, model_id: str) -> ProviderModel | None:
         """One provider model, or None."""
         statement = select(ProviderModelRow).where(
             ProviderModelRow.provider_id == provider_id, ProviderModelRow.model_id == model_id
         )
-        found = self._models(statement)
+        found = self._provider_models(statement)
         return found[0] if found else None
 
-    def models(self, targets: Collection[Target]) -> dict[Target, ProviderModel]:
+    def provider_models(self, targets: Collection[ProviderModelKey]) -> dict[ProviderModelKey, ProviderModel]:
         """Those of these provider models that exist, by provider id and model id."""
         if not targets:
             return {}
-        found = self._models(
+        found = self._provider_models(
             select(ProviderModelRow).where(
                 pair_among(ProviderModelRow.provider_id, ProviderModelRow.model_id, targets)
             )
         )
         return {(model.provider_id, model.model_id): model for model in found}
 
-    def retiring_models(self, until: datetime) -> list[ProviderModelView]:
+    def retiring_provider_models(self, until: datetime) -> list[ProviderModelView]:
         """The provider models whose upstream retires them by then, or should have."""
-        statement = _MODEL_VIEWS.where(ProviderModelRow.retire_time <= until)
+        statement = _PROVIDER_MODEL_VIEWS.where(ProviderModelRow.retire_time <= until)
         rows = self._session.execute(statement, execution_options=self._fresh)
-        return [ProviderModelView(model_from_row(row), bool(routable)) for row, routable in rows]
+        return [ProviderModelView(provider_model_from_row(row), bool(routable)) for row, routable in rows]
 
-    def models_of(self, provider_id: str) -> list[ProviderModel]:
+    def provider_models_of(self, provider_id: str) -> list[ProviderModel]:
         """All models of a provider, by model id."""
-        return self._models_of([provider_id])
+        return self._provider_models_of([provider_id])
 
-    def list_models(
+    def list_provider_models(
         self,
         *,
         provider_id: str | None,
@@ -218,12 +219,14 @@ class ReadUnit(FacadeReads, DataKeyReads):
         after: Position | None,
         limit: int,
     ) -> list[ProviderModelView]:
-        """At most ``limit`` models that match, of one provider or (None) of all, from behind ``after``."""
-        statement = page(_of(_MODEL_VIEWS, provider_id), lists.MODELS, filter, order_by, after, limit)
+        """At most ``limit`` provider models of one provider, or (None) of all, after ``after``."""
+        statement = page(
+            _of(_PROVIDER_MODEL_VIEWS, provider_id), lists.PROVIDER_MODELS, filter, order_by, after, limit
+        )
         rows = self._session.execute(statement, execution_options=self._fresh)
-        return [ProviderModelView(model_from_row(row), bool(routable)) for row, routable in rows]
+        return [ProviderModelView(provider_model_from_row(row), bool(routable)) for row, routable in rows]
 
-    def count_models(
+    def count_provider_models(
         self,
         *,
         provider_id: str | None,
@@ -236,11 +239,13 @@ class ReadUnit(FacadeReads, DataKeyReads):
             .join(ProviderRow, ProviderRow.provider_id == ProviderModelRow.provider_id)
             .outerjoin(CredentialRow, CredentialRow.provider_id == ProviderRow.provider_id)
         )
-        return self._session.execute(filtered(_of(statement, provider_id), lists.MODELS, filter)).scalar_one()
+        return self._session.execute(
+            filtered(_of(statement, provider_id), lists.PROVIDER_MODELS, filter)
+        ).scalar_one()
 
-    def model_position(self, view: ProviderModelView, order_by: OrderBy) -> Position:
+    def provider_model_position(self, view: ProviderModelView, order_by: OrderBy) -> Position:
         """Where a provider model stands in this order."""
-        return lists.model_position(view, order_by)
+        return lists.provider_model_position(view, order_by)
 
     def upstream_ids(self, provider_id: str) -> dict[str, str]:
         """The provider's model ids by their upstream ids."""
@@ -283,15 +288,15 @@ class ReadUnit(FacadeReads, DataKeyReads):
                 _PROVIDERS.where(ProviderRow.state == State.ACTIVE).order_by(ProviderRow.provider_id)
             )
         }
-        models = self._models(
+        models = self._provider_models(
             select(ProviderModelRow)
             .join(ProviderRow, ProviderRow.provider_id == ProviderModelRow.provider_id)
             .where(ProviderModelRow.state == State.ACTIVE, ProviderRow.state == State.ACTIVE)
             .order_by(ProviderModelRow.provider_id, ProviderModelRow.model_id)
         )
         entries: list[Entry | None] = [routing_provider(provider) for provider in providers.values()]
-        entries += [active_model(providers[model.provider_id], model) for model in models]
-        entries += [active_facade(view) for view in self._active_facades()]
+        entries += [active_provider_model(providers[model.provider_id], model) for model in models]
+        entries += [active_model(view) for view in self._active_models()]
         return [entry for entry in entries if entry is not None]
 
     def changes_since(self, revision: int) -> list[ChangeSet]:
@@ -355,16 +360,17 @@ class ReadUnit(FacadeReads, DataKeyReads):
             for row, credential, count, active_count in rows
         ]
 
-    def _models_of(self, provider_ids: Sequence[str]) -> list[ProviderModel]:
-        return self._models(
+    def _provider_models_of(self, provider_ids: Sequence[str]) -> list[ProviderModel]:
+        return self._provider_models(
             select(ProviderModelRow)
             .where(ProviderModelRow.provider_id.in_(provider_ids))
             .order_by(ProviderModelRow.provider_id, ProviderModelRow.model_id)
         )
 
-    def _models(self, statement: Select[ProviderModelRow]) -> list[ProviderModel]:
+    def _provider_models(self, statement: Select[ProviderModelRow]) -> list[ProviderModel]:
         return [
-            model_from_row(row) for row in self._session.scalars(statement, execution_options=self._fresh)
+            provider_model_from_row(row)
+            for row in self._session.scalars(statement, execution_options=self._fresh)
         ]
 
 

@@ -12,6 +12,7 @@ import time
 from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager, ExitStack, nullcontext
 from datetime import UTC, datetime
+from sqlite3 import Error as SqliteError
 from typing import TypeVar
 
 from sqlalchemy import Engine
@@ -28,10 +29,11 @@ from service.store.failures import (
     StoreStartError,
     commit_in_doubt,
     conflict,
+    database_lost,
     failure_of,
     unavailable,
 )
-from service.store.file_lock import FileLock
+from service.store.ground import DatabaseLock, Ground, Loss
 from service.store.reads import ReadUnit
 from service.store.rewraps import RewrapUnit
 from service.store.routers import load_routers, save_routers
@@ -41,10 +43,15 @@ T = TypeVar("T")
 
 MAX_TRIES = 5
 _FIRST_PAUSE_SECONDS = 0.01
+_SHREDDING_WAIT_MILLISECONDS = 200
 
 
 def ignore_commit(_change_set: ChangeSet) -> None:
     """For a store that nobody watches."""
+
+
+def ignore_loss(_loss: Loss) -> None:
+    """For a store whose process ends soon anyway."""
 
 
 class Store:
@@ -52,6 +59,9 @@ class Store:
 
     ``on_commit`` is called after each commit that used a revision, in the thread that committed, with what
     that revision changed for routers, which may be nothing. It must not raise: the write has taken place.
+
+    ``on_loss`` is called once, in the thread that found it, when the files of a SQLite database were taken
+    away. From then on nothing is read or written: the process should end, and start again on what is there.
     """
 
     def __init__(
@@ -62,9 +72,12 @@ class Store:
         on_commit: Callable[[ChangeSet], None] = ignore_commit,
         sleep: Callable[[float], None] = time.sleep,
         jitter: Callable[[float, float], float] = random.uniform,
+        ground: Ground | None = None,
         close: Callable[[], object],
     ) -> None:
         self.on_commit = on_commit
+        self.on_loss: Callable[[Loss], None] = ignore_loss
+        self._ground = ground
         self._engine = engine
         self._clock = clock
         self._sleep = sleep
@@ -74,7 +87,7 @@ class Store:
         self._read_options = engines.READ_SQLITE if self._is_sqlite else engines.READ_POSTGRESQL
         # SQLite's busy handler sleeps in growing steps: threads of this process queue here instead.
         self._writers: AbstractContextManager[object] = threading.Lock() if self._is_sqlite else nullcontext()
-        self._checkpoint_due = False
+        self._shredding_due = False
 
     def write(self, work: Callable[[WriteUnit], T], *, validate_only: bool = False) -> T:
         """Run ``work`` in one transaction, and commit what it changed under one new revision.
@@ -145,6 +158,16 @@ class Store:
         """
         return self.write(lambda unit: unit.compact())
 
+    def look(self) -> None:
+        """Find out whether the database's files are still there and ours; to be called every second.
+
+        Raises:
+            Unavailable: STORE_UNAVAILABLE, they are not.
+        """
+        if self._ground is not None:
+            with self._writers:
+                self._check_ground(self._ground)
+
     def close(self) -> None:
         """Close all connections and let another process have the database file."""
         self._checkpoint()
@@ -160,7 +183,7 @@ class Store:
                 session.rollback()
                 return result, None
             self._commit(session)
-            self._checkpoint_due |= unit.shredded and self._is_sqlite
+            self._shredding_due |= unit.shredded
             return result, unit.change_set
 
     def _read_once(self, work: Callable[[ReadUnit], T]) -> T:
@@ -178,14 +201,24 @@ class Store:
     def _now(self) -> datetime:
         return self._clock().astimezone(UTC)
 
-    @staticmethod
-    def _commit(session: Session) -> None:
+    def _commit(self, session: Session) -> None:
+        """Commit, and be sure that it went where it can be found again."""
         try:
             session.commit()
         except DBAPIError as error:
             if failure_of(error) is Failure.LOST:
                 raise CommitInDoubt from error
             raise
+        if self._ground is not None:
+            self._check_ground(self._ground)
+
+    def _check_ground(self, ground: Ground) -> None:
+        known = ground.loss
+        loss = ground.look()
+        if loss is not None:
+            if known is None:
+                self.on_loss(loss)
+            raise database_lost(loss.what)
 
     def _retrying(self, once: Callable[[], T]) -> T:
         """Run a unit of work as a whole, again after a conflict and once after a lost connection.
@@ -193,6 +226,8 @@ class Store:
         Never again after a connection lost in COMMIT: it may have taken place, and running it twice would,
         for one, refuse a name as taken by the very request that took it.
         """
+        if self._ground is not None and self._ground.loss is not None:
+            raise database_lost(self._ground.loss.what)
         lost = False
         for attempt in range(1, MAX_TRIES + 1):
             try:
@@ -212,13 +247,20 @@ class Store:
         raise AssertionError("unreachable: the last attempt returns or raises")
 
     def _checkpoint(self) -> None:
-        """Empty SQLite's log after a credential was destroyed: its old pages hold what was deleted.
+        """Move SQLite's log into the database where that is due. Outside any transaction.
 
-        Outside any transaction, and never in the way: while somebody reads, it waits for the next commit.
+        It is due when the log has grown long, and after a credential was destroyed: old pages of the log hold
+        what was deleted. It is never in the way: while somebody reads, it waits for the next commit.
         """
-        if self._checkpoint_due:
+        ground = self._ground
+        if ground is None or ground.loss is not None:
+            return
+        if self._shredding_due:
             with self._writers:
-                self._checkpoint_due = not engines.truncate_sqlite_log(self._engine)
+                self._shredding_due = not ground.checkpoint(wait_milliseconds=_SHREDDING_WAIT_MILLISECONDS)
+        elif ground.log_is_long:
+            with self._writers:
+                ground.checkpoint(wait_milliseconds=0)
 
 
 def open_store(
@@ -236,12 +278,18 @@ def open_store(
         if path is not None:
             if not path.exists():
                 raise StoreStartError(migrating.EMPTY)
-            stack.callback(FileLock(path).release)
+            stack.callback(DatabaseLock(path).release)
         engine = engines.create(parsed)
         stack.callback(engine.dispose)
+        ground = None
         try:
             with engine.connect() as connection:
+                if path is not None:
+                    engines.check_pages(connection, path)
                 migrating.check_current(connection)
-        except DBAPIError as error:
+            if path is not None:
+                ground = Ground(path, clock)
+                stack.callback(ground.close)
+        except (DBAPIError, SqliteError) as error:
             raise engines.unusable(parsed) from error
-        return Store(engine, clock=clock, on_commit=on_commit, close=stack.pop_all().close)
+        return Store(engine, clock=clock, on_commit=on_commit, ground=ground, close=stack.pop_all().close)

@@ -39,7 +39,7 @@ def provider_clash(unit: ReadUnit, provider: Provider, *, is_new: bool) -> Alrea
     )
 
 
-def models_clash(unit: ReadUnit, models: Sequence[ProviderModel]) -> AlreadyExists | None:
+def provider_models_clash(unit: ReadUnit, models: Sequence[ProviderModel]) -> AlreadyExists | None:
     """The error for the first of these new models whose id or upstream id is held, if there is one.
 
     An earlier one of them counts as a holder too.
@@ -48,11 +48,11 @@ def models_clash(unit: ReadUnit, models: Sequence[ProviderModel]) -> AlreadyExis
     taken = {provider: set(upstream_ids.values()) for provider, upstream_ids in by_upstream.items()}
     for model in models:
         if model.model_id in taken[model.provider_id]:
-            return _model_clash(model.name, f"{model.name} already exists", reason=Reason.NAME_TAKEN)
+            return _provider_model_clash(model.name, f"{model.name} already exists", reason=Reason.NAME_TAKEN)
         holder = by_upstream[model.provider_id].get(model.facts.upstream_model_id)
         if holder is not None:
             name = provider_model_name(model.provider_id, holder)
-            return _model_clash(
+            return _provider_model_clash(
                 name, f"{name} already has this upstream model id", reason=Reason.UPSTREAM_MODEL_EXISTS
             )
         taken[model.provider_id].add(model.model_id)
@@ -60,9 +60,9 @@ def models_clash(unit: ReadUnit, models: Sequence[ProviderModel]) -> AlreadyExis
     return None
 
 
-def facade_clash(unit: ReadUnit, model: Model) -> AlreadyExists | None:
+def model_clash(unit: ReadUnit, model: Model) -> AlreadyExists | None:
     """The error that says that this new model's id is held, or None if it is not."""
-    if unit.facade(model.model_id) is None:
+    if unit.model(model.model_id) is None:
         return None
     return AlreadyExists(
         f"{model.name} already exists",
@@ -72,6 +72,6 @@ def facade_clash(unit: ReadUnit, model: Model) -> AlreadyExists | None:
     )
 
 
-def _model_clash(name: str, message: str, *, reason: Reason) -> AlreadyExists:
+def _provider_model_clash(name: str, message: str, *, reason: Reason) -> AlreadyExists:
     resource = ResourceRef(PROVIDER_MODEL_TYPE, name)
     return AlreadyExists(message, reason=reason, metadata={"name": name}, resource=resource)

@@ -16,16 +16,16 @@ from sqlalchemy.orm import Session
 from service.domain.backends import in_order
 from service.domain.errors import AlreadyExists
 from service.domain.etags import model_etag, provider_etag, provider_model_etag
-from service.domain.model import Model, ModelView, Provider, ProviderModel, SealedCredential
+from service.domain.model import Model, ModelView, Provider, ProviderModel, ProviderModelKey, SealedCredential
 from service.domain.routing import Change, ChangeSet, entry_to_json
-from service.store.changes import ModelKey, Touched, facade_targets, offer_changes, routing_changes
+from service.store.changes import Touched, backend_targets, offer_changes, routing_changes
 from service.store.mapping import (
     Values,
     backend_values,
     credential_values,
     data_key_values,
-    facade_values,
     model_values,
+    provider_model_values,
     provider_values,
 )
 from service.store.reads import ReadUnit, RegistryRow
@@ -45,7 +45,7 @@ from service.store.rows import (
     RevisionCounterRow,
 )
 from service.store.sql import pair_among
-from service.store.uniqueness import facade_clash, models_clash, provider_clash
+from service.store.uniqueness import model_clash, provider_clash, provider_models_clash
 
 KEPT_FOR = timedelta(hours=24)
 KEPT_REVISIONS = 10_000
@@ -63,8 +63,8 @@ _IDEMPOTENCY = _table(IdempotencyRow)
 _PROVIDERS = _table(ProviderRow)
 _CREDENTIALS = _table(CredentialRow)
 _DATA_KEYS = _table(DataKeyRow)
-_MODELS = _table(ProviderModelRow)
-_FACADES = _table(ModelRow)
+_PROVIDER_MODELS = _table(ProviderModelRow)
+_MODELS = _table(ModelRow)
 _BACKENDS = _table(BackendRow)
 
 _NEVER_CHANGE = frozenset({"uid", "upstream_model_id", "kind", "create_time"})
@@ -159,95 +159,101 @@ class WriteUnit(ReadUnit):
     ) -> int:
         """Delete a provider with its models, the backends to them, its credential and its data key.
 
-        Returns how many models it had. ``models`` and ``wired`` are what `models_of` and
-        `facades_wired_to_provider` gave in this unit; they are read here where they are left out.
+        Returns how many models it had. ``models`` and ``wired`` are what `provider_models_of` and
+        `models_wired_to_provider` gave in this unit; they are read here where they are left out.
         """
-        models = self.models_of(provider.provider_id) if models is None else models
+        models = self.provider_models_of(provider.provider_id) if models is None else models
         self._unwire(
-            self.facades_wired_to_provider(provider.provider_id) if wired is None else wired,
+            self.models_wired_to_provider(provider.provider_id) if wired is None else wired,
             _BACKENDS.c.provider_id == provider.provider_id,
             {(model.provider_id, model.model_id) for model in models},
         )
         for model in models:
-            self._touched.model(model, None)
-        self._execute(delete(_MODELS).where(_MODELS.c.provider_id == provider.provider_id))
+            self._touched.provider_model(model, None)
+        self._execute(delete(_PROVIDER_MODELS).where(_PROVIDER_MODELS.c.provider_id == provider.provider_id))
         self._delete_credential(provider)
         self._execute(delete(_PROVIDERS).where(_PROVIDERS.c.provider_id == provider.provider_id))
         self._touched.provider(provider, None)
         return len(models)
 
-    def insert_models(self, models: Sequence[ProviderModel]) -> list[ProviderModel]:
+    def insert_provider_models(self, models: Sequence[ProviderModel]) -> list[ProviderModel]:
         """Add provider models, however many, in one statement.
 
         Raises:
             AlreadyExists: an id or an upstream id is taken at its provider, by a stored model or an earlier
                 one of these.
         """
-        stored = [self._stamped_model(replace(model, create_time=self.now)) for model in models]
+        stored = [self._stamped_provider_model(replace(model, create_time=self.now)) for model in models]
         if not stored:
             return []
-        with self._unique(lambda: models_clash(self, stored)):
-            self._execute(insert(_MODELS), [model_values(model) for model in stored])
+        with self._unique(lambda: provider_models_clash(self, stored)):
+            self._execute(insert(_PROVIDER_MODELS), [provider_model_values(model) for model in stored])
         for model in stored:
-            self._touched.model(None, model)
+            self._touched.provider_model(None, model)
         return stored
 
-    def update_model(self, before: ProviderModel, after: ProviderModel) -> ProviderModel:
+    def update_provider_model(self, before: ProviderModel, after: ProviderModel) -> ProviderModel:
         """Change a provider model, but neither its ids nor its kind.
 
         Nothing happens, and ``before`` is returned, when the two are equal but for their stamps.
         """
-        [stored] = self.update_models([(before, after)])
+        [stored] = self.update_provider_models([(before, after)])
         return stored
 
-    def update_models(self, changes: Sequence[tuple[ProviderModel, ProviderModel]]) -> list[ProviderModel]:
-        """Change provider models, however many, in one statement; each as `update_model` does."""
-        stored = [self._changed_model(before, after) for before, after in changes]
+    def update_provider_models(
+        self, changes: Sequence[tuple[ProviderModel, ProviderModel]]
+    ) -> list[ProviderModel]:
+        """Change provider models, however many, in one statement; each as `update_provider_model` does."""
+        stored = [self._changed_provider_model(before, after) for before, after in changes]
         written = [
             (before, now) for (before, _), now in zip(changes, stored, strict=True) if now is not before
         ]
         if written:
             self._execute(
-                update(_MODELS).where(
-                    _MODELS.c.provider_id == bindparam("of_provider"),
-                    _MODELS.c.model_id == bindparam("of_model"),
+                update(_PROVIDER_MODELS).where(
+                    _PROVIDER_MODELS.c.provider_id == bindparam("of_provider"),
+                    _PROVIDER_MODELS.c.model_id == bindparam("of_model"),
                 ),
-                [_changeable(model_values(now)) for _, now in written],
+                [_changeable(provider_model_values(now)) for _, now in written],
             )
         for before, now in written:
-            self._touched.model(before, now)
+            self._touched.provider_model(before, now)
         return stored
 
-    def delete_models(
+    def delete_provider_models(
         self, models: Sequence[ProviderModel], *, wired: Sequence[ModelView] | None = None
     ) -> None:
         """Delete provider models and the backends to them, however many, in a fixed number of statements.
 
-        ``wired`` is what `facades_wired_to` gave of them in this unit; it is read here where it is left out.
+        ``wired`` is what `models_wired_to` gave of them in this unit; it is read here where it is left out.
         """
         if not models:
             return
         gone = {(model.provider_id, model.model_id) for model in models}
         wires = pair_among(_BACKENDS.c.provider_id, _BACKENDS.c.provider_model_id, gone)
-        self._unwire(self.facades_wired_to(gone) if wired is None else wired, wires, gone)
-        self._execute(delete(_MODELS).where(pair_among(_MODELS.c.provider_id, _MODELS.c.model_id, gone)))
+        self._unwire(self.models_wired_to(gone) if wired is None else wired, wires, gone)
+        self._execute(
+            delete(_PROVIDER_MODELS).where(
+                pair_among(_PROVIDER_MODELS.c.provider_id, _PROVIDER_MODELS.c.model_id, gone)
+            )
+        )
         for model in models:
-            self._touched.model(model, None)
+            self._touched.provider_model(model, None)
 
-    def insert_facade(self, model: Model) -> Model:
+    def insert_model(self, model: Model) -> Model:
         """Add a model with its backends, each of which leads to a stored provider model.
 
         Raises:
             AlreadyExists: its id is taken.
         """
-        stored = self._stamped_facade(replace(model, create_time=self.now))
-        with self._unique(lambda: facade_clash(self, stored)):
-            self._execute(insert(_FACADES), facade_values(stored))
+        stored = self._stamped_model(replace(model, create_time=self.now))
+        with self._unique(lambda: model_clash(self, stored)):
+            self._execute(insert(_MODELS), model_values(stored))
         self._insert_backends(stored)
-        self._touched.facade(None, stored)
+        self._touched.model(None, stored)
         return stored
 
-    def update_facade(self, before: Model, after: Model) -> Model:
+    def update_model(self, before: Model, after: Model) -> Model:
         """Change a model, and its backends where they differ; each leads to a stored provider model.
 
         Nothing happens, and ``before`` is returned, when the two are equal but for their stamps.
@@ -262,19 +268,19 @@ class WriteUnit(ReadUnit):
         )
         if stored == before:
             return before
-        stored = self._stamped_facade(stored)
-        self._execute(update(_FACADES).where(_FACADES.c.model_id == before.model_id), facade_values(stored))
+        stored = self._stamped_model(stored)
+        self._execute(update(_MODELS).where(_MODELS.c.model_id == before.model_id), model_values(stored))
         if stored.backends != before.backends:
             self._execute(delete(_BACKENDS).where(_BACKENDS.c.model_id == before.model_id))
             self._insert_backends(stored)
-        self._touched.facade(before, stored)
+        self._touched.model(before, stored)
         return stored
 
-    def delete_facade(self, model: Model) -> None:
+    def delete_model(self, model: Model) -> None:
         """Delete a model and its backends."""
         self._execute(delete(_BACKENDS).where(_BACKENDS.c.model_id == model.model_id))
-        self._execute(delete(_FACADES).where(_FACADES.c.model_id == model.model_id))
-        self._touched.facade(model, None)
+        self._execute(delete(_MODELS).where(_MODELS.c.model_id == model.model_id))
+        self._touched.model(model, None)
 
     def remember_request(
         self,
@@ -320,7 +326,7 @@ class WriteUnit(ReadUnit):
         self._bookkeeping = True
 
     def compact(self, *, kept_for: timedelta = KEPT_FOR, kept_revisions: int = KEPT_REVISIONS) -> int:
-        """Forget change sets that are older than ``kept_for`` and further behind than ``kept_revisions``.
+        """Forget change sets that are older than ``kept_for`` and not among the last ``kept_revisions``.
 
         Returns the head's ``compact_revision``, which never goes back. Takes no revision.
         """
@@ -357,14 +363,14 @@ class WriteUnit(ReadUnit):
         offers = offer_changes(
             self._touched,
             untouched_providers=self._providers(untouched) if untouched else {},
-            models_of_flipped=self._models_of(flipped) if flipped else [],
+            provider_models_of_flipped=self._provider_models_of(flipped) if flipped else [],
         )
-        others = [view.model for view in self.facades_wired_to(offers.turned())]
+        others = [view.model for view in self.models_wired_to(offers.turned())]
         return routing_changes(
             self._touched,
             offers,
             others=others,
-            routable=self.routable_targets(facade_targets(self._touched, others)),
+            routable=self.routable_targets(backend_targets(self._touched, others)),
         )
 
     def _log(self, changes: Sequence[Change]) -> None:
@@ -407,7 +413,7 @@ class WriteUnit(ReadUnit):
             self._execute(insert(_BACKENDS), backend_values(model))
 
     def _unwire(
-        self, wired: Sequence[ModelView], wires: ColumnElement[bool], gone: Collection[ModelKey]
+        self, wired: Sequence[ModelView], wires: ColumnElement[bool], gone: Collection[ProviderModelKey]
     ) -> None:
         """Take out the backends that lead to what is about to be deleted, as a change of their models."""
         if not wired:
@@ -416,8 +422,8 @@ class WriteUnit(ReadUnit):
         stamps = []
         for view in wired:
             kept = tuple(backend for backend in view.model.backends if backend.target not in gone)
-            stored = self._stamped_facade(replace(view.model, backends=kept))
-            self._touched.facade(view.model, stored)
+            stored = self._stamped_model(replace(view.model, backends=kept))
+            self._touched.model(view.model, stored)
             stamps.append(
                 {
                     "of": stored.model_id,
@@ -426,9 +432,9 @@ class WriteUnit(ReadUnit):
                     "etag": stored.etag,
                 }
             )
-        self._execute(update(_FACADES).where(_FACADES.c.model_id == bindparam("of")), stamps)
+        self._execute(update(_MODELS).where(_MODELS.c.model_id == bindparam("of")), stamps)
 
-    def _stamped_facade(self, model: Model) -> Model:
+    def _stamped_model(self, model: Model) -> Model:
         stamped = replace(
             model, backends=in_order(model.backends), revision=self.revision, update_time=self.now
         )
@@ -438,7 +444,7 @@ class WriteUnit(ReadUnit):
         stamped = replace(provider, revision=self.revision, update_time=self.now)
         return replace(stamped, etag=provider_etag(stamped))
 
-    def _changed_model(self, before: ProviderModel, after: ProviderModel) -> ProviderModel:
+    def _changed_provider_model(self, before: ProviderModel, after: ProviderModel) -> ProviderModel:
         """``after`` with new stamps, or ``before`` where the two differ in nothing else."""
         unstamped = replace(
             after,
@@ -447,9 +453,9 @@ class WriteUnit(ReadUnit):
             revision=before.revision,
             etag=before.etag,
         )
-        return before if unstamped == before else self._stamped_model(unstamped)
+        return before if unstamped == before else self._stamped_provider_model(unstamped)
 
-    def _stamped_model(self, model: ProviderModel) -> ProviderModel:
+    def _stamped_provider_model(self, model: ProviderModel) -> ProviderModel:
         stamped = replace(model, revision=self.revision, update_time=self.now)
         return replace(stamped, etag=provider_model_etag(stamped))
 

@@ -16,12 +16,10 @@ from service.domain.errors import (
     ResourceRef,
 )
 from service.domain.impact import DeletionImpact, provider_models_impact
-from service.domain.model import ProviderModel, State
+from service.domain.model import ProviderModel, ProviderModelKey, State
 from service.store import WriteUnit
 from service.usecases.checks import has_backends, matching_impact
 from service.usecases.context import Context, Written
-
-Target = tuple[str, str]
 
 
 class Action(IntEnum):
@@ -50,13 +48,13 @@ def set_states(
     done = Action.ENABLED if state is State.ACTIVE else Action.DISABLED
 
     def work(unit: WriteUnit) -> Written[BatchReport]:
-        found = unit.models(targets)
+        found = unit.provider_models(targets)
         changed = {target for target, model in found.items() if model.state is not state}
-        unit.update_models(
+        unit.update_provider_models(
             [(found[target], replace(found[target], state=state)) for target in sorted(changed)]
         )
 
-        def outcome(target: Target, name: str) -> Action | RegistryError:
+        def outcome(target: ProviderModelKey, name: str) -> Action | RegistryError:
             if target not in found:
                 return _missing(name)
             return done if target in changed else Action.UNCHANGED
@@ -87,13 +85,13 @@ def delete_models(
     targets = _targets(names)
 
     def work(unit: WriteUnit) -> Written[BatchReport]:
-        found = unit.models(targets)
-        wired = unit.facades_wired_to(found.keys())
+        found = unit.provider_models(targets)
+        wired = unit.models_wired_to(found.keys())
         impact = provider_models_impact(ctx.impact_key, list(found.values()), wired)
         matching_impact(None, impact, impact_token)
-        kept: dict[Target, FailedPrecondition] = {}
+        kept: dict[ProviderModelKey, FailedPrecondition] = {}
         if not force and not validate_only:
-            holders: defaultdict[Target, list[str]] = defaultdict(list)
+            holders: defaultdict[ProviderModelKey, list[str]] = defaultdict(list)
             for view in wired:
                 for backend in view.model.backends:
                     holders[backend.target].append(view.model.name)
@@ -105,11 +103,11 @@ def delete_models(
                 raise kept[min(kept)]
         gone: list[ProviderModel] = [model for target, model in found.items() if target not in kept]
         # With some kept, nothing is wired to what goes.
-        unit.delete_models(gone, wired=[] if kept else wired)
+        unit.delete_provider_models(gone, wired=[] if kept else wired)
         if kept:
             impact = provider_models_impact(ctx.impact_key, gone, [])
 
-        def outcome(target: Target, name: str) -> Action | RegistryError:
+        def outcome(target: ProviderModelKey, name: str) -> Action | RegistryError:
             if target not in found:
                 return _missing(name)
             return kept.get(target, Action.DELETED)
@@ -120,7 +118,7 @@ def delete_models(
     return ctx.store.write(work, validate_only=validate_only)
 
 
-def _targets(names: Sequence[str]) -> list[Target]:
+def _targets(names: Sequence[str]) -> list[ProviderModelKey]:
     return [ids.parse_provider_model_name(name, field=f"names[{index}]") for index, name in enumerate(names)]
 
 

@@ -34,7 +34,7 @@ def list_catalogs(ctx: Context, query: ListQuery) -> Page[Catalog]:
 
 def list_provider_kinds(ctx: Context, query: ListQuery) -> Page[KindInfo]:
     """All kinds, in the order of their numbers."""
-    return _page(ctx, "ListProviderKinds", query, ctx.catalogs.kinds)
+    return _page(ctx, "ListProviderKinds", query, ctx.catalogs.kinds())
 
 
 def _page(ctx: Context, method: str, query: ListQuery, items: tuple[T, ...]) -> Page[T]:

@@ -32,19 +32,21 @@ def existing_provider(unit: ReadUnit, name: str, *, field: str = "name") -> Prov
     return provider
 
 
-def existing_model(unit: ReadUnit, name: str, *, field: str = "name") -> tuple[Provider, ProviderModel]:
+def existing_provider_model(
+    unit: ReadUnit, name: str, *, field: str = "name"
+) -> tuple[Provider, ProviderModel]:
     """The provider model of that name, with its provider. Raises NotFound."""
     provider_id, model_id = ids.parse_provider_model_name(name, field=field)
     provider = unit.provider(provider_id)
-    model = unit.model(provider_id, model_id) if provider else None
+    model = unit.provider_model(provider_id, model_id) if provider else None
     if provider is None or model is None:
         raise NotFound(ResourceRef(PROVIDER_MODEL_TYPE, name))
     return provider, model
 
 
-def existing_facade(unit: ReadUnit, name: str, *, field: str = "name") -> Model:
+def existing_model(unit: ReadUnit, name: str, *, field: str = "name") -> Model:
     """The model of that name. Raises NotFound."""
-    model = unit.facade(ids.parse_model_name(name, field=field))
+    model = unit.model(ids.parse_model_name(name, field=field))
     if model is None:
         raise NotFound(ResourceRef(MODEL_TYPE, name))
     return model

@@ -57,7 +57,7 @@ def import_provider_models(
     def planned(unit: ReadUnit, choices: ImportChoices, digest: str) -> tuple[Provider, Catalog, ImportPlan]:
         provider = existing_provider(unit, parent, field="parent")
         catalog = find_catalog(ctx, provider.kind, catalog_version)
-        stored = unit.models_of(provider.provider_id)
+        stored = unit.provider_models_of(provider.provider_id)
         plan = plan_import(catalog, choices, provider=provider, stored=stored)
         _same_plan(provider, plan, digest)
         return provider, catalog, plan
@@ -72,8 +72,10 @@ def import_provider_models(
         else:
             provider, catalog, plan = planned(unit, choices, plan_digest)
             state = State.DISABLED if choices.start_disabled else State.ACTIVE
-            unit.insert_models([_new_model(ctx, provider, catalog, new, state) for new in plan.created])
-            unit.update_models(plan.updates)
+            unit.insert_provider_models(
+                [_new_model(ctx, provider, catalog, new, state) for new in plan.created]
+            )
+            unit.update_provider_models(plan.updates)
             replays.remember(unit, call, request, provider.name)
         return Written(ImportReport(provider.name, catalog.version, plan), unit.visible_revision)
 

@@ -69,10 +69,12 @@ def list_provider_models(ctx: Context, parent: str, query: ListQuery) -> Page[Pr
         if provider_id is not None:
             existing_provider(unit, parent, field="parent")
         after = position.keys if position else None
-        rows = unit.list_models(
+        rows = unit.list_provider_models(
             provider_id=provider_id, filter=keep, order_by=order, after=after, limit=limit
         )
-        return rows, _total(position, lambda: unit.count_models(provider_id=provider_id, filter=keep))
+        return rows, _total(
+            position, lambda: unit.count_provider_models(provider_id=provider_id, filter=keep)
+        )
 
     return _paged(
         ctx,
@@ -80,7 +82,7 @@ def list_provider_models(ctx: Context, parent: str, query: ListQuery) -> Page[Pr
         query,
         PROVIDER_MODEL_LIST,
         read,
-        lambda unit, view, order: unit.model_position(view, order),
+        lambda unit, view, order: unit.provider_model_position(view, order),
     )
 
 
@@ -91,8 +93,8 @@ def list_models(ctx: Context, query: ListQuery) -> Page[ModelView]:
         unit: ReadUnit, keep: Expression | None, order: OrderBy, position: Position | None, limit: int
     ) -> tuple[list[ModelView], int]:
         after = position.keys if position else None
-        rows = unit.list_facades(filter=keep, order_by=order, after=after, limit=limit)
-        return rows, _total(position, lambda: unit.count_facades(filter=keep))
+        rows = unit.list_models(filter=keep, order_by=order, after=after, limit=limit)
+        return rows, _total(position, lambda: unit.count_models(filter=keep))
 
     return _paged(
         ctx,
@@ -100,7 +102,7 @@ def list_models(ctx: Context, query: ListQuery) -> Page[ModelView]:
         query,
         MODEL_LIST,
         read,
-        lambda unit, view, order: unit.facade_position(view, order),
+        lambda unit, view, order: unit.model_position(view, order),
     )
 
 
@@ -122,8 +124,8 @@ def _paged(
         if len(rows) <= size:
             return Page(rows, "", total)
         rows = rows[:size]
-        behind = Position(position_of(unit, rows[-1], order), total_size=total)
-        return Page(rows, ctx.page_tokens.issue(bound, behind), total)
+        last = Position(position_of(unit, rows[-1], order), total_size=total)
+        return Page(rows, ctx.page_tokens.issue(bound, last), total)
 
     return ctx.store.read(work)
 

@@ -1,4 +1,4 @@
-"""Models, the facades over provider models: create, read, change, delete, and wire."""
+"""Models as users of the gateway know them: create, read, change, delete, and wire."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from service.domain.masks import MODEL_MASK, fields_to_write
 from service.domain.model import Model, ModelBackend, ModelKind, ModelView, State
 from service.store import ReadUnit, WriteUnit
 from service.usecases import replays
-from service.usecases.checks import existing_facade, matching_etag
+from service.usecases.checks import existing_model, matching_etag
 from service.usecases.context import Call, Context, RequestId, Written
 from service.usecases.providers import NOT_YET
 
@@ -45,7 +45,7 @@ class ModelDraft:
 def get_model(ctx: Context, name: str) -> ModelView:
     """One model. Raises NotFound."""
     model_id = ids.parse_model_name(name)
-    view = ctx.store.read(lambda unit: unit.facade_view(model_id))
+    view = ctx.store.read(lambda unit: unit.model_view(model_id))
     if view is None:
         raise NotFound(ResourceRef(MODEL_TYPE, name))
     return view
@@ -74,9 +74,9 @@ def create_model(
     def work(unit: WriteUnit) -> Written[ModelView]:
         again = replays.replayed(unit, call, request)
         if again is not None:
-            return _written(unit, existing_facade(unit, again))
+            return _written(unit, existing_model(unit, again))
         _check_wires(unit, fresh.kind, draft.backends, field="model.backends")
-        stored = unit.insert_facade(fresh)
+        stored = unit.insert_model(fresh)
         replays.remember(unit, call, request, stored.name)
         return _written(unit, stored)
 
@@ -100,7 +100,7 @@ def update_model(
     """
     model_id = ids.parse_model_name(draft.name, field="model.name")
     written = fields_to_write(MODEL_MASK, paths, draft.populated)
-    if allow_missing and ctx.store.read(lambda unit: unit.facade(model_id)) is None:
+    if allow_missing and ctx.store.read(lambda unit: unit.model(model_id)) is None:
         return create_model(ctx, call, model_id, draft, validate_only=validate_only)
 
     def change(unit: ReadUnit, before: Model) -> Model:
@@ -124,11 +124,11 @@ def delete_model(
     model_id = ids.parse_model_name(name)
 
     def work(unit: WriteUnit) -> Written[None]:
-        if allow_missing and unit.facade(model_id) is None:
+        if allow_missing and unit.model(model_id) is None:
             return Written(None, unit.visible_revision)
-        model = existing_facade(unit, name)
+        model = existing_model(unit, name)
         matching_etag(model, etag)
-        unit.delete_facade(model)
+        unit.delete_model(model)
         return Written(None, unit.revision)
 
     return ctx.store.write(work, validate_only=validate_only)
@@ -174,9 +174,9 @@ def _change(
     validate_only: bool = False,
 ) -> Written[ModelView]:
     def work(unit: WriteUnit) -> Written[ModelView]:
-        before = existing_facade(unit, name, field=field)
+        before = existing_model(unit, name, field=field)
         matching_etag(before, etag)
-        return _written(unit, unit.update_facade(before, change(unit, before)))
+        return _written(unit, unit.update_model(before, change(unit, before)))
 
     return ctx.store.write(work, validate_only=validate_only)
 
@@ -217,7 +217,7 @@ def _with_fields(before: Model, draft: ModelDraft, fields: frozenset[str]) -> Mo
 
 def _check_wires(unit: ReadUnit, kind: ModelKind, wires: Sequence[ModelBackend], *, field: str) -> None:
     """Refuse wires to what does not exist or is of another kind."""
-    kinds = unit.model_kinds([wire.target for wire in wires])
+    kinds = unit.provider_model_kinds([wire.target for wire in wires])
     for index, wire in enumerate(wires):
         if wire.target not in kinds:
             raise NotFound(ResourceRef(PROVIDER_MODEL_TYPE, wire.provider_model))
@@ -232,6 +232,6 @@ def _check_wires(unit: ReadUnit, kind: ModelKind, wires: Sequence[ModelBackend],
 
 
 def _written(unit: ReadUnit, model: Model) -> Written[ModelView]:
-    view = unit.facade_view(model.model_id)
+    view = unit.model_view(model.model_id)
     assert view is not None  # noqa: S101 - read in the same transaction
     return Written(view, model.revision)

@@ -19,12 +19,12 @@ from service.domain.model import (
     ProviderModelView,
     State,
 )
-from service.domain.routing import model_routable
+from service.domain.routing import provider_model_routable
 from service.store import WriteUnit
 from service.usecases import replays
 from service.usecases.checks import (
-    existing_model,
     existing_provider,
+    existing_provider_model,
     has_backends,
     matching_etag,
     matching_impact,
@@ -50,7 +50,7 @@ class ProviderModelDraft:
 
 def get_provider_model(ctx: Context, name: str) -> ProviderModelView:
     """One provider model. Raises NotFound."""
-    return ctx.store.read(lambda unit: _view(*existing_model(unit, name)))
+    return ctx.store.read(lambda unit: _view(*existing_provider_model(unit, name)))
 
 
 def create_provider_model(
@@ -76,12 +76,13 @@ def create_provider_model(
     def work(unit: WriteUnit) -> Written[ProviderModelView]:
         again = replays.replayed(unit, call, request)
         if again is not None:
-            return _written(*existing_model(unit, again))
+            return _written(*existing_provider_model(unit, again))
         provider = existing_provider(unit, parent, field="parent")
         derived = model_id or ids.derive_model_id(
-            facts.upstream_model_id, lambda taken: unit.model(provider.provider_id, taken) is not None
+            facts.upstream_model_id,
+            lambda taken: unit.provider_model(provider.provider_id, taken) is not None,
         )
-        [stored] = unit.insert_models(
+        [stored] = unit.insert_provider_models(
             [
                 ProviderModel(
                     provider_id=provider.provider_id,
@@ -117,7 +118,7 @@ def update_provider_model(
     """
     provider_id, model_id = ids.parse_provider_model_name(draft.name, field="provider_model.name")
     written = fields_to_write(PROVIDER_MODEL_MASK, paths, draft.populated)
-    if allow_missing and ctx.store.read(lambda unit: unit.model(provider_id, model_id)) is None:
+    if allow_missing and ctx.store.read(lambda unit: unit.provider_model(provider_id, model_id)) is None:
         return create_provider_model(
             ctx,
             call,
@@ -175,18 +176,18 @@ def delete_provider_model(
     provider_id, model_id = ids.parse_provider_model_name(name)
 
     def work(unit: WriteUnit) -> Written[DeletionImpact]:
-        model = unit.model(provider_id, model_id)
+        model = unit.provider_model(provider_id, model_id)
         if model is None:
             if allow_missing:
                 return Written(NOTHING_DELETED, unit.visible_revision)
             raise NotFound(ResourceRef(PROVIDER_MODEL_TYPE, name))
         matching_etag(model, etag)
-        wired = unit.facades_wired_to([(provider_id, model_id)])
+        wired = unit.models_wired_to([(provider_id, model_id)])
         impact = provider_models_impact(ctx.impact_key, [model], wired)
         matching_impact(model, impact, impact_token)
         if wired and not force and not validate_only:
             raise has_backends(name, [view.model.name for view in wired])
-        unit.delete_models([model], wired=wired)
+        unit.delete_provider_models([model], wired=wired)
         return Written(impact, unit.revision)
 
     return ctx.store.write(work, validate_only=validate_only)
@@ -201,8 +202,8 @@ def _change(
     validate_only: bool,
 ) -> Written[ProviderModelView]:
     def work(unit: WriteUnit) -> Written[ProviderModelView]:
-        provider, before = existing_model(unit, name, field=field)
-        return _written(provider, unit.update_model(before, change(provider, before)))
+        provider, before = existing_provider_model(unit, name, field=field)
+        return _written(provider, unit.update_provider_model(before, change(provider, before)))
 
     return ctx.store.write(work, validate_only=validate_only)
 
@@ -249,7 +250,7 @@ def _overridden(model: ProviderModel, facts: ModelFacts) -> tuple[str, ...]:
 
 
 def _view(provider: Provider, model: ProviderModel) -> ProviderModelView:
-    return ProviderModelView(model, model_routable(provider, model))
+    return ProviderModelView(model, provider_model_routable(provider, model))
 
 
 def _written(provider: Provider, model: ProviderModel) -> Written[ProviderModelView]:

@@ -255,8 +255,8 @@ def delete_provider(
             return Written(NOTHING_DELETED, unit.visible_revision)
         provider = existing_provider(unit, name)
         matching_etag(provider, etag)
-        models = unit.models_of(provider_id)
-        wired = unit.facades_wired_to_provider(provider_id)
+        models = unit.provider_models_of(provider_id)
+        wired = unit.models_wired_to_provider(provider_id)
         impact = provider_impact(ctx.impact_key, provider, models, wired)
         matching_impact(provider, impact, impact_token)
         if models and not force and not validate_only:

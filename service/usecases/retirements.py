@@ -55,7 +55,9 @@ def list_retirements(
         horizon = unit.now + timedelta(days=within_days or DEFAULT_DAYS)
         found = [
             each
-            for each in retirements(unit.retiring_models(horizon), unit.facades_wired_to_retiring(horizon))
+            for each in retirements(
+                unit.retiring_provider_models(horizon), unit.models_wired_to_retiring(horizon)
+            )
             if provider_id in (None, each.view.model.provider_id)
         ]
         rest = found if position is None else [each for each in found if _keys(each) > position.keys]

@@ -50,14 +50,14 @@ class Moved:
 class Sweeping(Enum):
     """What a step of the sweep found."""
 
-    MORE = "there is more behind where it stopped"
+    MORE = "there is more after where it stopped"
     PASSED = "it came to the end of the table"
     HELD = "another replica sweeps"
 
 
 @dataclass(frozen=True, slots=True)
 class Step:
-    """One step: what it found, how many wrappers it moved, and behind which key to go on."""
+    """One step: what it found, how many wrappers it moved, and after which key to go on."""
 
     found: Sweeping
     moved: int
@@ -94,7 +94,7 @@ def begin_sweep(ctx: Context, accepted: Sequence[str]) -> bool:
 
 
 def sweep_step(ctx: Context, holder: str, after: str) -> Step:
-    """Move at most 12,288 wrappers behind ``after``, if nobody else sweeps; each 1,024 are one transaction.
+    """Move at most 12,288 wrappers after ``after``, if nobody else sweeps; each 1,024 are one transaction.
 
     While one batch is stored, the sidecar has the next one already.
 

@@ -42,7 +42,7 @@ class Progress:
 
     revision: int
     router_count: int
-    behind: Sequence[Router]
+    lagging: Sequence[Router]
 
 
 def list_routers(ctx: Context, live: LiveTable, routers: Routers, query: ListQuery) -> RouterPage:
@@ -58,9 +58,9 @@ def list_routers(ctx: Context, live: LiveTable, routers: Routers, query: ListQue
     current = live.current
     counted = routers.all(current.store_id)
     kept = [one for one in counted if keep is None or matches(keep, partial(getattr, one))]
-    behind = [one for one in kept if position is None or one.watcher_id > str(position.keys[0])]
-    page = behind[:size]
-    more = len(behind) > size
+    rest = [one for one in kept if position is None or one.watcher_id > str(position.keys[0])]
+    page = rest[:size]
+    more = len(rest) > size
     return RouterPage(
         routers=page,
         next_page_token=ctx.page_tokens.issue(bound, Position((page[-1].watcher_id,))) if more else "",

@@ -21,7 +21,7 @@ from service.domain.errors import (
 )
 from service.domain.filter_parser import parse_filter
 from service.domain.filters import matches
-from service.domain.lists import ACTIVE_MODEL_LIST
+from service.domain.lists import ACTIVE_PROVIDER_MODEL_LIST
 from service.domain.model import Provider, SealedCredential, State
 from service.domain.pages import Position, Query, effective_page_size
 from service.readmodel.snapshot import Row, Snapshot
@@ -55,16 +55,18 @@ def list_active(ctx: Context, snapshot: Snapshot, query: ListQuery) -> ActivePag
         InvalidArgument: INVALID_FILTER, INVALID_PAGE_TOKEN.
     """
     size = effective_page_size(query.page_size)
-    keep = parse_filter(query.filter, ACTIVE_MODEL_LIST.filter)
+    keep = parse_filter(query.filter, ACTIVE_PROVIDER_MODEL_LIST.filter)
     bound = Query(METHOD, "", query.filter)
     position = ctx.page_tokens.read(bound, query.page_token)
-    begin = snapshot.behind(str(position.keys[0])) if position else 0
+    begin = snapshot.after(str(position.keys[0])) if position else 0
     revision = position.revision if position else snapshot.revision
     if keep is None:
-        rows = snapshot.model_rows[begin : begin + size]
-        more = begin + size < len(snapshot.model_rows)
+        rows = snapshot.provider_model_rows[begin : begin + size]
+        more = begin + size < len(snapshot.provider_model_rows)
     else:
-        kept = [row for row in snapshot.model_rows[begin:] if matches(keep, partial(getattr, row.entry))]
+        kept = [
+            row for row in snapshot.provider_model_rows[begin:] if matches(keep, partial(getattr, row.entry))
+        ]
         rows, more = tuple(kept[:size]), len(kept) > size
     token = ctx.page_tokens.issue(bound, Position((rows[-1].entry.name,), revision)) if more else ""
     return ActivePage(rows, token, revision)

@@ -73,7 +73,7 @@ def validate_provider(
     )
 
 
-def discover_models(
+def discover_provider_models(
     ctx: Context, calls: UpstreamCalls, call: Call, target: Target, candidate: CredentialChange | None
 ) -> Discovery:
     """What the upstream offers, beside the newest catalog and what is registered.
@@ -151,7 +151,7 @@ def _subject(ctx: Context, target: Target, candidate: CredentialChange | None) -
 
         def read(unit: ReadUnit) -> tuple[Provider, tuple[ProviderModel, ...]]:
             provider = existing_provider(unit, target)
-            return provider, tuple(unit.models_of(provider.provider_id))
+            return provider, tuple(unit.provider_models_of(provider.provider_id))
 
         provider, registered = ctx.store.read(read)
         material = _material(provider.kind, candidate, provider.credential, subject=provider.name)

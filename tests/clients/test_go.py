@@ -5,7 +5,6 @@ from __future__ import annotations
 import re
 import shutil
 import subprocess
-import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -18,7 +17,8 @@ from codevector.providers.v1 import (
     system_service_pb2_grpc,
 )
 
-from tests.support.servers.harness import ROOT, Instance, Process, running
+from tests.support.servers.harness import Instance, Process, running
+from tests.support.toolchains import build_client
 from tools.clients.go import ROUTER, SOURCES, run_go
 from tools.steps import StepFailed
 
@@ -27,10 +27,7 @@ CANARY = "sk-go-canary-0123456789abcdef"
 
 @pytest.fixture(scope="module", autouse=True)
 def built() -> None:
-    done = subprocess.run(
-        [sys.executable, "-m", "tools.clients", "go"], cwd=ROOT, capture_output=True, text=True, check=False
-    )
-    assert done.returncode == 0, done.stdout + done.stderr
+    build_client("go")
 
 
 def go(*arguments: object, folder: Path = SOURCES) -> str:

@@ -6,7 +6,6 @@ import re
 import shlex
 import signal
 import subprocess
-import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -16,6 +15,7 @@ from codevector.providers.v1 import provider_pb2, provider_service_pb2, system_s
 from codevector.providers.v1.system_service_pb2_grpc import SystemServiceStub
 
 from tests.support.servers.harness import ROOT, Instance, running, wait_until
+from tests.support.toolchains import build_client
 from tools.clients.java import SOURCES, run_maven
 
 SECRET = "gsk_canary6789abcdefghijklmnop"
@@ -25,10 +25,7 @@ STOPPED_BY_SIGTERM = 143
 
 @pytest.fixture(scope="module", autouse=True)
 def _built() -> None:
-    done = subprocess.run(
-        [sys.executable, "-m", "tools.clients", "java"], cwd=ROOT, capture_output=True, text=True, check=False
-    )
-    assert done.returncode == 0, done.stderr
+    build_client("java")
 
 
 def add_provider(instance: Instance, name: str) -> None:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import signal
 import subprocess
-import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -13,7 +12,8 @@ import pytest
 from codevector.providers.v1 import provider_pb2, provider_service_pb2
 
 from tests.support.doubles.tls_front import TlsFront, tls_front
-from tests.support.servers.harness import ROOT, Instance, running, wait_until
+from tests.support.servers.harness import Instance, running, wait_until
+from tests.support.toolchains import build_client
 from tools.clients.typescript import DIST, SOURCES, node
 
 SECRET = "gsk_canary6789abcdefghijklmnop"
@@ -22,14 +22,7 @@ STOP_SECONDS = 20.0
 
 @pytest.fixture(scope="module", autouse=True)
 def _built() -> None:
-    done = subprocess.run(
-        [sys.executable, "-m", "tools.clients", "typescript"],
-        cwd=ROOT,
-        capture_output=True,
-        text=True,
-        check=False,
-    )
-    assert done.returncode == 0, done.stderr
+    build_client("typescript")
 
 
 @pytest.fixture(scope="module")

@@ -14,6 +14,7 @@ from queue import Empty, Queue
 from typing import Any
 
 from tests.support.servers.harness import ROOT, Instance
+from tests.support.toolchains import build_client
 from tools.clients import go, java
 
 ANSWER_SECONDS = 60.0
@@ -22,21 +23,17 @@ STOP_SECONDS = 20.0
 
 @dataclass(frozen=True, slots=True)
 class Program:
-    """``argv`` starts it, from the repository's root; ``build`` makes what that needs, if anything."""
+    """``argv`` starts it, from the repository's root; ``client`` is what must be built first, if anything."""
 
     argv: tuple[str, ...]
-    build: tuple[str, ...] = ()
-
-
-def _built(client: str) -> tuple[str, ...]:
-    return (sys.executable, "-m", "tools.clients", client)
+    client: str = ""
 
 
 PROGRAMS: Mapping[str, Program] = {
     "python": Program((sys.executable, "tests/conformance/python_client.py")),
-    "go": Program((str(go.CONFORMANCE),), _built("go")),
-    "java": Program(("java", "-cp", java.class_path(), "codevector.providers.Conformance"), _built("java")),
-    "typescript": Program((".tools/clients/typescript-conformance",), _built("typescript")),
+    "go": Program((str(go.CONFORMANCE),), "go"),
+    "java": Program(("java", "-cp", java.class_path(), "codevector.providers.Conformance"), "java"),
+    "typescript": Program((".tools/clients/typescript-conformance",), "typescript"),
 }
 
 
@@ -73,9 +70,8 @@ class Client:
 @contextmanager
 def started(program: Program, instance: Instance) -> Iterator[Client]:
     """The program, talking to this installation."""
-    if program.build:
-        built = subprocess.run(program.build, cwd=ROOT, capture_output=True, text=True, check=False)
-        assert built.returncode == 0, built.stdout + built.stderr
+    if program.client:
+        build_client(program.client)
     talk = instance.home / "test-logs" / "conformance-program.err"
     with talk.open("w") as stderr:
         child = subprocess.Popen(

@@ -45,7 +45,7 @@ def world(api: Api) -> World:
         labels={"team": "blue"},
         request_id=request_id,
     )
-    custom = api.create_model(provider.name, "custom-1", display_name="Custom")
+    custom = api.create_provider_model(provider.name, "custom-1", display_name="Custom")
     imported = api.call(
         "ImportProviderModels",
         pb.ImportProviderModelsRequest(parent=provider.name, upstream_model_ids=["gpt-4o", "gpt-4o-mini"]),

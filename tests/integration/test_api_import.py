@@ -42,7 +42,7 @@ def do_import(
     return report
 
 
-def models_of(api: Api, parent: str) -> list[provider_model_pb2.ProviderModel]:
+def provider_models_of(api: Api, parent: str) -> list[provider_model_pb2.ProviderModel]:
     request = pb.ListProviderModelsRequest(parent=parent)
     return [
         model
@@ -88,6 +88,8 @@ class TestKinds:
         for kind in kinds:
             assert kind.display_name
             assert kind.config_field == kind_word(kind.kind)
+            assert kind.description
+            assert kind.credential_required == (kind.kind != KINDS.PROVIDER_KIND_OPENAI_COMPATIBLE)
             assert kind.catalog_available == (kind.kind != KINDS.PROVIDER_KIND_OPENAI_COMPATIBLE)
             assert kind.catalog_version == (VERSION if kind.catalog_available else "")
 
@@ -153,7 +155,7 @@ class TestImport:
         assert {result.action for result in report.results} == {CREATED}
         assert api.trailers["x-revision"] == str(before + 1)
 
-        models = {model.upstream_model_id: model for model in models_of(api, parent)}
+        models = {model.upstream_model_id: model for model in provider_models_of(api, parent)}
         assert len(models) == catalog.model_count
         for result, entry in zip(report.results, catalog.models, strict=True):
             model = models[entry.upstream_model_id]
@@ -176,7 +178,7 @@ class TestImport:
         ]
 
     def test_existing_ones_stay_exactly_as_they_are(self, api: Api, provider: provider_pb2.Provider) -> None:
-        custom = api.create_model(provider.name, "gpt-4o", display_name="Mine")
+        custom = api.create_provider_model(provider.name, "gpt-4o", display_name="Mine")
         edited = api.get(do_import(api, provider.name, "gpt-4o-mini").results[0].provider_model)
         edited.context_window = 5
         edited = api.update(edited, "context_window")
@@ -195,11 +197,11 @@ class TestImport:
             ("gpt-4.1", CREATED),
         ]
         assert (report.created_count, report.skipped_count) == (2, 1)
-        assert len(models_of(api, provider.name)) == 3
+        assert len(provider_models_of(api, provider.name)) == 3
 
     def test_start_disabled(self, api: Api, provider: provider_pb2.Provider) -> None:
         do_import(api, provider.name, "gpt-4o", start_disabled=True)
-        [model] = models_of(api, provider.name)
+        [model] = provider_models_of(api, provider.name)
         assert model.state == provider_model_pb2.ProviderModel.STATE_DISABLED
         after = api.get(provider.name)
         assert (after.model_count, after.active_model_count) == (1, 0)

@@ -44,7 +44,7 @@ class Shelf:
             self.providers.append(made)
         self.parent = self.providers[0].name
         for number in range(7):
-            api.create_model(
+            api.create_provider_model(
                 self.parent,
                 f"{'Bb' if number % 2 else 'aa'}-{number}",
                 display_name=f"{'z' if number % 3 else 'A'}{number} {self.mark}",
@@ -53,7 +53,7 @@ class Shelf:
                 labels={"mark": self.mark, "n": str(number)},
             )
         for other in self.providers[1:3]:
-            api.create_model(other.name, "aa-0", labels={"mark": self.mark})
+            api.create_provider_model(other.name, "aa-0", labels={"mark": self.mark})
         api.call("DisableProviderModel", pb.DisableProviderModelRequest(name=f"{self.parent}/models/aa-2"))
 
 
@@ -264,7 +264,7 @@ class TestProviderModels:
 
     def test_imported_ones_by_their_source(self, api: Api) -> None:
         parent = api.create(kind=KINDS.PROVIDER_KIND_OPENAI).name
-        api.create_model(parent, "own")
+        api.create_provider_model(parent, "own")
         wanted = ["gpt-4o", "o3"]
         api.call(
             "ImportProviderModels", pb.ImportProviderModelsRequest(parent=parent, upstream_model_ids=wanted)

@@ -30,7 +30,7 @@ def provider(api: Api) -> provider_pb2.Provider:
 @pytest.fixture
 def elsewhere(api: Api) -> provider_model_pb2.ProviderModel:
     """A routable provider model of another provider."""
-    return api.create_model(api.create().name)
+    return api.create_provider_model(api.create().name)
 
 
 def wires(impact: pb.DeletionImpact) -> list[tuple[str, str, int]]:
@@ -41,8 +41,8 @@ class TestDeletingAProvider:
     def test_takes_backends_along_and_says_what_remains(
         self, api: Api, provider: provider_pb2.Provider, elsewhere: provider_model_pb2.ProviderModel
     ) -> None:
-        one, two = (api.create_model(provider.name, upstream) for upstream in ("one", "two"))
-        both, last, off = (api.create_facade(*backends) for backends in ([one, two, elsewhere], [two], [one]))
+        one, two = (api.create_provider_model(provider.name, upstream) for upstream in ("one", "two"))
+        both, last, off = (api.create_model(*backends) for backends in ([one, two, elsewhere], [two], [one]))
         api.call("DisableModel", models_pb.DisableModelRequest(name=off.name))
         with api.nothing_changes():
             preview = api.delete(provider.name, validate_only=True)
@@ -79,17 +79,17 @@ class TestDeletingAProvider:
         elsewhere: provider_model_pb2.ProviderModel,
         change: str,
     ) -> None:
-        one = api.create_model(provider.name, "one")
-        facade = api.create_facade(one, elsewhere)
-        alone = api.create_facade(one)
+        one = api.create_provider_model(provider.name, "one")
+        model = api.create_model(one, elsewhere)
+        alone = api.create_model(one)
         token = api.delete(provider.name, validate_only=True).impact_token
         match change:
             case "wire":
-                api.create_facade(one)
+                api.create_model(one)
             case "unwire":
                 api.call(
                     "RemoveModelBackend",
-                    models_pb.RemoveModelBackendRequest(model=facade.name, provider_model=one.name),
+                    models_pb.RemoveModelBackendRequest(model=model.name, provider_model=one.name),
                 )
             case "disable-the-rest":
                 api.call("DisableProviderModel", pb.DisableProviderModelRequest(name=elsewhere.name))
@@ -105,8 +105,8 @@ class TestDeletingAProviderModel:
     def test_asks_for_force_where_models_are_wired_to_it(
         self, api: Api, provider: provider_pb2.Provider
     ) -> None:
-        one = api.create_model(provider.name, "one")
-        facades = [api.create_facade(one) for _ in range(21)]
+        one = api.create_provider_model(provider.name, "one")
+        models = [api.create_model(one) for _ in range(21)]
         with api.nothing_changes():
             refusal = api.refuse("DeleteProviderModel", pb.DeleteProviderModelRequest(name=one.name))
             preview = api.delete(one.name, validate_only=True)
@@ -115,16 +115,16 @@ class TestDeletingAProviderModel:
             "MODEL_HAS_BACKENDS",
         )
         assert refusal.preconditions == tuple(
-            ("CHILD_RESOURCE", name) for name in sorted(facade.name for facade in facades)[:20]
+            ("CHILD_RESOURCE", name) for name in sorted(model.name for model in models)[:20]
         )
         assert refusal.metadata["backend_count"] == "21"
         assert preview.backend_count == preview.models_left_unroutable_count == 21
         assert not preview.credential_destroyed
         assert api.delete(one.name, force=True, impact_token=preview.impact_token) == preview
-        assert not any(api.get(facade.name).backends for facade in facades)
+        assert not any(api.get(model.name).backends for model in models)
 
     def test_needs_none_where_none_is(self, api: Api, provider: provider_pb2.Provider) -> None:
-        one = api.create_model(provider.name, "one")
+        one = api.create_provider_model(provider.name, "one")
         impact = api.delete(one.name)
         assert (impact.provider_model_count, impact.backend_count) == (1, 0)
 
@@ -132,7 +132,7 @@ class TestDeletingAProviderModel:
 class TestBatches:
     @pytest.fixture
     def some(self, api: Api, provider: provider_pb2.Provider) -> list[provider_model_pb2.ProviderModel]:
-        return [api.create_model(provider.name, f"m{number}") for number in range(3)]
+        return [api.create_provider_model(provider.name, f"m{number}") for number in range(3)]
 
     def names(self, some: list[provider_model_pb2.ProviderModel], *more: str) -> list[str]:
         return [*(model.name for model in some), *more]
@@ -147,7 +147,7 @@ class TestBatches:
     def test_change_states_in_one_revision(
         self, api: Api, some: list[provider_model_pb2.ProviderModel]
     ) -> None:
-        facade = api.create_facade(*some)
+        model = api.create_model(*some)
         api.call("DisableProviderModel", pb.DisableProviderModelRequest(name=some[1].name))
         names = self.names(some, "providers/none/models/none")
         request = pb.BatchDisableProviderModelsRequest(names=names, validate_only=True)
@@ -161,19 +161,19 @@ class TestBatches:
         assert [result.provider_model for result in answer.results] == names
         assert (answer.changed_count, answer.failed_count) == (2, 1)
         assert answer.revision == int(api.trailers["x-revision"]) == before + 1 == api.revision()
-        assert not api.get(facade.name).routable
+        assert not api.get(model.name).routable
         with api.nothing_changes():
             again = api.call("BatchDisableProviderModels", request)
         assert (again.changed_count, again.revision) == (0, before + 1)
         back = api.call("BatchEnableProviderModels", pb.BatchEnableProviderModelsRequest(names=names[:3]))
         assert self.outcomes(back) == [ENABLED] * 3
-        assert api.get(facade.name).routable
+        assert api.get(model.name).routable
         assert {api.get(name).revision for name in names[:3]} == {before + 2}
 
     def test_delete_what_nothing_is_wired_to_and_tell_of_the_rest(
         self, api: Api, some: list[provider_model_pb2.ProviderModel]
     ) -> None:
-        facade = api.create_facade(some[1])
+        model = api.create_model(some[1])
         names = self.names(some, "providers/none/models/none")
         before = api.revision()
         answer = api.call("BatchDeleteProviderModels", pb.BatchDeleteProviderModelsRequest(names=names))
@@ -181,12 +181,12 @@ class TestBatches:
         assert list(answer.impact.provider_models) == [some[0].name, some[2].name]
         assert answer.impact.backend_count == 0
         assert api.revision() == before + 1
-        assert api.get(facade.name) == facade
+        assert api.get(model.name) == model
 
     def test_delete_as_previewed_or_not_at_all(
         self, api: Api, some: list[provider_model_pb2.ProviderModel]
     ) -> None:
-        facade = api.create_facade(some[1])
+        model = api.create_model(some[1])
         request = pb.BatchDeleteProviderModelsRequest(names=self.names(some), validate_only=True)
         with api.nothing_changes():
             preview = api.call("BatchDeleteProviderModels", request)
@@ -196,7 +196,7 @@ class TestBatches:
             refusal = api.refuse("BatchDeleteProviderModels", request)
         assert refusal.reason == "MODEL_HAS_BACKENDS"
         request.force = True
-        api.create_facade(some[0])
+        api.create_model(some[0])
         with api.nothing_changes():
             assert api.refuse("BatchDeleteProviderModels", request).reason == "IMPACT_CHANGED"
         request.validate_only = True
@@ -207,7 +207,7 @@ class TestBatches:
         answer = api.call("BatchDeleteProviderModels", request)
         assert answer.impact == preview.impact
         assert answer.impact.models_left_unroutable_count == 2
-        assert not api.get(facade.name).backends
+        assert not api.get(model.name).backends
 
     def test_of_a_thousand(self, api: Api, provider: provider_pb2.Provider) -> None:
         names = [f"{provider.name}/models/m{number}" for number in range(1001)]
@@ -237,15 +237,15 @@ class TestRetirements:
         def ending(parent: str, upstream: str, days: int) -> provider_model_pb2.ProviderModel:
             moment = Timestamp()
             moment.FromDatetime(now + timedelta(days=days))
-            return api.create_model(parent, upstream, retire_time=moment)
+            return api.create_provider_model(parent, upstream, retire_time=moment)
 
         here, there = api.create().name, api.create().name
         gone, soon, far = (ending(here, n, d) for n, d in (("gone", -3), ("soon", 20), ("far", 400)))
         next_ = ending(there, "next", 40)
-        stays = api.create_model(there, "stays")
+        stays = api.create_provider_model(there, "stays")
         api.call("DisableProviderModel", pb.DisableProviderModelRequest(name=gone.name))
-        facades = {
-            name: api.create_facade(*backends, model_id=name)
+        models = {
+            name: api.create_model(*backends, model_id=name)
             for name, backends in (
                 ("last", [soon]),
                 ("one-by-one", [soon, next_]),
@@ -254,7 +254,7 @@ class TestRetirements:
             )
         }
         off = model_pb2.ModelBackend(provider_model=next_.name, disabled=True)
-        api.create_facade(soon, off, model_id="switched")
+        api.create_model(soon, off, model_id="switched")
 
         def listed(**request: Any) -> pb.ListRetirementsResponse:
             answer = api.call("ListRetirements", pb.ListRetirementsRequest(**request))
@@ -303,7 +303,7 @@ class TestRetirements:
             pb.ListRetirementsRequest(within_days=30, page_token=first.next_page_token),
         )
         assert refusal.reason == "INVALID_PAGE_TOKEN"
-        assert facades["safe"].name in [model.name for model in api.snapshot().models]
+        assert models["safe"].name in [model.name for model in api.snapshot().models]
 
     @pytest.mark.parametrize(
         ("request_", "code"),

@@ -24,7 +24,7 @@ Backend = model_pb2.ModelBackend
 def offered(api: Api) -> list[provider_model_pb2.ProviderModel]:
     """Three chat models at one provider, all of which routing offers."""
     parent = api.create().name
-    return [api.create_model(parent, upstream) for upstream in ("a", "b", "c")]
+    return [api.create_provider_model(parent, upstream) for upstream in ("a", "b", "c")]
 
 
 def routed(api: Api, name: str) -> list[tuple[str, int, int]] | None:
@@ -76,17 +76,17 @@ class TestCreate:
         assert routed(api, made.name) == [(b.name, 0, 2), (a.name, 1, 1)]
 
     def test_without_backends_routers_do_not_know_it(self, api: Api) -> None:
-        made = api.create_facade()
+        made = api.create_model()
         assert not made.routable
         assert routed(api, made.name) is None
 
     def test_display_names_need_not_be_unique(self, api: Api) -> None:
         name = new_name()
-        one, other = api.create_facade(display_name=name), api.create_facade(display_name=name)
+        one, other = api.create_model(display_name=name), api.create_model(display_name=name)
         assert one.name != other.name
 
     def test_a_taken_id_is_refused(self, api: Api) -> None:
-        made = api.create_facade()
+        made = api.create_model()
         refusal = api.refuse(
             "CreateModel",
             pb.CreateModelRequest(
@@ -124,7 +124,7 @@ class TestWiresThatAreRefused:
 
     @pytest.fixture
     def model(self, api: Api, offered: list[provider_model_pb2.ProviderModel]) -> model_pb2.Model:
-        return api.create_facade(offered[0])
+        return api.create_model(offered[0])
 
     def test_to_what_does_not_exist(self, api: Api, model: model_pb2.Model) -> None:
         missing = "providers/none/models/none"
@@ -144,7 +144,9 @@ class TestWiresThatAreRefused:
     def test_to_another_kind(
         self, api: Api, model: model_pb2.Model, offered: list[provider_model_pb2.ProviderModel]
     ) -> None:
-        vectors = api.create_model(offered[0].name.partition("/models/")[0], "vectors", kind=EMBEDDING)
+        vectors = api.create_provider_model(
+            offered[0].name.partition("/models/")[0], "vectors", kind=EMBEDDING
+        )
         both = [to(offered[0]), to(vectors)]
         fresh = model_pb2.Model(display_name="x", kind=CHAT, backends=both)
         changed = model_pb2.Model(name=model.name, backends=both)
@@ -180,11 +182,11 @@ class TestWiresThatAreRefused:
 
     def test_the_65th(self, api: Api) -> None:
         parent = api.create().name
-        many = [api.create_model(parent, f"m{number}") for number in range(65)]
+        many = [api.create_provider_model(parent, f"m{number}") for number in range(65)]
         fresh = model_pb2.Model(display_name="x", kind=CHAT, backends=[to(each) for each in many])
         refusal = api.refuse("CreateModel", pb.CreateModelRequest(model_id="many", model=fresh))
         assert (refusal.code, refusal.fields) == (grpc.StatusCode.INVALID_ARGUMENT, ("model.backends",))
-        full = api.create_facade(*many[:64])
+        full = api.create_model(*many[:64])
         with api.nothing_changes():
             one_more = api.refuse("AddModelBackend", adding(full, to(many[64])))
             assert (one_more.code, one_more.reason) == (
@@ -197,7 +199,7 @@ class TestWiresThatAreRefused:
 class TestBackends:
     def test_add_replace_and_remove(self, api: Api, offered: list[provider_model_pb2.ProviderModel]) -> None:
         a, b, _ = offered
-        model = api.create_facade(a)
+        model = api.create_model(a)
         added = api.call("AddModelBackend", adding(model, to(b, 2), model.etag))
         assert [each.provider_model for each in added.backends] == [a.name, b.name]
         assert added.etag != model.etag
@@ -221,7 +223,7 @@ class TestBackends:
         assert refusal.resource == ("codevector/ProviderModel", b.name)
 
     def test_a_stale_etag_is_refused(self, api: Api, offered: list[provider_model_pb2.ProviderModel]) -> None:
-        model = api.create_facade(offered[0])
+        model = api.create_model(offered[0])
         now = api.call("AddModelBackend", adding(model, to(offered[1])))
         refusal = api.refuse("AddModelBackend", adding(model, to(offered[2]), model.etag))
         assert (refusal.code, refusal.reason) == (grpc.StatusCode.ABORTED, "ETAG_MISMATCH")
@@ -234,7 +236,7 @@ class TestBackends:
         """In one revision with it, and without a change of the model itself."""
         a, b, _ = offered
         provider = a.name.partition("/models/")[0]
-        model = api.create_facade(a, to(b, 1))
+        model = api.create_model(a, to(b, 1))
         api.call("DisableProviderModel", providers_pb.DisableProviderModelRequest(name=a.name))
         assert int(api.trailers["x-revision"]) == api.snapshot().revision
         assert routed(api, model.name) == [(b.name, 1, 1)]
@@ -251,7 +253,7 @@ class TestBackends:
 class TestUpdate:
     @pytest.fixture
     def model(self, api: Api, offered: list[provider_model_pb2.ProviderModel]) -> model_pb2.Model:
-        return api.create_facade(offered[0], description="Before", labels={"a": "1"}, annotations={"n": "1"})
+        return api.create_model(offered[0], description="Before", labels={"a": "1"}, annotations={"n": "1"})
 
     def test_writes_what_the_mask_names(self, api: Api, model: model_pb2.Model) -> None:
         changed = model_pb2.Model(name=model.name, display_name="After", description="After")
@@ -315,7 +317,7 @@ class TestState:
     def test_disabled_it_is_gone_for_routers_and_kept(
         self, api: Api, offered: list[provider_model_pb2.ProviderModel]
     ) -> None:
-        model = api.create_facade(offered[0])
+        model = api.create_model(offered[0])
         off = api.call("DisableModel", pb.DisableModelRequest(name=model.name, etag=model.etag))
         assert (off.state, off.routable, off.backends[0].routable) == (DISABLED, False, True)
         assert routed(api, model.name) is None
@@ -330,7 +332,7 @@ class TestDelete:
     def test_takes_its_backends_and_nothing_else(
         self, api: Api, offered: list[provider_model_pb2.ProviderModel]
     ) -> None:
-        model = api.create_facade(*offered)
+        model = api.create_model(*offered)
         with api.nothing_changes():
             api.call("DeleteModel", pb.DeleteModelRequest(name=model.name, validate_only=True))
         stale = api.refuse("DeleteModel", pb.DeleteModelRequest(name=model.name, etag="1-00000000"))
@@ -351,9 +353,9 @@ class TestDelete:
 def label(api: Api) -> str:
     """Five models of one label: one over each of two providers, over both, over none, and disabled."""
     label = f"l{uuid4().hex[:8]}"
-    a, b = (api.create_model(api.create().name) for _ in range(2))
+    a, b = (api.create_provider_model(api.create().name) for _ in range(2))
     for name, backends in (("one", [a]), ("two", [b]), ("both", [a, b]), ("none", []), ("off", [a])):
-        api.create_facade(
+        api.create_model(
             *backends, display_name=f"{label} {name}", model_id=f"{label}-{name}", labels={"of": label}
         )
     api.call("DisableModel", pb.DisableModelRequest(name=f"models/{label}-off"))

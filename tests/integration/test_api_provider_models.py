@@ -93,7 +93,7 @@ class TestCreate:
         assert api.get(made.name) == made
 
     def test_with_little(self, api: Api, provider: provider_pb2.Provider) -> None:
-        made = api.create_model(provider.name, "embed-1", kind=EMBEDDING, embedding_dimensions=1536)
+        made = api.create_provider_model(provider.name, "embed-1", kind=EMBEDDING, embedding_dimensions=1536)
         assert not made.HasField("pricing")
         assert not made.HasField("retire_time")
         assert (made.context_window, made.embedding_dimensions, made.display_name) == (0, 1536, "")
@@ -107,15 +107,17 @@ class TestCreate:
         assert api.call("CreateProviderModel", request).name == f"{provider.name}/models/my.model-1"
 
     def test_derived_ids_do_not_collide(self, api: Api, provider: provider_pb2.Provider) -> None:
-        names = [api.create_model(provider.name, upstream).name for upstream in ("a/b", "a:b", "a@b")]
+        names = [
+            api.create_provider_model(provider.name, upstream).name for upstream in ("a/b", "a:b", "a@b")
+        ]
         assert [name.rpartition("/")[2] for name in names] == ["a-b", "a-b-2", "a-b-3"]
 
     def test_upstream_ids_are_unique_within_one_provider(
         self, api: Api, provider: provider_pb2.Provider
     ) -> None:
-        held = api.create_model(provider.name, "same")
-        api.create_model(api.create().name, "same")
-        api.create_model(provider.name, "SAME")
+        held = api.create_provider_model(provider.name, "same")
+        api.create_provider_model(api.create().name, "same")
+        api.create_provider_model(provider.name, "SAME")
         request = pb.CreateProviderModelRequest(
             parent=provider.name,
             provider_model=provider_model_pb2.ProviderModel(upstream_model_id="same", kind=CHAT),
@@ -146,7 +148,7 @@ class TestCreate:
         )
         with api.nothing_changes():
             preview = api.call("CreateProviderModel", request)
-        made = api.create_model(provider.name, "x")
+        made = api.create_provider_model(provider.name, "x")
         for model in (preview, made):
             for stamp in ("uid", "create_time", "update_time", "revision", "etag"):
                 model.ClearField(stamp)
@@ -155,24 +157,26 @@ class TestCreate:
 
 class TestUpdate:
     def test_a_mask_writes_what_it_names(self, api: Api, provider: provider_pb2.Provider) -> None:
-        made = api.create_model(provider.name, display_name="Old", context_window=1000)
+        made = api.create_provider_model(provider.name, display_name="Old", context_window=1000)
         sent = renamed(made, display_name="New", context_window=2000)
         after = api.update(sent, "display_name")
         assert (after.display_name, after.context_window) == ("New", 1000)
         assert after.revision == made.revision + 1
 
     def test_no_mask_writes_what_is_populated(self, api: Api, provider: provider_pb2.Provider) -> None:
-        made = api.create_model(provider.name, display_name="Old", context_window=1000)
+        made = api.create_provider_model(provider.name, display_name="Old", context_window=1000)
         after = api.update(renamed(made, context_window=2000, pricing=PRICING))
         assert (after.display_name, after.context_window, after.pricing) == ("Old", 2000, PRICING)
 
     def test_a_mask_clears(self, api: Api, provider: provider_pb2.Provider) -> None:
-        made = api.create_model(provider.name, context_window=1000, pricing=PRICING, capabilities=[1])
+        made = api.create_provider_model(
+            provider.name, context_window=1000, pricing=PRICING, capabilities=[1]
+        )
         after = api.update(renamed(made), "context_window", "pricing", "capabilities")
         assert (after.context_window, after.HasField("pricing"), list(after.capabilities)) == (0, False, [])
 
     def test_a_star_replaces_all(self, api: Api, provider: provider_pb2.Provider) -> None:
-        made = api.create_model(
+        made = api.create_provider_model(
             provider.name, display_name="Old", context_window=1000, pricing=PRICING, labels={"a": "b"}
         )
         after = api.update(renamed(made, display_name="New"), "*")
@@ -200,7 +204,7 @@ class TestUpdate:
         assert api.refuse("UpdateProviderModel", request).fields == ("provider_model.upstream_model_id",)
 
     def test_a_preview_changes_nothing(self, api: Api, provider: provider_pb2.Provider) -> None:
-        made = api.create_model(provider.name)
+        made = api.create_provider_model(provider.name)
         with api.nothing_changes():
             assert api.update(renamed(made, display_name="New"), validate_only=True).display_name == "New"
 
@@ -232,13 +236,13 @@ class TestEditsOfImportedModels:
         assert not settled.needs_review
 
     def test_custom_models_have_none(self, api: Api, provider: provider_pb2.Provider) -> None:
-        made = api.create_model(provider.name)
+        made = api.create_provider_model(provider.name)
         assert list(api.update(renamed(made, context_window=5)).overridden_fields) == []
 
 
 class TestStateAndDelete:
     def test_disable_and_enable(self, api: Api, provider: provider_pb2.Provider) -> None:
-        made = api.create_model(provider.name)
+        made = api.create_provider_model(provider.name)
         off = api.call("DisableProviderModel", pb.DisableProviderModelRequest(name=made.name, etag=made.etag))
         assert (off.state, off.routable) == (DISABLED, False)
         with api.nothing_changes():
@@ -248,7 +252,7 @@ class TestStateAndDelete:
         assert (on.state, on.routable) == (ACTIVE, True)
 
     def test_a_preview_changes_nothing(self, api: Api, provider: provider_pb2.Provider) -> None:
-        made = api.create_model(provider.name)
+        made = api.create_provider_model(provider.name)
         with api.nothing_changes():
             off = api.call(
                 "DisableProviderModel", pb.DisableProviderModelRequest(name=made.name, validate_only=True)
@@ -256,13 +260,13 @@ class TestStateAndDelete:
         assert off.state == DISABLED
 
     def test_routable_follows_the_provider(self, api: Api, provider: provider_pb2.Provider) -> None:
-        made = api.create_model(provider.name)
+        made = api.create_provider_model(provider.name)
         api.call("DisableProvider", pb.DisableProviderRequest(name=provider.name))
         after = api.get(made.name)
         assert (after.routable, after.state, after.etag) == (False, ACTIVE, made.etag)
 
     def test_delete_as_previewed(self, api: Api, provider: provider_pb2.Provider) -> None:
-        made = api.create_model(provider.name)
+        made = api.create_provider_model(provider.name)
         with api.nothing_changes():
             preview = api.delete(made.name, validate_only=True)
         assert list(preview.provider_models) == [made.name]
@@ -273,10 +277,10 @@ class TestStateAndDelete:
         assert api.get(provider.name).model_count == 0
 
     def test_a_token_is_of_one_model(self, api: Api, provider: provider_pb2.Provider) -> None:
-        made = api.create_model(provider.name)
+        made = api.create_provider_model(provider.name)
         token = api.delete(made.name, validate_only=True).impact_token
         api.delete(made.name)
-        again = api.create_model(provider.name)
+        again = api.create_provider_model(provider.name)
         assert again.name == made.name
         request = pb.DeleteProviderModelRequest(name=made.name, impact_token=token)
         assert api.refuse("DeleteProviderModel", request).reason == "IMPACT_CHANGED"

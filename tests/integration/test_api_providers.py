@@ -425,7 +425,7 @@ class TestState:
 class TestEtag:
     def test_children_leave_it_as_it_is(self, api: Api) -> None:
         made = api.create(kind=OPENAI)
-        api.create_model(made.name)
+        api.create_provider_model(made.name)
         api.call("ImportProviderModels", pb.ImportProviderModelsRequest(parent=made.name))
         after = api.get(made.name)
         assert (after.etag, after.revision) == (made.etag, made.revision)
@@ -435,7 +435,7 @@ class TestEtag:
     def test_counts_are_of_models_and_active_models(self, api: Api) -> None:
         made = api.create()
         for number in range(3):
-            model = api.create_model(made.name, f"m{number}")
+            model = api.create_provider_model(made.name, f"m{number}")
         api.call("DisableProviderModel", pb.DisableProviderModelRequest(name=model.name))
         after = api.get(made.name)
         assert (after.model_count, after.active_model_count) == (3, 2)
@@ -542,7 +542,7 @@ class TestRequestId:
     def test_a_replay_answers_with_the_resource_as_it_is_now(self, api: Api) -> None:
         request = self.request()
         made = api.call("CreateProvider", request)
-        api.create_model(made.name)
+        api.create_provider_model(made.name)
         disabled = api.call("DisableProvider", pb.DisableProviderRequest(name=made.name))
         again = api.call("CreateProvider", request)
         assert (again.state, again.etag, again.model_count) == (DISABLED, disabled.etag, 1)
@@ -662,7 +662,7 @@ class TestDelete:
 
     def test_a_preview_tells_the_same_and_needs_no_force(self, api: Api) -> None:
         made = api.create()
-        api.create_model(made.name)
+        api.create_provider_model(made.name)
         with api.nothing_changes():
             preview = api.delete(made.name, validate_only=True)
         assert preview.provider_model_count == 1
@@ -671,14 +671,14 @@ class TestDelete:
     @pytest.mark.parametrize("change", ["model-added", "model-replaced", "credential-set"])
     def test_a_token_of_another_impact_is_refused(self, api: Api, change: str) -> None:
         made = api.create()
-        model = api.create_model(made.name)
+        model = api.create_provider_model(made.name)
         token = api.delete(made.name, validate_only=True).impact_token
         match change:
             case "model-added":
-                api.create_model(made.name, "another")
+                api.create_provider_model(made.name, "another")
             case "model-replaced":
                 api.delete(model.name)
-                api.create_model(made.name)
+                api.create_provider_model(made.name)
             case "credential-set":
                 set_credential(api, made.name)
         request = pb.DeleteProviderRequest(name=made.name, force=True, impact_token=token)
@@ -687,7 +687,7 @@ class TestDelete:
 
     def test_what_changes_no_impact_keeps_the_token(self, api: Api) -> None:
         made = api.create()
-        model = api.create_model(made.name)
+        model = api.create_provider_model(made.name)
         token = api.delete(made.name, validate_only=True).impact_token
         model.labels["a"] = "b"
         api.update(model)
@@ -696,7 +696,7 @@ class TestDelete:
 
     def test_the_etag_is_asked_before_the_token_and_the_force(self, api: Api) -> None:
         made = api.create()
-        api.create_model(made.name)
+        api.create_provider_model(made.name)
         request = pb.DeleteProviderRequest(name=made.name, etag="1-00000000", impact_token="x")
         assert api.refuse("DeleteProvider", request).reason == "ETAG_MISMATCH"
         request.etag = made.etag

@@ -57,7 +57,6 @@ def sources(tmp_path_factory: pytest.TempPathFactory) -> Path:
             (root / path.name).symlink_to(path)
     catalogs = root / "catalogs"
     catalogs.mkdir()
-    shutil.copy(ROOT / "catalogs" / "kinds.json", catalogs)
     (catalogs / "exceptions.json").write_bytes(
         canonical_bytes({"schema_version": 1, "exceptions": [EXCEPTION]})
     )
@@ -202,7 +201,7 @@ class TestRefresh:
     def test_a_custom_model_stays_custom_until_it_is_adopted(
         self, api: Api, provider: provider_pb2.Provider
     ) -> None:
-        own = api.create_model(provider.name, "fresh-1", display_name="Ours")
+        own = api.create_provider_model(provider.name, "fresh-1", display_name="Ours")
         report = do_import(api, provider.name, existing_policy=REFRESH, existing_only=True)
         assert actions(report) == {"fresh-1": "ACTION_KEPT_CUSTOM"}
         assert (report.kept_custom_count, api.get(own.name)) == (1, own)

@@ -120,7 +120,7 @@ class TestWhatIsRouted:
     @pytest.mark.parametrize("sample", SAMPLES, ids=lambda sample: kind_word(sample.kind))
     def test_each_kind_once_it_has_its_credential(self, api: Api, sample: Sample) -> None:
         provider = api.create(kind=sample.kind, config=sample.config)
-        api.create_model(provider.name)
+        api.create_provider_model(provider.name)
         assert routed(api, provider) == ((True, 1) if sample.kind == COMPATIBLE else (False, 0))
         request = pb.SetProviderCredentialRequest(name=provider.name, credential=sample.credential)
         api.call("SetProviderCredential", request)
@@ -138,14 +138,14 @@ class TestWhatIsRouted:
     )
     def test_ambient_is_a_credential(self, api: Api, kind: Any, config: provider_pb2.ProviderConfig) -> None:
         provider = api.create(kind=kind, config=config, credential=ambient())
-        api.create_model(provider.name)
+        api.create_provider_model(provider.name)
         assert routed(api, provider) == (True, 1)
         [entry] = [one for one in api.snapshot().providers if one.name == provider.name]
         assert entry.credential_type == provider_pb2.CredentialType.CREDENTIAL_TYPE_AMBIENT
 
     def test_no_disabled_provider(self, api: Api) -> None:
         provider = api.create()
-        api.create_model(provider.name)
+        api.create_provider_model(provider.name)
         disable(api, provider)
         assert routed(api, provider) == (False, 0)
         enable(api, provider)
@@ -153,8 +153,8 @@ class TestWhatIsRouted:
 
     def test_no_disabled_model(self, api: Api) -> None:
         provider = api.create()
-        model = api.create_model(provider.name, "one")
-        api.create_model(provider.name, "two")
+        model = api.create_provider_model(provider.name, "one")
+        api.create_provider_model(provider.name, "two")
         disable(api, model)
         assert routed(api, provider) == (True, 1)
         enable(api, model)
@@ -162,8 +162,8 @@ class TestWhatIsRouted:
 
     def test_nothing_deleted(self, api: Api) -> None:
         provider = api.create()
-        model = api.create_model(provider.name, "one")
-        api.create_model(provider.name, "two")
+        model = api.create_provider_model(provider.name, "one")
+        api.create_provider_model(provider.name, "two")
         api.delete(model.name)
         assert routed(api, provider) == (True, 1)
         api.delete(provider.name, force=True)
@@ -184,7 +184,7 @@ class TestWhatIsRouted:
             credential=ambient(),
             labels={"b": "2", "a": "1"},
         )
-        api.create_model(
+        api.create_provider_model(
             provider.name,
             "everything",
             display_name="Everything",
@@ -270,7 +270,7 @@ def mark(api: Api) -> str:
             credential=sample.credential,
         )
         for number in range(3):
-            api.create_model(
+            api.create_provider_model(
                 provider.name,
                 f"{mark}-{number}",
                 labels={"mark": mark, "n": str(number)},
@@ -324,7 +324,7 @@ class TestActiveModels:
 
     def test_a_page_goes_on_behind_a_model_that_is_gone(self, api: Api) -> None:
         provider = api.create()
-        models = [api.create_model(provider.name, f"m{number}") for number in range(4)]
+        models = [api.create_provider_model(provider.name, f"m{number}") for number in range(4)]
         request = routing_service_pb2.ListActiveProviderModelsRequest(
             filter=f"provider = {provider.name}", page_size=2
         )
@@ -337,7 +337,7 @@ class TestActiveModels:
     def test_the_default_page_holds_50(self, api: Api) -> None:
         provider = api.create(kind=KINDS.PROVIDER_KIND_OPENAI, credential=api_key())
         for number in range(51):
-            api.create_model(provider.name, f"m{number}")
+            api.create_provider_model(provider.name, f"m{number}")
         request = routing_service_pb2.ListActiveProviderModelsRequest(filter=f"provider = {provider.name}")
         assert len(api.call("ListActiveProviderModels", request).active_provider_models) == 50
 

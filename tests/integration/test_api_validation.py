@@ -300,7 +300,7 @@ class TestDiscovery:
             "ImportProviderModels",
             pb.ImportProviderModelsRequest(parent=provider.name, upstream_model_ids=["gpt-4o", "gpt-4.1"]),
         )
-        own = loopback.create_model(provider.name, "our-own-model")
+        own = loopback.create_provider_model(provider.name, "our-own-model")
         with loopback.nothing_changes():
             found = discover(loopback, name=provider.name, candidate_credential=api_key(GOOD))
         assert found.validation.outcome == OUTCOMES.OUTCOME_SUCCEEDED
@@ -326,7 +326,7 @@ class TestDiscovery:
 
     def test_what_goes_wrong_is_told(self, loopback: Api, upstream: Upstream) -> None:
         provider = at(loopback, upstream.base_url)
-        loopback.create_model(provider.name, "gone-perhaps")
+        loopback.create_provider_model(provider.name, "gone-perhaps")
         found = discover(loopback, name=provider.name, candidate_credential=api_key(BAD))
         assert found.validation.outcome == OUTCOMES.OUTCOME_CREDENTIAL_REJECTED
         assert not found.complete

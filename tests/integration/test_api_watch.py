@@ -45,7 +45,7 @@ def now(api: Api) -> RouterTable:
 
 @dataclass(frozen=True)
 class World:
-    """A provider of two models: one facade is over both, the other over the first alone."""
+    """A provider with two provider models: one model is over both, the other over the first alone."""
 
     api: Api
     provider: provider_pb2.Provider
@@ -57,17 +57,17 @@ class World:
     @classmethod
     def make(cls, api: Api) -> World:
         provider = api.create()
-        first, second = (api.create_model(provider.name, name) for name in ("first", "second"))
+        first, second = (api.create_provider_model(provider.name, name) for name in ("first", "second"))
         mark = uuid4().hex[:8]
-        both = api.create_facade(first, second, model_id=f"{mark}-both")
-        one = api.create_facade(first, model_id=f"{mark}-one")
+        both = api.create_model(first, second, model_id=f"{mark}-both")
+        one = api.create_model(first, model_id=f"{mark}-one")
         return cls(api, provider, first, second, both, one)
 
     def names(self, *words: str) -> list[str]:
         """``-first`` is the name of that one, taken out."""
         return ["-" * word.startswith("-") + getattr(self, word.lstrip("-")).name for word in words]
 
-    def facade(self, method: str, **fields: Any) -> None:
+    def model(self, method: str, **fields: Any) -> None:
         request = getattr(model_service_pb2, f"{method}Request")
         self.api.call(method, request(**fields))
 
@@ -136,13 +136,17 @@ class TestChangeSets:
                 ["provider"],
                 id="set-credential",
             ),
-            pytest.param(lambda w: disable(w.api, w.first), ["both", "-one", "-first"], id="disable-model"),
+            pytest.param(
+                lambda w: disable(w.api, w.first), ["both", "-one", "-first"], id="disable-provider-model"
+            ),
             pytest.param(
                 lambda w: w.api.delete(w.first.name, force=True),
                 ["both", "-one", "-first"],
-                id="delete-model",
+                id="delete-provider-model",
             ),
-            pytest.param(lambda w: w.rename(w.first, labels={"a": "b"}), ["first"], id="label-model"),
+            pytest.param(
+                lambda w: w.rename(w.first, labels={"a": "b"}), ["first"], id="label-provider-model"
+            ),
             pytest.param(
                 lambda w: w.batch("BatchDisableProviderModels"),
                 ["-both", "-one", "-first", "-second"],
@@ -153,12 +157,10 @@ class TestChangeSets:
                 ["-both", "-one", "-first", "-second"],
                 id="batch-delete",
             ),
+            pytest.param(lambda w: w.model("DisableModel", name=w.both.name), ["-both"], id="disable-model"),
+            pytest.param(lambda w: w.model("DeleteModel", name=w.one.name), ["-one"], id="delete-model"),
             pytest.param(
-                lambda w: w.facade("DisableModel", name=w.both.name), ["-both"], id="disable-facade"
-            ),
-            pytest.param(lambda w: w.facade("DeleteModel", name=w.one.name), ["-one"], id="delete-facade"),
-            pytest.param(
-                lambda w: w.facade(
+                lambda w: w.model(
                     "AddModelBackend",
                     model=w.one.name,
                     backend=model_pb2.ModelBackend(provider_model=w.second.name),
@@ -167,12 +169,12 @@ class TestChangeSets:
                 id="add-backend",
             ),
             pytest.param(
-                lambda w: w.facade("RemoveModelBackend", model=w.both.name, provider_model=w.first.name),
+                lambda w: w.model("RemoveModelBackend", model=w.both.name, provider_model=w.first.name),
                 ["both"],
                 id="remove-backend",
             ),
             pytest.param(
-                lambda w: w.facade("RemoveModelBackend", model=w.one.name, provider_model=w.first.name),
+                lambda w: w.model("RemoveModelBackend", model=w.one.name, provider_model=w.first.name),
                 ["-one"],
                 id="remove-last-backend",
             ),
@@ -203,7 +205,7 @@ class TestChangeSets:
                 lambda w: disable(w.api, w.first),
                 lambda w: enable(w.api, w.first),
                 ["first", "both", "one"],
-                id="enable-model",
+                id="enable-provider-model",
             ),
             pytest.param(
                 lambda w: w.batch("BatchDisableProviderModels"),
@@ -212,10 +214,10 @@ class TestChangeSets:
                 id="batch-enable",
             ),
             pytest.param(
-                lambda w: w.facade("DisableModel", name=w.both.name),
-                lambda w: w.facade("EnableModel", name=w.both.name),
+                lambda w: w.model("DisableModel", name=w.both.name),
+                lambda w: w.model("EnableModel", name=w.both.name),
                 ["both"],
-                id="enable-facade",
+                id="enable-model",
             ),
         ],
     )
@@ -254,7 +256,7 @@ class TestChangeSets:
 
     def test_a_provider_enters_when_it_has_its_credential(self, api: Api) -> None:
         provider = api.create(kind=KINDS.PROVIDER_KIND_OPENAI)
-        model = api.create_model(provider.name)
+        model = api.create_provider_model(provider.name)
         with watching(api.instance, bookmark_interval=LATE) as watch:
             watch.snapshot()
             api.call(
@@ -267,8 +269,8 @@ class TestChangeSets:
         "act",
         [
             pytest.param(lambda w: w.rename(w.provider, annotations={"a": "b"}), id="annotate"),
-            pytest.param(lambda w: w.rename(w.first, display_name="Other"), id="rename-model"),
-            pytest.param(lambda w: w.rename(w.both, description="Other"), id="describe-facade"),
+            pytest.param(lambda w: w.rename(w.first, display_name="Other"), id="rename-provider-model"),
+            pytest.param(lambda w: w.rename(w.both, description="Other"), id="describe-model"),
             pytest.param(lambda w: w.api.create(start_disabled=True), id="create-disabled"),
             pytest.param(lambda w: w.api.create(kind=KINDS.PROVIDER_KIND_OPENAI), id="create-unroutable"),
         ],

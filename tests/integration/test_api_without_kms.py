@@ -98,7 +98,7 @@ class TestWhatNeedsNone:
 
     def test_a_create_without_credential(self, alone: Api) -> None:
         made = alone.create()
-        alone.create_model(made.name)
+        alone.create_provider_model(made.name)
         assert alone.get(made.name).model_count == 1
 
     def test_enable_disable_update_and_delete(self, alone: Api) -> None:

@@ -338,7 +338,7 @@ class TestAway:
             made.stop_service()
             told = command(made, "key", "verify")
             assert told.code == 6
-            assert f"registry {made.address}: nobody answers there" in told.err
+            assert f"registry {made.address}: cannot connect" in told.err
             sick = command(made, "doctor", "-o", "json")
             assert sick.code == 1
             assert {each["level"] for each in sick.data} == {"FAILED"}

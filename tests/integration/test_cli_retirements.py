@@ -59,9 +59,9 @@ def test_names_what_ends_and_who_loses_the_last_backend() -> None:
         )
         ending, staying = add_model(made, "ending", soon), add_model(made, "staying", None)
         assert made.channel is not None
-        facades = models_grpc.ModelServiceStub(made.channel)
+        stub = models_grpc.ModelServiceStub(made.channel)
         for name, backends in (("lonely", [ending]), ("safe", [ending, staying])):
-            facades.CreateModel(
+            stub.CreateModel(
                 models_pb.CreateModelRequest(
                     model_id=name,
                     model=model_pb2.Model(

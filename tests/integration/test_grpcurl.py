@@ -452,8 +452,8 @@ class TestEveryMethod:
         )["name"]
         backends = [{"providerModel": made}]
         model = {"displayName": "Ends", "kind": "MODEL_KIND_CHAT", "backends": backends}
-        facade = call(f"{MODELS}/CreateModel", modelId="ends", model=model)["name"]
-        lost = {"model": facade, "providerModel": made}
+        model_name = call(f"{MODELS}/CreateModel", modelId="ends", model=model)["name"]
+        lost = {"model": model_name, "providerModel": made}
         ends = call(f"{PROVIDERS}/ListRetirements", withinDays=1, parent=parent)
         assert ends["retirements"] == [
             {
@@ -463,11 +463,11 @@ class TestEveryMethod:
                 "routable": True,
                 "backends": [lost],
                 "backendCount": 1,
-                "modelsLeftUnroutable": [facade],
+                "modelsLeftUnroutable": [model_name],
                 "modelsLeftUnroutableCount": 1,
             }
         ]
-        assert ends["modelsLeftUnroutable"] == [facade]
+        assert ends["modelsLeftUnroutable"] == [model_name]
         off = call(f"{PROVIDERS}/BatchDisableProviderModels", names=[made])
         assert off["results"] == [{"providerModel": made, "action": "ACTION_DISABLED"}]
         both = call(f"{PROVIDERS}/BatchEnableProviderModels", names=[made, f"{parent}/models/none"])
@@ -475,8 +475,8 @@ class TestEveryMethod:
         assert both["results"][1]["error"]["code"] == grpc.StatusCode.NOT_FOUND.value[0]
         deleted = call(f"{PROVIDERS}/BatchDeleteProviderModels", names=[made], force=True)
         assert deleted["impact"]["backends"] == [lost]
-        assert deleted["impact"]["modelsLeftUnroutable"] == [facade]
-        call(f"{MODELS}/DeleteModel", name=facade)
+        assert deleted["impact"]["modelsLeftUnroutable"] == [model_name]
+        call(f"{MODELS}/DeleteModel", name=model_name)
 
     def use_models(self, call: Caller, provider_model: str) -> None:
         """Each RPC of ModelService, over one provider model."""

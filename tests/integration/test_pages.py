@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 
 from tests.support.servers.launched import PATIENCE_SECONDS, ROOT, Launched, free_port
+from tests.support.toolchains import skip_without
 from tests.support.values.examples import comparable, examples, outputs
 
 
@@ -23,6 +24,7 @@ from tests.support.values.examples import comparable, examples, outputs
 )
 def test_every_marked_example(pages: list[str], fewest: int) -> None:
     """Pages of one case are read one after the other, on the same installation."""
+    skip_without("go")
     shown = [example for page in pages for example in examples((ROOT / page).read_text())]
     assert len(shown) >= fewest
     home = Path(tempfile.mkdtemp(prefix="cv-"))

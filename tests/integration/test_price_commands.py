@@ -27,7 +27,7 @@ def pricings(draw: st.DrawFn) -> dict[str, Any]:
 
 def test_of_a_model_are_shown_as_they_were_typed(api: Api) -> None:
     grpcurl = Grpcurl(api.instance.address)
-    name = api.create_model(api.create().name).name
+    name = api.create_provider_model(api.create().name).name
 
     @settings(max_examples=20, deadline=None)
     @given(pricings())

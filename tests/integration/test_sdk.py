@@ -54,7 +54,7 @@ class TestEveryKind:
 
     def test_models_are_listed(self, api: Api) -> None:
         made = api.create()
-        model = api.create_model(made.name, context_window=4096)
+        model = api.create_provider_model(made.name, context_window=4096)
         with connect(api.instance) as client:
             listed = {entry.name: entry for entry in client.active_models()}
             table = client.snapshot()

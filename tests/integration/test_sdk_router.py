@@ -73,8 +73,10 @@ def test_has_what_the_registry_answers(scene: Scene) -> None:
             scene.provider("one", "sk-one-0123456789abcdef"),
             scene.provider("two", "sk-two-0123456789abcdef"),
         )
-        models = [api.create_model(parent, f"m-{number}") for parent in (one, two) for number in range(3)]
-        api.create_facade(*models, model_id="of-both")
+        models = [
+            api.create_provider_model(parent, f"m-{number}") for parent in (one, two) for number in range(3)
+        ]
+        api.create_model(*models, model_id="of-both")
         api.call("DisableProvider", pb.DisableProviderRequest(name=two))
         api.delete(models[0].name, force=True)
         models[1].labels["tier"] = "gold"
@@ -119,7 +121,7 @@ def test_sends_the_key_of_the_moment(scene: Scene) -> None:
 
 def test_goes_on_while_the_registry_is_away(scene: Scene) -> None:
     name = scene.provider("steady", "sk-steady-0123456789abcdef")
-    model = scene.api.create_model(name)
+    model = scene.api.create_provider_model(name)
     with scene.router(bookmark_seconds=1.0) as router, router.http(name) as http:
         shown(router, scene.api)
         scene.instance.kill_service()
@@ -127,7 +129,7 @@ def test_goes_on_while_the_registry_is_away(scene: Scene) -> None:
         assert router.pick(model.name).provider.name == name
         assert http.get("models").is_success
         scene.instance.start_service()
-        added = scene.api.create_model(name, "added-later")
+        added = scene.api.create_provider_model(name, "added-later")
         shown(router, scene.api)
         assert added.name in router.table.provider_models
         assert router.status().resets == (sdk.ResetReason.INITIAL,)
@@ -136,7 +138,7 @@ def test_goes_on_while_the_registry_is_away(scene: Scene) -> None:
 def test_starts_while_the_registry_is_away(scene: Scene, tmp_path: Path) -> None:
     """With the table of the process before, of which the files tell nothing."""
     name = scene.provider("stored", "sk-stored-0123456789abcdef")
-    model = scene.api.create_model(name)
+    model = scene.api.create_provider_model(name)
     with scene.router(snapshot_file=tmp_path / "table") as router:
         shown(router, scene.api)
         assert router.credential(name)

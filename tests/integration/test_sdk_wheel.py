@@ -84,7 +84,7 @@ def test_routes(python: Path) -> None:
     with running() as instance:
         api = Api(instance)
         made = api.create(credential=api_key("sk-of-the-wheel-0123456789"))
-        model = api.create_model(made.name)
+        model = api.create_provider_model(made.name)
         program = Program((str(python), "-W", "error", "tests/conformance/python_client.py"))
         with started(program, instance) as client:
             assert client.ask({"do": "start", "watcher_id": "wheel", "bookmark_interval_ms": 1000})["ok"]

@@ -57,8 +57,8 @@ def history(api: Api, ledger: Ledger) -> list[RouterTable]:
         watch.snapshot()
         tables = [watch.table.copy()]
         provider = api.create()
-        first, second = (api.create_model(provider.name, name) for name in ("first", "second"))
-        api.create_facade(first, second)
+        first, second = (api.create_provider_model(provider.name, name) for name in ("first", "second"))
+        api.create_model(first, second)
         disable(api, first)
         disable(api, provider)
         enable(api, first)
@@ -185,9 +185,10 @@ def fill(api: Api) -> provider_pb2.Provider:
     """More than a megabyte of routing table under one provider."""
     provider = api.create(labels=BIG_LABELS)
     models = [
-        api.create_model(provider.name, f"m{number:03}", labels=BIG_LABELS) for number in range(LARGE_MODELS)
+        api.create_provider_model(provider.name, f"m{number:03}", labels=BIG_LABELS)
+        for number in range(LARGE_MODELS)
     ]
-    api.create_facade(*models[:20], labels=BIG_LABELS)
+    api.create_model(*models[:20], labels=BIG_LABELS)
     return provider
 
 

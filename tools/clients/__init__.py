@@ -1,5 +1,5 @@
-"""Builds the clients in other languages: `python -m tools.clients`, or with the names of some of them.
+"""Build the clients in other languages: `python -m tools.clients`, or with the names of some of them.
 
-One module for each language says how its client is built; what they share is in `builds`. A client whose
-sources, protos and build are as they were is not built again.
+One module per language says how its client is built; `builds` holds what they share. A client whose sources,
+protos and build are unchanged is not rebuilt.
 """

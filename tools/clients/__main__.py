@@ -1,8 +1,9 @@
-"""`python -m tools.clients [NAME…]`: builds these clients, or all."""
+"""`python -m tools.clients [NAME…]`: build these clients, or all."""
 
 from __future__ import annotations
 
 import sys
+from collections.abc import Iterable, Sequence
 
 from tools.clients import go, java, typescript
 from tools.clients.builds import Client, is_current, mark_current
@@ -11,11 +12,9 @@ from tools.steps import StepFailed, main_of, one_at_a_time, say
 CLIENTS: dict[str, Client] = {client.name: client for client in (go.CLIENT, java.CLIENT, typescript.CLIENT)}
 
 
-def main(names: list[str]) -> None:
-    unknown = [name for name in names if name not in CLIENTS]
-    if unknown:
-        raise StepFailed(f"there is no client {unknown[0]}: say which of {', '.join(CLIENTS)} to build.")
-    for client in (CLIENTS[name] for name in names or CLIENTS):
+def build(clients: Iterable[Client]) -> None:
+    """Build those of the clients that are not current."""
+    for client in clients:
         if is_current(client):
             continue
         with one_at_a_time():
@@ -24,6 +23,13 @@ def main(names: list[str]) -> None:
             say(f"building the {client.title} client")
             client.build()
             mark_current(client)
+
+
+def main(names: Sequence[str]) -> None:
+    unknown = [name for name in names if name not in CLIENTS]
+    if unknown:
+        raise StepFailed(f"there is no client {unknown[0]}: choose from {', '.join(CLIENTS)}.")
+    build(CLIENTS[name] for name in names or CLIENTS)
 
 
 if __name__ == "__main__":

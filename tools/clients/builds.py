@@ -1,4 +1,4 @@
-"""What building a client takes in every language: knowing whether it is current, and code from protos/."""
+"""What building a client takes in every language: whether it is current, and code from protos/."""
 
 from __future__ import annotations
 
@@ -19,15 +19,16 @@ FOLDER = ROOT / "clients"
 TOOL_SOURCES = ROOT / "tools"
 
 MADE = frozenset({"gen", "node_modules", "dist", "target"})
-"""Folders in a client that its build makes; git ignores them too."""
+"""Folders that a client's build makes; git ignores them too."""
 
 
 @dataclass(frozen=True, slots=True)
 class Client:
-    """One language. `name` is its folder under clients/; `outputs` are there once `build` has returned."""
+    """One language. `name` is its folder under clients/; `outputs` exist once `build` has returned."""
 
     name: str
     title: str
+    toolchain: str
     outputs: tuple[Path, ...]
     build: Callable[[], None]
 
@@ -41,7 +42,7 @@ class Client:
 
 
 def is_current(client: Client) -> bool:
-    """Whether it was last built from what is there now, in this folder."""
+    """Return whether it was built from the present sources, in this folder."""
     try:
         return client.stamp.read_text() == made_from(client) and all(path.exists() for path in client.outputs)
     except FileNotFoundError:
@@ -54,7 +55,7 @@ def mark_current(client: Client) -> None:
 
 
 def made_from(client: Client) -> str:
-    """Names this folder and digests the client's sources, protos/ and tools/."""
+    """Return this folder's path and a digest of the client's sources, protos/ and tools/."""
     total = hashlib.sha256()
     for path in (path for folder in (client.folder, PROTOS, TOOL_SOURCES) for path in _sources(folder)):
         total.update(f"{path.relative_to(ROOT)}\n{hashlib.sha256(path.read_bytes()).hexdigest()}\n".encode())
@@ -68,10 +69,10 @@ def generate(
     google_rpc: bool,
     protoc: Callable[..., object] = client_protos.protoc,
 ) -> None:
-    """Replaces the folder `out` by code from protos/.
+    """Replace the folder `out` with code generated from protos/.
 
-    `protoc_options` are the plugin's, given the names of the files that code is made for. Those of google/rpc
-    are among them if the language has no package of them.
+    `protoc_options` maps the names of the files that code is generated for to the plugin's options. Files of
+    google/rpc are among them if the language has no package of them.
     """
     files = descriptor_set()
     names = own_files(files)
@@ -86,7 +87,7 @@ def generate(
 
 
 def _sources(folder: Path) -> Iterator[Path]:
-    """Every file below, in one order, without what is made or cached."""
+    """Yield every file below in a fixed order, without what is generated or cached."""
     for parent, folders, names in os.walk(folder):
         folders[:] = sorted(name for name in folders if name not in MADE and name != "__pycache__")
         yield from (Path(parent, name) for name in sorted(names))

@@ -5,7 +5,8 @@ from __future__ import annotations
 from pathlib import Path
 
 from tools.clients.builds import FOLDER, Client, generate
-from tools.go_tools import BIN, build_missing, machine_go, packaged_go
+from tools.go_tools import BIN, build_missing
+from tools.go_tools import go as go_program
 from tools.steps import TOOLS, environment, run
 
 SOURCES = FOLDER / "go"
@@ -27,13 +28,13 @@ def build() -> None:
 
 
 def run_go(*arguments: object, fix: str, folder: Path = SOURCES) -> str:
-    """What `go` printed, run in the client's folder with nothing taken from the user's workspace."""
+    """Return what `go` printed, run in the client's folder without the user's workspace."""
     env = environment(CGO_ENABLED="0", GOTOOLCHAIN="local", GOWORK="off")
-    return run([machine_go() or packaged_go(), "-C", folder, *arguments], fix=fix, env=env)
+    return run([go_program(), "-C", folder, *arguments], fix=fix, env=env)
 
 
 def _options(names: list[str]) -> list[str]:
-    """Plugins by their paths, and one Go package for each protobuf package: codevector/gen/providers/v1."""
+    """Return protoc's options: plugins by path, and a Go package for each protobuf package."""
     options = []
     for plugin in ("go", "go-grpc"):
         options.append(f"--plugin=protoc-gen-{plugin}={BIN / f'protoc-gen-{plugin}'}")
@@ -49,4 +50,4 @@ def _import_path(name: str) -> str:
     return f"{MODULE}/gen/{area}/{version};{area}{version}"
 
 
-CLIENT = Client("go", "Go", (GEN, CONFORMANCE, ROUTER), build)
+CLIENT = Client("go", "Go", "go", (GEN, CONFORMANCE, ROUTER), build)

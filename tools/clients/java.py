@@ -1,7 +1,7 @@
 """The Java client: generated code into clients/java/gen, classes and libraries into clients/java/target.
 
-A JDK and Maven come from the machine, or from Debian's packages where they may be installed. grpcio-tools'
-protoc writes no Java: the one from Maven Central does, in the version of the runtime that pom.xml names.
+A JDK and Maven come from PATH, or from Debian's packages if root runs this. The protoc of grpcio-tools cannot
+generate Java; the one from Maven Central can, at the version of the runtime that pom.xml names.
 """
 
 from __future__ import annotations
@@ -28,30 +28,39 @@ PACKAGES = ("openjdk-17-jdk-headless", "maven")
 
 
 def build() -> None:
-    if not has_tools():
-        install_tools()
+    provide_tools()
     protoc = downloaded_protoc()
     generate(
         GEN,
         protoc_options=lambda names: [f"--java_out={GEN}"],
         google_rpc=False,
         protoc=lambda *arguments: run(
-            [protoc, *arguments], fix="protoc refuses to write Java: see above, and run make check."
+            [protoc, *arguments], fix="protoc cannot generate Java: see above, and run make check."
         ),
     )
     run_maven("test-compile")
 
 
 def run_maven(*arguments: str) -> str:
-    """What Maven printed, run in the client's folder."""
+    """Return what Maven printed, run in the client's folder."""
     return run(
         ["mvn", "-B", "-ntp", "-f", SOURCES / "pom.xml", *arguments],
         fix="the Java client does not build: see above, and check the network and Maven's settings.xml.",
     )
 
 
+def provide_tools() -> None:
+    """Install a JDK and Maven unless they are here.
+
+    Raises:
+        StepFailed: they are not, and this account cannot install them.
+    """
+    if not has_tools():
+        install_tools()
+
+
 def has_tools() -> bool:
-    """Whether `mvn` is here and new enough, and so is the JDK that it would use."""
+    """Return whether `mvn` and the JDK that it uses are here and new enough."""
     try:
         said = subprocess.run(["mvn", "-version"], capture_output=True, text=True, check=False).stdout
     except FileNotFoundError:
@@ -68,7 +77,7 @@ def install_tools() -> None:
     if os.geteuid() != 0 or shutil.which("apt-get") is None:
         raise StepFailed(
             f"the Java client needs JDK {OLDEST_JDK} and Maven {OLDEST_MAVEN[0]}.{OLDEST_MAVEN[1]} or newer "
-            f"(Debian: {names}): install them, then run make again."
+            f"(Debian: apt-get install {names})"
         )
     say(f"installing {names}")
     fix = f"Debian's packages {names} could not be installed: install them, then run make again."
@@ -77,10 +86,10 @@ def install_tools() -> None:
 
 
 def downloaded_protoc() -> Path:
-    """In the version that pom.xml names for the runtime."""
+    """Return protoc at the version that pom.xml names for the runtime."""
     named = re.search(r"<protobuf\.version>(.+)</protobuf\.version>", (SOURCES / "pom.xml").read_text())
     if named is None:
-        raise StepFailed("clients/java/pom.xml names no protobuf.version: put it back.")
+        raise StepFailed("clients/java/pom.xml has no protobuf.version: restore it.")
     version = named[1]
     folder = TOOLS / "clients" / "protoc"
     protoc = folder / f"protoc-{version}-{platform_name()}.exe"
@@ -95,15 +104,15 @@ def downloaded_protoc() -> Path:
 
 
 def platform_name() -> str:
-    """As protobuf names the platforms of its programs, e.g. linux-x86_64."""
+    """Return protobuf's name of this platform, e.g. linux-x86_64."""
     system = {"Linux": "linux", "Darwin": "osx"}.get(platform.system(), platform.system().lower())
     machine = {"aarch64": "aarch_64", "arm64": "aarch_64"}.get(platform.machine(), platform.machine().lower())
     return f"{system}-{machine}"
 
 
 def class_path() -> str:
-    """What `java -cp` wants for a program of the client, tests' programs included."""
+    """Return the class path of the client's programs, those of its tests included."""
     return os.pathsep.join(map(str, (*CLASSES, LIBRARIES / "*")))
 
 
-CLIENT = Client("java", "Java", (GEN, *CLASSES, LIBRARIES), build)
+CLIENT = Client("java", "Java", "java", (GEN, *CLASSES, LIBRARIES), build)

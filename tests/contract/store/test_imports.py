@@ -71,7 +71,7 @@ class Registry:
             store=self.store,
             kms=cast(KmsClient, None),
             sealer=cast(Sealer, None),
-            catalogs=Catalogs(catalogs, ()),
+            catalogs=Catalogs(catalogs),
             url_policy=UrlPolicy(),
             page_tokens=PageTokens(bytes(32)),
             impact_key=bytes(32),
@@ -88,7 +88,7 @@ class Registry:
         )
 
     def models(self) -> dict[str, ProviderModel]:
-        stored = self.store.read(lambda unit: unit.models_of(self.provider_id))
+        stored = self.store.read(lambda unit: unit.provider_models_of(self.provider_id))
         return {model.facts.upstream_model_id: model for model in stored}
 
     def revision(self) -> int:

@@ -36,16 +36,16 @@ from service.domain.model import (
     ProviderView,
     State,
 )
-from service.domain.routing import model_routable
+from service.domain.routing import provider_model_routable
 from service.store import Position, ReadUnit, Store, WriteUnit
 from tests.support.values.registry_values import (
     START,
     ManualClock,
     a_backend,
     a_credential,
-    a_facade,
     a_model,
     a_provider,
+    a_provider_model,
 )
 
 NAMES = (
@@ -89,9 +89,9 @@ def fill(store: Store, clock: ManualClock) -> None:
             ),
             sealed_or_none,
         )
-        unit.insert_models(
+        unit.insert_provider_models(
             [
-                a_model(
+                a_provider_model(
                     f"m{index}.{number % 3}",
                     provider_id=provider.provider_id,
                     upstream_model_id=f"{chance.choice('aAbB_%')}{index}",
@@ -117,15 +117,17 @@ def fill(store: Store, clock: ManualClock) -> None:
         store.write(three)
 
 
-def fill_facades(store: Store, clock: ManualClock) -> None:
+def fill_models(store: Store, clock: ManualClock) -> None:
     """`fill`, and thirty models over what it made."""
     fill(store, clock)
     chance = random.Random(20261120)
 
     def work(unit: WriteUnit, number: int) -> None:
-        targets = chance.sample([view.model for view in all_models(unit)], chance.choice([0, 1, 1, 2, 4]))
-        unit.insert_facade(
-            a_facade(
+        targets = chance.sample(
+            [view.model for view in all_provider_models(unit)], chance.choice([0, 1, 1, 2, 4])
+        )
+        unit.insert_model(
+            a_model(
                 f"f{number:02}",
                 *(
                     a_backend(model, priority=chance.choice([0, 1]), disabled=chance.random() < 0.3)
@@ -143,7 +145,7 @@ def fill_facades(store: Store, clock: ManualClock) -> None:
         store.write(lambda unit, number=number: work(unit, number))  # type: ignore[misc]
 
 
-def facade_field(view: ModelView, name: str) -> object:
+def model_field(view: ModelView, name: str) -> object:
     if name == "routable":
         return view.is_routable
     if name == "backends.provider_model":
@@ -158,7 +160,7 @@ def provider_field(view: ProviderView, name: str) -> object:
     return getattr(provider, name)
 
 
-def model_field(view: ProviderModelView, name: str) -> object:
+def provider_model_field(view: ProviderModelView, name: str) -> object:
     if name == "routable":
         return view.routable
     return getattr(view.model.facts if hasattr(view.model.facts, name) else view.model, name)
@@ -247,13 +249,13 @@ def all_providers(unit: ReadUnit, keep: Expression | None = None) -> list[Provid
     return unit.list_providers(filter=keep, order_by=OrderBy("display_name"), after=None, limit=1000)
 
 
-def all_models(unit: ReadUnit, keep: Expression | None = None) -> list[ProviderModelView]:
+def all_provider_models(unit: ReadUnit, keep: Expression | None = None) -> list[ProviderModelView]:
     order = OrderBy("upstream_model_id")
-    return unit.list_models(provider_id=None, filter=keep, order_by=order, after=None, limit=1000)
+    return unit.list_provider_models(provider_id=None, filter=keep, order_by=order, after=None, limit=1000)
 
 
-def all_facades(unit: ReadUnit, keep: Expression | None = None) -> list[ModelView]:
-    return unit.list_facades(filter=keep, order_by=OrderBy("name"), after=None, limit=1000)
+def all_models(unit: ReadUnit, keep: Expression | None = None) -> list[ModelView]:
+    return unit.list_models(filter=keep, order_by=OrderBy("name"), after=None, limit=1000)
 
 
 class TestFilters:
@@ -272,31 +274,34 @@ class TestFilters:
 
         check()
 
-    def test_keep_the_models_that_match(self, store: Store, clock: ManualClock) -> None:
+    def test_keep_the_provider_models_that_match(self, store: Store, clock: ManualClock) -> None:
         fill(store, clock)
-        rows = store.read(all_models)
+        rows = store.read(all_provider_models)
 
         @settings(max_examples=80, deadline=None)
-        @given(expressions(PROVIDER_MODEL_LIST, pools_of(PROVIDER_MODEL_LIST, rows, model_field)))
+        @given(expressions(PROVIDER_MODEL_LIST, pools_of(PROVIDER_MODEL_LIST, rows, provider_model_field)))
         def check(keep: Expression) -> None:
-            wanted = [row for row in rows if matches(keep, partial(model_field, row))]
+            wanted = [row for row in rows if matches(keep, partial(provider_model_field, row))]
             found, count = store.read(
-                lambda unit: (all_models(unit, keep), unit.count_models(provider_id=None, filter=keep))
+                lambda unit: (
+                    all_provider_models(unit, keep),
+                    unit.count_provider_models(provider_id=None, filter=keep),
+                )
             )
             assert (found, count) == (wanted, len(wanted))
 
         check()
 
-    def test_keep_the_facades_that_match(self, store: Store, clock: ManualClock) -> None:
-        fill_facades(store, clock)
-        rows = store.read(all_facades)
+    def test_keep_the_models_that_match(self, store: Store, clock: ManualClock) -> None:
+        fill_models(store, clock)
+        rows = store.read(all_models)
         assert {row.is_routable for row in rows} == {True, False}
 
         @settings(max_examples=80, deadline=None)
-        @given(expressions(MODEL_LIST, pools_of(MODEL_LIST, rows, facade_field)))
+        @given(expressions(MODEL_LIST, pools_of(MODEL_LIST, rows, model_field)))
         def check(keep: Expression) -> None:
-            wanted = [row for row in rows if matches(keep, partial(facade_field, row))]
-            found, count = store.read(lambda unit: (all_facades(unit, keep), unit.count_facades(filter=keep)))
+            wanted = [row for row in rows if matches(keep, partial(model_field, row))]
+            found, count = store.read(lambda unit: (all_models(unit, keep), unit.count_models(filter=keep)))
             assert (found, count) == (wanted, len(wanted))
 
         check()
@@ -307,8 +312,8 @@ class TestFilters:
         def read(unit: ReadUnit) -> list[tuple[bool, bool]]:
             providers = {view.provider.provider_id: view.provider for view in all_providers(unit)}
             return [
-                (view.routable, model_routable(providers[view.model.provider_id], view.model))
-                for view in all_models(unit)
+                (view.routable, provider_model_routable(providers[view.model.provider_id], view.model))
+                for view in all_provider_models(unit)
             ]
 
         pairs = store.read(read)
@@ -365,7 +370,7 @@ class TestPages:
 
     @pytest.mark.parametrize("field", PROVIDER_MODEL_LIST.orders)
     @pytest.mark.parametrize("provider_id", [None, "p3"], ids=["of all", "of one"])
-    def test_of_models_join_up_in_order(
+    def test_of_provider_models_join_up_in_order(
         self, store: Store, clock: ManualClock, field: str, descending: bool, provider_id: str | None
     ) -> None:
         fill(store, clock)
@@ -376,15 +381,17 @@ class TestPages:
             return ORDER_KEYS[field](holder)
 
         def work(unit: ReadUnit) -> None:
-            wanted = [view for view in all_models(unit) if provider_id in (None, view.model.provider_id)]
+            wanted = [
+                view for view in all_provider_models(unit) if provider_id in (None, view.model.provider_id)
+            ]
             wanted.sort(key=lambda view: (view.model.provider_id, view.model.model_id))
             wanted.sort(key=value, reverse=descending)
             for size in (1, 7, 1000):
                 found = pages(
-                    lambda after, limit: unit.list_models(
+                    lambda after, limit: unit.list_provider_models(
                         provider_id=provider_id, filter=None, order_by=order, after=after, limit=limit
                     ),
-                    lambda view: unit.model_position(view, order),
+                    lambda view: unit.provider_model_position(view, order),
                     size,
                 )
                 assert found == wanted
@@ -392,21 +399,21 @@ class TestPages:
         store.read(work)
 
     @pytest.mark.parametrize("field", MODEL_LIST.orders)
-    def test_of_facades_join_up_in_order(
+    def test_of_models_join_up_in_order(
         self, store: Store, clock: ManualClock, field: str, descending: bool
     ) -> None:
-        fill_facades(store, clock)
+        fill_models(store, clock)
         order = OrderBy(field, descending)
 
         def work(unit: ReadUnit) -> None:
-            wanted = all_facades(unit)
+            wanted = all_models(unit)
             wanted.sort(key=lambda view: ORDER_KEYS[field](view.model), reverse=descending)
             for size in (1, 7, 1000):
                 found = pages(
-                    lambda after, limit: unit.list_facades(
+                    lambda after, limit: unit.list_models(
                         filter=None, order_by=order, after=after, limit=limit
                     ),
-                    lambda view: unit.facade_position(view, order),
+                    lambda view: unit.model_position(view, order),
                     size,
                 )
                 assert found == wanted

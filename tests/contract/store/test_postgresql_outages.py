@@ -73,7 +73,7 @@ class TestLostConnections:
             tries.append(unit.revision)
             if len(tries) == 1:
                 database.end_all_sessions()
-            return len(unit.models_of("a")) + unit.revision
+            return len(unit.provider_models_of("a")) + unit.revision
 
         assert store.write(work) == 1
         assert tries == [1, 1]

@@ -70,8 +70,8 @@ class TestPrices:
                 check_pricing(draft.facts.pricing, field="pricing")
 
             def replace_all(unit: WriteUnit) -> None:
-                unit.delete_models(unit.models_of("acme"))
-                unit.insert_models(
+                unit.delete_provider_models(unit.provider_models_of("acme"))
+                unit.insert_provider_models(
                     [
                         ProviderModel(
                             "acme",
@@ -90,7 +90,7 @@ class TestPrices:
 
             before = store.read(lambda unit: unit.head().revision)
             store.write(replace_all)
-            models = store.read(lambda unit: unit.models_of("acme"))
+            models = store.read(lambda unit: unit.provider_models_of("acme"))
             changes = store.read(lambda unit: unit.changes_since(before))
             logged = {
                 change.entry.name: change.entry

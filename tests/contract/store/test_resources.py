@@ -23,7 +23,13 @@ from service.domain.model import (
     State,
 )
 from service.store import RegistryRow, Store, WriteUnit
-from tests.support.values.registry_values import START, ManualClock, a_credential, a_model, a_provider
+from tests.support.values.registry_values import (
+    START,
+    ManualClock,
+    a_credential,
+    a_provider,
+    a_provider_model,
+)
 
 
 def with_credential(provider_id: str = "acme", version: int = 1) -> tuple[Provider, SealedCredential]:
@@ -54,8 +60,10 @@ class TestProviders:
     def test_views_count_models(self, store: Store) -> None:
         created(store, a_provider("acme"))
         created(store, a_provider("other"))
-        models = [a_model("a"), a_model("b"), a_model("c", state=State.DISABLED)]
-        store.write(lambda unit: unit.insert_models([*models, a_model("a", provider_id="other")]))
+        models = [a_provider_model("a"), a_provider_model("b"), a_provider_model("c", state=State.DISABLED)]
+        store.write(
+            lambda unit: unit.insert_provider_models([*models, a_provider_model("a", provider_id="other")])
+        )
         view = store.read(lambda unit: unit.provider_view("acme"))
         assert view is not None
         assert (view.model_count, view.active_model_count) == (3, 2)
@@ -70,11 +78,15 @@ class TestProviders:
         provider, sealed = with_credential()
         stored = created(store, provider, sealed)
         created(store, a_provider("other"))
-        store.write(lambda unit: unit.insert_models([a_model("a"), a_model("a", provider_id="other")]))
+        store.write(
+            lambda unit: unit.insert_provider_models(
+                [a_provider_model("a"), a_provider_model("a", provider_id="other")]
+            )
+        )
         assert store.write(lambda unit: unit.delete_provider(stored)) == 1
         assert store.read(lambda unit: unit.provider("acme")) is None
-        assert store.read(lambda unit: unit.models_of("acme")) == []
-        assert len(store.read(lambda unit: unit.models_of("other"))) == 1
+        assert store.read(lambda unit: unit.provider_models_of("acme")) == []
+        assert len(store.read(lambda unit: unit.provider_models_of("other"))) == 1
         assert store.read(lambda unit: unit.sealed_credentials(["acme"])) == {}
         # The same data key may be stored again only because its row is gone.
         assert created(store, replace(provider, provider_id="again"), sealed).revision == 5
@@ -116,9 +128,14 @@ class TestUniqueness:
     @pytest.mark.parametrize(
         ("second", "reason", "holder"),
         [
-            pytest.param(a_model("a", upstream_model_id="other"), Reason.NAME_TAKEN, "a", id="model id"),
             pytest.param(
-                a_model("b", upstream_model_id="up"), Reason.UPSTREAM_MODEL_EXISTS, "a", id="upstream id"
+                a_provider_model("a", upstream_model_id="other"), Reason.NAME_TAKEN, "a", id="model id"
+            ),
+            pytest.param(
+                a_provider_model("b", upstream_model_id="up"),
+                Reason.UPSTREAM_MODEL_EXISTS,
+                "a",
+                id="upstream id",
             ),
         ],
     )
@@ -127,14 +144,14 @@ class TestUniqueness:
         self, store: Store, second: ProviderModel, reason: Reason, holder: str, together: bool
     ) -> None:
         created(store, a_provider("acme"))
-        first = a_model("a", upstream_model_id="up")
+        first = a_provider_model("a", upstream_model_id="up")
 
         def work(unit: WriteUnit) -> None:
             if together:
-                unit.insert_models([first, second])
+                unit.insert_provider_models([first, second])
             else:
-                unit.insert_models([first])
-                unit.insert_models([second])
+                unit.insert_provider_models([first])
+                unit.insert_provider_models([second])
 
         with pytest.raises(AlreadyExists) as taken:
             store.write(work)
@@ -142,13 +159,13 @@ class TestUniqueness:
         assert taken.value.resource == ResourceRef(
             "codevector/ProviderModel", f"providers/acme/models/{holder}"
         )
-        assert store.read(lambda unit: unit.models_of("acme")) == []
+        assert store.read(lambda unit: unit.provider_models_of("acme")) == []
 
     def test_upstream_ids_of_other_providers_do_not_matter(self, store: Store) -> None:
         for provider_id in ("acme", "other"):
             created(store, a_provider(provider_id))
-        models = [a_model("a"), a_model("a", provider_id="other")]
-        assert len(store.write(lambda unit: unit.insert_models(models))) == 2
+        models = [a_provider_model("a"), a_provider_model("a", provider_id="other")]
+        assert len(store.write(lambda unit: unit.insert_provider_models(models))) == 2
 
     def test_a_unit_may_go_on_after_a_refusal(self, store: Store) -> None:
         created(store, a_provider("acme"))
@@ -166,33 +183,37 @@ class TestProviderModels:
     @pytest.mark.parametrize("source", list(ModelSource), ids=lambda source: source.name.lower())
     def test_come_back_as_they_were_stored(self, store: Store, source: ModelSource) -> None:
         created(store, a_provider("acme"))
-        model = a_model("fast-1", source=source, labels={"tier": "gold"})
-        [stored] = store.write(lambda unit: unit.insert_models([model]))
-        assert store.read(lambda unit: unit.model("acme", "fast-1")) == stored
+        model = a_provider_model("fast-1", source=source, labels={"tier": "gold"})
+        [stored] = store.write(lambda unit: unit.insert_provider_models([model]))
+        assert store.read(lambda unit: unit.provider_model("acme", "fast-1")) == stored
         assert stored == replace(model, revision=2, etag=stored.etag)
 
     def test_are_listed_by_id(self, store: Store) -> None:
         created(store, a_provider("acme"))
         store.write(
-            lambda unit: unit.insert_models([a_model(name) for name in ("b", "a.1", "a-1", "10", "9")])
+            lambda unit: unit.insert_provider_models(
+                [a_provider_model(name) for name in ("b", "a.1", "a-1", "10", "9")]
+            )
         )
-        names = [model.model_id for model in store.read(lambda unit: unit.models_of("acme"))]
+        names = [model.model_id for model in store.read(lambda unit: unit.provider_models_of("acme"))]
         assert names == ["10", "9", "a-1", "a.1", "b"]
 
     def test_are_found_by_upstream_id(self, store: Store) -> None:
         created(store, a_provider("acme"))
-        store.write(lambda unit: unit.insert_models([a_model("a"), a_model("b")]))
+        store.write(lambda unit: unit.insert_provider_models([a_provider_model("a"), a_provider_model("b")]))
         assert store.read(lambda unit: unit.upstream_ids("acme")) == {"vendor/a:0": "a", "vendor/b:0": "b"}
 
     def test_inserting_none_is_nothing(self, store: Store) -> None:
-        assert store.write(lambda unit: unit.insert_models([])) == []
+        assert store.write(lambda unit: unit.insert_provider_models([])) == []
         assert store.read(lambda unit: unit.head()).revision == 0
 
     def test_changing_one_into_itself_is_nothing(self, store: Store, clock: ManualClock) -> None:
         created(store, a_provider("acme"))
-        [model] = store.write(lambda unit: unit.insert_models([a_model()]))
+        [model] = store.write(lambda unit: unit.insert_provider_models([a_provider_model()]))
         clock.advance(days=1)
-        assert store.write(lambda unit: unit.update_model(model, replace(model, revision=0))) == model
+        assert (
+            store.write(lambda unit: unit.update_provider_model(model, replace(model, revision=0))) == model
+        )
         assert store.read(lambda unit: unit.head()).revision == 2
 
     def test_prices_keep_every_digit(self, store: Store) -> None:
@@ -215,18 +236,20 @@ class TestProviderModels:
             tiers=st.lists(tiers, max_size=3).map(tuple),
         )
         created(store, a_provider("acme"))
-        store.write(lambda unit: unit.insert_models([a_model("m")]))
+        store.write(lambda unit: unit.insert_provider_models([a_provider_model("m")]))
 
         @settings(max_examples=25, deadline=None)
         @given(pricings)
         def check(pricing: Pricing | None) -> None:
             def work(unit: WriteUnit) -> None:
-                before = unit.model("acme", "m")
+                before = unit.provider_model("acme", "m")
                 assert before is not None
-                unit.update_model(before, replace(before, facts=replace(before.facts, pricing=pricing)))
+                unit.update_provider_model(
+                    before, replace(before, facts=replace(before.facts, pricing=pricing))
+                )
 
             store.write(work)
-            after = store.read(lambda unit: unit.model("acme", "m"))
+            after = store.read(lambda unit: unit.provider_model("acme", "m"))
             assert after is not None
             assert after.facts.pricing == pricing
 

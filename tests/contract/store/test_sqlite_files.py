@@ -79,7 +79,7 @@ class TestFiles:
     def test_are_private(self, store: Store, path: Path) -> None:
         with_credential(store)
         modes = {found.name: stat.S_IMODE(found.stat().st_mode) for found in path.parent.iterdir()}
-        assert set(modes) >= {"registry.db", "registry.db-wal", "registry.db-shm", "registry.db.lock"}
+        assert set(modes) == {"registry.db", "registry.db-wal", "registry.db-shm"}
         assert set(modes.values()) == {0o600}
         assert stat.S_IMODE(path.parent.stat().st_mode) == 0o700
 

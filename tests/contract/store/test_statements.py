@@ -13,7 +13,7 @@ from sqlalchemy import Engine, event
 from service.domain.lists import OrderBy
 from service.domain.model import ProviderKind, State
 from service.store import Store, WriteUnit
-from tests.support.values.registry_values import a_credential, a_facade, a_model, a_provider
+from tests.support.values.registry_values import a_credential, a_model, a_provider, a_provider_model
 
 
 @contextmanager
@@ -35,10 +35,10 @@ def prepare(store: Store, rows: int) -> None:
     def work(unit: WriteUnit) -> None:
         view, sealed = a_credential()
         unit.insert_provider(a_provider("acme", kind=ProviderKind.OPENAI, credential=view), sealed)
-        models = unit.insert_models([a_model(f"m{n}") for n in range(rows)])
+        models = unit.insert_provider_models([a_provider_model(f"m{n}") for n in range(rows)])
         for number in range(rows):
-            if unit.facade(f"f{number}") is None:
-                unit.insert_facade(a_facade(f"f{number}", models[number], models[number - 1]))
+            if unit.model(f"f{number}") is None:
+                unit.insert_model(a_model(f"f{number}", models[number], models[number - 1]))
 
     store.write(work)
 
@@ -48,14 +48,14 @@ def clean(store: Store) -> None:
         provider = unit.provider("acme")
         if provider is not None:
             unit.delete_provider(provider)
-        for view in unit.list_facades(filter=None, order_by=OrderBy("name"), after=None, limit=1000):
-            unit.delete_facade(view.model)
+        for view in unit.list_models(filter=None, order_by=OrderBy("name"), after=None, limit=1000):
+            unit.delete_model(view.model)
 
     store.write(work)
 
 
 def import_models(store: Store, rows: int) -> None:
-    store.write(lambda unit: unit.insert_models([a_model(f"new{n}") for n in range(rows)]))
+    store.write(lambda unit: unit.insert_provider_models([a_provider_model(f"new{n}") for n in range(rows)]))
 
 
 def disable_provider(store: Store, _rows: int) -> None:
@@ -87,14 +87,14 @@ def delete_provider(store: Store, _rows: int) -> None:
 
 
 def delete_models(store: Store, rows: int) -> None:
-    store.write(lambda unit: unit.delete_models(unit.models_of("acme")[: rows - 1]))
+    store.write(lambda unit: unit.delete_provider_models(unit.provider_models_of("acme")[: rows - 1]))
 
 
 def disable_one(store: Store, _rows: int) -> None:
     def work(unit: WriteUnit) -> None:
-        before = unit.model("acme", "m0")
+        before = unit.provider_model("acme", "m0")
         assert before is not None
-        unit.update_model(before, replace(before, state=State.DISABLED))
+        unit.update_provider_model(before, replace(before, state=State.DISABLED))
 
     store.write(work)
 
@@ -107,9 +107,11 @@ def list_everything(store: Store, _rows: int) -> None:
     order = OrderBy("display_name")
     store.read(lambda unit: unit.list_providers(filter=None, order_by=order, after=None, limit=1000))
     store.read(
-        lambda unit: unit.list_models(provider_id=None, filter=None, order_by=order, after=None, limit=1000)
+        lambda unit: unit.list_provider_models(
+            provider_id=None, filter=None, order_by=order, after=None, limit=1000
+        )
     )
-    store.read(lambda unit: unit.list_facades(filter=None, order_by=order, after=None, limit=1000))
+    store.read(lambda unit: unit.list_models(filter=None, order_by=order, after=None, limit=1000))
 
 
 @pytest.mark.parametrize(

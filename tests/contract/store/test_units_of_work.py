@@ -13,7 +13,7 @@ from service.domain.errors import FailedPrecondition, Reason
 from service.domain.model import Provider, State
 from service.domain.routing import ChangeSet
 from service.store import ReadUnit, RegistryRow, Store, WriteUnit
-from tests.support.values.registry_values import ManualClock, a_model, a_provider
+from tests.support.values.registry_values import ManualClock, a_provider, a_provider_model
 
 
 def insert(store: Store, provider_id: str) -> Provider:
@@ -32,7 +32,7 @@ class TestRevisions:
     def test_a_unit_of_many_changes_takes_one(self, store: Store) -> None:
         def work(unit: WriteUnit) -> int:
             unit.insert_provider(a_provider("acme"), None)
-            unit.insert_models([a_model(f"m{n}") for n in range(20)])
+            unit.insert_provider_models([a_provider_model(f"m{n}") for n in range(20)])
             unit.insert_provider(a_provider("other"), None)
             return unit.revision
 
@@ -170,12 +170,12 @@ class TestWriteUnits:
             assert unit.provider("a") == first
             second = unit.update_provider(first, replace(first, display_name="Renamed"))
             assert unit.provider("a") == second
-            [model] = unit.insert_models([a_model("m", provider_id="a")])
-            assert unit.models_of("a") == [model]
-            changed = unit.update_model(model, replace(model, state=State.DISABLED))
-            assert unit.model("a", "m") == changed
-            unit.delete_models([changed])
-            assert unit.model("a", "m") is None
+            [model] = unit.insert_provider_models([a_provider_model("m", provider_id="a")])
+            assert unit.provider_models_of("a") == [model]
+            changed = unit.update_provider_model(model, replace(model, state=State.DISABLED))
+            assert unit.provider_model("a", "m") == changed
+            unit.delete_provider_models([changed])
+            assert unit.provider_model("a", "m") is None
             unit.delete_provider(second)
             assert unit.provider("a") is None
 

@@ -195,7 +195,7 @@ class Story:
 
     async def check_all(self, registry: Registry) -> None:
         """From wherever somebody once was: what was there, and a watch behind it, is what is there now."""
-        self.store.write(Operations.delete_facade("last"))
+        self.store.write(Operations.delete_model("last"))
         head = self.store.read(lambda unit: unit.head()).revision
         async with asyncio.timeout(SECONDS):
             while registry.live.current.revision < head:

@@ -130,7 +130,7 @@ class WatchedStore(Store):
 
     at: Callable[[Moment], None] = staticmethod(lambda _: None)
 
-    def _commit(self, session: Session) -> None:  # type: ignore[override]
+    def _commit(self, session: Session) -> None:
         self.at("commit")
         super()._commit(session)
         self.at("committed")

@@ -342,7 +342,7 @@ class Api:
         assert isinstance(made, provider_pb2.Provider)
         return made
 
-    def create_model(
+    def create_provider_model(
         self, parent: str, upstream_model_id: str = "fast-1", **facts: Any
     ) -> provider_model_pb2.ProviderModel:
         """A custom chat model."""
@@ -356,7 +356,7 @@ class Api:
         assert isinstance(made, provider_model_pb2.ProviderModel)
         return made
 
-    def create_facade(
+    def create_model(
         self,
         *backends: provider_model_pb2.ProviderModel | model_pb2.ModelBackend,
         model_id: str = "",
@@ -364,7 +364,7 @@ class Api:
         **fields: Any,
     ) -> model_pb2.Model:
         """A model over these backends, or provider models."""
-        name = new_name("Facade")
+        name = new_name("Model")
         model = model_pb2.Model(
             **{"display_name": name, **fields},
             kind=kind,
@@ -447,10 +447,10 @@ class Api:
             "ListProviderModels",
             pb.ListProviderModelsRequest(parent="providers/-", page_size=50, order_by="update_time desc"),
         )
-        facades = self.call(
+        models = self.call(
             "ListModels", model_service_pb2.ListModelsRequest(page_size=50, order_by="update_time desc")
         )
-        latest = [page.SerializeToString(deterministic=True) for page in (newest, facades)]
+        latest = [page.SerializeToString(deterministic=True) for page in (newest, models)]
         return self.revision(), providers, newest.total_size, latest
 
     @contextmanager

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from tests.support.servers.harness import ROOT
+from tests.support.toolchains import skip_without
 
 _DETAIL = re.compile(r"^  \d+\)\t", re.MULTILINE)
 _SECONDS = 30
@@ -19,10 +20,11 @@ _EXIT_CODE_BASE = 64
 
 
 def program() -> str:
-    """Where grpcurl is: as built by `make test`, else on PATH. Without it there is nothing to test with."""
+    """Return where grpcurl is: as `make test` builds it, else on PATH."""
+    skip_without("go")
     built = ROOT / ".tools" / "bin" / "grpcurl"
     found = str(built) if built.exists() else shutil.which("grpcurl")
-    assert found is not None, "grpcurl is missing: `make test` builds it, so run that once"
+    assert found is not None, "grpcurl is missing: run make test-tools"
     return found
 
 

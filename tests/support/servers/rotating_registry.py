@@ -124,7 +124,7 @@ def rotating_registry(directory: Path) -> Iterator[Rotating]:
             store=store,
             kms=kms,
             sealer=Sealer(kms, os.urandom),
-            catalogs=Catalogs((), ()),
+            catalogs=Catalogs(()),
             url_policy=UrlPolicy(),
             page_tokens=PageTokens(bytes(32)),
             impact_key=bytes(32),

@@ -144,7 +144,7 @@ class Installation:
             store=self.store,
             kms=kms,
             sealer=Sealer(kms, os.urandom),
-            catalogs=Catalogs((), ()),
+            catalogs=Catalogs(()),
             url_policy=UrlPolicy(),
             page_tokens=PageTokens(bytes(32)),
             impact_key=bytes(32),

@@ -15,14 +15,14 @@ EMBEDDING = provider_model_pb2.ModelKind.MODEL_KIND_EMBEDDING
 WIRE = "model.backends[0].provider_model"
 
 
-def facade(**fields: Any) -> Make:
+def model(**fields: Any) -> Make:
     return lambda _: models_pb.CreateModelRequest(
         model_id=uuid4().hex, model=model_pb2.Model(**{"display_name": "Bad", "kind": CHAT, **fields})
     )
 
 
 def wired(*provider_models: str) -> Make:
-    return facade(backends=[model_pb2.ModelBackend(provider_model=name) for name in provider_models])
+    return model(backends=[model_pb2.ModelBackend(provider_model=name) for name in provider_models])
 
 
 def over_custom(world: World, count: int, **fields: Any) -> models_pb.CreateModelRequest:
@@ -33,20 +33,16 @@ def over_custom(world: World, count: int, **fields: Any) -> models_pb.CreateMode
 
 
 CASES = (
-    Case("facade-no-model", lambda _: models_pb.CreateModelRequest(model_id="x"), ("model",)),
-    Case("facade-name-empty", facade(display_name=""), ("model.display_name",)),
-    Case("facade-name-blank", facade(display_name=" "), ("model.display_name",)),
+    Case("model-missing", lambda _: models_pb.CreateModelRequest(model_id="x"), ("model",)),
+    Case("model-name-empty", model(display_name=""), ("model.display_name",)),
+    Case("model-name-blank", model(display_name=" "), ("model.display_name",)),
+    Case("model-name-of-64", model(display_name=CANARY + "x" * 53), ("model.display_name",), sent=(CANARY,)),
+    Case("model-without-kind", model(kind=0), ("model.kind",)),
+    Case("model-description-nul", model(description=f"{CANARY}\x00"), ("model.description",), sent=(CANARY,)),
+    Case("model-description-long", model(description=CANARY * 99), ("model.description",), sent=(CANARY,)),
+    Case("model-label-line-break", model(labels={"k": f"{CANARY}\n"}), ("model.labels",), sent=(CANARY,)),
     Case(
-        "facade-name-of-64", facade(display_name=CANARY + "x" * 53), ("model.display_name",), sent=(CANARY,)
-    ),
-    Case("facade-without-kind", facade(kind=0), ("model.kind",)),
-    Case(
-        "facade-description-nul", facade(description=f"{CANARY}\x00"), ("model.description",), sent=(CANARY,)
-    ),
-    Case("facade-description-long", facade(description=CANARY * 99), ("model.description",), sent=(CANARY,)),
-    Case("facade-label-line-break", facade(labels={"k": f"{CANARY}\n"}), ("model.labels",), sent=(CANARY,)),
-    Case(
-        "facade-id-capital",
+        "model-id-capital",
         lambda _: models_pb.CreateModelRequest(
             model_id=CANARY, model=model_pb2.Model(display_name="Bad", kind=CHAT)
         ),
@@ -90,7 +86,7 @@ CASES = (
     ),
     Case("batch-of-none", lambda _: pb.BatchEnableProviderModelsRequest(), ("names",)),
     Case(
-        "facade-filter-of-wires",
+        "model-filter-of-wires",
         lambda _: models_pb.ListModelsRequest(filter=f"backends.provider_model < {CANARY}"),
         ("filter",),
         reason="INVALID_FILTER",

@@ -116,7 +116,7 @@ FULL_PRICING = Pricing(
 )
 
 
-def a_model(
+def a_provider_model(
     model_id: str = "fast-1",
     *,
     provider_id: str = "acme",
@@ -160,7 +160,7 @@ def a_model(
     )
 
 
-def a_facade(
+def a_model(
     model_id: str = "chat",
     *backends: ModelBackend | ProviderModel,
     display_name: str | None = None,

@@ -16,11 +16,11 @@ from service.domain.model import (
     State,
 )
 from service.store import WriteUnit
-from tests.support.values.registry_values import a_credential, a_facade, a_model, a_provider
+from tests.support.values.registry_values import a_credential, a_model, a_provider, a_provider_model
 
 PROVIDERS = ("a", "b", "a-b")
-MODELS = ("x", "y", "z")
-FACADES = ("chat", "draft")
+PROVIDER_MODELS = ("x", "y", "z")
+MODELS = ("chat", "draft")
 Operation = Callable[[WriteUnit], None]
 
 
@@ -71,60 +71,62 @@ class Operations:
         return work
 
     @staticmethod
-    def add_models(provider_id: str, model_ids: frozenset[str], state: State) -> Operation:
+    def add_provider_models(provider_id: str, model_ids: frozenset[str], state: State) -> Operation:
         def work(unit: WriteUnit) -> None:
             if unit.provider(provider_id) is not None:
                 missing = sorted(model_ids - set(unit.upstream_ids(provider_id).values()))
-                unit.insert_models([a_model(name, provider_id=provider_id, state=state) for name in missing])
+                unit.insert_provider_models(
+                    [a_provider_model(name, provider_id=provider_id, state=state) for name in missing]
+                )
 
         return work
 
     @staticmethod
-    def change_model(
+    def change_provider_model(
         provider_id: str, model_id: str, edit: Callable[[ProviderModel], ProviderModel]
     ) -> Operation:
         def work(unit: WriteUnit) -> None:
-            before = unit.model(provider_id, model_id)
+            before = unit.provider_model(provider_id, model_id)
             if before is not None:
-                unit.update_model(before, edit(before))
+                unit.update_provider_model(before, edit(before))
 
         return work
 
     @staticmethod
-    def delete_model(provider_id: str, model_id: str) -> Operation:
+    def delete_provider_model(provider_id: str, model_id: str) -> Operation:
         def work(unit: WriteUnit) -> None:
-            model = unit.model(provider_id, model_id)
+            model = unit.provider_model(provider_id, model_id)
             if model is not None:
-                unit.delete_models([model])
+                unit.delete_provider_models([model])
 
         return work
 
     @staticmethod
-    def delete_models(provider_ids: frozenset[str], model_id: str) -> Operation:
+    def delete_provider_models(provider_ids: frozenset[str], model_id: str) -> Operation:
         def work(unit: WriteUnit) -> None:
-            found = [unit.model(provider_id, model_id) for provider_id in sorted(provider_ids)]
-            unit.delete_models([model for model in found if model is not None])
+            found = [unit.provider_model(provider_id, model_id) for provider_id in sorted(provider_ids)]
+            unit.delete_provider_models([model for model in found if model is not None])
 
         return work
 
     @staticmethod
     def wire(model_id: str, backends: tuple[ModelBackend, ...], state: State) -> Operation:
         def work(unit: WriteUnit) -> None:
-            there = [each for each in backends if unit.model(*each.target) is not None]
-            before = unit.facade(model_id)
+            there = [each for each in backends if unit.provider_model(*each.target) is not None]
+            before = unit.model(model_id)
             if before is None:
-                unit.insert_facade(a_facade(model_id, *there, state=state))
+                unit.insert_model(a_model(model_id, *there, state=state))
             else:
-                unit.update_facade(before, replace(before, backends=tuple(there), state=state))
+                unit.update_model(before, replace(before, backends=tuple(there), state=state))
 
         return work
 
     @staticmethod
-    def delete_facade(model_id: str) -> Operation:
+    def delete_model(model_id: str) -> Operation:
         def work(unit: WriteUnit) -> None:
-            model = unit.facade(model_id)
+            model = unit.model(model_id)
             if model is not None:
-                unit.delete_facade(model)
+                unit.delete_model(model)
 
         return work
 
@@ -141,7 +143,7 @@ def in_state(state: State) -> Callable[[Provider], Provider]:
     return lambda provider: replace(provider, state=state)
 
 
-def model_in_state(state: State) -> Callable[[ProviderModel], ProviderModel]:
+def provider_model_in_state(state: State) -> Callable[[ProviderModel], ProviderModel]:
     return lambda model: replace(model, state=state)
 
 
@@ -159,10 +161,10 @@ def some_operations(chance: random.Random) -> list[Operation]:
 
 
 def _one_operation(chance: random.Random) -> Operation:
-    provider_id, model_id, facade_id = map(chance.choice, (PROVIDERS, MODELS, FACADES))
+    provider_id, provider_model_id, model_id = map(chance.choice, (PROVIDERS, PROVIDER_MODELS, MODELS))
     state = chance.choice((State.ACTIVE, State.ACTIVE, State.DISABLED))
     kinds = (ProviderKind.OPENAI, ProviderKind.OPENAI_COMPATIBLE)
-    targets = chance.sample([(p, m) for p in PROVIDERS for m in MODELS], chance.randint(0, 4))
+    targets = chance.sample([(p, m) for p in PROVIDERS for m in PROVIDER_MODELS], chance.randint(0, 4))
     backends = tuple(
         ModelBackend(*target, chance.randint(0, 1), chance.randint(0, 2), chance.random() < 0.2)
         for target in targets
@@ -174,13 +176,23 @@ def _one_operation(chance: random.Random) -> Operation:
         (1, Operations.change(provider_id, annotated(str(chance.random())))),
         (1, Operations.set_credential(provider_id)),
         (1, Operations.delete(provider_id)),
-        (4, Operations.add_models(provider_id, frozenset(chance.sample(MODELS, 2)), state)),
-        (2, Operations.change_model(provider_id, model_id, model_in_state(state))),
-        (2, Operations.change_model(provider_id, model_id, with_facts(context_window=chance.randint(1, 99)))),
-        (1, Operations.change_model(provider_id, model_id, with_facts(display_name=str(chance.random())))),
-        (1, Operations.delete_models(frozenset(chance.sample(PROVIDERS, 2)), model_id)),
-        (4, Operations.wire(facade_id, backends, state)),
-        (1, Operations.delete_facade(facade_id)),
+        (4, Operations.add_provider_models(provider_id, frozenset(chance.sample(PROVIDER_MODELS, 2)), state)),
+        (2, Operations.change_provider_model(provider_id, provider_model_id, provider_model_in_state(state))),
+        (
+            2,
+            Operations.change_provider_model(
+                provider_id, provider_model_id, with_facts(context_window=chance.randint(1, 99))
+            ),
+        ),
+        (
+            1,
+            Operations.change_provider_model(
+                provider_id, provider_model_id, with_facts(display_name=str(chance.random()))
+            ),
+        ),
+        (1, Operations.delete_provider_models(frozenset(chance.sample(PROVIDERS, 2)), provider_model_id)),
+        (4, Operations.wire(model_id, backends, state)),
+        (1, Operations.delete_model(model_id)),
     )
     [chosen] = chance.choices([one for _, one in likely], [weight for weight, _ in likely])
     return chosen

@@ -39,7 +39,6 @@ def catalogs(tmp_path: Path) -> Path:
     """A catalogs folder without a release, with the one exception that the facts need."""
     root = tmp_path / "catalogs"
     root.mkdir()
-    shutil.copy(BUNDLED / "kinds.json", root)
     exception = {
         "upstream_model_id": "Odd:1",
         "kind": "openai",
@@ -276,7 +275,7 @@ class TestBadFacts:
         assert problem in refusal.value.problem
         assert refusal.value.path == facts / "openai.json"
         assert refusal.value.line > 0
-        assert sorted(path.name for path in catalogs.iterdir()) == ["exceptions.json", "kinds.json"]
+        assert sorted(path.name for path in catalogs.iterdir()) == ["exceptions.json"]
 
     def test_an_unlisted_exception_is_refused(self, catalogs: Path) -> None:
         (catalogs / "exceptions.json").unlink()

@@ -12,7 +12,7 @@ import pytest
 
 from service.catalog_files import CatalogFileError, load_catalogs
 from service.domain.model import ProviderKind
-from tests.unit.catalogs.test_build import BUNDLED, FACTS
+from tests.unit.catalogs.test_build import FACTS
 from tools.catalog.__main__ import main
 from tools.catalog.build import build_release
 from tools.catalog.canonical import canonical_bytes
@@ -28,7 +28,6 @@ def catalogs(tmp_path: Path) -> Path:
     """A catalogs folder with the release ``OLD``."""
     root = tmp_path / "catalogs"
     root.mkdir()
-    shutil.copy(BUNDLED / "kinds.json", root)
     exception = {
         "upstream_model_id": "Odd:1",
         "kind": "openai",

@@ -103,4 +103,4 @@ def test_without_a_sidecar_the_registry_is_still_looked_at(bench: Bench) -> None
     code, found = findings(bench, *options)
     assert code == 1
     assert found["data keys"][0] == "OK"
-    assert "there is no such socket" in found["admin socket"][1]
+    assert "the socket does not exist" in found["admin socket"][1]

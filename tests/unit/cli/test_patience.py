@@ -2,8 +2,8 @@ from __future__ import annotations
 
 import pytest
 
-from cli.failures import CallRefused, Refusal
 from cli.patience import LONGEST_PAUSE_SECONDS, Patience
+from runtime.calls import CallRefused, Refusal
 from tests.support.doubles.cli_doubles import Clock
 
 

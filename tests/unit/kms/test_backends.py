@@ -9,11 +9,11 @@ from pathlib import Path
 import pytest
 
 from kms.backends import KeyringUri, Surroundings, open_keyrings
+from kms.errors import StartError
 from kms.formats import DekContext
 from kms.installation import initialise
 from kms.keyring import DataKey, WrapItem
 from kms.local.unlock import UnlockKind, UnlockSource
-from kms.refusal import StartRefused
 from kms.vault.access import VaultAccess, VaultSecret
 from tests.support.servers.openbao import OpenBao
 
@@ -87,12 +87,12 @@ class TestOpening:
         copy.touch(mode=0o600)
         copy.write_bytes(Path(uri.place).read_bytes())
         uris = [uri, KeyringUri.parse(f"local:{copy}")]
-        with ExitStack() as stack, pytest.raises(StartRefused, match="same keyring twice"):
+        with ExitStack() as stack, pytest.raises(StartError, match="same keyring twice"):
             open_keyrings(uris, surroundings(tmp_path / "kms"), stack)
 
     def test_a_missing_file_is_never_made(self, tmp_path: Path) -> None:
         uri = KeyringUri.parse(f"local:{tmp_path / 'none.json'}")
-        with ExitStack() as stack, pytest.raises(StartRefused, match="is missing: run `python -m kms init`"):
+        with ExitStack() as stack, pytest.raises(StartError, match="is missing: run `python -m kms init`"):
             open_keyrings([uri], surroundings(tmp_path), stack)
 
     def test_both_kinds_at_once(self, tmp_path: Path, openbao: OpenBao) -> None:
@@ -120,5 +120,5 @@ class TestOpening:
         monkeypatch.setitem(sys.modules, "hvac", None)
         vault = VaultAccess("http://127.0.0.1:1", VaultSecret("token"))
         uri = KeyringUri.parse("vault-transit:transit/cv")
-        with ExitStack() as stack, pytest.raises(StartRefused, match="extra `vault`: hvac is missing"):
+        with ExitStack() as stack, pytest.raises(StartError, match="extra `vault`: hvac is missing"):
             open_keyrings([uri], surroundings(tmp_path, vault), stack)

@@ -6,10 +6,10 @@ from pathlib import Path
 
 import pytest
 
+from kms.errors import StartError
 from kms.files.private import create_private
 from kms.installation import initialise, parse_deployment_id, read_deployment_id
 from kms.local.unlock import UnlockKind, UnlockSource
-from kms.refusal import StartRefused
 
 
 def run_init(directory: Path, declared: bytes | None = None) -> bytes:
@@ -38,7 +38,7 @@ class TestInitialise:
     def test_never_replaces_a_keyring(self, tmp_path: Path) -> None:
         run_init(tmp_path / "kms")
         before = {path.name: path.read_bytes() for path in (tmp_path / "kms").iterdir()}
-        with pytest.raises(StartRefused, match="exists already"):
+        with pytest.raises(StartError, match="exists already"):
             run_init(tmp_path / "kms")
         assert {path.name: path.read_bytes() for path in (tmp_path / "kms").iterdir()} == before
 
@@ -57,14 +57,14 @@ class TestInitialise:
     def test_refuses_a_declared_identity_that_is_not_the_stored_one(self, tmp_path: Path) -> None:
         (tmp_path / "kms").mkdir(mode=0o700)
         create_private(tmp_path / "kms/deployment-id", b"08" * 16 + b"\n")
-        with pytest.raises(StartRefused, match="disagree"):
+        with pytest.raises(StartError, match="disagree"):
             run_init(tmp_path / "kms", declared=b"\7" * 16)
         assert not (tmp_path / "kms/keyring.json").exists()
 
 
 class TestDeploymentId:
     def test_missing_names_the_remedy(self, tmp_path: Path) -> None:
-        with pytest.raises(StartRefused, match="python -m kms init"):
+        with pytest.raises(StartError, match="python -m kms init"):
             read_deployment_id(tmp_path / "deployment-id", None)
 
     def test_the_setting_alone_is_enough(self, tmp_path: Path) -> None:
@@ -73,7 +73,7 @@ class TestDeploymentId:
     @pytest.mark.parametrize("content", [b"", b"xyz", b"07" * 15, b"07" * 16 + b"\n\n", b"\xff" * 32])
     def test_damaged_is_refused(self, tmp_path: Path, content: bytes) -> None:
         create_private(tmp_path / "deployment-id", content)
-        with pytest.raises(StartRefused, match="32 hex digits"):
+        with pytest.raises(StartError, match="32 hex digits"):
             read_deployment_id(tmp_path / "deployment-id", None)
 
     def test_either_case_is_read(self) -> None:

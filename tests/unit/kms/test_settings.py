@@ -7,7 +7,7 @@ import pytest
 from kms.backends import KeyringUri
 from kms.local.unlock import UnlockKind, UnlockSource
 from kms.rpc.roles import Role
-from kms.settings import SettingsRefused, load
+from kms.settings import SettingsError, load
 from kms.vault.access import AppRole, VaultSecret
 
 TRANSIT = "vault-transit:transit/codevector"
@@ -100,7 +100,7 @@ class TestRefusals:
         ],
     )
     def test_one_sentence_names_the_setting(self, environment: dict[str, str], sentence: str) -> None:
-        with pytest.raises(SettingsRefused) as refused:
+        with pytest.raises(SettingsError) as refused:
             load(environment)
         assert sentence in str(refused.value)
         assert "\n" not in str(refused.value)
@@ -167,7 +167,7 @@ class TestUnlockSource:
 
     def test_a_credential_beside_a_named_file_is_refused(self) -> None:
         environment = {"CREDENTIALS_DIRECTORY": "/c", "CODEVECTOR_KEYRING_UNLOCK_FILE": "/k"}
-        with pytest.raises(SettingsRefused, match="keep one"):
+        with pytest.raises(SettingsError, match="keep one"):
             load(environment, exists=lambda _: True)
 
 

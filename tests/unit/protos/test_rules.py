@@ -8,9 +8,9 @@ import protovalidate
 import pytest
 from codevector.kms.v1 import key_admin_service_pb2 as admin
 from codevector.kms.v1 import key_management_service_pb2 as kms
-from codevector.providers.v1 import model_pb2 as facades
-from codevector.providers.v1 import model_service_pb2 as facade_service
-from codevector.providers.v1 import provider_model_pb2 as models
+from codevector.providers.v1 import model_pb2 as models
+from codevector.providers.v1 import model_service_pb2 as model_service
+from codevector.providers.v1 import provider_model_pb2 as provider_models
 from codevector.providers.v1 import provider_pb2 as providers
 from codevector.providers.v1 import provider_service_pb2 as service
 from codevector.providers.v1 import routing_service_pb2 as routing
@@ -21,7 +21,7 @@ from google.protobuf.message_factory import GetMessageClass
 
 UUID = "123e4567-e89b-42d3-a456-426614174000"
 KIND = providers.PROVIDER_KIND_OPENAI
-CHAT = models.MODEL_KIND_CHAT
+CHAT = provider_models.MODEL_KIND_CHAT
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,13 +48,13 @@ def created(**fields: object) -> service.CreateProviderRequest:
 
 
 def added(**fields: object) -> service.CreateProviderModelRequest:
-    model = models.ProviderModel(upstream_model_id="gpt-4o", kind=CHAT)
-    model.MergeFrom(models.ProviderModel(**fields))  # type: ignore[arg-type]
+    model = provider_models.ProviderModel(upstream_model_id="gpt-4o", kind=CHAT)
+    model.MergeFrom(provider_models.ProviderModel(**fields))  # type: ignore[arg-type]
     return service.CreateProviderModelRequest(parent="providers/x", provider_model=model)
 
 
 def priced(price: str) -> service.CreateProviderModelRequest:
-    return added(pricing=models.Pricing(currency_code="USD", input_per_million_tokens=price))
+    return added(pricing=provider_models.Pricing(currency_code="USD", input_per_million_tokens=price))
 
 
 def with_credential(**material: Message) -> service.SetProviderCredentialRequest:
@@ -66,15 +66,15 @@ def api_key(key: str) -> service.SetProviderCredentialRequest:
     return with_credential(api_key=providers.ApiKeyCredential(api_key=key))
 
 
-def wired(*provider_models: str) -> facade_service.CreateModelRequest:
-    backends = [facades.ModelBackend(provider_model=name) for name in provider_models]
-    model = facades.Model(display_name="x", kind=CHAT, backends=backends)
-    return facade_service.CreateModelRequest(model_id="x", model=model)
+def wired(*names: str) -> model_service.CreateModelRequest:
+    backends = [models.ModelBackend(provider_model=name) for name in names]
+    model = models.Model(display_name="x", kind=CHAT, backends=backends)
+    return model_service.CreateModelRequest(model_id="x", model=model)
 
 
-def backed(**fields: int) -> facade_service.AddModelBackendRequest:
-    backend = facades.ModelBackend(provider_model="providers/x/models/m", **fields)  # type: ignore[arg-type]
-    return facade_service.AddModelBackendRequest(model="models/m", backend=backend)
+def backed(**fields: int) -> model_service.AddModelBackendRequest:
+    backend = models.ModelBackend(provider_model="providers/x/models/m", **fields)  # type: ignore[arg-type]
+    return model_service.AddModelBackendRequest(model="models/m", backend=backend)
 
 
 def wrapped(**fields: bytes | str) -> kms.WrappedDataKey:
@@ -243,7 +243,7 @@ def test_accepted(message: Message) -> None:
         ),
         pytest.param(
             service.CreateProviderModelRequest(
-                parent="providers/x", provider_model=models.ProviderModel(upstream_model_id="m")
+                parent="providers/x", provider_model=provider_models.ProviderModel(upstream_model_id="m")
             ),
             "provider_model",
             "create_provider_model.required",
@@ -305,10 +305,10 @@ def test_accepted(message: Message) -> None:
         ),
         pytest.param(backed(weight=-1), "backend.weight", "int32.gte_lte", id="negative weight"),
         pytest.param(
-            facade_service.AddModelBackendRequest(model="models/m"), "backend", "required", id="no backend"
+            model_service.AddModelBackendRequest(model="models/m"), "backend", "required", id="no backend"
         ),
         pytest.param(
-            facade_service.GetModelRequest(name="models/Capital"), "name", "string.pattern", id="model name"
+            model_service.GetModelRequest(name="models/Capital"), "name", "string.pattern", id="model name"
         ),
         pytest.param(
             routing.BatchGetSealedCredentialsRequest(), "providers", "repeated.min_items", id="no providers"

@@ -6,7 +6,6 @@ import contextlib
 import hashlib
 import json
 import re
-import shutil
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -18,7 +17,6 @@ from hypothesis import strategies as st
 import service
 from service.catalog_files import CatalogFileError, load_catalogs
 from service.catalog_files.document import parse_document
-from service.domain.catalog import kind_slug
 from service.domain.model import (
     ModelCapability,
     ModelFacts,
@@ -109,7 +107,6 @@ def write_release(root: Path, version: str = "2026.05.01", text: str | None = No
 @pytest.fixture
 def root(tmp_path: Path) -> Path:
     """A folder of catalogs with one small release."""
-    shutil.copy(BUNDLED / "kinds.json", tmp_path)
     write_release(tmp_path)
     return tmp_path
 
@@ -163,7 +160,7 @@ class TestGoodFolder:
         kind = ProviderKind.VERTEX_ANTHROPIC
         assert catalogs.versions(kind) == ("2026.11.20", "2026.05.01", "2025.12.31")
         assert [catalog.version for catalog in catalogs.list()] == ["2026.11.20"]
-        assert catalogs.kind_info(kind).catalog_version == "2026.11.20"
+        assert {info.kind.kind: info.catalog_version for info in catalogs.kinds()}[kind] == "2026.11.20"
         pinned = catalogs.get(kind, "2026.05.01")
         assert pinned is not None
         assert pinned.version == "2026.05.01"
@@ -375,45 +372,6 @@ class TestBadRelease:
         edit_manifest(root, '"exceptions": []', f'"exceptions": [{entry}]')
 
         assert load_catalogs(root).newest(ProviderKind.VERTEX_ANTHROPIC)
-
-
-class TestBadKinds:
-    @pytest.mark.parametrize(
-        ("good", "bad", "problem"),
-        [
-            pytest.param(
-                '"schema_version": 1', '"schema_version": 2', "is not the version", id="schema version"
-            ),
-            pytest.param('"kind": "openai"', '"kind": "groq"', "occurs twice", id="kind twice"),
-            pytest.param('"control": "uri"', '"control": "color"', "must be one of", id="unknown control"),
-            pytest.param(
-                '"type": "api_key"', '"type": "password"', "must be one of", id="unknown credential"
-            ),
-            pytest.param('"https://platform', '"http://platform', "an https URL", id="plain http"),
-            pytest.param('"required": false', '"required": 0', "must be true or false", id="not a flag"),
-        ],
-    )
-    def test_is_refused(self, root: Path, good: str, bad: str, problem: str) -> None:
-        path = root / "kinds.json"
-        path.write_text(path.read_text().replace(good, bad, 1))
-
-        refused = refusal(root)
-
-        assert refused.path == path
-        assert problem in refused.problem
-
-    def test_every_kind_must_be_there(self, root: Path) -> None:
-        path = root / "kinds.json"
-        content = json.loads(path.read_bytes())
-        content["kinds"] = [kind for kind in content["kinds"] if kind["kind"] != kind_slug(ProviderKind.GROQ)]
-        path.write_text(json.dumps(content))
-
-        assert refusal(root).problem == "kinds: lacks groq"
-
-    def test_must_exist(self, root: Path) -> None:
-        (root / "kinds.json").unlink()
-
-        assert refusal(root).path == root / "kinds.json"
 
 
 JSON_VALUES = st.recursive(

@@ -95,4 +95,4 @@ def test_says_how_it_is_called() -> None:
         [sys.executable, "-m", "tools.client_protos"], cwd=ROOT, capture_output=True, text=True, check=False
     )
     assert done.returncode == 1
-    assert "say which file to write" in done.stderr
+    assert "name the file to write" in done.stderr

@@ -28,7 +28,7 @@ def client(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Client:
         (tmp_path / source).write_text("1")
     output = tmp_path / "program"
     output.touch()
-    client = Client("c", "C", (output,), build=lambda: None)
+    client = Client("c", "C", "cc", (output,), build=lambda: None)
     mark_current(client)
     return client
 
@@ -60,5 +60,5 @@ class TestIsCurrent:
 
 
 def test_a_client_that_is_not_there_is_named_in_a_sentence() -> None:
-    with pytest.raises(StepFailed, match="there is no client cobol: say which of go"):
+    with pytest.raises(StepFailed, match="there is no client cobol: choose from go"):
         clients.main(["cobol"])

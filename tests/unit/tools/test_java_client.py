@@ -51,7 +51,7 @@ class TestHasTools:
 class TestInstallTools:
     def test_who_may_not_install_is_told_what_to(self, monkeypatch: pytest.MonkeyPatch) -> None:
         monkeypatch.setattr(os, "geteuid", lambda: 1000)
-        with pytest.raises(StepFailed, match=r"Debian: openjdk-17-jdk-headless maven\): install them"):
+        with pytest.raises(StepFailed, match=r"Debian: apt-get install openjdk-17-jdk-headless maven\)"):
             java.install_tools()
 
     def test_root_installs_them(self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -29,7 +29,7 @@ from google.api import resource_pb2 as google_dot_api_dot_resource__pb2
 from google.protobuf import timestamp_pb2 as google_dot_protobuf_dot_timestamp__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n%codevector/providers/v1/catalog.proto\x12\x17\x63odevector.providers.v1\x1a&codevector/providers/v1/provider.proto\x1a,codevector/providers/v1/provider_model.proto\x1a\x1fgoogle/api/field_behavior.proto\x1a\x19google/api/resource.proto\x1a\x1fgoogle/protobuf/timestamp.proto\"\xd2\x02\n\x07\x43\x61talog\x12\x12\n\x04name\x18\x01 \x01(\tB\x04\xe2\x41\x01\x08\x12\x39\n\x04kind\x18\x02 \x01(\x0e\x32%.codevector.providers.v1.ProviderKindB\x04\xe2\x41\x01\x03\x12\x15\n\x07version\x18\x03 \x01(\tB\x04\xe2\x41\x01\x03\x12\x36\n\x0crelease_time\x18\x04 \x01(\x0b\x32\x1a.google.protobuf.TimestampB\x04\xe2\x41\x01\x03\x12\x19\n\x0bmodel_count\x18\x05 \x01(\x05\x42\x04\xe2\x41\x01\x03\x12\x14\n\x06\x64igest\x18\x06 \x01(\tB\x04\xe2\x41\x01\x03\x12;\n\x06models\x18\x07 \x03(\x0b\x32%.codevector.providers.v1.CatalogModelB\x04\xe2\x41\x01\x03:;\xea\x41\x38\n\x12\x63odevector/Catalog\x12\x0f\x63\x61talogs/{kind}*\x08\x63\x61talogs2\x07\x63\x61talog\"\xb8\x03\n\x0c\x43\x61talogModel\x12\x1f\n\x11upstream_model_id\x18\x01 \x01(\tB\x04\xe2\x41\x01\x03\x12\x1a\n\x0c\x64isplay_name\x18\x02 \x01(\tB\x04\xe2\x41\x01\x03\x12\x36\n\x04kind\x18\x03 \x01(\x0e\x32\".codevector.providers.v1.ModelKindB\x04\xe2\x41\x01\x03\x12\x1c\n\x0e\x63ontext_window\x18\x04 \x01(\x05\x42\x04\xe2\x41\x01\x03\x12\x1f\n\x11max_output_tokens\x18\x05 \x01(\x05\x42\x04\xe2\x41\x01\x03\x12\"\n\x14\x65mbedding_dimensions\x18\x06 \x01(\x05\x42\x04\xe2\x41\x01\x03\x12\x37\n\x07pricing\x18\x07 \x01(\x0b\x32 .codevector.providers.v1.PricingB\x04\xe2\x41\x01\x03\x12\x44\n\x0c\x63\x61pabilities\x18\x08 \x03(\x0e\x32(.codevector.providers.v1.ModelCapabilityB\x04\xe2\x41\x01\x03\x12\x35\n\x0bretire_time\x18\t \x01(\x0b\x32\x1a.google.protobuf.TimestampB\x04\xe2\x41\x01\x03\x12\x1a\n\x0cneeds_review\x18\n \x01(\x08\x42\x04\xe2\x41\x01\x03\"\x93\x03\n\x10ProviderKindInfo\x12\x39\n\x04kind\x18\x01 \x01(\x0e\x32%.codevector.providers.v1.ProviderKindB\x04\xe2\x41\x01\x03\x12\x1a\n\x0c\x64isplay_name\x18\x02 \x01(\tB\x04\xe2\x41\x01\x03\x12\x1f\n\x11\x64ocumentation_uri\x18\x03 \x01(\tB\x04\xe2\x41\x01\x03\x12\x1a\n\x0c\x63onfig_field\x18\x04 \x01(\tB\x04\xe2\x41\x01\x03\x12?\n\rconfig_fields\x18\x05 \x03(\x0b\x32\".codevector.providers.v1.FormFieldB\x04\xe2\x41\x01\x03\x12G\n\x10\x63redential_forms\x18\x06 \x03(\x0b\x32\'.codevector.providers.v1.CredentialFormB\x04\xe2\x41\x01\x03\x12\x1f\n\x11\x63\x61talog_available\x18\x07 \x01(\x08\x42\x04\xe2\x41\x01\x03\x12\x1d\n\x0f\x63\x61talog_version\x18\x08 \x01(\tB\x04\xe2\x41\x01\x03\x12!\n\x13\x63redential_prefixes\x18\t \x03(\tB\x04\xe2\x41\x01\x03\"\xb8\x01\n\x0e\x43redentialForm\x12;\n\x04type\x18\x01 \x01(\x0e\x32\'.codevector.providers.v1.CredentialTypeB\x04\xe2\x41\x01\x03\x12\x13\n\x05\x66ield\x18\x02 \x01(\tB\x04\xe2\x41\x01\x03\x12\x1a\n\x0c\x64isplay_name\x18\x03 \x01(\tB\x04\xe2\x41\x01\x03\x12\x38\n\x06\x66ields\x18\x04 \x03(\x0b\x32\".codevector.providers.v1.FormFieldB\x04\xe2\x41\x01\x03\"\x9d\x03\n\tFormField\x12\x13\n\x05\x66ield\x18\x01 \x01(\tB\x04\xe2\x41\x01\x03\x12\x13\n\x05label\x18\x02 \x01(\tB\x04\xe2\x41\x01\x03\x12\x41\n\x07\x63ontrol\x18\x03 \x01(\x0e\x32*.codevector.providers.v1.FormField.ControlB\x04\xe2\x41\x01\x03\x12\x16\n\x08required\x18\x04 \x01(\x08\x42\x04\xe2\x41\x01\x03\x12\x19\n\x0bplaceholder\x18\x05 \x01(\tB\x04\xe2\x41\x01\x03\x12\x17\n\thelp_text\x18\x06 \x01(\tB\x04\xe2\x41\x01\x03\x12\x15\n\x07options\x18\x07 \x03(\tB\x04\xe2\x41\x01\x03\x12\x1b\n\rdefault_value\x18\x08 \x01(\tB\x04\xe2\x41\x01\x03\"\xa2\x01\n\x07\x43ontrol\x12\x17\n\x13\x43ONTROL_UNSPECIFIED\x10\x00\x12\x10\n\x0c\x43ONTROL_TEXT\x10\x01\x12\x12\n\x0e\x43ONTROL_SECRET\x10\x02\x12\x0f\n\x0b\x43ONTROL_URI\x10\x03\x12\x12\n\x0e\x43ONTROL_SELECT\x10\x04\x12\x15\n\x11\x43ONTROL_KEY_VALUE\x10\x05\x12\x1c\n\x18\x43ONTROL_MULTILINE_SECRET\x10\x06\x62\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n%codevector/providers/v1/catalog.proto\x12\x17\x63odevector.providers.v1\x1a&codevector/providers/v1/provider.proto\x1a,codevector/providers/v1/provider_model.proto\x1a\x1fgoogle/api/field_behavior.proto\x1a\x19google/api/resource.proto\x1a\x1fgoogle/protobuf/timestamp.proto\"\xd2\x02\n\x07\x43\x61talog\x12\x12\n\x04name\x18\x01 \x01(\tB\x04\xe2\x41\x01\x08\x12\x39\n\x04kind\x18\x02 \x01(\x0e\x32%.codevector.providers.v1.ProviderKindB\x04\xe2\x41\x01\x03\x12\x15\n\x07version\x18\x03 \x01(\tB\x04\xe2\x41\x01\x03\x12\x36\n\x0crelease_time\x18\x04 \x01(\x0b\x32\x1a.google.protobuf.TimestampB\x04\xe2\x41\x01\x03\x12\x19\n\x0bmodel_count\x18\x05 \x01(\x05\x42\x04\xe2\x41\x01\x03\x12\x14\n\x06\x64igest\x18\x06 \x01(\tB\x04\xe2\x41\x01\x03\x12;\n\x06models\x18\x07 \x03(\x0b\x32%.codevector.providers.v1.CatalogModelB\x04\xe2\x41\x01\x03:;\xea\x41\x38\n\x12\x63odevector/Catalog\x12\x0f\x63\x61talogs/{kind}*\x08\x63\x61talogs2\x07\x63\x61talog\"\xb8\x03\n\x0c\x43\x61talogModel\x12\x1f\n\x11upstream_model_id\x18\x01 \x01(\tB\x04\xe2\x41\x01\x03\x12\x1a\n\x0c\x64isplay_name\x18\x02 \x01(\tB\x04\xe2\x41\x01\x03\x12\x36\n\x04kind\x18\x03 \x01(\x0e\x32\".codevector.providers.v1.ModelKindB\x04\xe2\x41\x01\x03\x12\x1c\n\x0e\x63ontext_window\x18\x04 \x01(\x05\x42\x04\xe2\x41\x01\x03\x12\x1f\n\x11max_output_tokens\x18\x05 \x01(\x05\x42\x04\xe2\x41\x01\x03\x12\"\n\x14\x65mbedding_dimensions\x18\x06 \x01(\x05\x42\x04\xe2\x41\x01\x03\x12\x37\n\x07pricing\x18\x07 \x01(\x0b\x32 .codevector.providers.v1.PricingB\x04\xe2\x41\x01\x03\x12\x44\n\x0c\x63\x61pabilities\x18\x08 \x03(\x0e\x32(.codevector.providers.v1.ModelCapabilityB\x04\xe2\x41\x01\x03\x12\x35\n\x0bretire_time\x18\t \x01(\x0b\x32\x1a.google.protobuf.TimestampB\x04\xe2\x41\x01\x03\x12\x1a\n\x0cneeds_review\x18\n \x01(\x08\x42\x04\xe2\x41\x01\x03\"\xd1\x03\n\x10ProviderKindInfo\x12\x39\n\x04kind\x18\x01 \x01(\x0e\x32%.codevector.providers.v1.ProviderKindB\x04\xe2\x41\x01\x03\x12\x1a\n\x0c\x64isplay_name\x18\x02 \x01(\tB\x04\xe2\x41\x01\x03\x12\x1f\n\x11\x64ocumentation_uri\x18\x03 \x01(\tB\x04\xe2\x41\x01\x03\x12\x1a\n\x0c\x63onfig_field\x18\x04 \x01(\tB\x04\xe2\x41\x01\x03\x12?\n\rconfig_fields\x18\x05 \x03(\x0b\x32\".codevector.providers.v1.FormFieldB\x04\xe2\x41\x01\x03\x12G\n\x10\x63redential_forms\x18\x06 \x03(\x0b\x32\'.codevector.providers.v1.CredentialFormB\x04\xe2\x41\x01\x03\x12\x1f\n\x11\x63\x61talog_available\x18\x07 \x01(\x08\x42\x04\xe2\x41\x01\x03\x12\x1d\n\x0f\x63\x61talog_version\x18\x08 \x01(\tB\x04\xe2\x41\x01\x03\x12!\n\x13\x63redential_prefixes\x18\t \x03(\tB\x04\xe2\x41\x01\x03\x12\x19\n\x0b\x64\x65scription\x18\n \x01(\tB\x04\xe2\x41\x01\x03\x12!\n\x13\x63redential_required\x18\x0b \x01(\x08\x42\x04\xe2\x41\x01\x03\"\xa0\x02\n\x0e\x43redentialForm\x12;\n\x04type\x18\x01 \x01(\x0e\x32\'.codevector.providers.v1.CredentialTypeB\x04\xe2\x41\x01\x03\x12\x13\n\x05\x66ield\x18\x02 \x01(\tB\x04\xe2\x41\x01\x03\x12\x1a\n\x0c\x64isplay_name\x18\x03 \x01(\tB\x04\xe2\x41\x01\x03\x12\x38\n\x06\x66ields\x18\x04 \x03(\x0b\x32\".codevector.providers.v1.FormFieldB\x04\xe2\x41\x01\x03\x12\x19\n\x0b\x64\x65scription\x18\x05 \x01(\tB\x04\xe2\x41\x01\x03\x12\x15\n\x07key_uri\x18\x06 \x01(\tB\x04\xe2\x41\x01\x03\x12\x1b\n\rtest_confirms\x18\x07 \x01(\x08\x42\x04\xe2\x41\x01\x03\x12\x17\n\ttest_note\x18\x08 \x01(\tB\x04\xe2\x41\x01\x03\"\x9c\x04\n\tFormField\x12\x13\n\x05\x66ield\x18\x01 \x01(\tB\x04\xe2\x41\x01\x03\x12\x13\n\x05label\x18\x02 \x01(\tB\x04\xe2\x41\x01\x03\x12\x41\n\x07\x63ontrol\x18\x03 \x01(\x0e\x32*.codevector.providers.v1.FormField.ControlB\x04\xe2\x41\x01\x03\x12\x16\n\x08required\x18\x04 \x01(\x08\x42\x04\xe2\x41\x01\x03\x12\x19\n\x0bplaceholder\x18\x05 \x01(\tB\x04\xe2\x41\x01\x03\x12\x17\n\thelp_text\x18\x06 \x01(\tB\x04\xe2\x41\x01\x03\x12\x15\n\x07options\x18\x07 \x03(\tB\x04\xe2\x41\x01\x03\x12\x1b\n\rdefault_value\x18\x08 \x01(\tB\x04\xe2\x41\x01\x03\x12\x1d\n\x0fsuggested_value\x18\t \x01(\tB\x04\xe2\x41\x01\x03\x12\x13\n\x05group\x18\n \x01(\tB\x04\xe2\x41\x01\x03\x12\x1d\n\x0fvalidation_text\x18\x0b \x01(\tB\x04\xe2\x41\x01\x03\x12\x12\n\x04json\x18\x0c \x01(\x08\x42\x04\xe2\x41\x01\x03\x12\x16\n\x08prefixes\x18\r \x03(\tB\x04\xe2\x41\x01\x03\"\xa2\x01\n\x07\x43ontrol\x12\x17\n\x13\x43ONTROL_UNSPECIFIED\x10\x00\x12\x10\n\x0c\x43ONTROL_TEXT\x10\x01\x12\x12\n\x0e\x43ONTROL_SECRET\x10\x02\x12\x0f\n\x0b\x43ONTROL_URI\x10\x03\x12\x12\n\x0e\x43ONTROL_SELECT\x10\x04\x12\x15\n\x11\x43ONTROL_KEY_VALUE\x10\x05\x12\x1c\n\x18\x43ONTROL_MULTILINE_SECRET\x10\x06\x62\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
@@ -90,6 +90,10 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_PROVIDERKINDINFO'].fields_by_name['catalog_version']._serialized_options = b'\342A\001\003'
   _globals['_PROVIDERKINDINFO'].fields_by_name['credential_prefixes']._loaded_options = None
   _globals['_PROVIDERKINDINFO'].fields_by_name['credential_prefixes']._serialized_options = b'\342A\001\003'
+  _globals['_PROVIDERKINDINFO'].fields_by_name['description']._loaded_options = None
+  _globals['_PROVIDERKINDINFO'].fields_by_name['description']._serialized_options = b'\342A\001\003'
+  _globals['_PROVIDERKINDINFO'].fields_by_name['credential_required']._loaded_options = None
+  _globals['_PROVIDERKINDINFO'].fields_by_name['credential_required']._serialized_options = b'\342A\001\003'
   _globals['_CREDENTIALFORM'].fields_by_name['type']._loaded_options = None
   _globals['_CREDENTIALFORM'].fields_by_name['type']._serialized_options = b'\342A\001\003'
   _globals['_CREDENTIALFORM'].fields_by_name['field']._loaded_options = None
@@ -98,6 +102,14 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_CREDENTIALFORM'].fields_by_name['display_name']._serialized_options = b'\342A\001\003'
   _globals['_CREDENTIALFORM'].fields_by_name['fields']._loaded_options = None
   _globals['_CREDENTIALFORM'].fields_by_name['fields']._serialized_options = b'\342A\001\003'
+  _globals['_CREDENTIALFORM'].fields_by_name['description']._loaded_options = None
+  _globals['_CREDENTIALFORM'].fields_by_name['description']._serialized_options = b'\342A\001\003'
+  _globals['_CREDENTIALFORM'].fields_by_name['key_uri']._loaded_options = None
+  _globals['_CREDENTIALFORM'].fields_by_name['key_uri']._serialized_options = b'\342A\001\003'
+  _globals['_CREDENTIALFORM'].fields_by_name['test_confirms']._loaded_options = None
+  _globals['_CREDENTIALFORM'].fields_by_name['test_confirms']._serialized_options = b'\342A\001\003'
+  _globals['_CREDENTIALFORM'].fields_by_name['test_note']._loaded_options = None
+  _globals['_CREDENTIALFORM'].fields_by_name['test_note']._serialized_options = b'\342A\001\003'
   _globals['_FORMFIELD'].fields_by_name['field']._loaded_options = None
   _globals['_FORMFIELD'].fields_by_name['field']._serialized_options = b'\342A\001\003'
   _globals['_FORMFIELD'].fields_by_name['label']._loaded_options = None
@@ -114,16 +126,26 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_FORMFIELD'].fields_by_name['options']._serialized_options = b'\342A\001\003'
   _globals['_FORMFIELD'].fields_by_name['default_value']._loaded_options = None
   _globals['_FORMFIELD'].fields_by_name['default_value']._serialized_options = b'\342A\001\003'
+  _globals['_FORMFIELD'].fields_by_name['suggested_value']._loaded_options = None
+  _globals['_FORMFIELD'].fields_by_name['suggested_value']._serialized_options = b'\342A\001\003'
+  _globals['_FORMFIELD'].fields_by_name['group']._loaded_options = None
+  _globals['_FORMFIELD'].fields_by_name['group']._serialized_options = b'\342A\001\003'
+  _globals['_FORMFIELD'].fields_by_name['validation_text']._loaded_options = None
+  _globals['_FORMFIELD'].fields_by_name['validation_text']._serialized_options = b'\342A\001\003'
+  _globals['_FORMFIELD'].fields_by_name['json']._loaded_options = None
+  _globals['_FORMFIELD'].fields_by_name['json']._serialized_options = b'\342A\001\003'
+  _globals['_FORMFIELD'].fields_by_name['prefixes']._loaded_options = None
+  _globals['_FORMFIELD'].fields_by_name['prefixes']._serialized_options = b'\342A\001\003'
   _globals['_CATALOG']._serialized_start=246
   _globals['_CATALOG']._serialized_end=584
   _globals['_CATALOGMODEL']._serialized_start=587
   _globals['_CATALOGMODEL']._serialized_end=1027
   _globals['_PROVIDERKINDINFO']._serialized_start=1030
-  _globals['_PROVIDERKINDINFO']._serialized_end=1433
-  _globals['_CREDENTIALFORM']._serialized_start=1436
-  _globals['_CREDENTIALFORM']._serialized_end=1620
-  _globals['_FORMFIELD']._serialized_start=1623
-  _globals['_FORMFIELD']._serialized_end=2036
-  _globals['_FORMFIELD_CONTROL']._serialized_start=1874
-  _globals['_FORMFIELD_CONTROL']._serialized_end=2036
+  _globals['_PROVIDERKINDINFO']._serialized_end=1495
+  _globals['_CREDENTIALFORM']._serialized_start=1498
+  _globals['_CREDENTIALFORM']._serialized_end=1786
+  _globals['_FORMFIELD']._serialized_start=1789
+  _globals['_FORMFIELD']._serialized_end=2329
+  _globals['_FORMFIELD_CONTROL']._serialized_start=2167
+  _globals['_FORMFIELD_CONTROL']._serialized_end=2329
 # @@protoc_insertion_point(module_scope)

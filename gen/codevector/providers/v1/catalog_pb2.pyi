@@ -57,7 +57,7 @@ class CatalogModel(_message.Message):
     def __init__(self, upstream_model_id: _Optional[str] = ..., display_name: _Optional[str] = ..., kind: _Optional[_Union[_provider_model_pb2.ModelKind, str]] = ..., context_window: _Optional[int] = ..., max_output_tokens: _Optional[int] = ..., embedding_dimensions: _Optional[int] = ..., pricing: _Optional[_Union[_provider_model_pb2.Pricing, _Mapping]] = ..., capabilities: _Optional[_Iterable[_Union[_provider_model_pb2.ModelCapability, str]]] = ..., retire_time: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., needs_review: bool = ...) -> None: ...
 
 class ProviderKindInfo(_message.Message):
-    __slots__ = ("kind", "display_name", "documentation_uri", "config_field", "config_fields", "credential_forms", "catalog_available", "catalog_version", "credential_prefixes")
+    __slots__ = ("kind", "display_name", "documentation_uri", "config_field", "config_fields", "credential_forms", "catalog_available", "catalog_version", "credential_prefixes", "description", "credential_required")
     KIND_FIELD_NUMBER: _ClassVar[int]
     DISPLAY_NAME_FIELD_NUMBER: _ClassVar[int]
     DOCUMENTATION_URI_FIELD_NUMBER: _ClassVar[int]
@@ -67,6 +67,8 @@ class ProviderKindInfo(_message.Message):
     CATALOG_AVAILABLE_FIELD_NUMBER: _ClassVar[int]
     CATALOG_VERSION_FIELD_NUMBER: _ClassVar[int]
     CREDENTIAL_PREFIXES_FIELD_NUMBER: _ClassVar[int]
+    DESCRIPTION_FIELD_NUMBER: _ClassVar[int]
+    CREDENTIAL_REQUIRED_FIELD_NUMBER: _ClassVar[int]
     kind: _provider_pb2.ProviderKind
     display_name: str
     documentation_uri: str
@@ -76,22 +78,32 @@ class ProviderKindInfo(_message.Message):
     catalog_available: bool
     catalog_version: str
     credential_prefixes: _containers.RepeatedScalarFieldContainer[str]
-    def __init__(self, kind: _Optional[_Union[_provider_pb2.ProviderKind, str]] = ..., display_name: _Optional[str] = ..., documentation_uri: _Optional[str] = ..., config_field: _Optional[str] = ..., config_fields: _Optional[_Iterable[_Union[FormField, _Mapping]]] = ..., credential_forms: _Optional[_Iterable[_Union[CredentialForm, _Mapping]]] = ..., catalog_available: bool = ..., catalog_version: _Optional[str] = ..., credential_prefixes: _Optional[_Iterable[str]] = ...) -> None: ...
+    description: str
+    credential_required: bool
+    def __init__(self, kind: _Optional[_Union[_provider_pb2.ProviderKind, str]] = ..., display_name: _Optional[str] = ..., documentation_uri: _Optional[str] = ..., config_field: _Optional[str] = ..., config_fields: _Optional[_Iterable[_Union[FormField, _Mapping]]] = ..., credential_forms: _Optional[_Iterable[_Union[CredentialForm, _Mapping]]] = ..., catalog_available: bool = ..., catalog_version: _Optional[str] = ..., credential_prefixes: _Optional[_Iterable[str]] = ..., description: _Optional[str] = ..., credential_required: bool = ...) -> None: ...
 
 class CredentialForm(_message.Message):
-    __slots__ = ("type", "field", "display_name", "fields")
+    __slots__ = ("type", "field", "display_name", "fields", "description", "key_uri", "test_confirms", "test_note")
     TYPE_FIELD_NUMBER: _ClassVar[int]
     FIELD_FIELD_NUMBER: _ClassVar[int]
     DISPLAY_NAME_FIELD_NUMBER: _ClassVar[int]
     FIELDS_FIELD_NUMBER: _ClassVar[int]
+    DESCRIPTION_FIELD_NUMBER: _ClassVar[int]
+    KEY_URI_FIELD_NUMBER: _ClassVar[int]
+    TEST_CONFIRMS_FIELD_NUMBER: _ClassVar[int]
+    TEST_NOTE_FIELD_NUMBER: _ClassVar[int]
     type: _provider_pb2.CredentialType
     field: str
     display_name: str
     fields: _containers.RepeatedCompositeFieldContainer[FormField]
-    def __init__(self, type: _Optional[_Union[_provider_pb2.CredentialType, str]] = ..., field: _Optional[str] = ..., display_name: _Optional[str] = ..., fields: _Optional[_Iterable[_Union[FormField, _Mapping]]] = ...) -> None: ...
+    description: str
+    key_uri: str
+    test_confirms: bool
+    test_note: str
+    def __init__(self, type: _Optional[_Union[_provider_pb2.CredentialType, str]] = ..., field: _Optional[str] = ..., display_name: _Optional[str] = ..., fields: _Optional[_Iterable[_Union[FormField, _Mapping]]] = ..., description: _Optional[str] = ..., key_uri: _Optional[str] = ..., test_confirms: bool = ..., test_note: _Optional[str] = ...) -> None: ...
 
 class FormField(_message.Message):
-    __slots__ = ("field", "label", "control", "required", "placeholder", "help_text", "options", "default_value")
+    __slots__ = ("field", "label", "control", "required", "placeholder", "help_text", "options", "default_value", "suggested_value", "group", "validation_text", "json", "prefixes")
     class Control(int, metaclass=_enum_type_wrapper.EnumTypeWrapper):
         __slots__ = ()
         CONTROL_UNSPECIFIED: _ClassVar[FormField.Control]
@@ -116,6 +128,11 @@ class FormField(_message.Message):
     HELP_TEXT_FIELD_NUMBER: _ClassVar[int]
     OPTIONS_FIELD_NUMBER: _ClassVar[int]
     DEFAULT_VALUE_FIELD_NUMBER: _ClassVar[int]
+    SUGGESTED_VALUE_FIELD_NUMBER: _ClassVar[int]
+    GROUP_FIELD_NUMBER: _ClassVar[int]
+    VALIDATION_TEXT_FIELD_NUMBER: _ClassVar[int]
+    JSON_FIELD_NUMBER: _ClassVar[int]
+    PREFIXES_FIELD_NUMBER: _ClassVar[int]
     field: str
     label: str
     control: FormField.Control
@@ -124,4 +141,9 @@ class FormField(_message.Message):
     help_text: str
     options: _containers.RepeatedScalarFieldContainer[str]
     default_value: str
-    def __init__(self, field: _Optional[str] = ..., label: _Optional[str] = ..., control: _Optional[_Union[FormField.Control, str]] = ..., required: bool = ..., placeholder: _Optional[str] = ..., help_text: _Optional[str] = ..., options: _Optional[_Iterable[str]] = ..., default_value: _Optional[str] = ...) -> None: ...
+    suggested_value: str
+    group: str
+    validation_text: str
+    json: bool
+    prefixes: _containers.RepeatedScalarFieldContainer[str]
+    def __init__(self, field: _Optional[str] = ..., label: _Optional[str] = ..., control: _Optional[_Union[FormField.Control, str]] = ..., required: bool = ..., placeholder: _Optional[str] = ..., help_text: _Optional[str] = ..., options: _Optional[_Iterable[str]] = ..., default_value: _Optional[str] = ..., suggested_value: _Optional[str] = ..., group: _Optional[str] = ..., validation_text: _Optional[str] = ..., json: bool = ..., prefixes: _Optional[_Iterable[str]] = ...) -> None: ...

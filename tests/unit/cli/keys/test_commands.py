@@ -33,7 +33,7 @@ class TestStatus:
         told = bench.run("key", "status", "--admin-socket", "/none/a", "--registry-socket", "/none/r")
         assert told.code == 0
         assert "local-v1\t\t100" in told.out
-        assert "key versions are not shown: admin socket /none/a: there is no such socket" in told.err
+        assert "key versions are not shown: admin socket /none/a: the socket does not exist" in told.err
 
     def test_quarantined(self, bench: Bench) -> None:
         bench.made.wrappers["providers/p0001"] = Wrapper("keyVersions/x", "", "WRAPPER_MALFORMED", 3)

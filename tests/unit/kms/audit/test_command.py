@@ -10,8 +10,8 @@ from pathlib import Path
 import pytest
 
 from kms.arguments import parse
-from kms.audit.command import AuditUnreadable, expose_files, read_time, verify_files
-from kms.audit.lines import Position
+from kms.audit.command import AuditUnreadable, expose_files, verify_files
+from kms.audit.lines import Position, read_time
 from tests.support.servers.audits import AUDIT_KEY, open_audit
 
 KEY = AUDIT_KEY.public_key

@@ -9,13 +9,13 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
 
 from kms.audit.key import (
     AuditKey,
-    AuditKeyRefused,
+    AuditKeyError,
     make_audit_key,
     public_key_file,
     read_audit_key,
     read_public_key,
 )
-from kms.files.private import FileRefused
+from kms.files.private import FileError
 
 
 def test_is_made_once_and_private(tmp_path: Path) -> None:
@@ -45,28 +45,28 @@ def test_signs_what_its_public_key_verifies() -> None:
 
 
 def test_missing_names_the_remedy(tmp_path: Path) -> None:
-    with pytest.raises(AuditKeyRefused, match="python -m kms init"):
+    with pytest.raises(AuditKeyError, match="python -m kms init"):
         read_audit_key(tmp_path)
 
 
 def test_of_another_length_is_refused(tmp_path: Path) -> None:
     make_audit_key(tmp_path / "kms", os.urandom)
     (tmp_path / "kms/audit.key").write_bytes(bytes(31))
-    with pytest.raises(AuditKeyRefused, match="32 bytes"):
+    with pytest.raises(AuditKeyError, match="32 bytes"):
         read_audit_key(tmp_path / "kms")
 
 
 def test_open_to_others_is_refused(tmp_path: Path) -> None:
     make_audit_key(tmp_path / "kms", os.urandom)
     (tmp_path / "kms/audit.key").chmod(0o644)
-    with pytest.raises(FileRefused, match="0600"):
+    with pytest.raises(FileError, match="0600"):
         read_audit_key(tmp_path / "kms")
 
 
 @pytest.mark.parametrize("content", [b"", b"ab", b"AB" * 32, b"ab" * 32 + b"\n\n", b"\xff" * 64])
 def test_a_public_key_is_64_hex_digits(tmp_path: Path, content: bytes) -> None:
     (tmp_path / "audit.pub").write_bytes(content)
-    with pytest.raises(AuditKeyRefused):
+    with pytest.raises(AuditKeyError):
         read_public_key(tmp_path / "audit.pub")
 
 

@@ -18,9 +18,9 @@ import pytest
 from kms.audit.chain import Verification, verify
 from kms.audit.lines import CHECKPOINT_LINES, Position, genesis
 from kms.audit.log import AuditUnavailable
-from kms.audit.sink import AuditRefused, segments
+from kms.audit.sink import AuditError, segments
 from kms.files.disk import Disk
-from kms.files.private import FileRefused
+from kms.files.private import FileError
 from tests.support.doubles.disks import FaultyDisk
 from tests.support.servers.audits import AUDIT_KEY, open_audit
 
@@ -90,11 +90,11 @@ class TestChain:
     def test_a_directory_open_to_others_is_refused(self, directory: Path) -> None:
         directory.mkdir(mode=0o755)
         directory.chmod(0o755)
-        with pytest.raises(FileRefused, match="0700"):
+        with pytest.raises(FileError, match="0700"):
             open_audit(directory)
 
     def test_one_writer(self, directory: Path) -> None:
-        with closing(open_audit(directory)), pytest.raises(AuditRefused, match="another process"):
+        with closing(open_audit(directory)), pytest.raises(AuditError, match="another process"):
             open_audit(directory)
 
 
@@ -207,7 +207,7 @@ class TestTornLine:
         octets = path.read_bytes()
         path.write_bytes(octets.replace(b'"event":"stop"', b'"event":"stap"'))
         before = path.read_bytes()
-        with pytest.raises(AuditRefused, match="damaged at its line 3"):
+        with pytest.raises(AuditError, match="damaged at its line 3"):
             open_audit(directory)
         assert path.read_bytes() == before
 
@@ -261,7 +261,7 @@ class TestFailingSink:
     def test_cannot_start_where_nothing_can_be_written(self, directory: Path) -> None:
         full = _SwitchedDisk()
         full.is_full = True
-        with pytest.raises(AuditRefused, match="No space left"):
+        with pytest.raises(AuditError, match="No space left"):
             open_audit(directory, disk=full)
 
     def test_on_a_file_system_that_is_really_full(self, tmp_path: Path) -> None:

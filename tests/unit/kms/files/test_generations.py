@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from kms.files.generations import KeyringFile, KeyringLocked
-from kms.files.private import FileRefused
+from kms.files.private import FileError
 
 LIMIT = 1 << 20
 
@@ -70,7 +70,7 @@ class TestInterruptedReplace:
 
             with monkeypatch.context() as patch:
                 patch.setattr(os, call, faulty)
-                with suppress(OSError, FileRefused):
+                with suppress(OSError, FileError):
                     file.replace(b"new")
             assert file.read() in (b"old too", b"new")
             file.replace(b"newer")
@@ -118,7 +118,7 @@ class TestLock:
 
     def test_a_link_for_a_lock_is_refused(self, path: Path) -> None:
         path.with_name("keyring.json.lock").symlink_to(path.with_name("elsewhere"))
-        with pytest.raises(FileRefused, match="lock file"):
+        with pytest.raises(FileError, match="lock file"):
             KeyringFile(path, limit=LIMIT)
         assert not path.with_name("elsewhere").exists()
 
@@ -126,7 +126,7 @@ class TestLock:
 class TestDiscipline:
     def test_a_directory_open_to_others_is_refused(self, path: Path) -> None:
         path.parent.chmod(0o755)
-        with pytest.raises(FileRefused, match="0700"):
+        with pytest.raises(FileError, match="0700"):
             KeyringFile(path, limit=LIMIT)
 
     def test_a_linked_keyring_is_refused(self, path: Path) -> None:
@@ -134,7 +134,7 @@ class TestDiscipline:
             file.create(b"1")
             path.rename(path.with_name("real"))
             path.symlink_to(path.with_name("real"))
-            with pytest.raises(FileRefused, match="symbolic link"):
+            with pytest.raises(FileError, match="symbolic link"):
                 file.read()
 
     def test_the_directory_is_the_one_that_was_checked(self, path: Path) -> None:

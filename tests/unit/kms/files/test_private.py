@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from kms.files.private import (
-    FileRefused,
+    FileError,
     create_private,
     open_private_directory,
     read_private,
@@ -29,32 +29,32 @@ class TestReadPrivate:
     @pytest.mark.parametrize("mode", [0o640, 0o604, 0o700, 0o660, 0o666])
     def test_refuses_a_mode_that_is_not_private(self, secret: Path, mode: int) -> None:
         secret.chmod(mode)
-        with pytest.raises(FileRefused, match="0600"):
+        with pytest.raises(FileError, match="0600"):
             read_private(secret, limit=7)
 
     def test_refuses_a_symbolic_link(self, secret: Path) -> None:
         link = secret.with_name("link")
         link.symlink_to(secret)
-        with pytest.raises(FileRefused, match="symbolic link"):
+        with pytest.raises(FileError, match="symbolic link"):
             read_private(link, limit=7)
 
     def test_refuses_a_second_name(self, secret: Path) -> None:
         os.link(secret, secret.with_name("second"))
-        with pytest.raises(FileRefused, match="one name"):
+        with pytest.raises(FileError, match="one name"):
             read_private(secret, limit=7)
 
     def test_refuses_a_fifo_without_waiting_for_a_writer(self, tmp_path: Path) -> None:
         os.mkfifo(tmp_path / "fifo", 0o600)
-        with pytest.raises(FileRefused, match="regular"):
+        with pytest.raises(FileError, match="regular"):
             read_private(tmp_path / "fifo", limit=7)
 
     def test_refuses_a_directory(self, tmp_path: Path) -> None:
         (tmp_path / "directory").mkdir(mode=0o700)
-        with pytest.raises(FileRefused, match="regular"):
+        with pytest.raises(FileError, match="regular"):
             read_private(tmp_path / "directory", limit=7)
 
     def test_refuses_a_longer_file(self, secret: Path) -> None:
-        with pytest.raises(FileRefused, match="longer than 6 bytes"):
+        with pytest.raises(FileError, match="longer than 6 bytes"):
             read_private(secret, limit=6)
 
     def test_a_missing_file_is_missing(self, tmp_path: Path) -> None:
@@ -88,17 +88,17 @@ class TestOpenPrivateDirectory:
     def test_refuses_a_directory_open_to_others(self, tmp_path: Path, mode: int) -> None:
         (tmp_path / "directory").mkdir()
         (tmp_path / "directory").chmod(mode)
-        with pytest.raises(FileRefused, match="0700"):
+        with pytest.raises(FileError, match="0700"):
             open_private_directory(tmp_path / "directory")
 
     def test_refuses_a_link_to_a_private_directory(self, tmp_path: Path) -> None:
         (tmp_path / "directory").mkdir(mode=0o700)
         (tmp_path / "link").symlink_to(tmp_path / "directory")
-        with pytest.raises(FileRefused, match="symbolic link"):
+        with pytest.raises(FileError, match="symbolic link"):
             open_private_directory(tmp_path / "link")
 
     def test_refuses_what_is_missing(self, tmp_path: Path) -> None:
-        with pytest.raises(FileRefused, match="does not exist"):
+        with pytest.raises(FileError, match="does not exist"):
             open_private_directory(tmp_path / "nothing")
 
 
@@ -109,5 +109,5 @@ class TestSystemdCredential:
 
     def test_refuses_bits_of_others(self, secret: Path) -> None:
         secret.chmod(0o444)
-        with pytest.raises(FileRefused, match="closed"):
+        with pytest.raises(FileError, match="closed"):
             read_systemd_credential(secret, limit=7)

@@ -26,7 +26,7 @@ from kms.audit.chain import verify
 from kms.audit.keyring import AuditedKeyring, Principal
 from kms.audit.lines import Position
 from kms.audit.log import Audit, AuditUnavailable
-from kms.audit.sink import AuditRefused, AuditSink, segments
+from kms.audit.sink import AuditError, AuditSink, segments
 from kms.files.disk import DISK, Disk
 from kms.files.generations import KeyringFile
 from kms.formats import DekContext
@@ -308,7 +308,7 @@ def test_a_start_that_cannot_write_is_refused_and_the_next_one_works(tmp_path: P
         raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
 
     disk.fail(at, fault)
-    with suppress(AuditRefused, AuditUnavailable), ExitStack() as stack:
+    with suppress(AuditError, AuditUnavailable), ExitStack() as stack:
         opened(stack, home, disk, BEGINNING)
     with ExitStack() as stack:
         use(opened(stack, home, DISK, BEGINNING))

@@ -12,8 +12,8 @@ from hypothesis import strategies as st
 
 from kms.formats import hkdf, length_prefixed
 from kms.keyring import VersionState
-from kms.local.document import DocumentCodec, DocumentRefused, KeyringDocument, read_preamble
-from kms.local.unlock import KeyMethod, UnlockRefused, UnlockRoot
+from kms.local.document import DocumentCodec, DocumentError, KeyringDocument, read_preamble
+from kms.local.unlock import KeyMethod, UnlockError, UnlockRoot
 
 VECTORS = Path(__file__).parents[3] / "vectors" / "kms"
 STORED = (VECTORS / "keyring-key.json").read_bytes()
@@ -76,7 +76,7 @@ class TestTampering:
             changed[bit // 8] ^= 1 << bit % 8
             try:
                 read_whole(bytes(changed))
-            except (DocumentRefused, UnlockRefused):
+            except (DocumentError, UnlockError):
                 continue
             opened.append(bit)
         assert opened == []
@@ -85,14 +85,14 @@ class TestTampering:
     def test_any_change_of_a_byte_is_refused(self, position: int, change: int) -> None:
         changed = bytearray(STORED)
         changed[position] ^= change
-        with pytest.raises(DocumentRefused):
+        with pytest.raises(DocumentError):
             CODEC.decode(bytes(changed))
 
     @given(st.binary(max_size=200) | st.integers(0, len(STORED)).map(lambda end: STORED[:end]))
     def test_other_bytes_raise_nothing_else(self, octets: bytes) -> None:
         if octets == STORED:
             return
-        with pytest.raises((DocumentRefused, UnlockRefused)):
+        with pytest.raises((DocumentError, UnlockError)):
             read_whole(octets)
 
     @pytest.mark.parametrize(
@@ -112,17 +112,17 @@ class TestTampering:
         ],
     )
     def test_refuses(self, octets: bytes) -> None:
-        with pytest.raises(DocumentRefused):
+        with pytest.raises(DocumentError):
             read_whole(octets)
 
     def test_another_unlock_secret_is_refused(self) -> None:
-        with pytest.raises(DocumentRefused, match="unlock secret"):
+        with pytest.raises(DocumentError, match="unlock secret"):
             DocumentCodec(UnlockRoot(bytes(32)), KEYRING_ID).decode(STORED)
 
     @pytest.mark.parametrize("log2_n", [1, 16, 21, 40])
     def test_a_cost_outside_its_bounds_is_refused_before_it_is_paid(self, log2_n: int) -> None:
         stored = (VECTORS / "keyring-passphrase.json").read_bytes()
-        with pytest.raises(UnlockRefused, match="cost"):
+        with pytest.raises(UnlockError, match="cost"):
             read_preamble(stored.replace(b'"log2_n":17', b'"log2_n":%d' % log2_n))
 
 
@@ -149,7 +149,7 @@ class TestConsistency:
         ],
     )
     def test_refuses(self, change: dict[str, object]) -> None:
-        with pytest.raises(DocumentRefused, match="agree"):
+        with pytest.raises(DocumentError, match="agree"):
             CODEC.decode(resealed(change))
 
 

@@ -25,7 +25,7 @@ from kms.keyring import (
     WrapItem,
     WrappedDataKey,
 )
-from kms.local.document import DOCUMENT_LIMIT, DocumentRefused, Kek
+from kms.local.document import DOCUMENT_LIMIT, DocumentError, Kek
 from kms.local.keyring import LocalKeyring, seal_data_key
 from kms.local.unlock import UnlockRoot
 
@@ -131,7 +131,7 @@ class TestPersistence:
         assert parts[0][3] != parts[1][3]
 
     def test_a_file_of_another_deployment_is_refused(self, keyring_file: KeyringFile, home: Path) -> None:
-        with pytest.raises(DocumentRefused, match="another deployment"):
+        with pytest.raises(DocumentError, match="another deployment"):
             LocalKeyring(
                 keyring_file,
                 unlock=lambda _: UnlockRoot((home / "unlock.key").read_bytes()),

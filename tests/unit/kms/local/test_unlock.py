@@ -11,8 +11,8 @@ from kms.local.document import DocumentCodec, read_preamble
 from kms.local.unlock import (
     KeyMethod,
     ScryptMethod,
+    UnlockError,
     UnlockKind,
-    UnlockRefused,
     UnlockSource,
     prepare,
     refuse_weak,
@@ -41,7 +41,7 @@ class TestPassphrase:
          "9876543210987654", "zyxwvutsrqponmlk", "aaaaaaaabbbbbbbb", "password12password12"],
     )  # fmt: skip
     def test_weak_ones_are_refused(self, passphrase: str) -> None:
-        with pytest.raises(UnlockRefused, match="too weak"):
+        with pytest.raises(UnlockError, match="too weak"):
             refuse_weak(passphrase.encode())
 
     @pytest.mark.parametrize(
@@ -51,12 +51,12 @@ class TestPassphrase:
         refuse_weak(passphrase.encode())
 
     def test_must_be_text(self) -> None:
-        with pytest.raises(UnlockRefused, match="UTF-8"):
+        with pytest.raises(UnlockError, match="UTF-8"):
             refuse_weak(b"\xff" * 20)
 
     def test_weak_one_makes_no_keyring(self, tmp_path: Path) -> None:
         create_private(tmp_path / "passphrase", b"0123456789012345\n")
-        with pytest.raises(UnlockRefused, match="too weak"):
+        with pytest.raises(UnlockError, match="too weak"):
             prepare(UnlockSource(UnlockKind.PASSPHRASE_FILE, tmp_path / "passphrase"), os.urandom)
 
     def test_prepare_picks_a_salt_and_the_floor_of_cost(self, tmp_path: Path) -> None:
@@ -77,17 +77,17 @@ class TestKeyFile:
     @pytest.mark.parametrize("content", [b"", b"\0" * 31, b"\0" * 33, b"\0" * 64])
     def test_must_have_32_bytes(self, tmp_path: Path, content: bytes) -> None:
         create_private(tmp_path / "unlock.key", content)
-        with pytest.raises(UnlockRefused, match="32 bytes"):
+        with pytest.raises(UnlockError, match="32 bytes"):
             unlock(UnlockSource(UnlockKind.KEY_FILE, tmp_path / "unlock.key"), KeyMethod())
 
     def test_missing_is_said(self, tmp_path: Path) -> None:
-        with pytest.raises(UnlockRefused, match=r"key file .*unlock\.key is missing"):
+        with pytest.raises(UnlockError, match=r"key file .*unlock\.key is missing"):
             unlock(UnlockSource(UnlockKind.KEY_FILE, tmp_path / "unlock.key"), KeyMethod())
 
     def test_open_to_others_is_refused(self, tmp_path: Path) -> None:
         create_private(tmp_path / "unlock.key", bytes(32))
         (tmp_path / "unlock.key").chmod(0o644)
-        with pytest.raises(UnlockRefused, match="0600"):
+        with pytest.raises(UnlockError, match="0600"):
             unlock(UnlockSource(UnlockKind.KEY_FILE, tmp_path / "unlock.key"), KeyMethod())
 
 
@@ -103,9 +103,9 @@ class TestSystemdCredential:
 
 class TestKindsDoNotMix:
     def test_a_passphrase_keyring_wants_a_passphrase(self, tmp_path: Path) -> None:
-        with pytest.raises(UnlockRefused, match="set CODEVECTOR_KEYRING_PASSPHRASE_FILE"):
+        with pytest.raises(UnlockError, match="set CODEVECTOR_KEYRING_PASSPHRASE_FILE"):
             unlock(UnlockSource(UnlockKind.KEY_FILE, tmp_path / "unlock.key"), ScryptMethod(17, bytes(16)))
 
     def test_a_key_keyring_wants_a_key(self, tmp_path: Path) -> None:
-        with pytest.raises(UnlockRefused, match="unset CODEVECTOR_KEYRING_PASSPHRASE_FILE"):
+        with pytest.raises(UnlockError, match="unset CODEVECTOR_KEYRING_PASSPHRASE_FILE"):
             unlock(UnlockSource(UnlockKind.PASSPHRASE_FILE, tmp_path / "p"), KeyMethod())

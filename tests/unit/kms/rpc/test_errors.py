@@ -6,12 +6,12 @@ import pytest
 from google.protobuf.message import Message
 from google.rpc import error_details_pb2
 
+from kms.errors import SidecarError
 from kms.keyring import (
     CorruptDataKey,
     DecryptUnavailable,
     InvalidContext,
     KeyAdminUnavailable,
-    KeyringError,
     KeyringUnavailable,
     KeyVersionNotPrimary,
     KeyVersionState,
@@ -22,8 +22,6 @@ from kms.keyring import (
     VersionState,
 )
 from kms.rpc.errors import (
-    DOMAIN,
-    FieldViolation,
     InternalError,
     InvalidPageToken,
     InvalidRequest,
@@ -33,15 +31,16 @@ from kms.rpc.errors import (
     status_of,
 )
 from kms.rpc.roles import Role
+from runtime.statuses import DOMAIN, Violation
 
-VIOLATION = FieldViolation("items[0].plaintext", "must be 32 bytes", "bytes.len")
+VIOLATION = Violation("items[0].plaintext", "must be 32 bytes", "bytes.len")
 DETAILS: dict[str, type[Message]] = {
     "BadRequest": error_details_pb2.BadRequest,
     "PreconditionFailure": error_details_pb2.PreconditionFailure,
     "ResourceInfo": error_details_pb2.ResourceInfo,
     "RetryInfo": error_details_pb2.RetryInfo,
 }
-CASES: list[tuple[KeyringError, str, str, str | None]] = [
+CASES: list[tuple[SidecarError, str, str, str | None]] = [
     (InvalidRequest([VIOLATION]), "INVALID_ARGUMENT", "INVALID_FIELD", "BadRequest"),
     (MalformedRequest("a.b.C"), "INVALID_ARGUMENT", "INVALID_FIELD", None),
     (InvalidContext("other label"), "INVALID_ARGUMENT", "INVALID_FIELD", "BadRequest"),
@@ -79,7 +78,7 @@ CASES: list[tuple[KeyringError, str, str, str | None]] = [
 @pytest.mark.parametrize(
     ("error", "code", "reason", "detail"), CASES, ids=[f"{type(case[0]).__name__}" for case in CASES]
 )
-def test_table(error: KeyringError, code: str, reason: str, detail: str | None) -> None:
+def test_table(error: SidecarError, code: str, reason: str, detail: str | None) -> None:
     status = status_of(error, "items[0].context")
     assert code_of(error).name == code
     assert status.code == code_of(error).value[0]
@@ -92,10 +91,10 @@ def test_table(error: KeyringError, code: str, reason: str, detail: str | None) 
 
 
 def test_every_error_is_in_the_table() -> None:
-    def subclasses(parent: type[KeyringError]) -> set[type[KeyringError]]:
+    def subclasses(parent: type[SidecarError]) -> set[type[SidecarError]]:
         return {each for child in parent.__subclasses__() for each in {child} | subclasses(child)}
 
-    ours = {each for each in subclasses(KeyringError) if each.__module__.startswith("kms.")}
+    ours = {each for each in subclasses(SidecarError) if each.__module__.startswith("kms.")}
     # One that only says more of a reason has the row of the class that has the reason.
     assert {each for each in ours if "reason" in vars(each)} == {type(case[0]) for case in CASES}
 

@@ -19,7 +19,7 @@ from grpc_status import rpc_status
 from kms.formats import DekContext
 from kms.local.keyring import LocalKeyring
 from kms.rpc.roles import Role
-from reflection import VERSIONS
+from runtime.reflection import VERSIONS
 
 CANARY = b"canary-canary-canary-canary-cana"
 CONTEXT = DekContext(b"\1" * 16, b"\2" * 16, b"\3" * 16, 1).encode()

@@ -7,7 +7,7 @@ from tempfile import TemporaryDirectory
 
 import pytest
 
-from kms.rpc.sockets import SocketRefused, claim, restrict
+from kms.rpc.sockets import SocketError, claim, restrict
 
 
 @pytest.fixture
@@ -30,7 +30,7 @@ class TestClaim:
         assert (directory / "own").stat().st_mode & 0o777 == 0o700
 
     def test_refuses_a_live_listener(self, directory: Path) -> None:
-        with listen(directory / "a.sock"), pytest.raises(SocketRefused, match="another process listens"):
+        with listen(directory / "a.sock"), pytest.raises(SocketError, match="another process listens"):
             claim(directory / "a.sock")
         assert (directory / "a.sock").exists()
 
@@ -42,7 +42,7 @@ class TestClaim:
             ]
             for each in waiting:
                 each.connect_ex(str(directory / "a.sock"))
-            with pytest.raises(SocketRefused, match="another process listens"):
+            with pytest.raises(SocketError, match="another process listens"):
                 claim(directory / "a.sock")
             for each in waiting:
                 each.close()
@@ -54,19 +54,19 @@ class TestClaim:
 
     def test_refuses_what_is_no_socket(self, directory: Path) -> None:
         (directory / "a.sock").write_text("mine")
-        with pytest.raises(SocketRefused, match="not a socket"):
+        with pytest.raises(SocketError, match="not a socket"):
             claim(directory / "a.sock")
         assert (directory / "a.sock").read_text() == "mine"
 
     def test_refuses_a_link(self, directory: Path) -> None:
         (directory / "a.sock").symlink_to(directory / "elsewhere")
-        with pytest.raises(SocketRefused, match="not a socket"):
+        with pytest.raises(SocketError, match="not a socket"):
             claim(directory / "a.sock")
 
     @pytest.mark.parametrize("mode", [0o755, 0o711, 0o770, 0o702])
     def test_refuses_a_directory_open_to_others(self, directory: Path, mode: int) -> None:
         directory.chmod(mode)
-        with pytest.raises(SocketRefused, match="mode 0700 or 0750"):
+        with pytest.raises(SocketError, match="mode 0700 or 0750"):
             claim(directory / "a.sock")
 
 

@@ -28,7 +28,7 @@ from kms.keyring import (
     WrappedDataKey,
 )
 from kms.vault.key import TransitAddress
-from kms.vault.keyring import VaultKeyring, VaultRefused
+from kms.vault.keyring import VaultError, VaultKeyring
 from kms.vault.session import Answer
 from kms.vault.transit import Session
 from tests.support.servers.openbao import OpenBao
@@ -113,7 +113,7 @@ class TestStart:
         self, stack: ExitStack, openbao: OpenBao, attributes: dict[str, object], fault: str
     ) -> None:
         address = openbao.transit_key(**attributes)
-        with pytest.raises(VaultRefused, match=fault) as refused:
+        with pytest.raises(VaultError, match=fault) as refused:
             vault_keyring(stack, openbao, deployment_id=DEPLOYMENT_ID, address=address)
         assert "\n" not in str(refused.value)
 
@@ -121,7 +121,7 @@ class TestStart:
         self, build: Build, openbao: OpenBao, address: TransitAddress
     ) -> None:
         openbao.api("post", f"{address.path('keys')}/config", {"deletion_allowed": True})
-        with pytest.raises(VaultRefused, match="can be deleted"):
+        with pytest.raises(VaultError, match="can be deleted"):
             build()
 
     @pytest.mark.parametrize(
@@ -155,12 +155,12 @@ class TestStart:
         wider = openbao.policy("sidecar", address, extra=rule.replace("KEY", address.key))
         # A rule for a path that both name is merged within a policy file only; so each has its own policy.
         for each in (openbao.token(wider), openbao.token(policy, wider)):
-            with pytest.raises(VaultRefused) as refused:
+            with pytest.raises(VaultError) as refused:
                 build(identity=each)
             assert excess.replace("KEY", address.key) in str(refused.value)
 
     def test_refuses_root(self, build: Build, openbao: OpenBao) -> None:
-        with pytest.raises(VaultRefused, match="root on transit/encrypt"):
+        with pytest.raises(VaultError, match="root on transit/encrypt"):
             build(identity=openbao.token("root", no_default_policy=False))
 
     @pytest.mark.parametrize(
@@ -184,7 +184,7 @@ class TestStart:
         text = json.dumps({"path": {each: {"capabilities": may} for each, may in rules.items()}})
         openbao.api("put", f"sys/policies/acl/little-{address.key}", {"policy": text})
         identity = openbao.token(f"little-{address.key}")
-        with pytest.raises((VaultRefused, KeyringUnavailable), match=lack):
+        with pytest.raises((VaultError, KeyringUnavailable), match=lack):
             build(identity=identity).status()
 
     def test_does_not_wait_for_a_server_that_is_away(self, build: Build, openbao: OpenBao) -> None:

@@ -13,7 +13,7 @@ from kms.files.generations import KeyringFile
 from kms.files.private import make_private_directory
 from kms.keyring import KeyringUnavailable, VersionState
 from kms.vault.key import TransitAddress, TransitKey
-from kms.vault.ledger import LEDGER_LIMIT, Ledger, LedgerRefused
+from kms.vault.ledger import LEDGER_LIMIT, Ledger, LedgerError
 
 ADDRESS = TransitAddress("transit", "codevector")
 NOW = datetime(2026, 11, 23, 12, 0, 0, 999, tzinfo=UTC)
@@ -121,7 +121,7 @@ class TestFile:
         Ledger(ADDRESS, file).note(key(1, 2, 3), NOW)
         assert callable(change)
         path.write_text(change(path.read_text()))
-        with pytest.raises(LedgerRefused, match="damaged or of another key"):
+        with pytest.raises(LedgerError, match="damaged or of another key"):
             Ledger(ADDRESS, file)
 
     def test_in_memory_where_there_is_no_file(self) -> None:

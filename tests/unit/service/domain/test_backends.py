@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from service.domain.backends import MAX_BACKENDS, check_unique, in_order, with_backend
 from service.domain.errors import FailedPrecondition, InvalidArgument, Reason
 from service.domain.model import ModelBackend
-from tests.support.values.registry_values import a_facade
+from tests.support.values.registry_values import a_model
 
 A, B, C = (ModelBackend("acme", model_id) for model_id in "abc")
 
@@ -51,10 +51,10 @@ class TestUnique:
 class TestWithBackend:
     def test_takes_the_place_of_the_one_to_the_same_provider_model(self) -> None:
         changed = ModelBackend("acme", "a", 7)
-        assert with_backend(a_facade("chat", A, B), changed) == (B, changed)
+        assert with_backend(a_model("chat", A, B), changed) == (B, changed)
 
     def test_the_65th_is_refused_and_a_replacement_is_not(self) -> None:
-        full = a_facade("chat", *(ModelBackend("acme", f"m{n:02}") for n in range(MAX_BACKENDS)))
+        full = a_model("chat", *(ModelBackend("acme", f"m{n:02}") for n in range(MAX_BACKENDS)))
         with pytest.raises(FailedPrecondition) as caught:
             with_backend(full, A)
         assert caught.value.reason is Reason.TOO_MANY_BACKENDS

@@ -19,23 +19,23 @@ from service.domain.model import Model, ModelView, Provider, ProviderModel, Stat
 from tests.support.values.registry_values import (
     a_backend,
     a_credential,
-    a_facade,
     a_model,
     a_provider,
+    a_provider_model,
     new_uuid,
 )
 
 KEY = b"k" * 32
 PROVIDER = replace(a_provider(), credential=a_credential()[0])
-MODELS = [a_model("one"), a_model("two")]
-ELSEWHERE = a_model("three", provider_id="bolt")
+MODELS = [a_provider_model("one"), a_provider_model("two")]
+ELSEWHERE = a_provider_model("three", provider_id="bolt")
 
 
 def seen(model: Model, *, unroutable: frozenset[tuple[str, str]] = frozenset()) -> ModelView:
     return ModelView(model, frozenset(backend.target for backend in model.backends) - unroutable)
 
 
-WIRED = [seen(a_facade("chat", MODELS[0], ELSEWHERE)), seen(a_facade("draft", MODELS[0]))]
+WIRED = [seen(a_model("chat", MODELS[0], ELSEWHERE)), seen(a_model("draft", MODELS[0]))]
 
 
 def token(
@@ -49,14 +49,14 @@ def token(
 
 class TestProviderImpact:
     def test_lists_the_first_hundred_by_name_and_counts_all(self) -> None:
-        models = [a_model(f"m{number:03}") for number in range(150)]
+        models = [a_provider_model(f"m{number:03}") for number in range(150)]
         impact = provider_impact(KEY, PROVIDER, list(reversed(models)), [])
         assert impact.provider_models == tuple(model.name for model in models[:100])
         assert impact.provider_model_count == 150
         assert impact.credential_destroyed
 
     def test_lists_the_first_thousand_wires_and_models_and_counts_all(self) -> None:
-        wired = [seen(a_facade(f"f{number:04}", MODELS[0])) for number in range(SHOWN_BACKENDS + 1)]
+        wired = [seen(a_model(f"f{number:04}", MODELS[0])) for number in range(SHOWN_BACKENDS + 1)]
         impact = provider_impact(KEY, PROVIDER, MODELS, wired)
         assert (len(impact.backends), impact.backend_count) == (SHOWN_BACKENDS, SHOWN_BACKENDS + 1)
         assert len(impact.models_left_unroutable) == SHOWN_BACKENDS
@@ -72,29 +72,29 @@ class TestLoss:
     @pytest.mark.parametrize(
         ("view", "remaining", "unroutable"),
         [
-            pytest.param(seen(a_facade("chat", MODELS[0])), [0], True, id="its last"),
-            pytest.param(seen(a_facade("chat", MODELS[0], ELSEWHERE)), [1], False, id="one of two"),
-            pytest.param(seen(a_facade("chat", *MODELS)), [0, 0], True, id="both"),
+            pytest.param(seen(a_model("chat", MODELS[0])), [0], True, id="its last"),
+            pytest.param(seen(a_model("chat", MODELS[0], ELSEWHERE)), [1], False, id="one of two"),
+            pytest.param(seen(a_model("chat", *MODELS)), [0, 0], True, id="both"),
             pytest.param(
-                seen(a_facade("chat", MODELS[0], a_backend(ELSEWHERE, disabled=True))),
+                seen(a_model("chat", MODELS[0], a_backend(ELSEWHERE, disabled=True))),
                 [0],
                 True,
                 id="what remains is switched off",
             ),
             pytest.param(
-                seen(a_facade("chat", MODELS[0], ELSEWHERE), unroutable=frozenset({("bolt", "three")})),
+                seen(a_model("chat", MODELS[0], ELSEWHERE), unroutable=frozenset({("bolt", "three")})),
                 [0],
                 True,
                 id="what remains is not offered",
             ),
             pytest.param(
-                seen(a_facade("chat", a_backend(MODELS[0], disabled=True))),
+                seen(a_model("chat", a_backend(MODELS[0], disabled=True))),
                 [0],
                 False,
                 id="had none before",
             ),
             pytest.param(
-                seen(a_facade("chat", MODELS[0], state=State.DISABLED)), [0], False, id="is disabled itself"
+                seen(a_model("chat", MODELS[0], state=State.DISABLED)), [0], False, id="is disabled itself"
             ),
         ],
     )
@@ -104,7 +104,7 @@ class TestLoss:
         assert found.models_left_unroutable == (("models/chat",) if unroutable else ())
 
     def test_is_in_order_of_names(self) -> None:
-        views = [seen(a_facade("b", *MODELS[::-1])), seen(a_facade("a", MODELS[1]))]
+        views = [seen(a_model("b", *MODELS[::-1])), seen(a_model("a", MODELS[1]))]
         assert loss(views, self.GONE) == Loss(
             (
                 BackendImpact("models/a", MODELS[1].name, 0),
@@ -126,7 +126,7 @@ class TestToken:
         "other",
         [
             pytest.param(token(models=MODELS[:1]), id="fewer"),
-            pytest.param(token(models=[*MODELS, a_model("three")]), id="more"),
+            pytest.param(token(models=[*MODELS, a_provider_model("three")]), id="more"),
             pytest.param(token(models=[MODELS[0], replace(MODELS[1], uid=new_uuid())]), id="recreated"),
             pytest.param(token(provider=replace(PROVIDER, uid=new_uuid())), id="another"),
             pytest.param(token(provider=replace(PROVIDER, credential=None)), id="no credential"),
@@ -134,7 +134,7 @@ class TestToken:
             pytest.param(token(key=b"other" * 8), id="another key"),
             pytest.param(provider_models_impact(KEY, MODELS, WIRED).impact_token, id="of models"),
             pytest.param(token(wired=WIRED[:1]), id="fewer wires"),
-            pytest.param(token(wired=[WIRED[0], seen(a_facade("draft", MODELS[0]))]), id="model recreated"),
+            pytest.param(token(wired=[WIRED[0], seen(a_model("draft", MODELS[0]))]), id="model recreated"),
             pytest.param(
                 token(wired=[replace(WIRED[0], routable_targets=frozenset()), WIRED[1]]), id="less remains"
             ),
@@ -148,7 +148,7 @@ class TestToken:
         assert other != token()
 
     def test_covers_models_beyond_the_first_hundred(self) -> None:
-        models = [a_model(f"m{number:03}") for number in range(101)]
+        models = [a_provider_model(f"m{number:03}") for number in range(101)]
         assert token(models=models) != token(models=[*models[:100], replace(models[100], uid=new_uuid())])
 
     def test_edits_that_change_no_impact_keep_it(self) -> None:

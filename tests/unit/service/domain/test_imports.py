@@ -22,7 +22,7 @@ from service.domain.imports import (
 )
 from service.domain.merge import overridden_fields
 from service.domain.model import ModelFacts, ModelKind, ModelSource, ProviderKind, ProviderModel
-from tests.support.values.registry_values import a_model, a_provider
+from tests.support.values.registry_values import a_provider, a_provider_model
 
 OLD, NEW = "2026.04.15", "2026.11.20"
 REFRESH = ImportChoices(existing_policy=ExistingPolicy.REFRESH)
@@ -39,7 +39,7 @@ def catalog(*entries: str | ModelFacts, version: str = OLD) -> Catalog:
 
 
 def imported(entry: ModelFacts, *, model_id: str = "m", version: str = OLD, **edits: object) -> ProviderModel:
-    model = a_model(model_id, upstream_model_id=entry.upstream_model_id, source=ModelSource.CATALOG)
+    model = a_provider_model(model_id, upstream_model_id=entry.upstream_model_id, source=ModelSource.CATALOG)
     changed = replace(entry, **edits)  # type: ignore[arg-type]
     return replace(
         model,
@@ -51,7 +51,7 @@ def imported(entry: ModelFacts, *, model_id: str = "m", version: str = OLD, **ed
 
 
 def custom(upstream_model_id: str, model_id: str = "own") -> ProviderModel:
-    return a_model(model_id, upstream_model_id=upstream_model_id)
+    return a_provider_model(model_id, upstream_model_id=upstream_model_id)
 
 
 def planned(

@@ -2,30 +2,24 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping
-from pathlib import Path
-from typing import Any
 
 import pytest
 
-from service.domain.credentials import KEY_PREFIXES, OPTIONAL_FIELDS, REQUIRED_FIELDS
+from service.domain.credentials import KEY_PREFIXES
 from service.domain.destinations import DEFAULT_API_ORIGINS, destinations
 from service.domain.errors import InvalidArgument, Reason
 from service.domain.kind_rules import (
     KIND_RULES,
     check_credential_type,
-    config_member,
     details,
     validate_config,
 )
 from service.domain.model import CredentialType, ProviderConfig, ProviderKind
-from service.domain.routing import credential_required
 from service.domain.urls import UrlPolicy, parse_base_url
 
 POLICY = UrlPolicy()
 FIELD = "provider.config"
-CATALOGS = Path(__file__).parents[4] / "catalogs"
 COMPATIBLE = {"base_url": "https://gw.example.com/v1"}
 MINIMAL: Mapping[ProviderKind, Mapping[str, str]] = {
     ProviderKind.AZURE: {"endpoint": "https://res.openai.azure.com"},
@@ -281,38 +275,6 @@ class TestAgreement:
         for credential_type in (None, *KIND_RULES[kind].credential_types):
             assert 1 <= len(destinations(kind, ProviderConfig(MINIMAL.get(kind, {})), credential_type)) <= 8
 
-    @pytest.mark.parametrize("kind", ProviderKind)
-    def test_bundled_forms_have_these_fields(self, kind: ProviderKind) -> None:
-        form = self.form_of(kind)
-        rules = KIND_RULES[kind]
-        fields = {field["field"]: field["required"] for field in form["config_fields"]}
-        expected = {**dict.fromkeys(rules.required, True), **dict.fromkeys(rules.optional, False)}
-        assert fields == expected | ({"headers": False} if rules.takes_headers else {})
-        defaults = {field["field"]: field.get("default_value", "") for field in form["config_fields"]}
-        assert defaults.get("base_url", "") == rules.default_base_url
-
-    @pytest.mark.parametrize("kind", ProviderKind)
-    def test_bundled_forms_have_these_credentials(self, kind: ProviderKind) -> None:
-        forms = {
-            CredentialType[form["type"].upper()]: form for form in self.form_of(kind)["credential_forms"]
-        }
-        assert set(forms) == set(KIND_RULES[kind].credential_types)
-        for credential_type, form in forms.items():
-            fields = {field["field"]: field["required"] for field in form["fields"]}
-            assert fields == {
-                **dict.fromkeys(REQUIRED_FIELDS[credential_type], credential_required(kind)),
-                **dict.fromkeys(OPTIONAL_FIELDS.get(credential_type, ()), False),
-            }
-            if credential_type is CredentialType.API_KEY:
-                assert set(form.get("prefixes", [])) == set(KEY_PREFIXES.get(kind, ()))
-
     @pytest.mark.parametrize("prefixes", KEY_PREFIXES.values())
     def test_the_longest_prefix_is_found_first(self, prefixes: tuple[str, ...]) -> None:
         assert list(prefixes) == sorted(prefixes, key=len, reverse=True)
-
-    @staticmethod
-    def form_of(kind: ProviderKind) -> dict[str, Any]:
-        kinds = json.loads((CATALOGS / "kinds.json").read_text())["kinds"]
-        (form,) = (form for form in kinds if form["config_field"] == config_member(kind))
-        assert isinstance(form, dict)
-        return form

@@ -10,11 +10,11 @@ import pytest
 from service.domain.impact import BackendImpact
 from service.domain.model import ModelView, ProviderModel, ProviderModelView, State
 from service.domain.retirements import affected_models, models_left_unroutable, retirements
-from tests.support.values.registry_values import START, a_backend, a_facade, a_model
+from tests.support.values.registry_values import START, a_backend, a_model, a_provider_model
 
 
 def ending(model_id: str, days: int | None) -> ProviderModel:
-    model = a_model(model_id)
+    model = a_provider_model(model_id)
     return replace(model, facts=replace(model.facts, retire_time=_day(days)))
 
 
@@ -27,8 +27,8 @@ ALL = [ProviderModelView(model, True) for model in (LATER, STAYS, SOON, SAME)]
 
 
 def over(*models: ProviderModel, name: str = "chat", state: State = State.ACTIVE) -> ModelView:
-    facade = a_facade(name, *models, state=state)
-    return ModelView(facade, frozenset(backend.target for backend in facade.backends))
+    model = a_model(name, *models, state=state)
+    return ModelView(model, frozenset(backend.target for backend in model.backends))
 
 
 def told(*wired: ModelView) -> dict[str, tuple[list[int], tuple[str, ...]]]:
@@ -71,8 +71,8 @@ class TestRetirements:
         assert told(wired) == {name: expected.get(name, nothing) for name in ("same", "soon", "later")}
 
     def test_a_wire_that_carries_nothing_is_not_what_was_lost(self) -> None:
-        facade = a_facade("chat", SOON, a_backend(SAME, disabled=True))
-        view = ModelView(facade, frozenset({("acme", "soon"), ("acme", "same")}))
+        model = a_model("chat", SOON, a_backend(SAME, disabled=True))
+        view = ModelView(model, frozenset({("acme", "soon"), ("acme", "same")}))
         assert told(view)["same"] == ([0], ())
         assert told(view)["soon"] == ([0], ("models/chat",))
 

@@ -1,4 +1,4 @@
-"""Resuming behind what this process has seen: the ring is extended from the store, for all who come after."""
+"""Resuming after what this process has seen: the ring is extended from the store, for all who come after."""
 
 from __future__ import annotations
 
@@ -77,7 +77,7 @@ def told(log: Log, scenario: Callable[[LiveTable, Log], Awaitable[T]]) -> T:
 
 
 async def revisions_behind(table: LiveTable, revision: int) -> list[int] | None:
-    position = await table.behind(revision)
+    position = await table.after(revision)
     if position is None:
         return None
     return [table.ring.reached(one + 1) for one in range(position, table.ring.end)]
@@ -126,7 +126,7 @@ def test_what_the_ring_drops_meanwhile_leaves_no_gap() -> None:
 
         log.before_answering = appends
         assert await revisions_behind(table, 99) is None
-        assert table.ring.behind(table.ring.floor) == table.ring.begin
+        assert table.ring.after(table.ring.floor) == table.ring.begin
         assert table.ring.reached(table.ring.begin + 1) == table.ring.floor + 1
 
     told(Log(100), scenario)
@@ -135,7 +135,7 @@ def test_what_the_ring_drops_meanwhile_leaves_no_gap() -> None:
 def test_a_message_larger_than_the_ring_can_be_resumed_behind() -> None:
     ring = Ring(7, max_bytes=3)
     ring.append(8, b"large")
-    assert (ring.floor, ring.behind(7), ring.message(ring.begin)) == (7, ring.begin, b"large")
+    assert (ring.floor, ring.after(7), ring.message(ring.begin)) == (7, ring.begin, b"large")
 
 
 def test_a_revision_of_another_replica_is_waited_for(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -26,18 +26,18 @@ class TestPositions:
     )
     def test_behind_a_revision_comes_all_that_is_newer(self, revision: int, expected: list[int]) -> None:
         ring = filled(3, 5, 9)
-        assert [ring.reached(position + 1) for position in range(ring.behind(revision), ring.end)] == expected
+        assert [ring.reached(position + 1) for position in range(ring.after(revision), ring.end)] == expected
 
     def test_stay_valid_when_older_messages_are_put_in_front(self) -> None:
         ring = filled(5, 9, floor=4)
-        position = ring.behind(5)
+        position = ring.after(5)
         assert ring.extend_back(1, [(2, b"2"), (3, b"3")])
         assert ring.message(position) == b"9"
         assert (content(ring), ring.floor) == ([2, 3, 5, 9], 1)
 
     def test_stay_valid_when_old_messages_are_dropped(self) -> None:
         ring = filled(*range(1, 11), max_messages=10)
-        position = ring.behind(9)
+        position = ring.after(9)
         ring.append(11, b"11")
         assert ring.message(position) == b"10"
 

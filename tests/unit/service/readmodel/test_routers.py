@@ -97,7 +97,7 @@ class TestReports:
         assert only(routers).apply_time == START + SECOND
 
     def test_the_last_one_holds_also_when_it_is_lower(self, routers: Routers) -> None:
-        """A router that starts from the table it had stored is behind, whatever it said before."""
+        """A router that starts from the table it had stored is lagging, whatever it said before."""
         routers.reported("gw-1", "s", 7, PEER)
         routers.reported("gw-1", "s", 3, PEER)
         assert only(routers).applied_revision == 3

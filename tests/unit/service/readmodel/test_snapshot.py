@@ -12,12 +12,25 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from service.domain.model import State
-from service.domain.routing import Change, ChangeSet, Entry, EntryKind, active_model, routing_provider
+from service.domain.routing import (
+    Change,
+    ChangeSet,
+    Entry,
+    EntryKind,
+    active_provider_model,
+    routing_provider,
+)
 from service.readmodel import snapshot as snapshots
 from service.readmodel.snapshot import Snapshot, build, encoded_sets
 from service.rpc.routing_codec import CODEC
 from service.store import Store, WriteUnit, migrate, open_store
-from tests.support.values.registry_values import START, ManualClock, a_credential, a_model, a_provider
+from tests.support.values.registry_values import (
+    START,
+    ManualClock,
+    a_credential,
+    a_provider,
+    a_provider_model,
+)
 
 PROVIDERS = ("acme", "bolt", "corp")
 MODELS = ("fast", "slow")
@@ -30,8 +43,8 @@ def provider_entry(provider_id: str, number: int) -> Entry:
 
 
 def model_entry(provider_id: str, model_id: str, number: int) -> Entry:
-    model = a_model(model_id, provider_id=provider_id, context_window=number)
-    entry = active_model(a_provider(provider_id), model)
+    model = a_provider_model(model_id, provider_id=provider_id, context_window=number)
+    entry = active_provider_model(a_provider(provider_id), model)
     assert entry is not None
     return entry
 
@@ -85,7 +98,7 @@ class TestAdvance:
         before = build(CODEC, 1, "store", [fast, slow])
         left = ChangeSet(2, (Change(EntryKind.PROVIDER_MODEL, fast.name, None),), START)
         entered = ChangeSet(3, (Change(EntryKind.PROVIDER_MODEL, fast.name, fast),), START)
-        assert advance(before, [left, entered], 3).model_names == (fast.name, slow.name)
+        assert advance(before, [left, entered], 3).provider_model_names == (fast.name, slow.name)
 
     def test_moves_the_revision_where_routers_see_nothing(self) -> None:
         before = build(CODEC, 1, "store", [provider_entry("acme", 1)])
@@ -97,8 +110,8 @@ class TestAdvance:
         before = build(CODEC, 1, "store", entries)
         left = ChangeSet(2, (Change(EntryKind.PROVIDER_MODEL, entries[0].name, None),), START)
         after = advance(before, [left], 2)
-        assert after.model_rows == before.model_rows[1:]
-        assert after.model_rows[0] is before.model_rows[1]
+        assert after.provider_model_rows == before.provider_model_rows[1:]
+        assert after.provider_model_rows[0] is before.provider_model_rows[1]
 
 
 class TestBehind:
@@ -108,7 +121,7 @@ class TestBehind:
     )
     def test_finds_the_next_model(self, name: str, expected: int) -> None:
         entries = [model_entry("acme", model_id, 1) for model_id in MODELS]
-        assert build(CODEC, 1, "store", entries).behind(name) == expected
+        assert build(CODEC, 1, "store", entries).after(name) == expected
 
 
 OPERATIONS = st.lists(
@@ -156,7 +169,7 @@ def followed(store: Store, snapshot: Snapshot) -> Snapshot:
 
 def do(unit: WriteUnit, operation: str, provider_id: str, model_id: str) -> None:
     """One operation, or nothing where it does not apply."""
-    provider, model = unit.provider(provider_id), unit.model(provider_id, model_id)
+    provider, model = unit.provider(provider_id), unit.provider_model(provider_id, model_id)
     if provider is None:
         if operation == "create":
             unit.insert_provider(a_provider(provider_id), None)
@@ -174,9 +187,9 @@ def do(unit: WriteUnit, operation: str, provider_id: str, model_id: str) -> None
             view, sealed = a_credential(provider.credential.version + 1 if provider.credential else 1)
             unit.update_provider(provider, replace(provider, credential=view), sealed)
         case "add" if model is None:
-            unit.insert_models([a_model(model_id, provider_id=provider_id)])
+            unit.insert_provider_models([a_provider_model(model_id, provider_id=provider_id)])
         case "drop" if model is not None:
-            unit.delete_models([model])
+            unit.delete_provider_models([model])
         case "switch" if model is not None:
             state = State.DISABLED if model.state is State.ACTIVE else State.ACTIVE
-            unit.update_model(model, replace(model, state=state))
+            unit.update_provider_model(model, replace(model, state=state))

@@ -55,7 +55,7 @@ PROVIDERS = st.builds(
     credential_version=st.integers(0, 2**63 - 1),
     labels=LABELS,
 )
-MODELS = st.builds(
+PROVIDER_MODELS = st.builds(
     ActiveProviderModel,
     name=TEXT,
     provider=TEXT,
@@ -76,7 +76,7 @@ BACKENDS = st.builds(
     priority=st.integers(0, 100),
     weight=st.integers(1, 10_000),
 )
-FACADES = st.builds(
+MODELS = st.builds(
     ActiveModel,
     name=TEXT,
     kind=st.sampled_from(ModelKind),
@@ -88,7 +88,7 @@ FACADES = st.builds(
 def message_of(
     row: bytes, kind: type[pb.RoutingProvider] | type[pb.ActiveProviderModel] | type[pb.ActiveModel]
 ) -> bytes:
-    """The bytes behind a row's length, which must be all of them."""
+    """The bytes after a row's length, which must be all of them."""
     length, shift = 0, 0
     while row[shift // 7] >= 0x80:
         length |= (row[shift // 7] & 0x7F) << shift
@@ -104,29 +104,31 @@ class TestWhole:
     @given(
         st.integers(0, 2**62),
         st.lists(PROVIDERS, max_size=3),
+        st.lists(PROVIDER_MODELS, max_size=3),
         st.lists(MODELS, max_size=3),
-        st.lists(FACADES, max_size=3),
     )
     def test_is_the_message_built_from_scratch(
         self,
         revision: int,
         providers: list[RoutingProvider],
-        models: list[ActiveProviderModel],
-        facades: list[ActiveModel],
+        provider_models: list[ActiveProviderModel],
+        models: list[ActiveModel],
     ) -> None:
         provider_rows = [encode_row(one) for one in providers]
+        provider_model_rows = [encode_row(one) for one in provider_models]
         model_rows = [encode_row(one) for one in models]
-        facade_rows = [encode_row(one) for one in facades]
         expected = pb.GetRoutingSnapshotResponse()
         expected.snapshot.SetInParent()
         expected.snapshot.revision, expected.snapshot.store_id = revision, "store"
         for row in provider_rows:
             expected.snapshot.providers.add().MergeFromString(message_of(row, pb.RoutingProvider))
-        for row in model_rows:
+        for row in provider_model_rows:
             expected.snapshot.provider_models.add().MergeFromString(message_of(row, pb.ActiveProviderModel))
-        for row in facade_rows:
+        for row in model_rows:
             expected.snapshot.models.add().MergeFromString(message_of(row, pb.ActiveModel))
-        whole = encode_whole(revision, "store", encode_segments(provider_rows, model_rows, facade_rows))
+        whole = encode_whole(
+            revision, "store", encode_segments(provider_rows, provider_model_rows, model_rows)
+        )
         assert pb.GetRoutingSnapshotResponse.FromString(whole) == expected
         assert len(whole) == expected.ByteSize()
 
@@ -151,8 +153,8 @@ class TestRow:
         assert message.credential_version == entry.credential_version
         assert dict(message.labels) == entry.labels
 
-    @given(MODELS)
-    def test_of_a_model_has_every_field(self, entry: ActiveProviderModel) -> None:
+    @given(PROVIDER_MODELS)
+    def test_of_a_provider_model_has_every_field(self, entry: ActiveProviderModel) -> None:
         message = pb.ActiveProviderModel.FromString(message_of(encode_row(entry), pb.ActiveProviderModel))
         for field in ("name", "provider", "provider_kind", "upstream_model_id", "kind"):
             assert getattr(message, field) == getattr(entry, field)
@@ -165,8 +167,8 @@ class TestRow:
         assert [int(one) for one in message.capabilities] == list(entry.capabilities)
         assert dict(message.labels) == entry.labels
 
-    @given(FACADES)
-    def test_of_a_facade_has_its_backends_in_order(self, entry: ActiveModel) -> None:
+    @given(MODELS)
+    def test_of_a_model_has_its_backends_in_order(self, entry: ActiveModel) -> None:
         message = pb.ActiveModel.FromString(message_of(encode_row(entry), pb.ActiveModel))
         assert (message.name, int(message.kind)) == (entry.name, entry.kind)
         assert [(b.provider_model, b.priority, b.weight) for b in message.backends] == [
@@ -175,17 +177,17 @@ class TestRow:
         assert all(b.routable and not b.disabled for b in message.backends)
         assert dict(message.labels) == entry.labels
 
-    @given(PROVIDERS | MODELS)
+    @given(PROVIDERS | PROVIDER_MODELS)
     def test_of_equal_entries_are_equal_bytes(self, entry: RoutingProvider | ActiveProviderModel) -> None:
         assert encode_row(entry) == encode_row(entry)
 
 
 class TestPage:
-    @given(st.lists(MODELS, max_size=3), TEXT, st.integers(0, 2**62))
+    @given(st.lists(PROVIDER_MODELS, max_size=3), TEXT, st.integers(0, 2**62))
     def test_is_the_message_built_from_scratch(
-        self, models: list[ActiveProviderModel], token: str, revision: int
+        self, provider_models: list[ActiveProviderModel], token: str, revision: int
     ) -> None:
-        rows = [encode_row(one) for one in models]
+        rows = [encode_row(one) for one in provider_models]
         expected = pb.ListActiveProviderModelsResponse(
             next_page_token=token, revision=revision, store_id="store"
         )
@@ -199,7 +201,7 @@ ROW_CHANGES = st.builds(
     lambda entry, kept: RowChange(
         _kind_of(entry), entry.name, Row(entry, encode_row(entry)) if kept else None
     ),
-    PROVIDERS | MODELS | FACADES,
+    PROVIDERS | PROVIDER_MODELS | MODELS,
     st.booleans(),
 )
 
@@ -213,18 +215,18 @@ def _kind_of(entry: RoutingProvider | ActiveProviderModel | ActiveModel) -> Entr
 class TestSegments:
     @given(
         st.lists(PROVIDERS, max_size=3),
-        st.lists(MODELS, max_size=6),
-        st.lists(FACADES, max_size=3),
+        st.lists(PROVIDER_MODELS, max_size=6),
+        st.lists(MODELS, max_size=3),
         st.integers(1, 2000),
     )
     def test_hold_every_row_once_and_in_order(
         self,
         providers: list[RoutingProvider],
-        models: list[ActiveProviderModel],
-        facades: list[ActiveModel],
+        provider_models: list[ActiveProviderModel],
+        models: list[ActiveModel],
         limit: int,
     ) -> None:
-        rows = [[encode_row(one) for one in entries] for entries in (providers, models, facades)]
+        rows = [[encode_row(one) for one in entries] for entries in (providers, provider_models, models)]
         with pytest.MonkeyPatch.context() as patch:
             patch.setattr(routing_codec, "SEGMENT_BYTES", limit)
             segments = encode_segments(*rows)
@@ -240,11 +242,11 @@ class TestSegments:
 
 
 class TestChunks:
-    @given(st.integers(1, 2**62), st.lists(MODELS, max_size=6), st.sampled_from(SnapshotReason))
+    @given(st.integers(1, 2**62), st.lists(PROVIDER_MODELS, max_size=6), st.sampled_from(SnapshotReason))
     def test_put_together_are_the_table(
-        self, revision: int, models: list[ActiveProviderModel], reason: SnapshotReason
+        self, revision: int, provider_models: list[ActiveProviderModel], reason: SnapshotReason
     ) -> None:
-        rows = [encode_row(one) for one in models]
+        rows = [encode_row(one) for one in provider_models]
         with pytest.MonkeyPatch.context() as patch:
             patch.setattr(routing_codec, "SEGMENT_BYTES", 700)
             segments = encode_segments([], rows, [])

@@ -12,9 +12,10 @@ import pytest
 from codevector.kms.v1 import key_management_service_pb2 as kms_pb2
 from google.rpc import code_pb2, status_pb2
 
+from runtime.statuses import TRAILER
 from service.domain.errors import FailedPrecondition, Reason, Unavailable
 from service.sealing.kms_client import DataKey, KmsClient, NotPrimary, StoredWrapper, WrappedDataKey
-from service.sealing.kms_failures import DETAILS_KEY, ItemFailure
+from service.sealing.kms_failures import ItemFailure
 from service.sealing.wrappers import key_version_of
 from tests.support.doubles import kms_double
 from tests.support.doubles.kms_double import KmsDouble, serving
@@ -61,7 +62,7 @@ class Garbled(KmsDouble):
     def GetStatus(  # noqa: N802 - the generated name
         self, request: kms_pb2.GetStatusRequest, context: grpc.ServicerContext
     ) -> kms_pb2.GetStatusResponse:
-        context.set_trailing_metadata(((DETAILS_KEY, b"\xff"),))
+        context.set_trailing_metadata(((TRAILER, b"\xff"),))
         context.abort(grpc.StatusCode.PERMISSION_DENIED, "refused by the test")
 
 

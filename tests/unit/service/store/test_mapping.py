@@ -12,14 +12,14 @@ from hypothesis import strategies as st
 
 from service.domain.json_forms import canonical_json, facts_from_json, facts_to_json
 from service.domain.model import ModelCapability, ModelFacts
-from tests.support.values.registry_values import FULL_PRICING, a_model
+from tests.support.values.registry_values import FULL_PRICING, a_provider_model
 
 
 class TestFactsFromJson:
     @given(
         st.builds(
             replace,
-            st.just(a_model().facts),
+            st.just(a_provider_model().facts),
             display_name=st.text(),
             capabilities=st.lists(st.sampled_from(ModelCapability), unique=True).map(tuple),
             pricing=st.sampled_from([None, FULL_PRICING]),
@@ -33,4 +33,4 @@ class TestFactsFromJson:
 
     def test_refuses_a_fact_it_does_not_know(self) -> None:
         with pytest.raises(TypeError):
-            facts_from_json({**facts_to_json(a_model().facts), "other": 1})
+            facts_from_json({**facts_to_json(a_provider_model().facts), "other": 1})

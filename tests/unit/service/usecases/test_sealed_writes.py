@@ -120,7 +120,7 @@ def registry(tmp_path: Path) -> Iterator[Registry]:
             store=store,
             kms=kms,
             sealer=cast(Sealer, sealer),
-            catalogs=Catalogs((), ()),
+            catalogs=Catalogs(()),
             url_policy=UrlPolicy(),
             page_tokens=PageTokens(b"p" * 32),
             impact_key=b"i" * 32,

@@ -9,9 +9,9 @@ from unittest.mock import create_autospec
 
 import pytest
 
+from kms.background import Upkeep, upkeep
 from kms.keyring import Keyring, KeyringUnavailable, KeyVersion, VersionState
 from kms.telemetry import build_logger
-from kms.upkeep import Upkeep, upkeep
 
 DESTROYED = KeyVersion(
     "keyVersions/local-0123abcd-v1-89abcdef01234567",

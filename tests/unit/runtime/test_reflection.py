@@ -6,7 +6,7 @@ import pytest
 from google.protobuf import descriptor_pb2
 from grpc_reflection.v1alpha import reflection_pb2 as pb2
 
-from reflection import DescriptorIndex, answer, reflection_files
+from runtime.reflection import DescriptorIndex, answer, reflection_files
 
 STORED = descriptor_pb2.FileDescriptorSet.FromString(
     files("codevector").joinpath("descriptors.binpb").read_bytes()

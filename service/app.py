@@ -14,6 +14,7 @@ from typing import Any
 from structlog.typing import FilteringBoundLogger
 
 import service
+from runtime.logs import bug_fields
 from service import telemetry
 from service.catalog_files import load_catalogs
 from service.domain.errors import RegistryError
@@ -172,7 +173,7 @@ async def _compact_hourly(store: Store, threads: Threads, log: FilteringBoundLog
             log.warning(telemetry.COMPACTION_FAILED, reason=error.reason.value)
         except Exception as error:
             # As in _exchange_routers: the change log would grow for ever.
-            log.error(telemetry.COMPACTION_FAILED, **telemetry.bug_fields(error))
+            log.error(telemetry.COMPACTION_FAILED, **bug_fields(error))
         await asyncio.sleep(COMPACTION_SECONDS)
 
 
@@ -202,7 +203,7 @@ async def _exchange_routers(
         log.warning(telemetry.ROUTERS_NOT_KEPT, reason=error.reason.value)
     except Exception as error:
         # The top of a background task: were it to end here, what routers say would be kept no more.
-        log.error(telemetry.ROUTERS_NOT_KEPT, **telemetry.bug_fields(error))
+        log.error(telemetry.ROUTERS_NOT_KEPT, **bug_fields(error))
     finally:
         if not stored:
             routers.put_back([record.watcher_id for record in put] + gone)
@@ -213,7 +214,7 @@ async def _missed(work: Coroutine[Any, Any, None], log: FilteringBoundLogger) ->
     try:
         await work
     except Exception as error:
-        log.error(telemetry.TASK_ENDED, **telemetry.bug_fields(error))
+        log.error(telemetry.TASK_ENDED, **bug_fields(error))
 
 
 async def _cancelled(task: asyncio.Task[None]) -> None:

@@ -15,9 +15,10 @@ from typing import Any
 
 from structlog.typing import FilteringBoundLogger
 
+from runtime.logs import bug_fields
 from service.domain.errors import RegistryError, Unavailable
 from service.sealing.kms_client import KmsStatus
-from service.telemetry import KMS_AWAY, KMS_BACK, SWEEP_ENDED, SWEEP_FAILED, bug_fields
+from service.telemetry import KMS_AWAY, KMS_BACK, SWEEP_ENDED, SWEEP_FAILED
 from service.usecases import rotation
 from service.usecases.context import Context
 from service.usecases.noticing import notice

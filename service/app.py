@@ -21,7 +21,6 @@ from service.domain.errors import RegistryError
 from service.domain.pages import PageTokens
 from service.domain.routers import RouterRecord
 from service.domain.routing import ChangeSet, Entry
-from service.domain.urls import UrlPolicy
 from service.readmodel.live import LiveTable, Source
 from service.readmodel.ring import MAX_MESSAGES
 from service.readmodel.routers import Routers
@@ -41,6 +40,7 @@ from service.store import ReadUnit, Store, migrate, open_store
 from service.usecases.context import Context
 from service.usecases.key_follower import KeyFollower
 from service.usecases.upstream_calls import UpstreamCalls
+from upstreams.addresses import AddressPolicy
 
 CATALOGS = Path(service.__file__).parent.parent / "catalogs"
 GRACE_SECONDS = 5.0
@@ -86,7 +86,7 @@ async def build(settings: Settings, log: FilteringBoundLogger) -> AsyncIterator[
         stack.callback(threads.close)
         upstream_threads = Threads(UPSTREAM_THREADS)
         stack.callback(upstream_threads.close)
-        url_policy = UrlPolicy(
+        url_policy = AddressPolicy(
             allow_loopback_http=settings.allow_loopback_http,
             allow_private=settings.allow_private_upstreams,
         )

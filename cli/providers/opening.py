@@ -74,7 +74,8 @@ def _opened(session: Session, name: str) -> tuple[Opened, Guard]:
     try:
         import codevector_providers
 
-        from upstreams.guard import AddressPolicy, Guard
+        from upstreams.addresses import AddressPolicy
+        from upstreams.guard import Guard
     except ModuleNotFoundError:
         raise Failure(
             "this command opens credentials and calls upstreams: install codevector-providers, and "

@@ -115,7 +115,7 @@ def provider_config_to_pb(kind: ProviderKind, config: ProviderConfig) -> provide
     if not config.values and not config.headers:
         return None
     pb = provider_pb2.ProviderConfig()
-    message = getattr(pb, kind_rules.config_member(kind))
+    message = getattr(pb, kind.word)
     for name, value in config.values.items():
         setattr(message, name, value)
     if config.headers:

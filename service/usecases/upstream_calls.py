@@ -11,16 +11,15 @@ from collections.abc import Callable
 from datetime import datetime
 from typing import TYPE_CHECKING
 
-from service.domain import kind_rules
 from service.domain.credentials import CredentialMaterial
 from service.domain.errors import FailedPrecondition, PreconditionViolation, Reason
 from service.domain.model import ModelKind, ProviderConfig, ProviderKind
-from service.domain.urls import UrlPolicy
 from service.domain.validation import Offer, OfferedModel, Outcome, ProviderValidation
+from upstreams.addresses import AddressPolicy
 
 if TYPE_CHECKING:
     from upstreams import outcome as upstream_outcome
-    from upstreams.guard import AddressPolicy, Guard
+    from upstreams.guard import Guard
     from upstreams.offers import Discovered
     from upstreams.target import Identity, Target
 
@@ -30,7 +29,7 @@ class UpstreamCalls:
 
     def __init__(
         self,
-        policy: UrlPolicy,
+        policy: AddressPolicy,
         *,
         now: Callable[[], datetime],
         make_guard: Callable[[AddressPolicy], Guard] | None = None,
@@ -93,14 +92,10 @@ class UpstreamCalls:
         with self._opening:
             if self._guard is None:
                 try:
-                    from upstreams.guard import AddressPolicy, Guard
+                    from upstreams.guard import Guard
                 except ModuleNotFoundError:
                     raise _not_installed() from None
-                policy = AddressPolicy(
-                    allow_loopback_http=self._policy.allow_loopback_http,
-                    allow_private=self._policy.allow_private,
-                )
-                self._guard = (self._make_guard or Guard)(policy)
+                self._guard = (self._make_guard or Guard)(self._policy)
             return self._guard
 
     def _validation(self, outcome: upstream_outcome.Outcome) -> ProviderValidation:
@@ -117,13 +112,13 @@ class UpstreamCalls:
 def _target(kind: ProviderKind, config: ProviderConfig) -> Target:
     from upstreams.target import Target
 
-    return Target(kind=kind_rules.config_member(kind), config=config.values, headers=config.headers)
+    return Target(kind=kind.word, config=config.values, headers=config.headers)
 
 
 def _identity(material: CredentialMaterial | None) -> Identity | None:
     from upstreams.target import Identity
 
-    return None if material is None else Identity(material.type.name.lower(), material.reveal())
+    return None if material is None else Identity(material.type.word, material.reveal())
 
 
 def _offered(model: Discovered) -> OfferedModel:

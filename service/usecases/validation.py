@@ -137,7 +137,7 @@ def verify_credential(
     if provider is None:
         return None
     material = credential.material
-    check_credential_type(provider.kind, material.type, field=f"credential.{material.type.name.lower()}")
+    check_credential_type(provider.kind, material.type, field=f"credential.{material.type.word}")
     validation = calls.test(
         provider.kind, provider.config, material, seconds=_seconds_for(call, TEST_SECONDS)
     )
@@ -167,7 +167,7 @@ def _material(
 ) -> CredentialMaterial | None:
     if candidate is not None:
         material = candidate.material
-        check_credential_type(kind, material.type, field=f"candidate_credential.{material.type.name.lower()}")
+        check_credential_type(kind, material.type, field=f"candidate_credential.{material.type.word}")
         return material
     if stored is not None and stored.type is CredentialType.AMBIENT:
         return _AMBIENT

@@ -43,7 +43,6 @@ from service.domain.catalog import Catalogs
 from service.domain.credentials import parse_material
 from service.domain.model import CredentialType, ProviderConfig, ProviderKind, SealedCredential, State
 from service.domain.pages import PageTokens
-from service.domain.urls import UrlPolicy
 from service.sealing.sealer import Sealer
 from service.store import migrate
 from service.usecases import providers, rotation, verification
@@ -59,6 +58,7 @@ from tests.support.doubles.power_cuts import (
     WatchedStore,
     WithoutSequence,
 )
+from upstreams.addresses import AddressPolicy
 
 DEPLOYMENT_ID = bytes.fromhex("0123456789abcdef0123456789abcdef")
 START = datetime(2026, 11, 23, 12, 0, 0, tzinfo=UTC)
@@ -145,7 +145,7 @@ class Installation:
             kms=kms,
             sealer=Sealer(kms, os.urandom),
             catalogs=Catalogs(()),
-            url_policy=UrlPolicy(),
+            url_policy=AddressPolicy(),
             page_tokens=PageTokens(bytes(32)),
             impact_key=bytes(32),
             new_uuid=self.new_uuid,

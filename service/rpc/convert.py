@@ -37,7 +37,7 @@ from service.domain.model import (
     ProviderModelView,
     ProviderView,
 )
-from service.domain.validation import DiscoveredModel, Discovery, ProviderValidation
+from service.domain.upstreams import DiscoveredModel, Discovery, ProviderValidation
 from service.usecases.context import ListQuery
 from service.usecases.imports import ImportReport
 from service.usecases.provider_models import ProviderModelDraft

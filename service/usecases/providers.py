@@ -30,8 +30,8 @@ from service.domain.model import (
 )
 from service.store import ReadUnit, WriteUnit
 from service.usecases import replays
-from service.usecases.checks import SHOWN_CHILDREN, existing_provider, matching_etag, matching_impact
 from service.usecases.context import Call, Context, RequestId, Written
+from service.usecases.preconditions import SHOWN_CHILDREN, existing_provider, matching_etag, matching_impact
 from service.usecases.sealed_writes import (
     Binding,
     CredentialChange,

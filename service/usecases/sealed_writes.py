@@ -19,7 +19,7 @@ from service.domain.kind_rules import check_credential_type
 from service.domain.model import CredentialView, ProviderConfig, ProviderKind, SealedCredential
 from service.store import ReadUnit, RegistryRow, WriteUnit
 from service.usecases.context import Call, Context
-from service.usecases.noticing import notice
+from service.usecases.kms_state import refresh_kms_state
 from upstreams.kinds import destinations
 
 T = TypeVar("T")
@@ -150,8 +150,8 @@ def write_sealed(
 
 
 def record_primary(ctx: Context, call: Call) -> RegistryRow:
-    """Ask the sidecar for its primary key version and remember it (`noticing.notice`)."""
-    return notice(ctx, timeout_seconds=call.seconds_left())[1]
+    """Ask the sidecar for its primary key version and remember it (`kms_state.refresh_kms_state`)."""
+    return refresh_kms_state(ctx, timeout_seconds=call.seconds_left())[1]
 
 
 def _deployment(registry: RegistryRow) -> bytes:

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 from service.domain.credentials import CredentialMaterial
 from service.domain.errors import FailedPrecondition, PreconditionViolation, Reason
 from service.domain.model import ModelKind, ProviderConfig, ProviderKind
-from service.domain.validation import Offer, OfferedModel, Outcome, ProviderValidation
+from service.domain.upstreams import Offer, OfferedModel, Outcome, ProviderValidation
 from upstreams.addresses import AddressPolicy
 
 if TYPE_CHECKING:

@@ -20,7 +20,7 @@ from service.sealing.sealer import Sealer
 from service.store import Store, WriteUnit, migrate, open_store
 from service.usecases import rotation
 from service.usecases.context import Call, Context
-from service.usecases.noticing import notice
+from service.usecases.kms_state import refresh_kms_state
 from service.usecases.rotation import Sweeping
 from tests.support.servers.key_sidecar import DEPLOYMENT_ID, KeySidecar, key_sidecar
 from tests.support.values.registry_values import START, ManualClock, a_provider
@@ -51,7 +51,7 @@ class Rotating:
 
     def add(self, *provider_ids: str) -> None:
         """Providers with a credential each, sealed as the service seals."""
-        notice(self.ctx)
+        refresh_kms_state(self.ctx)
         self.added += provider_ids
         made = []
         for provider_id in provider_ids:

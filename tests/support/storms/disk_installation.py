@@ -45,9 +45,9 @@ from service.domain.model import CredentialType, ProviderConfig, ProviderKind, S
 from service.domain.pages import PageTokens
 from service.sealing.sealer import Sealer
 from service.store import migrate
-from service.usecases import providers, rotation, verification
+from service.usecases import data_key_verification, providers, rotation
 from service.usecases.context import Call, Context
-from service.usecases.noticing import notice
+from service.usecases.kms_state import refresh_kms_state
 from service.usecases.sealed_writes import CredentialChange
 from tests.support.doubles.power_cuts import (
     InProcessKms,
@@ -277,7 +277,7 @@ class Installation:
         providers.delete_provider(self.ctx, name, force=True)
 
     def notice(self) -> None:
-        notice(self.ctx)
+        refresh_kms_state(self.ctx)
 
     @property
     def first_ring(self) -> LocalKeyring:
@@ -309,7 +309,7 @@ class Installation:
 
     def usage(self) -> dict[str, int]:
         """How many wrappers are under which version; all of them sound."""
-        verified = verification.verify_data_keys(self.ctx, a_call(), page_size=1000, page_token="")
+        verified = data_key_verification.verify_data_keys(self.ctx, a_call(), page_size=1000, page_token="")
         assert verified.failures == []
         return verified.usage
 

@@ -14,7 +14,7 @@ import pytest
 from service.domain.credentials import CredentialMaterial, Secret
 from service.domain.errors import FailedPrecondition, Reason
 from service.domain.model import CredentialType, ModelKind, ProviderConfig, ProviderKind
-from service.domain.validation import Outcome
+from service.domain.upstreams import Outcome
 from service.usecases.upstream_calls import UpstreamCalls
 from tests.support.doubles.upstream_accounts import KEYED, serve_keyed
 from tests.support.doubles.upstream_servers import World, in_json, running_world

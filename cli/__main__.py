@@ -3,70 +3,91 @@
 from __future__ import annotations
 
 import os
-import random
 import sys
-import time
 from collections.abc import Sequence
-from datetime import UTC, datetime
+from typing import TYPE_CHECKING
 
-from cli.app import build
-from cli.failures import ExitCode, Failure, failure_of
-from cli.session import World
-from runtime.calls import CallRefused, Refusal
+from cli.failures import ExitCode, Failure
+from cli.line import help as help_text
+from cli.line.parsing import parse
+from cli.nouns.root import ROOT
+
+if TYPE_CHECKING:
+    from cli.session import World
 
 _INTERRUPTED = 130
+_NOBODY_READS = 141
+"""What a shell reports for a process that SIGPIPE ended."""
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Runs a command and answers its exit code."""
-    # grpc writes connection troubles of its own to stderr, which the command tells in a sentence.
+    """Run a command and return its exit code."""
+    # gRPC reports connection failures on stderr, which the command says in a sentence.
     os.environ.setdefault("GRPC_VERBOSITY", "NONE")
-    return run(sys.argv[1:] if arguments is None else arguments, this_process())
+    tokens = sys.argv[1:] if arguments is None else list(arguments)
+    code = run(tokens, None)
+    # The interpreter flushes stdout once more as it ends, and would complain about a closed pipe.
+    if code == _NOBODY_READS:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+    return code
+
+
+def run(tokens: Sequence[str], world: World | None) -> int:
+    """Run a command in a world, by default this process's; a failure is printed on its stderr."""
+    stdout, stderr = (sys.stdout, sys.stderr) if world is None else (world.stdout, world.stderr)
+    try:
+        line = parse(ROOT, tokens)
+        if line.wants_version:
+            print(f"providerctl {_version()}", file=stdout, flush=True)
+        elif line.wants_help:
+            print(help_text.text(line.path, line.target, width=_width()), end="", file=stdout, flush=True)
+        else:
+            from cli import running
+
+            running.run(line, this_process() if world is None else world)
+    except Failure as failure:
+        lines = [f"providerctl: {failure.sentence}", *(f"  {line}" for line in failure.lines)]
+        print(*lines, sep="\n", file=stderr, flush=True)
+        return failure.code
+    except BrokenPipeError:
+        return _NOBODY_READS
+    except KeyboardInterrupt:
+        return _INTERRUPTED
+    return ExitCode.OK
 
 
 def this_process() -> World:
-    """The world as it is."""
+    """Return the world of this process."""
+    import random
+    import time
+    from datetime import UTC, datetime
+    from getpass import getpass
+
+    from cli.session import World
+
     return World(
         environment=os.environ,
+        stdin=sys.stdin,
         stdout=sys.stdout,
         stderr=sys.stderr,
         now=lambda: datetime.now(UTC),
         monotonic=time.monotonic,
         sleep=time.sleep,
         random=random.SystemRandom().random,
+        ask_secret=getpass,
     )
 
 
-def run(arguments: Sequence[str], world: World) -> int:
-    """Runs a command in a world; a failure is told on its stderr."""
-    app = build(fancy=world.stderr.isatty())
-    try:
-        app(args=list(arguments), obj=world, prog_name="providerctl")
-    except Failure as failure:
-        _report(failure, world)
-        return failure.code
-    except CallRefused as refused:
-        ended = failure_of(refused)
-        verbose = {"-v", "--verbose"} & set(arguments)
-        _report(ended, world, more=_all_of(refused.refusal) if verbose else ())
-        return ended.code
-    except SystemExit as end:
-        return end.code if isinstance(end.code, int) else ExitCode.ERROR
-    except KeyboardInterrupt:
-        return _INTERRUPTED
-    return ExitCode.OK
+def _version() -> str:
+    from importlib import metadata
+
+    return metadata.version("codevector-provider-service")
 
 
-def _report(failure: Failure, world: World, *, more: Sequence[str] = ()) -> None:
-    lines = (f"  {line}" for line in (*failure.lines, *more))
-    print(f"providerctl: {failure.sentence}", *lines, sep="\n", file=world.stderr, flush=True)
+def _width() -> int:
+    import shutil
 
-
-def _all_of(refusal: Refusal) -> list[str]:
-    return [
-        f"status: {refusal.status}",
-        *(f"{name}: {value}" for name, value in sorted(refusal.metadata.items())),
-    ]
+    return shutil.get_terminal_size().columns
 
 
 if __name__ == "__main__":

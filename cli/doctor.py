@@ -11,12 +11,12 @@ from codevector.kms.v1 import key_management_service_pb2 as kms_pb
 from codevector.providers.v1 import provider_service_pb2
 from codevector.providers.v1 import system_service_pb2 as pb
 
-from cli.failures import ExitCode, Failure, exit_code_of
+from cli.failures import ExitCode, Failure
 from cli.keys import audit
 from cli.keys import versions as key_versions
 from cli.keys.verification import registry_status, verify_all
 from cli.keys.versions import short_name
-from cli.peers import Sidecar
+from cli.peers import Sidecar, exit_code_of
 from cli.session import Session
 from cli.terminal.findings import Finding, Level, has_failed, section
 from cli.times import of_message

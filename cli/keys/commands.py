@@ -3,14 +3,11 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated
 from uuid import UUID, uuid4
 
-import typer
 from codevector.kms.v1.key_management_service_pb2 import KeyVersion
 
-from cli import documents
-from cli.commands import register
+from cli import proofs
 from cli.failures import Failure, UsageFailure
 from cli.keys import audit, compromise, receipt_check, retiring, rotation
 from cli.keys import versions as key_versions
@@ -32,62 +29,6 @@ from cli.messages import as_json
 from cli.session import Session
 from cli.times import moment, span
 
-VersionArgument = Annotated[str, typer.Argument(help="keyVersions/…, or what comes after it.")]
-SinceOption = Annotated[str, typer.Option(help="2026-04-15T08:00:00Z, 2026-04-15 or 36h (ago).")]
-PrincipalOption = Annotated[
-    str, typer.Option(help="Only this caller, as the audit names it, or its part before the colon.")
-]
-ReceiptOption = Annotated[
-    Path | None, typer.Option(help="Where the receipt goes. Default: receipts/ in the home.")
-]
-ReleaseOption = Annotated[
-    bool, typer.Option("--release-quarantined", help="First let quarantined data keys go, to be tried again.")
-]
-ExpectedLatestOption = Annotated[
-    str | None, typer.Option(help="Fail if another version is the newest. Default: the newest now.")
-]
-RequestIdOption = Annotated[
-    str | None, typer.Option(help="A UUID; repeated, it answers the version made the first time.")
-]
-DelayOption = Annotated[
-    str | None, typer.Option(help="How long from now, e.g. 30d; at least as long as backups are kept.")
-]
-UnreferencedOption = Annotated[
-    bool, typer.Option("--confirm-unreferenced", help="You made sure that no wrapper refers to it.")
-]
-
-
-def group() -> typer.Typer:
-    """``providerctl key``."""
-    keys = typer.Typer(no_args_is_help=True, help="Key versions: rotate, prove, retire.")
-    for name, work in (
-        ("status", status),
-        ("list", list_),
-        ("rotate", rotate),
-        ("rewrap", rewrap),
-        ("verify", verify),
-        ("retire", retire),
-        ("create", create),
-        ("activate", activate),
-        ("disable", disable),
-        ("enable", enable),
-        ("schedule-destroy", schedule_destroy),
-        ("cancel-destroy", cancel_destroy),
-    ):
-        register(keys, name, work)
-    receipts = typer.Typer(no_args_is_help=True, help="Receipts of rotations.")
-    register(receipts, "check", receipt_check_)
-    audits = typer.Typer(no_args_is_help=True, help="The sidecar's audit.")
-    register(audits, "verify", audit_verify)
-    register(audits, "exposure", audit_exposure)
-    compromises = typer.Typer(no_args_is_help=True, help="After a compromise: rotate, list, track.")
-    register(compromises, "start", compromise_start)
-    register(compromises, "status", compromise_status)
-    keys.add_typer(receipts, name="receipt")
-    keys.add_typer(audits, name="audit")
-    keys.add_typer(compromises, name="compromise")
-    return keys
-
 
 def status(session: Session) -> None:
     """Show how stored data keys are wrapped, and whether the sidecar works."""
@@ -100,11 +41,9 @@ def list_(session: Session) -> None:
     session.terminal.show([as_json(version) for version in versions], version_rows(versions))
 
 
-def create(
-    session: Session, request_id: RequestIdOption = None, expected_latest: ExpectedLatestOption = None
-) -> None:
+def create(session: Session, *, request_id: str, expected_latest: str) -> None:
     """Create a version. It is PENDING until it is activated; in Vault it is PRIMARY at once."""
-    if expected_latest is None:
+    if not expected_latest:
         versions = key_versions.list_versions(session.admin)
         expected_latest = versions[-1].name if versions else ""
     try:
@@ -115,14 +54,12 @@ def create(
     _show_version(session, key_versions.create(session.admin, request, latest))
 
 
-def activate(session: Session, version: VersionArgument) -> None:
+def activate(session: Session, *, version: str) -> None:
     """Make a pending version the primary. The registry then moves all data keys to it."""
     _show_version(session, key_versions.activate(session.admin, full_name(version)))
 
 
-def disable(
-    session: Session, version: VersionArgument, confirm_unreferenced: UnreferencedOption = False
-) -> None:
+def disable(session: Session, *, version: str, confirm_unreferenced: bool) -> None:
     """Stop a version from opening wrappers, unasked; `retire` asks first."""
     if not confirm_unreferenced:
         raise UsageFailure(
@@ -132,25 +69,23 @@ def disable(
     _show_version(session, key_versions.disable(session.admin, full_name(version)))
 
 
-def enable(session: Session, version: VersionArgument) -> None:
+def enable(session: Session, *, version: str) -> None:
     """Let a disabled version open wrappers again."""
     _show_version(session, key_versions.enable(session.admin, full_name(version)))
 
 
-def schedule_destroy(session: Session, version: VersionArgument, delay: DelayOption = None) -> None:
+def schedule_destroy(session: Session, *, version: str, delay: str) -> None:
     """Have the key of a version destroyed after a delay. It must have been disabled for 7 days."""
     wait = span(delay) if delay else None
     _show_version(session, key_versions.schedule_destruction(session.admin, full_name(version), wait))
 
 
-def cancel_destroy(session: Session, version: VersionArgument) -> None:
+def cancel_destroy(session: Session, *, version: str) -> None:
     """Take a scheduled destruction back; the version is disabled again."""
     _show_version(session, key_versions.cancel_destruction(session.admin, full_name(version)))
 
 
-def rotate(
-    session: Session, receipt: ReceiptOption = None, release_quarantined: ReleaseOption = False
-) -> None:
+def rotate(session: Session, *, receipt: Path | None, release_quarantined: bool) -> None:
     """Rotate to a new version, move every data key, prove it, write a receipt. Never asks.
 
     Run again after a kill or a failure it finishes that rotation. It succeeds only if nothing is left.
@@ -161,7 +96,7 @@ def rotate(
     show_receipt(session, rotation.rotate(session, order))
 
 
-def rewrap(session: Session, release_quarantined: ReleaseOption = False) -> None:
+def rewrap(session: Session, *, release_quarantined: bool) -> None:
     """Move all data keys to the primary version now, without waiting for the registry's own sweep."""
     known = registry_status(session)
     outcome = rewrap_all(
@@ -181,18 +116,19 @@ def verify(session: Session) -> None:
         raise Failure(f"{len(verification.failures)} data keys are not sound: see `providerctl doctor`")
 
 
-def retire(session: Session, version: VersionArgument) -> None:
+def retire(session: Session, *, version: str) -> None:
     """Disable a version that nothing refers to, after asking twice, more than a minute apart."""
     _show_version(session, retiring.retire(session, full_name(version)))
 
 
 def receipt_check_(
     session: Session,
-    file: Annotated[Path, typer.Argument(help="The receipt.")],
-    offline: Annotated[bool, typer.Option("--offline", help="Only the receipt itself.")] = False,
+    *,
+    file: Path,
+    offline: bool,
 ) -> None:
     """Check a rotation's receipt: that it is as it was written, and that what it says still holds."""
-    content = documents.read_sealed(file, RECEIPT_FORMAT)
+    content = proofs.read_sealed(file, RECEIPT_FORMAT)
     findings = receipt_check.check(content)
     if not offline:
         findings += receipt_check.check_live(session, content)
@@ -201,9 +137,8 @@ def receipt_check_(
 
 def audit_verify(
     session: Session,
-    alone: Annotated[
-        bool, typer.Option("--alone", help="Do not compare with what the registry recorded.")
-    ] = False,
+    *,
+    alone: bool,
 ) -> None:
     """Have the sidecar's whole audit read: whether a line was deleted, edited, reordered, or the tail cut."""
     expected_seq, expected_head = 0, b""
@@ -216,7 +151,7 @@ def audit_verify(
         raise Failure(f"the audit is not what was written: {audit.fault_sentence(answer.fault)}")
 
 
-def audit_exposure(session: Session, since: SinceOption, principal: PrincipalOption = "") -> None:
+def audit_exposure(session: Session, *, since: str, principal: str) -> None:
     """List the credentials whose data keys a caller of the sidecar had in hand since a time."""
     found = audit.exposure(session.admin, moment(since, session.world.now()), principal)
     show_exposure(session, found, list(audit.all_providers(session)))
@@ -226,26 +161,20 @@ def audit_exposure(session: Session, since: SinceOption, principal: PrincipalOpt
 
 def compromise_start(
     session: Session,
-    since: SinceOption,
-    principal: PrincipalOption = "",
-    case: Annotated[
-        Path | None, typer.Option(help="Where the case file goes. Default: receipts/ in the home.")
-    ] = None,
-    everything: Annotated[
-        bool,
-        typer.Option("--all", help="Take every stored credential as exposed: database and keys were stolen."),
-    ] = False,
-    sidecar: Annotated[
-        list[Path] | None, typer.Option(help="Admin socket of a further sidecar; may be repeated.")
-    ] = None,
+    *,
+    since: str,
+    principal: str,
+    case: Path | None,
+    all_: bool,
+    sidecar: list[str],
 ) -> None:
     """List what was exposed into a case file, then rotate. Run again after a kill it goes on.
 
     Every sidecar has an audit of its own: name the admin sockets of all of them.
     """
-    sockets = tuple(str(socket.absolute()) for socket in sidecar or ())
+    sockets = tuple(str(Path(socket).absolute()) for socket in sidecar)
     when = moment(since, session.world.now())
-    question = compromise.Question(since, when, principal, everything, sockets)
+    question = compromise.Question(since, when, principal, all_, sockets)
     path = case or compromise.place_of(session.settings.receipts, question)
     opened = compromise.opened(session, path, question)
     session.terminal.say(f"case file: {path}")
@@ -264,7 +193,7 @@ def compromise_start(
     show_case(session, opened, compromise.tracked(session, opened))
 
 
-def compromise_status(session: Session, case: Annotated[Path, typer.Argument(help="The case file.")]) -> None:
+def compromise_status(session: Session, *, case: Path) -> None:
     """Show which exposed credentials are still in use. Succeeds only when none is."""
     opened = compromise.read(case)
     found = compromise.tracked(session, opened)

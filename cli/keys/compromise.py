@@ -16,7 +16,7 @@ from typing import Any
 from codevector.kms.v1 import key_admin_service_pb2 as pb
 from codevector.providers.v1.provider_pb2 import Provider
 
-from cli import documents
+from cli import proofs
 from cli.failures import ExitCode, Failure
 from cli.keys.audit import Exposure, all_providers, exposure
 from cli.peers import Sidecar
@@ -79,25 +79,25 @@ def opened(session: Session, path: Path, question: Question) -> dict[str, Any]:
     Raises:
         Failure: there is a case for another question (exit code 5), or something could not be asked.
     """
-    if documents.read(path) is not None:
+    if proofs.read(path) is not None:
         case = read(path)
         if not _same(case, question):
             raise Failure(f"{path} is a case about another time or principal", code=ExitCode.CONFLICT)
         return case
     case = _new(session, question)
-    documents.write(path, case)
+    proofs.write(path, case)
     return case
 
 
 def read(path: Path) -> dict[str, Any]:
     """The case at ``path``, as it was written."""
-    return documents.read_sealed(path, FORMAT)
+    return proofs.read_sealed(path, FORMAT)
 
 
 def with_rotation(path: Path, case: Mapping[str, Any], rotation: Mapping[str, Any]) -> dict[str, Any]:
     """Notes in the case that the key was rotated."""
-    noted = documents.sealed({**case, "rotation": dict(rotation)})
-    documents.write(path, noted)
+    noted = proofs.sealed({**case, "rotation": dict(rotation)})
+    proofs.write(path, noted)
     return noted
 
 
@@ -141,7 +141,7 @@ def _new(session: Session, question: Question) -> dict[str, Any]:
             if provider.HasField("credential"):
                 key = (provider.uid, provider.credential.version)
                 entries.setdefault(key, _stored(provider))
-    return documents.sealed(
+    return proofs.sealed(
         {
             "format": FORMAT,
             "open_time": stamp(session.world.now()),

@@ -8,7 +8,7 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any
 
-from cli import documents
+from cli import proofs
 from cli.failures import Failure
 from cli.keys.receipt import ProviderRows
 from cli.times import parse_stamp, stamp
@@ -70,7 +70,7 @@ class JournalFile:
         Raises:
             Failure: the file is not one of ours.
         """
-        content = documents.read(self.path)
+        content = proofs.read(self.path)
         if content is None:
             return None
         try:
@@ -84,8 +84,8 @@ class JournalFile:
 
     def write(self, journal: Journal) -> None:
         """On disk when this returns."""
-        documents.write(self.path, journal.as_json())
+        proofs.write(self.path, journal.as_json())
 
     def remove(self) -> None:
         """The rotation is finished."""
-        documents.remove(self.path)
+        proofs.remove(self.path)

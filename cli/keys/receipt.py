@@ -12,8 +12,8 @@ from typing import Any
 
 from codevector.providers.v1 import system_service_pb2 as pb
 
-from cli.documents import sealed
 from cli.keys.verification import Verification
+from cli.proofs import sealed
 from cli.times import parse_stamp, stamp
 
 FORMAT = "codevector/rotation-receipt/1"

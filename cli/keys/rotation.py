@@ -16,7 +16,7 @@ from uuid import uuid4
 from codevector.kms.v1.key_management_service_pb2 import KeyVersion
 from codevector.providers.v1 import system_service_pb2 as pb
 
-from cli import documents
+from cli import proofs
 from cli.failures import ExitCode, Failure
 from cli.keys import versions as key_versions
 from cli.keys.journal import ORIGIN_NEW, ORIGIN_PENDING, ORIGIN_UNDER_WAY, Journal, JournalFile
@@ -69,7 +69,7 @@ def rotate(session: Session, order: Order) -> Rotated:
         Failure: something is unmoved, quarantined, unproved, or could not be reached. The journal stays, so
             the next run goes on from there.
     """
-    with documents.only_one(session.settings.receipts / _LOCK_NAME, "rotation"):
+    with proofs.only_one(session.settings.receipts / _LOCK_NAME, "rotation"):
         file = JournalFile(order.journal)
         # Nothing has begun yet: a server that is not there at all is told at once.
         versions = key_versions.list_versions(session.admin)
@@ -83,7 +83,7 @@ def rotate(session: Session, order: Order) -> Rotated:
         verification = _moved_and_proved(session, journal, order)
         receipt = _receipt(session, journal, verification)
         path = Path(journal.receipt)
-        documents.write(path, receipt)
+        proofs.write(path, receipt)
         file.remove()
     if receipt["provider_rows"]["comparison"] == DIFFERENT:
         raise Failure(

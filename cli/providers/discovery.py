@@ -122,13 +122,6 @@ def add(
     return added
 
 
-def checked_kind(text: str) -> str:
-    """Raises UsageFailure where it is no kind of model."""
-    if text and text not in _KINDS:
-        raise UsageFailure("--kind must be chat or embedding")
-    return text
-
-
 def _registered(session: Session, name: str) -> Iterator[provider_model_pb2.ProviderModel]:
     registry = session.registry
     request = pb.ListProviderModelsRequest(parent=name, page_size=_PAGE_SIZE)

@@ -71,16 +71,10 @@ def list_offered(session: Session, name: str) -> tuple[Listing, str]:
 def _opened(session: Session, name: str) -> tuple[Opened, Guard]:
     allow_loopback = _switch(session.world.environment, "CODEVECTOR_ALLOW_LOOPBACK_HTTP")
     allow_private = _switch(session.world.environment, "CODEVECTOR_ALLOW_PRIVATE_UPSTREAMS")
-    try:
-        import codevector_providers
+    import codevector_providers
 
-        from upstreams.addresses import AddressPolicy
-        from upstreams.guard import Guard
-    except ModuleNotFoundError:
-        raise Failure(
-            "this command opens credentials and calls upstreams: install codevector-providers, and "
-            "codevector-provider-service with its extra `upstreams`"
-        ) from None
+    from upstreams.guard import AddressPolicy, Guard
+
     with codevector_providers.connect(
         session.settings.registry,
         kms_socket=session.settings.router_socket,

@@ -2,9 +2,6 @@
 
 from __future__ import annotations
 
-from typing import Annotated
-
-import typer
 from codevector.providers.v1 import provider_service_pb2 as pb
 
 from cli.messages import as_json
@@ -12,15 +9,10 @@ from cli.providers import opening
 from cli.session import Session
 from cli.terminal.output import Cell, Facts, Section, Tone, Value
 
-DaysOption = Annotated[int, typer.Option("--days", min=1, max=3650, help="How far to look ahead.")]
-ProviderOption = Annotated[
-    str, typer.Option("--provider", help="One provider only; all of them if left out.")
-]
-
 _PAGE_SIZE = 1000
 
 
-def retirements(session: Session, days: DaysOption = 90, provider: ProviderOption = "") -> None:
+def retirements(session: Session, *, days: int, provider: str) -> None:
     """List what upstreams retire within --days, and the models that lose a backend or their last."""
     answer = _read(session, days, opening.full_name(provider) if provider else "")
     session.terminal.show(

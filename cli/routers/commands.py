@@ -3,12 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from typing import Annotated
 
-import typer
 from codevector.providers.v1 import system_service_pb2 as pb
 
-from cli.commands import register
 from cli.failures import Failure
 from cli.messages import as_json
 from cli.routers.waiting import await_revision, tally
@@ -16,32 +13,10 @@ from cli.session import Session
 from cli.terminal.output import Cell, Facts, Section, Tone, Value
 from cli.times import shown, span
 
-FilterOption = Annotated[
-    str,
-    typer.Option(
-        "--filter",
-        help="As the API takes it, over watcher_id, applied_revision, watching, seen_time: watching = false.",
-    ),
-]
-RevisionOption = Annotated[
-    int, typer.Option(min=0, help="As a write has answered it. Default: the registry's own now.")
-]
-TimeoutOption = Annotated[
-    str, typer.Option(help="How long to wait, e.g. 90s or 10m; 0s looks once and does not wait.")
-]
-
 _PAGE_SIZE = 1000
 
 
-def group() -> typer.Typer:
-    """``providerctl router``."""
-    routers = typer.Typer(no_args_is_help=True, help="Routers: who has which revision, wait for all.")
-    register(routers, "list", list_)
-    register(routers, "wait", wait)
-    return routers
-
-
-def list_(session: Session, filter_: FilterOption = "") -> None:
+def list_(session: Session, *, filter_: str) -> None:
     """List the routers that count, by watcher id, with the revision that each has applied."""
     answer = _read(session, filter_)
     session.terminal.show(as_json(answer), _section(answer.routers, answer.revision))
@@ -49,7 +24,7 @@ def list_(session: Session, filter_: FilterOption = "") -> None:
     session.terminal.say(tally(have, len(answer.routers), answer.revision))
 
 
-def wait(session: Session, revision: RevisionOption = 0, timeout: TimeoutOption = "60s") -> None:
+def wait(session: Session, *, revision: int, timeout: str) -> None:
     """Wait until every router that counts has applied a revision, such as that of a disable or a deletion."""
     answer = await_revision(session, revision, span(timeout).total_seconds())
     facts = Facts(

@@ -1,44 +1,29 @@
-"""Data on stdout as a table, as plain lines where nobody looks, or as JSON; talk on stderr."""
+"""Data on stdout as tables, plain lines or documents; messages for people on stderr."""
 
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping, Sequence
+import os
+import re
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from enum import Enum, StrEnum
+from enum import StrEnum
 from typing import Any, TextIO
 
-from rich.console import Console
-from rich.table import Table
-from rich.text import Text
+from cli.failures import UsageFailure
+from cli.terminal import tables
+from cli.terminal.tables import Cell, Column, Tone, Value
 
 
 class OutputFormat(StrEnum):
     """How data is printed."""
 
     TABLE = "table"
+    WIDE = "wide"
     JSON = "json"
-
-
-class Tone(Enum):
-    """What a word means, so that colour never says anything that the word does not."""
-
-    PLAIN = ""
-    GOOD = "green"
-    WARNING = "yellow"
-    BAD = "bold red"
-    QUIET = "dim"
-
-
-@dataclass(frozen=True, slots=True)
-class Cell:
-    """A text with a tone."""
-
-    text: str
-    tone: Tone = Tone.PLAIN
-
-
-Value = str | int | Cell
+    JSONL = "jsonl"
+    YAML = "yaml"
+    NAME = "name"
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,7 +31,7 @@ class Section:
     """Rows under a title and column names."""
 
     title: str
-    columns: Sequence[str]
+    columns: Sequence[str | Column]
     rows: Sequence[Sequence[Value]]
 
 
@@ -58,7 +43,7 @@ class Facts:
 
 
 class Terminal:
-    """Two streams and what may be done to them."""
+    """The two streams, and what each can show."""
 
     def __init__(
         self,
@@ -72,79 +57,133 @@ class Terminal:
         self.output = output
         self.quiet = quiet
         self._stdout = stdout
-        self._dumb = environment.get("TERM") == "dumb"
-        self.out = _console(stdout, environment)
-        self.err = _console(stderr, environment)
-        self.fancy_out = stdout.isatty() and not self._dumb
-        self.fancy_err = stderr.isatty() and not self._dumb
-        self._stderr = stderr
+        self.stderr = stderr
+        dumb = environment.get("TERM") == "dumb"
+        colour = not environment.get("NO_COLOR")
+        self._columns = environment.get("COLUMNS", "")
+        self.fancy_out = stdout.isatty() and not dumb
+        self.fancy_err = stderr.isatty() and not dumb
+        self._colour_out = self.fancy_out and colour
+        self._colour_err = self.fancy_err and colour
 
     def say(self, sentence: str, tone: Tone = Tone.PLAIN) -> None:
-        """Talk; silent where quiet was asked for."""
+        """Print a message, unless quiet was asked for."""
         if not self.quiet:
             self.complain(sentence, tone)
 
     def complain(self, sentence: str, tone: Tone = Tone.PLAIN) -> None:
-        """Talk that quiet does not silence."""
-        if self.fancy_err:
-            self.err.print(Text(sentence, style=tone.value))
-        else:
-            print(sentence, file=self._stderr, flush=True)
+        """Print a message that quiet does not silence."""
+        print(
+            tables.painted(tables.printable(sentence), tone, colour=self._colour_err),
+            file=self.stderr,
+            flush=True,
+        )
 
-    def show(self, data: Any, *parts: Section | Facts) -> None:
-        """``data`` as JSON, or ``parts`` as tables or plain lines."""
-        if self.output is OutputFormat.JSON:
-            print(json.dumps(data, indent=2, ensure_ascii=False), file=self._stdout, flush=True)
-            return
-        for index, part in enumerate(parts):
-            if index:
-                print(file=self._stdout)
-            if self.fancy_out:
-                self.out.print(_facts_table(part) if isinstance(part, Facts) else _rows_table(part))
-            else:
-                self._print_plain(part)
+    def show(self, data: Any, *parts: Section | Facts, names: Sequence[str] | None = None) -> None:
+        """Print ``data`` as JSON or YAML, ``names`` a line each, or ``parts`` as tables or plain lines.
+
+        ``names`` defaults to the ``name`` of each item of ``data``.
+
+        Raises:
+            UsageFailure: names are asked for, and what is shown has none.
+        """
+        if self.output in (OutputFormat.TABLE, OutputFormat.WIDE):
+            for index, part in enumerate(parts):
+                if index:
+                    print(file=self._stdout)
+                print(*self._lines(part), sep="\n", file=self._stdout)
+        else:
+            self._print_document(data, names)
         self._stdout.flush()
 
-    def _print_plain(self, part: Section | Facts) -> None:
-        if isinstance(part, Facts):
-            lines = [f"{name}: {_text(value)}" for name, value in part.pairs]
+    def stream(self, data: Any, line: str, name: str) -> None:
+        """Print one of many items, as it comes: a JSON line, a YAML document, a name, or ``line``."""
+        if self.output in (OutputFormat.JSON, OutputFormat.JSONL):
+            print(_json_line(data), file=self._stdout)
+        elif self.output is OutputFormat.YAML:
+            print("---", *yaml_lines(data), sep="\n", file=self._stdout)
         else:
-            lines = [f"{part.title}:"] if part.title else []
-            lines += ["\t".join(name.upper() for name in part.columns)]
-            lines += ["\t".join(_text(value) for value in row) for row in part.rows]
-        print(*lines, sep="\n", file=self._stdout)
+            print(name if self.output is OutputFormat.NAME else tables.printable(line), file=self._stdout)
+        self._stdout.flush()
+
+    def _print_document(self, data: Any, names: Sequence[str] | None) -> None:
+        if self.output is OutputFormat.JSON:
+            lines: Iterable[str] = [json.dumps(data, indent=2, ensure_ascii=False)]
+        elif self.output is OutputFormat.JSONL:
+            lines = [_json_line(each) for each in (data if isinstance(data, list) else [data])]
+        elif self.output is OutputFormat.YAML:
+            lines = yaml_lines(data)
+        else:
+            lines = _names(data) if names is None else names
+        for line in lines:
+            print(line, file=self._stdout)
+
+    def _lines(self, part: Section | Facts) -> list[str]:
+        if isinstance(part, Facts):
+            if not self.fancy_out:
+                return [f"{name}: {tables.text(value)}" for name, value in part.pairs]
+            return tables.facts(part.pairs, colour=self._colour_out)
+        columns = [Column(each) if isinstance(each, str) else each for each in part.columns]
+        lines = [tables.painted(part.title, Tone.TITLE, colour=self._colour_out)] if part.title else []
+        if not self.fancy_out:
+            shown = [f"{line}:" for line in lines]
+            shown.append("\t".join(column.name.upper() for column in columns))
+            return shown + ["\t".join(tables.text(value) for value in row) for row in part.rows]
+        width = None if self.output is OutputFormat.WIDE else self._width()
+        return lines + tables.rows(columns, part.rows, width=width, colour=self._colour_out)
+
+    def _width(self) -> int:
+        if self._columns.isdigit():
+            return int(self._columns)
+        try:
+            return os.get_terminal_size(self._stdout.fileno()).columns
+        except (OSError, ValueError):
+            return 80
 
 
-def _console(stream: TextIO, environment: Mapping[str, str]) -> Console:
-    return Console(file=stream, highlight=False, markup=False, emoji=False, _environ=environment)
+def yaml_lines(data: Any, indent: str = "") -> list[str]:
+    """Return ``data`` as the lines of a YAML document. Strings are plain only where no reader could mistake
+    them."""
+    if isinstance(data, Mapping) and data:
+        lines = []
+        for key, value in data.items():
+            lines += _yaml_item(f"{indent}{_yaml_scalar(key)}:", value, indent, deeper="  ")
+        return lines
+    if isinstance(data, list) and data:
+        lines = []
+        for value in data:
+            inner = yaml_lines(value, f"{indent}  ")
+            lines += [f"{indent}- {inner[0].lstrip()}", *inner[1:]]
+        return lines
+    return [f"{indent}{_yaml_scalar(data)}"]
 
 
-def _text(value: Value) -> str:
-    return value.text if isinstance(value, Cell) else str(value)
+def _yaml_item(head: str, value: Any, indent: str, *, deeper: str) -> list[str]:
+    if isinstance(value, (Mapping, list)) and value:
+        return [head, *yaml_lines(value, indent if isinstance(value, list) else indent + deeper)]
+    return [f"{head} {_yaml_scalar(value)}"]
 
 
-def _rich(value: Value) -> Text:
-    return Text(_text(value), style=value.tone.value if isinstance(value, Cell) else "")
+_YAML_PLAIN = re.compile(r"[A-Za-z][A-Za-z0-9_./-]*")
+_YAML_WORDS = frozenset({"true", "false", "null", "yes", "no", "on", "off", "y", "n"})
 
 
-def _rows_table(section: Section) -> Table:
-    table = Table(
-        title=section.title or None, title_justify="left", title_style="bold", box=None, pad_edge=False
-    )
-    for index, name in enumerate(section.columns):
-        numeric = bool(section.rows) and all(isinstance(row[index], int) for row in section.rows)
-        table.add_column(
-            name, header_style="dim", justify="right" if numeric else "left", overflow="fold", no_wrap=False
-        )
-    for row in section.rows:
-        table.add_row(*(_rich(value) for value in row))
-    return table
+def _yaml_scalar(value: Any) -> str:
+    if isinstance(value, str) and _YAML_PLAIN.fullmatch(value) and value.lower() not in _YAML_WORDS:
+        return value
+    return json.dumps(value, ensure_ascii=False)
 
 
-def _facts_table(facts: Facts) -> Table:
-    table = Table(show_header=False, box=None, pad_edge=False)
-    table.add_column(style="dim", no_wrap=True)
-    table.add_column(overflow="fold")
-    for name, value in facts.pairs:
-        table.add_row(name, _rich(value))
-    return table
+def _json_line(data: Any) -> str:
+    return json.dumps(data, ensure_ascii=False, separators=(",", ":"))
+
+
+def _names(data: Any) -> list[str]:
+    items = data if isinstance(data, list) else [data]
+    try:
+        return [item["name"] for item in items]
+    except (KeyError, TypeError):
+        raise UsageFailure("-o name: what this command prints has no names; choose another format") from None
+
+
+__all__ = ["Cell", "Column", "Facts", "OutputFormat", "Section", "Terminal", "Tone", "Value"]

@@ -1,4 +1,4 @@
-"""How far something is: a bar with counts, rate and time left on a terminal, else a line a second at most."""
+"""Progress on stderr: a bar with counts, rate and time left on a terminal, else at most a line a second."""
 
 from __future__ import annotations
 
@@ -6,29 +6,29 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Protocol
 
-from rich.progress import BarColumn, Progress, TextColumn
-
 from cli.terminal.output import Terminal
 
 LINE_SECONDS = 1.0
+_BAR_SECONDS = 0.1
+_BAR_CELLS = 24
 
 
 class Meter(Protocol):
-    """Where work tells how far it is."""
+    """Where work reports its progress."""
 
     def update(self, done: int, total: int) -> None:
-        """``done`` of ``total``; both may change either way, as others work on the same rows."""
+        """Report ``done`` of ``total``; both may go up and down, as others work on the same rows."""
 
 
 class _Pace:
-    """Rate and time left, from the first update on."""
+    """Rate and time left since the first update."""
 
     def __init__(self, monotonic: Callable[[], float]) -> None:
         self._monotonic = monotonic
         self._started: tuple[float, int] | None = None
 
     def at(self, done: int, total: int) -> tuple[str, str]:
-        """What to print for rate and time left; empty texts while neither is known."""
+        """Return rate and time left as text; empty while they are unknown."""
         now = self._monotonic()
         if self._started is None:
             self._started = (now, done)
@@ -40,21 +40,37 @@ class _Pace:
 
 
 class _Bar:
-    def __init__(self, progress: Progress, title: str, pace: _Pace) -> None:
-        self._progress = progress
-        self._pace = pace
-        self._task = progress.add_task(title, total=None, counts="", rate="", left="")
+    """One line that is drawn over and over; it stays when the work ends."""
+
+    def __init__(self, terminal: Terminal, title: str, monotonic: Callable[[], float]) -> None:
+        self._stream = terminal.stderr
+        self._title = title
+        self._monotonic = monotonic
+        self._pace = _Pace(monotonic)
+        self._drawn_at = -_BAR_SECONDS
+        self._line = ""
 
     def update(self, done: int, total: int) -> None:
         rate, left = self._pace.at(done, total)
-        self._progress.update(
-            self._task,
-            completed=done if total else 1,
-            total=total or 1,
-            counts=f"{done:,} of {total:,}",
-            rate=rate,
-            left="" if done >= total else left,
-        )
+        part = done / total if total else 1.0
+        filled = round(min(1.0, part) * _BAR_CELLS)
+        words = [
+            f"{self._title} [{'#' * filled}{'.' * (_BAR_CELLS - filled)}] {part:4.0%}",
+            f"{done:,} of {total:,}",
+        ]
+        self._line = ", ".join([*words, *(each for each in (rate, left) if each and done < total)])
+        if self._monotonic() >= self._drawn_at + _BAR_SECONDS:
+            self._draw()
+
+    def close(self) -> None:
+        """Draw the last state, and end the line."""
+        self._draw()
+        print(file=self._stream, flush=True)
+
+    def _draw(self) -> None:
+        # To the line's start, the new text, and away with the rest of the old one.
+        print(f"\r{self._line}\x1b[K", end="", file=self._stream, flush=True)
+        self._drawn_at = self._monotonic()
 
 
 class _Lines:
@@ -65,7 +81,7 @@ class _Lines:
         self._pace = _Pace(monotonic)
         self._said_at = -LINE_SECONDS
         self._last = (0, 0)
-        self._told = (-1, -1)
+        self._said = (-1, -1)
 
     def update(self, done: int, total: int) -> None:
         self._last = (done, total)
@@ -73,8 +89,8 @@ class _Lines:
             self._say()
 
     def close(self) -> None:
-        """The last state is always told."""
-        if self._told != self._last:
+        """Say the last state unless it was said."""
+        if self._said != self._last:
             self._say()
 
     def _say(self) -> None:
@@ -82,40 +98,30 @@ class _Lines:
         rest = [text for text in self._pace.at(done, total) if text and done < total]
         self._terminal.say(", ".join([f"{self._title}: {done} of {total} data keys", *rest]))
         self._said_at = self._monotonic()
-        self._told = self._last
+        self._said = self._last
 
 
 class _Silence:
     def update(self, done: int, total: int) -> None:
-        """Says nothing."""
+        """Say nothing."""
 
 
 @contextmanager
 def progress(terminal: Terminal, title: str, monotonic: Callable[[], float]) -> Iterator[Meter]:
-    """A meter on stderr until the block ends."""
+    """Yield a meter on stderr."""
     if terminal.quiet:
         yield _Silence()
-    elif terminal.fancy_err:
-        columns = (
-            TextColumn("{task.description}", markup=False),
-            BarColumn(bar_width=None, complete_style="cyan", finished_style="green"),
-            TextColumn("{task.percentage:>3.0f}%"),
-            TextColumn("{task.fields[counts]}", markup=False),
-            TextColumn("{task.fields[rate]}", markup=False),
-            TextColumn("{task.fields[left]}", markup=False),
-        )
-        with Progress(*columns, console=terminal.err) as bar:
-            yield _Bar(bar, title, _Pace(monotonic))
-    else:
-        lines = _Lines(terminal, title, monotonic)
-        try:
-            yield lines
-        finally:
-            lines.close()
+        return
+    kind = _Bar if terminal.fancy_err else _Lines
+    meter = kind(terminal, title, monotonic)
+    try:
+        yield meter
+    finally:
+        meter.close()
 
 
 def duration(seconds: float) -> str:
-    """``42 s``, ``3 min 20 s``, ``2 h 5 min``."""
+    """Return ``42 s``, ``3 min 20 s``, ``2 h 5 min``."""
     whole = max(0, round(seconds))
     if whole < 60:
         return f"{whole} s"

@@ -1,7 +1,7 @@
 """The door to the room that calls upstreams: opened by the first test, so that others need not wait for it.
 
-Its HTTP library takes a good part of a second to import, is an optional extra, and most registries that
-start are not asked to test anything.
+Its HTTP library takes a good part of a second to import, and most registries
+that start are not asked to test anything.
 """
 
 from __future__ import annotations
@@ -11,15 +11,15 @@ from collections.abc import Callable
 from datetime import datetime
 from typing import TYPE_CHECKING
 
+from service.domain import kind_rules
 from service.domain.credentials import CredentialMaterial
-from service.domain.errors import FailedPrecondition, PreconditionViolation, Reason
 from service.domain.model import ModelKind, ProviderConfig, ProviderKind
-from service.domain.upstreams import Offer, OfferedModel, Outcome, ProviderValidation
-from upstreams.addresses import AddressPolicy
+from service.domain.urls import UrlPolicy
+from service.domain.validation import Offer, OfferedModel, Outcome, ProviderValidation
 
 if TYPE_CHECKING:
     from upstreams import outcome as upstream_outcome
-    from upstreams.guard import Guard
+    from upstreams.guard import AddressPolicy, Guard
     from upstreams.offers import Discovered
     from upstreams.target import Identity, Target
 
@@ -29,7 +29,7 @@ class UpstreamCalls:
 
     def __init__(
         self,
-        policy: AddressPolicy,
+        policy: UrlPolicy,
         *,
         now: Callable[[], datetime],
         make_guard: Callable[[AddressPolicy], Guard] | None = None,
@@ -49,11 +49,7 @@ class UpstreamCalls:
         *,
         seconds: float,
     ) -> ProviderValidation:
-        """Whether the credential works there, within ``seconds``; whatever goes wrong there is an outcome.
-
-        Raises:
-            FailedPrecondition: UPSTREAM_CALLS_UNAVAILABLE.
-        """
+        """Return whether the credential works there within ``seconds``; what goes wrong is an outcome."""
         guard = self._opened()
         from upstreams.probe import probe
 
@@ -70,11 +66,7 @@ class UpstreamCalls:
         *,
         seconds: float,
     ) -> Offer:
-        """What is offered there, all pages of it within ``seconds``; what goes wrong there is an outcome.
-
-        Raises:
-            FailedPrecondition: UPSTREAM_CALLS_UNAVAILABLE.
-        """
+        """Return all that is offered there, within ``seconds``; what goes wrong there is an outcome."""
         guard = self._opened()
         from upstreams.listing import list_models
 
@@ -91,11 +83,13 @@ class UpstreamCalls:
     def _opened(self) -> Guard:
         with self._opening:
             if self._guard is None:
-                try:
-                    from upstreams.guard import Guard
-                except ModuleNotFoundError:
-                    raise _not_installed() from None
-                self._guard = (self._make_guard or Guard)(self._policy)
+                from upstreams.guard import AddressPolicy, Guard
+
+                policy = AddressPolicy(
+                    allow_loopback_http=self._policy.allow_loopback_http,
+                    allow_private=self._policy.allow_private,
+                )
+                self._guard = (self._make_guard or Guard)(policy)
             return self._guard
 
     def _validation(self, outcome: upstream_outcome.Outcome) -> ProviderValidation:
@@ -112,13 +106,13 @@ class UpstreamCalls:
 def _target(kind: ProviderKind, config: ProviderConfig) -> Target:
     from upstreams.target import Target
 
-    return Target(kind=kind.word, config=config.values, headers=config.headers)
+    return Target(kind=kind_rules.config_member(kind), config=config.values, headers=config.headers)
 
 
 def _identity(material: CredentialMaterial | None) -> Identity | None:
     from upstreams.target import Identity
 
-    return None if material is None else Identity(material.type.word, material.reveal())
+    return None if material is None else Identity(material.type.name.lower(), material.reveal())
 
 
 def _offered(model: Discovered) -> OfferedModel:
@@ -131,13 +125,4 @@ def _offered(model: Discovered) -> OfferedModel:
         retire_time=model.retire_time,
         deprecated=model.deprecated,
         indirect=not model.callable_by_id,
-    )
-
-
-def _not_installed() -> FailedPrecondition:
-    text = "this installation cannot call upstreams: install its extra `upstreams`"
-    return FailedPrecondition(
-        text,
-        reason=Reason.UPSTREAM_CALLS_UNAVAILABLE,
-        violations=[PreconditionViolation("INSTALLATION", "upstreams", text)],
     )

@@ -451,7 +451,17 @@ class Bench:
         """One command, in this process, with the clock of the installation."""
         out, err = io.StringIO(), io.StringIO()
         clock = self.made.clock
-        world = World(self.environment, out, err, clock.tell, clock.monotonic, clock.sleep, lambda: 0.5)
+        world = World(
+            environment=self.environment,
+            stdin=io.StringIO(),
+            stdout=out,
+            stderr=err,
+            now=clock.tell,
+            monotonic=clock.monotonic,
+            sleep=clock.sleep,
+            random=lambda: 0.5,
+            ask_secret=lambda prompt: "",
+        )
         code = run(arguments, world)
         return Told(int(code), out.getvalue(), err.getvalue())
 

@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 from codevector.kms.v1.key_management_service_pb2 import KeyVersion
 
-from cli import documents
+from cli import proofs
 from tests.support.doubles.cli_doubles import Bench, Wrapper
 
 V1, V2 = "keyVersions/local-v1", "keyVersions/local-v2"
@@ -33,8 +33,8 @@ def levels(bench: Bench, receipt: Path, *options: str) -> dict[str, str]:
 class TestBytes:
     def test_are_canonical(self, receipt: Path) -> None:
         content = json.loads(receipt.read_bytes())
-        assert documents.canonical(content) == receipt.read_bytes()
-        assert content["sha256"] == documents.digest(content)
+        assert proofs.canonical(content) == receipt.read_bytes()
+        assert content["sha256"] == proofs.digest(content)
 
     def test_every_changed_byte_is_seen(self, bench: Bench, receipt: Path) -> None:
         octets = receipt.read_bytes()
@@ -108,7 +108,7 @@ def test_contradictions_are_seen_even_with_a_fresh_digest(
 ) -> None:
     content = json.loads(receipt.read_bytes())
     change(content)
-    documents.write(receipt, documents.sealed(content))
+    proofs.write(receipt, proofs.sealed(content))
     assert levels(bench, receipt, "--offline") == {"receipt": "FAILED"}
 
 

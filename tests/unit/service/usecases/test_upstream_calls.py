@@ -12,14 +12,13 @@ from pathlib import Path
 import pytest
 
 from service.domain.credentials import CredentialMaterial, Secret
-from service.domain.errors import FailedPrecondition, Reason
 from service.domain.model import CredentialType, ModelKind, ProviderConfig, ProviderKind
-from service.domain.upstreams import Outcome
+from service.domain.urls import UrlPolicy
+from service.domain.validation import Outcome
 from service.usecases.upstream_calls import UpstreamCalls
 from tests.support.doubles.upstream_accounts import KEYED, serve_keyed
 from tests.support.doubles.upstream_servers import World, in_json, running_world
-from upstreams.addresses import AddressPolicy
-from upstreams.guard import Guard
+from upstreams.guard import AddressPolicy, Guard
 from upstreams.outcome import Verdict
 from upstreams.target import Identity
 
@@ -43,7 +42,7 @@ def world(server: World) -> World:
 
 
 def calls(world: World) -> UpstreamCalls:
-    return UpstreamCalls(AddressPolicy(), now=now, make_guard=world.guard)
+    return UpstreamCalls(UrlPolicy(), now=now, make_guard=world.guard)
 
 
 def material(identity: Identity) -> CredentialMaterial:
@@ -97,7 +96,7 @@ def test_the_guard_is_made_once_and_as_the_installation_allows(world: World) -> 
         return world.guard(policy)
 
     asked = UpstreamCalls(
-        AddressPolicy(allow_loopback_http=True, allow_private=True), now=now, make_guard=make_guard
+        UrlPolicy(allow_loopback_http=True, allow_private=True), now=now, make_guard=make_guard
     )
     account = serve_keyed(world, "groq")
     threads = [
@@ -116,17 +115,10 @@ def test_the_guard_is_made_once_and_as_the_installation_allows(world: World) -> 
     assert len(world.asked) == 4
 
 
-def test_without_the_extra_it_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setitem(sys.modules, "upstreams.guard", None)
-    with pytest.raises(FailedPrecondition) as refused:
-        UpstreamCalls(AddressPolicy(), now=now).test(ProviderKind.GROQ, ProviderConfig(), None, seconds=1.0)
-    assert refused.value.reason is Reason.UPSTREAM_CALLS_UNAVAILABLE
-
-
 def test_the_room_is_not_entered_before_it_is_needed() -> None:
-    """A registry that starts without the extra must find nothing of it on its way."""
+    """Its HTTP library is slow to import, and most registries are asked to test nothing."""
     program = (
-        "import sys, service.app, cli.app\n"
+        "import sys, service.app, cli.running\n"
         "ground = ('upstreams', 'upstreams.addresses', 'upstreams.kinds')\n"
         "found = [name for name in sys.modules if name.partition('.')[0] in "
         "('upstreams', 'httpx', 'httpcore', 'botocore', 'codevector_providers') "

@@ -1,32 +1,20 @@
-"""The commands of ``providerctl provider``: what they take, what they print, what their exit code says."""
+"""``provider test`` and ``provider discover``: what they print, and what their exit codes say."""
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING
 
-import typer
 from codevector.providers.v1 import provider_pb2, provider_service_pb2
 from google.protobuf.timestamp_pb2 import Timestamp
 
-from cli.commands import register
 from cli.failures import ExitCode, Failure
 from cli.messages import as_json
 from cli.providers import discovery, opening
-from cli.providers.retirements import retirements
 from cli.session import Session
 from cli.terminal.output import Cell, Facts, Section, Tone, Value
 
 if TYPE_CHECKING:
     from upstreams.outcome import Outcome
-
-NameArgument = Annotated[str, typer.Argument(help="providers/…, or what comes after it.")]
-AddOption = Annotated[
-    list[str] | None,
-    typer.Option("--add", help="Register this upstream id; may be given again for others."),
-]
-KindOption = Annotated[
-    str, typer.Option(help="chat or embedding, for added models of which the upstream does not say.")
-]
 
 _EXITS = {
     "SUCCEEDED": (ExitCode.OK, Tone.GOOD),
@@ -37,18 +25,7 @@ _EXITS = {
 }
 
 
-def group() -> typer.Typer:
-    """``providerctl provider``."""
-    providers = typer.Typer(
-        no_args_is_help=True, help="Providers: test them, discover models, see what ends."
-    )
-    register(providers, "test", test)
-    register(providers, "discover", discover)
-    register(providers, "retirements", retirements)
-    return providers
-
-
-def test(session: Session, name: NameArgument) -> None:
+def test(session: Session, *, name: str) -> None:
     """Ask the upstream whether the stored credential works. Opens it with a router's identity."""
     provider = opening.full_name(name)
     outcome, version = opening.test_stored(session, provider)
@@ -57,10 +34,9 @@ def test(session: Session, name: NameArgument) -> None:
     _end(provider, outcome)
 
 
-def discover(session: Session, name: NameArgument, add: AddOption = None, kind: KindOption = "") -> None:
+def discover(session: Session, *, name: str, add: list[str], kind: str) -> None:
     """List what the upstream offers, beside the catalog and what is registered; --add registers some."""
-    provider, ids = opening.full_name(name), add or []
-    discovery.checked_kind(kind)
+    provider, ids = opening.full_name(name), add
     listing, provider_kind = opening.list_offered(session, provider)
     known = discovery.beside(session, provider, provider_kind)
     if ids:

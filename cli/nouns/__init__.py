@@ -1,0 +1,1 @@
+"""The commands of ``providerctl`` as data, a module for each noun."""

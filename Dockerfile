@@ -11,7 +11,7 @@ RUN uv venv /opt/venv
 COPY requirements/runtime.lock /src/requirements/
 RUN uv pip install --python /opt/venv/bin/python --require-hashes -r /src/requirements/runtime.lock
 COPY . /src
-RUN uv pip install --python /opt/venv/bin/python --no-deps /src/gen /src
+RUN uv pip install --python /opt/venv/bin/python --no-deps /src/gen /src/sdk /src
 
 FROM python:3.13-slim
 LABEL org.opencontainers.image.title="CodeVector provider service" \

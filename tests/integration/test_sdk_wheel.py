@@ -2,70 +2,19 @@
 
 from __future__ import annotations
 
-import subprocess
-import sys
-from collections.abc import Iterator
-from importlib import metadata
 from pathlib import Path
 
 import pytest
-from packaging.requirements import Requirement
-from packaging.utils import canonicalize_name
 
 from tests.conformance.programs import Program, started
 from tests.support.servers.api import Api, api_key
-from tests.support.servers.harness import ROOT, running
-
-UV = Path(sys.executable).with_name("uv")
-OURS = ("codevector-providers", "codevector-providers-protos")
-
-
-def call(*command: str | Path) -> str:
-    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=300, check=False)
-    assert done.returncode == 0, done.stderr
-    return done.stdout
+from tests.support.servers.clean_environment import UV, call, clean_environment
+from tests.support.servers.harness import running
 
 
 @pytest.fixture(scope="module")
 def python(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The interpreter of a clean environment with both wheels and the packages that they ask for."""
-    folder = tmp_path_factory.mktemp("wheel")
-    for source in ("gen", "sdk"):
-        call(UV, "build", "-q", "--wheel", "--no-build-isolation", "--out-dir", folder / "dist", source)
-    environment = folder / "venv"
-    call(UV, "venv", "-q", "--python", sys.executable, environment)
-    python = environment / "bin" / "python"
-    wheels = sorted((folder / "dist").glob("*.whl"))
-    assert len(wheels) == 2
-    call(UV, "pip", "install", "-q", "--offline", "--no-deps", "--python", python, *wheels)
-    (site,) = environment.glob("lib/python*/site-packages")
-    for distribution in dependencies():
-        install(distribution, site)
-    return python
-
-
-def dependencies() -> Iterator[metadata.Distribution]:
-    """What the wheels need, and what that needs, as it is installed here: no index is asked."""
-    waiting, seen = list(OURS), set(OURS)
-    while waiting:
-        name = waiting.pop()
-        for text in metadata.requires(name) or ():
-            requirement = Requirement(text)
-            needed = canonicalize_name(requirement.name)
-            if needed not in seen and (
-                requirement.marker is None or requirement.marker.evaluate({"extra": ""})
-            ):
-                seen.add(needed)
-                waiting.append(needed)
-                yield metadata.distribution(needed)
-
-
-def install(distribution: metadata.Distribution, site: Path) -> None:
-    for file in distribution.files or ():
-        if ".." not in file.parts and file.suffix != ".pyc":
-            target = site / file
-            target.parent.mkdir(parents=True, exist_ok=True)
-            target.symlink_to(Path(str(distribution.locate_file(file))))
+    return clean_environment(tmp_path_factory.mktemp("wheel"), ("gen", "sdk"))
 
 
 def test_all_it_needs_is_declared(python: Path) -> None:

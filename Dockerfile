@@ -25,6 +25,9 @@ ENV PATH=/opt/venv/bin:$PATH \
     CODEVECTOR_HOME=/var/lib/codevector \
     GRPC_ENABLE_FORK_SUPPORT=0 \
     MALLOC_ARENA_MAX=2
+# What GetSystemInfo shows as the build: docker build --build-arg BUILD="$(git describe --always --dirty)" .
+ARG BUILD=
+ENV CODEVECTOR_BUILD=$BUILD
 USER 10001:10001
 WORKDIR /var/lib/codevector
 # The only place that is written: the rest of the root may be read-only.

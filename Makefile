@@ -10,7 +10,7 @@ JOBS ?= 2
 
 .PHONY: run
 run: setup ## Start the key sidecar and the registry on this machine (Ctrl-C stops both)
-	@exec $(BIN)/python -m tools.run
+	@CODEVECTOR_BUILD="$${CODEVECTOR_BUILD:-$$(git describe --always --dirty 2>/dev/null)}" exec $(BIN)/python -m tools.run
 
 .PHONY: test
 test: setup ## Run every test, with real processes and both databases

@@ -8,6 +8,7 @@ import uuid
 from collections.abc import AsyncIterator, Coroutine
 from contextlib import AsyncExitStack, asynccontextmanager, closing, suppress
 from datetime import UTC, datetime
+from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
 
@@ -39,9 +40,11 @@ from service.settings import Settings
 from service.store import ReadUnit, Store, migrate, open_store
 from service.usecases.context import Context
 from service.usecases.key_follower import KeyFollower
+from service.usecases.system_info import Release
 from service.usecases.upstream_calls import UpstreamCalls
 
 CATALOGS = Path(service.__file__).parent.parent / "catalogs"
+DISTRIBUTION = "codevector-provider-service"
 GRACE_SECONDS = 5.0
 COMPACTION_SECONDS = 3600.0
 ROUTERS_SECONDS = 5.0
@@ -117,7 +120,7 @@ async def build(settings: Settings, log: FilteringBoundLogger) -> AsyncIterator[
             ),
             ModelServicer(ctx, threads, fingerprint_key=fingerprint_key, reached=live.reached),
             RoutingServicer(ctx, threads, live, watchers, routers),
-            SystemServicer(ctx, threads, live, routers),
+            SystemServicer(ctx, threads, live, routers, Release(_version(), settings.build)),
             watchers,
             log,
         )
@@ -220,6 +223,13 @@ async def _cancelled(task: asyncio.Task[None]) -> None:
     task.cancel()
     with suppress(asyncio.CancelledError):
         await task
+
+
+def _version() -> str:
+    try:
+        return version(DISTRIBUTION)
+    except PackageNotFoundError:
+        return "unreleased"  # A checkout that is run without being installed.
 
 
 def _now() -> datetime:

@@ -37,6 +37,7 @@ class Settings:
     allow_private_upstreams: bool
     log_level: str
     insecure_debug: bool
+    build: str
 
     def __repr__(self) -> str:
         return f"Settings({', '.join(self.lines())})"
@@ -63,6 +64,7 @@ class Settings:
             f"CODEVECTOR_ALLOW_PRIVATE_UPSTREAMS={int(self.allow_private_upstreams)}",
             f"CODEVECTOR_LOG_LEVEL={self.log_level}",
             f"CODEVECTOR_INSECURE_DEBUG={int(self.insecure_debug)}",
+            f"CODEVECTOR_BUILD={self.build}",
         ]
 
 
@@ -92,6 +94,7 @@ def load(environment: Mapping[str, str]) -> Settings:
         allow_private_upstreams=_switch(given, "CODEVECTOR_ALLOW_PRIVATE_UPSTREAMS"),
         log_level=log_level,
         insecure_debug=insecure_debug,
+        build=given.get("CODEVECTOR_BUILD", ""),
     )
 
 

@@ -34,7 +34,7 @@ def wait(session: Session, *, revision: int, timeout: str) -> None:
             ("have it", Cell(str(answer.applied_count), Tone.GOOD if answer.reached else Tone.WARNING)),
         ]
     )
-    behind = [_section(answer.behind, answer.revision)] if answer.behind else []
+    behind = [_section(answer.lagging, answer.revision)] if answer.lagging else []
     session.terminal.show(as_json(answer), facts, *behind)
     told = tally(answer.applied_count, answer.router_count, answer.revision)
     if not answer.reached:

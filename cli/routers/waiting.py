@@ -30,7 +30,7 @@ def await_revision(session: Session, revision: int, seconds: float) -> pb.AwaitA
     answer = _ask(session, revision, 0.0)
     wanted, told = answer.revision, None
     while not answer.reached and monotonic() < end:
-        state = (answer.applied_count, [(each.watcher_id, each.watching) for each in answer.behind])
+        state = (answer.applied_count, [(each.watcher_id, each.watching) for each in answer.lagging])
         if state != told:
             session.terminal.say(_waiting_for(answer, session.world.now()), Tone.QUIET)
             told = state
@@ -57,7 +57,7 @@ def _ask(session: Session, revision: int, seconds: float) -> pb.AwaitAppliedRevi
 
 def _waiting_for(answer: pb.AwaitAppliedRevisionResponse, now: datetime) -> str:
     missing = answer.router_count - answer.applied_count
-    named = [f"{each.watcher_id} ({_state(each, now)})" for each in answer.behind[:_NAMED]]
+    named = [f"{each.watcher_id} ({_state(each, now)})" for each in answer.lagging[:_NAMED]]
     if missing > _NAMED:
         named.append(f"{missing - _NAMED} more")
     told = tally(answer.applied_count, answer.router_count, answer.revision)

@@ -1,16 +1,21 @@
 """Filters of the list RPCs as a typed tree: what may be filtered by, and which rows a tree keeps.
 
-| type   | operators     | literal                      | meaning                                         |
-|--------|---------------|------------------------------|-------------------------------------------------|
-| STRING | all           | text                         | exact, by code point; ``:`` contains, caseless  |
-| NAME   | all           | text                         | as STRING, but both sides folded (`ids.fold`)   |
-| ENUM   | = !=          | ACTIVE, STATE_ACTIVE, active |                                                 |
-| INT    | all but ``:`` | decimal, signed 64 bits      |                                                 |
-| BOOL   | = !=          | true, false                  |                                                 |
-| TIME   | all           | RFC 3339, microseconds       | ``:*`` is set                                   |
-| PATHS  | ``:``         | resource name                | one of them is it, or lies below it; ``:*`` any |
-| LABELS | = != ``:``    | text                         | ``labels:k`` and ``labels.k:*`` has key k;      |
-|        |               |                              | ``labels.k:v`` is ``labels.k = v``              |
+| type     | operators     | literal                      | meaning                                         |
+|----------|---------------|------------------------------|-------------------------------------------------|
+| STRING   | all           | text                         | exact, by code point; ``:`` contains, caseless  |
+| NAME     | all           | text                         | as STRING, but both sides folded (`ids.fold`)   |
+| ENUM     | = !=          | ACTIVE, STATE_ACTIVE, active |                                                 |
+| INT      | all but ``:`` | decimal, signed 64 bits      |                                                 |
+| BOOL     | = !=          | true, false                  |                                                 |
+| TIME     | all           | RFC 3339, microseconds       | ``:*`` is set                                   |
+| PRESENCE | ``:``         | ``*``                        | is set                                          |
+| MEMBERS  | ``:``         | as ENUM                      | one of them is it; ``:*`` any                   |
+| PATHS    | ``:``         | resource name                | one of them is it, or lies below it; ``:*`` any |
+| LABELS   | = != ``:``    | text                         | ``labels:k`` and ``labels.k:*`` has key k;      |
+|          |               |                              | ``labels.k:v`` is ``labels.k = v``              |
+
+A STRING or NAME literal that ends in ``*`` matches the beginning, with ``=``, ``!=`` and ``:`` alike; with
+``:`` regardless of case.
 
 Logic is two-valued. What is absent (a label, an unset time) equals nothing and is neither less nor greater:
 ``!=`` is true of it, every other operator false, and NOT negates that. A SQL translation has to do the same
@@ -39,6 +44,8 @@ class FilterType(Enum):
     INT = "int"
     BOOL = "bool"
     TIME = "time"
+    PRESENCE = "presence"
+    MEMBERS = "members"
     PATHS = "paths"
     LABELS = "labels"
 
@@ -62,6 +69,8 @@ OPERATORS: Mapping[FilterType, frozenset[Op]] = {
     FilterType.INT: frozenset(Op) - {Op.HAS},
     FilterType.BOOL: frozenset({Op.EQ, Op.NE}),
     FilterType.TIME: frozenset(Op),
+    FilterType.PRESENCE: frozenset({Op.HAS}),
+    FilterType.MEMBERS: frozenset({Op.HAS}),
     FilterType.PATHS: frozenset({Op.HAS}),
     FilterType.LABELS: frozenset({Op.EQ, Op.NE, Op.HAS}),
 }
@@ -71,7 +80,8 @@ OPERATORS: Mapping[FilterType, frozenset[Op]] = {
 class FilterField:
     """A field that a list may be filtered by.
 
-    An ENUM has ``members`` (its class), and the ``prefix`` that they carry in the API, such as ``STATE_``.
+    ENUM and MEMBERS have ``members`` (the class), and the ``prefix`` that these carry in the API, such as
+    ``STATE_``.
     """
 
     name: str
@@ -105,13 +115,14 @@ class Comparison:
     """One restriction, typed.
 
     ``value`` is folded for NAME fields and for ``:``; None only with ``:``, which then asks for presence.
-    ``key`` is the label's key, and empty for every other type.
+    ``key`` is the label's key, and empty for every other type. With ``prefix`` the value is a beginning.
     """
 
     field: FilterField
     op: Op
     value: Value | None
     key: str = ""
+    prefix: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -150,7 +161,7 @@ def matches(expression: Expression, get_field: Callable[[str], object]) -> bool:
     """Whether a row satisfies the tree.
 
     ``get_field`` gives a field's value by its name: str, int, bool, aware datetime or enum member, for LABELS
-    the whole mapping, for PATHS a tuple of names, and None where it is absent.
+    the whole mapping, for MEMBERS and PATHS a tuple, for PRESENCE anything, and None where it is absent.
     """
     match expression:
         case Comparison():
@@ -180,13 +191,17 @@ def _compare(comparison: Comparison, actual: object) -> bool:
     if isinstance(actual, Mapping):
         actual = actual.get(comparison.key)
     if isinstance(actual, tuple):
-        return any(_lies_at(name, comparison.value) for name in actual)
+        if comparison.field.type is FilterType.PATHS:
+            return any(_lies_at(name, comparison.value) for name in actual)
+        return bool(actual) if comparison.value is None else comparison.value in actual
     if actual is None:
         return comparison.op is Op.NE
     if comparison.value is None:
         return True
     if comparison.op is Op.HAS or comparison.field.type is FilterType.NAME:
         actual = fold(str(actual))
+    if comparison.prefix:
+        return str(actual).startswith(str(comparison.value)) is not (comparison.op is Op.NE)
     return bool(_TESTS[comparison.op](actual, comparison.value))
 
 

@@ -68,6 +68,12 @@ def provider_models_impact(
     return _impact(key, "provider models", models, wired, destroyed=False)
 
 
+def model_impact(key: bytes, view: ModelView) -> DeletionImpact:
+    """The impact of deleting a model: its backends go, and it can no longer be called."""
+    targets = {backend.target for backend in view.model.backends}
+    return _impact(key, "model", [], [view], destroyed=False, gone=targets)
+
+
 def loss(wired: Iterable[ModelView], gone: Collection[ProviderModelKey]) -> Loss:
     """What these models lose when the provider models ``gone`` (by provider id and model id) go."""
     backends: list[BackendImpact] = []
@@ -82,11 +88,20 @@ def loss(wired: Iterable[ModelView], gone: Collection[ProviderModelKey]) -> Loss
 
 
 def _impact(
-    key: bytes, root: str, models: Sequence[ProviderModel], wired: Iterable[ModelView], *, destroyed: bool
+    key: bytes,
+    root: str,
+    models: Sequence[ProviderModel],
+    wired: Iterable[ModelView],
+    *,
+    destroyed: bool,
+    gone: Collection[ProviderModelKey] | None = None,
 ) -> DeletionImpact:
+    """The impact of deleting ``models``, with the wires to ``gone``: to ``models`` where it is not given."""
     ordered = sorted(models, key=lambda model: model.name)
     views = sorted(wired, key=lambda view: view.model.name)
-    lost = loss(views, {(model.provider_id, model.model_id) for model in ordered})
+    if gone is None:
+        gone = {(model.provider_id, model.model_id) for model in ordered}
+    lost = loss(views, gone)
     lines = [
         root,
         *(f"provider model {model.name} {model.uid}" for model in ordered),

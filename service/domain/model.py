@@ -26,6 +26,13 @@ class State(IntEnum):
     DISABLED = 2
 
 
+class UnroutableReason(IntEnum):
+    """Why a provider is left out of routing."""
+
+    DISABLED = 1
+    NO_CREDENTIAL = 2
+
+
 class ModelKind(IntEnum):
     """What a model does."""
 

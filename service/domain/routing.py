@@ -26,6 +26,7 @@ from service.domain.model import (
     ProviderKind,
     ProviderModel,
     State,
+    UnroutableReason,
 )
 from upstreams.kinds import KINDS
 
@@ -108,11 +109,18 @@ def credential_required(kind: ProviderKind) -> bool:
     return KINDS[kind].credential_required
 
 
+def unroutable_reason(provider: Provider) -> UnroutableReason | None:
+    """Return why a provider is left out of routing: None where it is not."""
+    if provider.state is not State.ACTIVE:
+        return UnroutableReason.DISABLED
+    if provider.credential is None and credential_required(provider.kind):
+        return UnroutableReason.NO_CREDENTIAL
+    return None
+
+
 def provider_routable(provider: Provider) -> bool:
-    """Active, and with the credential its kind needs."""
-    return provider.state is State.ACTIVE and (
-        provider.credential is not None or not credential_required(provider.kind)
-    )
+    """Return whether a provider is active and has the credential its kind needs."""
+    return unroutable_reason(provider) is None
 
 
 def provider_model_routable(provider: Provider, model: ProviderModel) -> bool:

@@ -37,6 +37,7 @@ from service.domain.model import (
     ProviderModelView,
     ProviderView,
 )
+from service.domain.routing import provider_routable, unroutable_reason
 from service.domain.validation import DiscoveredModel, Discovery, ProviderValidation
 from service.usecases.context import ListQuery
 from service.usecases.imports import ImportReport
@@ -90,6 +91,8 @@ def provider_to_pb(view: ProviderView) -> provider_pb2.Provider:
         details=kind_rules.details(provider.kind, provider.config),
         active_model_count=view.active_model_count,
         model_count=view.model_count,
+        routable=provider_routable(provider),
+        unroutable_reason=wire(unroutable_reason(provider)),
         labels=provider.labels,
         annotations=provider.annotations,
         create_time=timestamp(provider.create_time),

@@ -6,7 +6,6 @@ from __future__ import annotations
 
 from codevector.providers.v1 import model_pb2
 from codevector.providers.v1 import model_service_pb2 as pb
-from google.protobuf.empty_pb2 import Empty
 
 from service.domain.model import State
 from service.rpc import convert, convert_models
@@ -61,8 +60,8 @@ class ModelServicer(WritingServicer):
         )
         return convert_models.model_to_pb(view)
 
-    async def DeleteModel(self, request: pb.DeleteModelRequest, exchange: Exchange) -> Empty:
-        await self._write(
+    async def DeleteModel(self, request: pb.DeleteModelRequest, exchange: Exchange) -> pb.DeleteModelResponse:
+        impact = await self._write(
             exchange,
             lambda: models.delete_model(
                 self._ctx,
@@ -70,10 +69,13 @@ class ModelServicer(WritingServicer):
                 etag=request.etag,
                 allow_missing=request.allow_missing,
                 validate_only=request.validate_only,
+                impact_token=request.impact_token,
             ),
             preview=request.validate_only,
         )
-        return Empty()
+        return pb.DeleteModelResponse(
+            impact=convert_models.impact_to_pb(impact), revision=exchange.revision or 0
+        )
 
     async def EnableModel(self, request: pb.EnableModelRequest, exchange: Exchange) -> model_pb2.Model:
         return await self._set_state(request, exchange, State.ACTIVE)

@@ -330,7 +330,13 @@ class ProviderServicer(WritingServicer):
     ) -> batches.BatchReport:
         return await self._write(
             exchange,
-            lambda: batches.set_states(self._ctx, request.names, state, validate_only=request.validate_only),
+            lambda: batches.set_states(
+                self._ctx,
+                request.names,
+                state,
+                parent=request.parent,
+                validate_only=request.validate_only,
+            ),
             preview=request.validate_only,
         )
 
@@ -342,6 +348,7 @@ class ProviderServicer(WritingServicer):
             lambda: batches.delete_models(
                 self._ctx,
                 request.names,
+                parent=request.parent,
                 force=request.force,
                 validate_only=request.validate_only,
                 impact_token=request.impact_token,

@@ -14,10 +14,11 @@ from service.readmodel.routers import Routers
 from service.rpc import convert
 from service.rpc.boundary import Exchange
 from service.rpc.threads import Threads
-from service.store import DataKeyFault
-from service.usecases import encryption_status, rotation, routers, verification
+from service.store import DataKeyFault, Storage
+from service.usecases import encryption_status, rotation, routers, system_info, verification
 from service.usecases.context import Context
 from service.usecases.encryption_status import SweepState
+from service.usecases.system_info import Release
 
 WAIT_SECONDS = 30.0
 SHOWN_LAGGING = 100
@@ -30,14 +31,36 @@ _SWEEP_STATES = {
 }
 
 
+_STORAGE = {
+    Storage.SQLITE: pb.GetSystemInfoResponse.STORAGE_SQLITE,
+    Storage.POSTGRESQL: pb.GetSystemInfoResponse.STORAGE_POSTGRESQL,
+}
+
+
 class SystemServicer:
     """The handlers, by RPC name."""
 
-    def __init__(self, ctx: Context, threads: Threads, live: LiveTable, known: Routers) -> None:
+    def __init__(
+        self, ctx: Context, threads: Threads, live: LiveTable, known: Routers, release: Release
+    ) -> None:
         self._ctx = ctx
         self._run = threads.run
         self._live = live
         self._routers = known
+        self._release = release
+
+    async def GetSystemInfo(
+        self, request: pb.GetSystemInfoRequest, exchange: Exchange
+    ) -> pb.GetSystemInfoResponse:
+        found = await self._run(lambda: system_info.system_info(self._ctx))
+        return pb.GetSystemInfoResponse(
+            version=self._release.version,
+            build=self._release.build,
+            store_id=str(found.head.store_id),
+            revision=found.head.revision,
+            compact_revision=found.head.compact_revision,
+            storage=_STORAGE[found.storage],
+        )
 
     async def GetEncryptionStatus(
         self, request: pb.GetEncryptionStatusRequest, exchange: Exchange
@@ -142,7 +165,7 @@ class SystemServicer:
             revision=progress.revision,
             router_count=progress.router_count,
             applied_count=progress.router_count - len(progress.lagging),
-            behind=[_router(one) for one in progress.lagging[:SHOWN_LAGGING]],
+            lagging=[_router(one) for one in progress.lagging[:SHOWN_LAGGING]],
         )
 
 

@@ -17,7 +17,7 @@ from service.store.migrating import migrate
 from service.store.reads import Head, ReadUnit, RegistryRow, RememberedRequest
 from service.store.restoring import Restored, restore
 from service.store.rewraps import Failed, RewrapUnit, Swap
-from service.store.store import Store, open_store
+from service.store.store import Storage, Store, open_store
 from service.store.writes import WriteUnit
 
 __all__ = [
@@ -36,6 +36,7 @@ __all__ = [
     "Restored",
     "RewrapUnit",
     "StaleDataKey",
+    "Storage",
     "Store",
     "StoreStartError",
     "Swap",

@@ -11,35 +11,66 @@ from dataclasses import dataclass
 from types import MappingProxyType
 from typing import Any, TypeVar
 
-from sqlalchemy import ColumnElement, Select, and_, exists, false, func, literal, not_, or_, tuple_
+from sqlalchemy import (
+    ColumnElement,
+    Select,
+    Text,
+    and_,
+    case,
+    exists,
+    false,
+    func,
+    literal,
+    not_,
+    or_,
+    tuple_,
+    type_coerce,
+)
 from sqlalchemy.orm import InstrumentedAttribute
 from sqlalchemy.types import TypeDecorator, TypeEngine
 
 from service.domain.filters import And, Comparison, Expression, FilterType, Not, Op, Or, Word
 from service.domain.ids import display_name_key
 from service.domain.lists import OrderBy
-from service.domain.model import ModelView, ProviderKind, ProviderModelView, ProviderView, State
+from service.domain.model import (
+    ModelView,
+    ProviderKind,
+    ProviderModelView,
+    ProviderView,
+    State,
+    UnroutableReason,
+)
 from service.domain.pages import Key
 from service.domain.routing import credential_required
-from service.store.columns import to_micros
+from service.store.columns import Code, to_micros
 from service.store.rows import BackendRow, CredentialRow, ModelRow, ProviderModelRow, ProviderRow
 from service.store.sql import Contains, Member
 
 S = TypeVar("S", bound=Select[*tuple[Any, ...]])
+V = TypeVar("V")
 
 Position = tuple[Key, ...]
-"""Where a row stands in an order: its value of the order field, then its id."""
+"""Where a row stands in an order: its values of the order's fields, then its id."""
 
 _KINDS_WITHOUT_CREDENTIAL = [kind for kind in ProviderKind if not credential_required(kind)]
 
-PROVIDER_MODEL_ROUTABLE: ColumnElement[bool] = and_(
-    ProviderModelRow.state == State.ACTIVE,
-    ProviderRow.state == State.ACTIVE,
-    or_(
-        CredentialRow.provider_id.is_not(None),
-        ProviderRow.kind.in_(_KINDS_WITHOUT_CREDENTIAL),
-    ),
+_CREDENTIAL_SUFFICES: ColumnElement[bool] = or_(
+    CredentialRow.provider_id.is_not(None),
+    ProviderRow.kind.in_(_KINDS_WITHOUT_CREDENTIAL),
 )
+PROVIDER_ROUTABLE: ColumnElement[bool] = and_(ProviderRow.state == State.ACTIVE, _CREDENTIAL_SUFFICES)
+"""`service.domain.routing.provider_routable` over providers LEFT JOIN credentials."""
+
+_UNROUTABLE_REASON: ColumnElement[Any] = type_coerce(
+    case(
+        (ProviderRow.state != State.ACTIVE, int(UnroutableReason.DISABLED)),
+        (not_(_CREDENTIAL_SUFFICES), int(UnroutableReason.NO_CREDENTIAL)),
+    ),
+    Code(UnroutableReason),
+)
+"""`service.domain.routing.unroutable_reason` over the same."""
+
+PROVIDER_MODEL_ROUTABLE: ColumnElement[bool] = and_(ProviderModelRow.state == State.ACTIVE, PROVIDER_ROUTABLE)
 """`domain.routing.provider_model_routable` over provider_models JOIN providers LEFT JOIN credentials."""
 
 MODEL_ROUTABLE: ColumnElement[bool] = and_(
@@ -66,22 +97,36 @@ _Column = ColumnElement[Any] | InstrumentedAttribute[Any]
 
 @dataclass(frozen=True, slots=True)
 class ListShape:
-    """What one list may be filtered and ordered by; ``id_columns`` end every order."""
+    """What one list may be filtered and ordered by. ``id_columns`` order it by name, and end every order."""
 
     filters: Mapping[str, _Column]
     orders: Mapping[str, _Column]
     id_columns: tuple[_Column, ...]
 
+    def columns(self, order_by: OrderBy) -> list[tuple[_Column, bool]]:
+        """Return the columns of an order without its end, each with whether it descends."""
+        return [
+            (column, term.descending)
+            for term in order_by
+            for column in (self.id_columns if term.field == "name" else (self.orders[term.field],))
+        ]
+
+
+_PROVIDER_NAME = literal("providers/", Text()) + ProviderRow.provider_id
 
 PROVIDERS = ListShape(
     filters=MappingProxyType(
         {
+            "name": _PROVIDER_NAME,
             "display_name": ProviderRow.display_name_key,
             "kind": ProviderRow.kind,
             "state": ProviderRow.state,
+            "routable": PROVIDER_ROUTABLE,
+            "unroutable_reason": _UNROUTABLE_REASON,
+            "credential": CredentialRow.provider_id,
+            "credential.expire_time": CredentialRow.expire_time,
             "labels": ProviderRow.labels,
             "create_time": ProviderRow.create_time,
-            "credential.expire_time": CredentialRow.expire_time,
         }
     ),
     orders=MappingProxyType(
@@ -98,6 +143,7 @@ PROVIDERS = ListShape(
 PROVIDER_MODELS = ListShape(
     filters=MappingProxyType(
         {
+            "name": _PROVIDER_NAME + "/models/" + ProviderModelRow.model_id,
             "upstream_model_id": ProviderModelRow.upstream_model_id,
             "display_name": ProviderModelRow.display_name_key,
             "kind": ProviderModelRow.kind,
@@ -105,7 +151,9 @@ PROVIDER_MODELS = ListShape(
             "source": ProviderModelRow.source,
             "catalog_version": ProviderModelRow.catalog_version,
             "routable": PROVIDER_MODEL_ROUTABLE,
+            "needs_review": ProviderModelRow.needs_review,
             "context_window": ProviderModelRow.context_window,
+            "capabilities": ProviderModelRow.capabilities,
             "retire_time": ProviderModelRow.retire_time,
             "labels": ProviderModelRow.labels,
         }
@@ -126,6 +174,7 @@ PROVIDER_MODELS = ListShape(
 MODELS = ListShape(
     filters=MappingProxyType(
         {
+            "name": literal("models/", Text()) + ModelRow.model_id,
             "display_name": ModelRow.display_name_key,
             "kind": ModelRow.kind,
             "state": ModelRow.state,
@@ -137,7 +186,6 @@ MODELS = ListShape(
     orders=MappingProxyType(
         {
             "display_name": ModelRow.display_name_key,
-            "name": ModelRow.model_id,
             "create_time": ModelRow.create_time,
             "update_time": ModelRow.update_time,
             "kind": ModelRow.kind,
@@ -167,7 +215,6 @@ _PROVIDER_MODEL_POSITIONS: Mapping[str, Callable[[ProviderModelView], str | int]
 _MODEL_POSITIONS: Mapping[str, Callable[[ModelView], str | int]] = MappingProxyType(
     {
         "display_name": lambda view: display_name_key(view.model.display_name),
-        "name": lambda view: view.model.model_id,
         "create_time": lambda view: to_micros(view.model.create_time),
         "update_time": lambda view: to_micros(view.model.update_time),
         "kind": lambda view: int(view.model.kind),
@@ -177,17 +224,26 @@ _MODEL_POSITIONS: Mapping[str, Callable[[ModelView], str | int]] = MappingProxyT
 
 def provider_position(view: ProviderView, order_by: OrderBy) -> Position:
     """Where a provider stands in this order."""
-    return (_PROVIDER_POSITIONS[order_by.field](view), view.provider.provider_id)
+    return _position(view, _PROVIDER_POSITIONS, order_by, (view.provider.provider_id,))
 
 
 def provider_model_position(view: ProviderModelView, order_by: OrderBy) -> Position:
     """Where a provider model stands in this order."""
-    return (_PROVIDER_MODEL_POSITIONS[order_by.field](view), view.model.provider_id, view.model.model_id)
+    return _position(view, _PROVIDER_MODEL_POSITIONS, order_by, (view.model.provider_id, view.model.model_id))
 
 
 def model_position(view: ModelView, order_by: OrderBy) -> Position:
     """Where a model stands in this order."""
-    return (_MODEL_POSITIONS[order_by.field](view), view.model.model_id)
+    return _position(view, _MODEL_POSITIONS, order_by, (view.model.model_id,))
+
+
+def _position(
+    view: V, values: Mapping[str, Callable[[V], str | int]], order_by: OrderBy, ids: tuple[str, ...]
+) -> Position:
+    terms: list[str | int] = []
+    for term in order_by:
+        terms += ids if term.field == "name" else (values[term.field](view),)
+    return (*terms, *ids)
 
 
 def filtered(statement: S, shape: ListShape, keep: Expression | None) -> S:
@@ -203,7 +259,7 @@ def page(
     after: Position | None,
     limit: int,
 ) -> S:
-    """The statement over at most ``limit`` rows that match, in order, after the position ``after``."""
+    """Return the statement over at most ``limit`` rows that match, in order, after the position ``after``."""
     statement = filtered(statement, shape, keep)
     if after is not None:
         statement = statement.where(_after(shape, order_by, after))
@@ -211,18 +267,22 @@ def page(
 
 
 def ordering(shape: ListShape, order_by: OrderBy) -> list[ColumnElement[Any]]:
-    """The ORDER BY of a list; total, since it ends in ids, ascending."""
-    column = shape.orders[order_by.field]
-    return [column.desc() if order_by.descending else column.asc(), *(key.asc() for key in shape.id_columns)]
+    """Return the ORDER BY of a list; total, since it ends in ids, ascending."""
+    columns = [
+        column.desc() if descending else column.asc() for column, descending in shape.columns(order_by)
+    ]
+    return [*columns, *(key.asc() for key in shape.id_columns)]
 
 
 def _after(shape: ListShape, order_by: OrderBy, after: Position) -> ColumnElement[bool]:
-    """The rows that come after a position in this order."""
-    column = shape.orders[order_by.field]
-    value = literal(after[0], _storage_type(column))
-    ids = tuple_(*shape.id_columns) > tuple_(*(literal(key) for key in after[1:]))
-    beyond = column < value if order_by.descending else column > value
-    return or_(beyond, and_(column == value, ids))
+    """Return the condition of the rows that come after a position in this order."""
+    columns = shape.columns(order_by)
+    values, ids = after[: len(columns)], after[len(columns) :]
+    rest: ColumnElement[bool] = tuple_(*shape.id_columns) > tuple_(*(literal(key) for key in ids))
+    for (column, descending), plain in zip(reversed(columns), reversed(values), strict=True):
+        value = literal(plain, _storage_type(column))
+        rest = or_(column < value if descending else column > value, and_(column == value, rest))
+    return rest
 
 
 def _storage_type(column: _Column) -> TypeEngine[Any]:
@@ -252,11 +312,15 @@ def _comparison(column: _Column, comparison: Comparison) -> ColumnElement[bool]:
         return and_(column) if wanted else not_(column)
     if comparison.field.type is FilterType.PATHS:
         return _wired(column, value)
+    if comparison.field.type is FilterType.MEMBERS:
+        return _has_member(column, value)
     if comparison.field.type is FilterType.LABELS:
         column = Member(column, comparison.key)
     present = column.is_not(None)
     if value is None:
         return present
+    if comparison.prefix:
+        return _begins(column, comparison)
     if op is Op.HAS:
         return and_(present, _contains(comparison.field.type, column, str(value)))
     if op is Op.NE:
@@ -273,6 +337,23 @@ _COMPARE: Mapping[Op, Callable[[_Column, object], ColumnElement[bool]]] = Mappin
         Op.GE: lambda column, value: column >= value,
     }
 )
+
+
+def _has_member(column: _Column, member: object) -> ColumnElement[bool]:
+    """Whether a column's JSON list of numbers has one: any (None), or this."""
+    numbers = type_coerce(column, Text())
+    if not isinstance(member, int):
+        return numbers != "[]"
+    return Contains(func.replace(func.replace(numbers, "[", ","), "]", ","), f",{int(member)},")
+
+
+def _begins(column: _Column, comparison: Comparison) -> ColumnElement[bool]:
+    beginning = str(comparison.value)
+    present = column.is_not(None)
+    if comparison.op is Op.HAS and comparison.field.type is FilterType.STRING:
+        column = func.lower(column)
+    begins = and_(present, func.substr(column, 1, len(beginning)) == beginning)
+    return not_(begins) if comparison.op is Op.NE else begins
 
 
 def _wired(model_id: _Column, place: object) -> ColumnElement[bool]:

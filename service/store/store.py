@@ -12,6 +12,7 @@ import time
 from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager, ExitStack, nullcontext
 from datetime import UTC, datetime
+from enum import Enum
 from sqlite3 import Error as SqliteError
 from typing import TypeVar
 
@@ -44,6 +45,13 @@ T = TypeVar("T")
 MAX_TRIES = 5
 _FIRST_PAUSE_SECONDS = 0.01
 _SHREDDING_WAIT_MILLISECONDS = 200
+
+
+class Storage(Enum):
+    """A kind of database."""
+
+    SQLITE = "sqlite"
+    POSTGRESQL = "postgresql"
 
 
 def ignore_commit(_change_set: ChangeSet) -> None:
@@ -88,6 +96,11 @@ class Store:
         # SQLite's busy handler sleeps in growing steps: threads of this process queue here instead.
         self._writers: AbstractContextManager[object] = threading.Lock() if self._is_sqlite else nullcontext()
         self._shredding_due = False
+
+    @property
+    def storage(self) -> Storage:
+        """The kind of database that the store is in."""
+        return Storage(self._engine.dialect.name)
 
     def write(self, work: Callable[[WriteUnit], T], *, validate_only: bool = False) -> T:
         """Run ``work`` in one transaction, and commit what it changed under one new revision.

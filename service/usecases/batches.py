@@ -14,6 +14,7 @@ from service.domain.errors import (
     NotFound,
     RegistryError,
     ResourceRef,
+    invalid_field,
 )
 from service.domain.impact import DeletionImpact, provider_models_impact
 from service.domain.model import ProviderModel, ProviderModelKey, State
@@ -41,10 +42,14 @@ class BatchReport:
 
 
 def set_states(
-    ctx: Context, names: Sequence[str], state: State, *, validate_only: bool = False
+    ctx: Context, names: Sequence[str], state: State, *, parent: str = "", validate_only: bool = False
 ) -> Written[BatchReport]:
-    """Enable or disable; those that do not exist are told, and the others change all the same."""
-    targets = _targets(names)
+    """Enable or disable. The outcome of one that does not exist is an error; the others change all the same.
+
+    Raises:
+        InvalidArgument: a name does not belong to ``parent``.
+    """
+    targets = _targets(names, parent)
     done = Action.ENABLED if state is State.ACTIVE else Action.DISABLED
 
     def work(unit: WriteUnit) -> Written[BatchReport]:
@@ -68,6 +73,7 @@ def delete_models(
     ctx: Context,
     names: Sequence[str],
     *,
+    parent: str = "",
     force: bool = False,
     validate_only: bool = False,
     impact_token: str = "",
@@ -78,11 +84,12 @@ def delete_models(
     the impact of all of them and deletes nothing, whatever ``force`` says.
 
     Raises:
+        InvalidArgument: a name does not belong to ``parent``.
         Aborted: the impact is no longer what ``impact_token`` was given for.
         FailedPrecondition: MODEL_HAS_BACKENDS, with an ``impact_token`` and without ``force``: the token
             is for all of it or nothing.
     """
-    targets = _targets(names)
+    targets = _targets(names, parent)
 
     def work(unit: WriteUnit) -> Written[BatchReport]:
         found = unit.provider_models(targets)
@@ -118,8 +125,17 @@ def delete_models(
     return ctx.store.write(work, validate_only=validate_only)
 
 
-def _targets(names: Sequence[str]) -> list[ProviderModelKey]:
-    return [ids.parse_provider_model_name(name, field=f"names[{index}]") for index, name in enumerate(names)]
+def _targets(names: Sequence[str], parent: str) -> list[ProviderModelKey]:
+    provider_id = ids.parse_provider_parent(parent) if parent else None
+    targets = [
+        ids.parse_provider_model_name(name, field=f"names[{index}]") for index, name in enumerate(names)
+    ]
+    for index, target in enumerate(targets):
+        if provider_id not in (None, target[0]):
+            raise invalid_field(
+                f"names[{index}]", "must belong to the provider in parent", rule="names.parent"
+            )
+    return targets
 
 
 def _missing(name: str) -> NotFound:

@@ -66,7 +66,9 @@ def matching_etag(resource: Provider | ProviderModel | Model, etag: str) -> None
         raise _stale(resource, text, Reason.ETAG_MISMATCH)
 
 
-def matching_impact(resource: Provider | ProviderModel | None, impact: DeletionImpact, token: str) -> None:
+def matching_impact(
+    resource: Provider | ProviderModel | Model | None, impact: DeletionImpact, token: str
+) -> None:
     """Hold a delete to its preview; None stands for several. An empty token asks for nothing."""
     if not token or hmac.compare_digest(token.encode(), impact.impact_token.encode()):
         return

@@ -14,14 +14,15 @@ from service.domain.errors import (
     ResourceRef,
     invalid_field,
 )
+from service.domain.impact import DeletionImpact, model_impact
 from service.domain.labels import check_description, check_labels
 from service.domain.masks import MODEL_MASK, fields_to_write
 from service.domain.model import Model, ModelBackend, ModelKind, ModelView, State
 from service.store import ReadUnit, WriteUnit
 from service.usecases import replays
-from service.usecases.checks import existing_model, matching_etag
+from service.usecases.checks import existing_model, matching_etag, matching_impact
 from service.usecases.context import Call, Context, RequestId, Written
-from service.usecases.providers import NOT_YET
+from service.usecases.providers import NOT_YET, NOTHING_DELETED
 
 
 @dataclass(frozen=True, slots=True)
@@ -118,18 +119,34 @@ def set_model_state(ctx: Context, name: str, state: State, *, etag: str = "") ->
 
 
 def delete_model(
-    ctx: Context, name: str, *, etag: str = "", allow_missing: bool = False, validate_only: bool = False
-) -> Written[None]:
-    """Delete a model and its backends; the provider models stay as they are."""
+    ctx: Context,
+    name: str,
+    *,
+    etag: str = "",
+    allow_missing: bool = False,
+    validate_only: bool = False,
+    impact_token: str = "",
+) -> Written[DeletionImpact]:
+    """Delete a model and its backends; the provider models stay as they are.
+
+    ``validate_only`` computes the same impact and deletes nothing.
+
+    Raises:
+        Aborted: the etag is stale, or the impact is no longer what ``impact_token`` was given for.
+    """
     model_id = ids.parse_model_name(name)
 
-    def work(unit: WriteUnit) -> Written[None]:
-        if allow_missing and unit.model(model_id) is None:
-            return Written(None, unit.visible_revision)
-        model = existing_model(unit, name)
-        matching_etag(model, etag)
-        unit.delete_model(model)
-        return Written(None, unit.revision)
+    def work(unit: WriteUnit) -> Written[DeletionImpact]:
+        view = unit.model_view(model_id)
+        if view is None:
+            if allow_missing:
+                return Written(NOTHING_DELETED, unit.visible_revision)
+            raise NotFound(ResourceRef(MODEL_TYPE, name))
+        matching_etag(view.model, etag)
+        impact = model_impact(ctx.impact_key, view)
+        matching_impact(view.model, impact, impact_token)
+        unit.delete_model(view.model)
+        return Written(impact, unit.revision)
 
     return ctx.store.write(work, validate_only=validate_only)
 

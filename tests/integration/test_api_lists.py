@@ -13,10 +13,25 @@ from google.protobuf.timestamp_pb2 import Timestamp
 
 from tests.support.servers.api import KINDS, SAMPLES, Api, api_key
 
-ORDERS = ("display_name", "create_time", "update_time", "kind")
-MODEL_ORDERS = ("upstream_model_id", "display_name", "create_time", "update_time", "context_window", "kind")
+ORDERS = ("display_name", "name", "create_time", "update_time", "kind", "kind desc, create_time")
+MODEL_ORDERS = (
+    "upstream_model_id",
+    "name",
+    "display_name",
+    "create_time",
+    "update_time",
+    "context_window",
+    "kind",
+    "context_window desc, kind",
+)
 CHAT = provider_model_pb2.ModelKind.MODEL_KIND_CHAT
 EMBEDDING = provider_model_pb2.ModelKind.MODEL_KIND_EMBEDDING
+CAPABILITY = provider_model_pb2.ModelCapability
+CAPABILITIES = {
+    1: [CAPABILITY.MODEL_CAPABILITY_STREAMING, CAPABILITY.MODEL_CAPABILITY_TOOLS],
+    3: [CAPABILITY.MODEL_CAPABILITY_STREAMING],
+    5: [CAPABILITY.MODEL_CAPABILITY_TOOLS, CAPABILITY.MODEL_CAPABILITY_PARALLEL_TOOLS],
+}
 
 
 class Shelf:
@@ -50,6 +65,7 @@ class Shelf:
                 display_name=f"{'z' if number % 3 else 'A'}{number} {self.mark}",
                 context_window=(number % 3) * 1000,
                 kind=EMBEDDING if number == 3 else CHAT,
+                capabilities=CAPABILITIES.get(number, []),
                 labels={"mark": self.mark, "n": str(number)},
             )
         for other in self.providers[1:3]:
@@ -148,6 +164,21 @@ class TestProviders:
             ("credential.expire_time < 2027-01-15T08:00:00Z", []),
             ("credential.expire_time <= 2027-01-15T08:00:00Z", [8]),
             ("NOT credential.expire_time < 2100-01-01T00:00:00Z", range(8)),
+            ("credential:*", [0, 8]),
+            ("NOT credential:*", [1, 2, 3, 4, 5, 6, 7]),
+            ("routable = true", [0, 8]),
+            ("routable = false", [1, 2, 3, 4, 5, 6, 7]),
+            ("unroutable_reason = NO_CREDENTIAL", [3, 4, 5, 6, 7]),
+            ("unroutable_reason = UNROUTABLE_REASON_DISABLED", [1, 2]),
+            ("display_name = cherry*", [5, 6]),
+            ('display_name = "CHERRY 1*"', [5]),
+            ("display_name:app*", [1]),
+            ("display_name != z*", [0, 1, 3, 4, 5, 6, 8]),
+            ("z*", [2, 7]),
+            ('display_name = "cherry\\*"', []),
+            ('name:"providers/zebra*"', [2]),
+            ("name = providers/banana*", [3]),
+            ("name:nana", [3]),
             ("create_time < 2020-01-01T00:00:00Z", []),
             ("create_time > 2020-01-01T00:00:00Z", range(9)),
         ],
@@ -249,6 +280,16 @@ class TestProviderModels:
             ("routable = true", "013456"),
             ("routable = false", "2"),
             ("NOT routable = true", "2"),
+            ("capabilities:TOOLS", "15"),
+            ("capabilities:model_capability_parallel_tools", "5"),
+            ("NOT capabilities:*", "0246"),
+            ("capabilities:STREAMING capabilities:TOOLS", "1"),
+            ("needs_review = true", ""),
+            ("upstream_model_id = bb*", ""),
+            ("upstream_model_id = Bb*", "135"),
+            ("upstream_model_id:bb*", "135"),
+            ("name:models/aa*", ""),
+            ("name:/models/aa-0", "0"),
             ("context_window = 0", "036"),
             ("context_window > 1000", "25"),
             ("context_window >= 1000 context_window < 2000", "14"),

@@ -209,6 +209,26 @@ class TestBatches:
         assert answer.impact.models_left_unroutable_count == 2
         assert not api.get(model.name).backends
 
+    @pytest.mark.parametrize(
+        ("method", "request_type"),
+        [
+            ("BatchEnableProviderModels", pb.BatchEnableProviderModelsRequest),
+            ("BatchDisableProviderModels", pb.BatchDisableProviderModelsRequest),
+            ("BatchDeleteProviderModels", pb.BatchDeleteProviderModelsRequest),
+        ],
+    )
+    def test_hold_names_to_their_parent(
+        self, api: Api, some: list[provider_model_pb2.ProviderModel], method: str, request_type: Any
+    ) -> None:
+        here = some[0].name.partition("/models/")[0]
+        names = [*self.names(some), "providers/none/models/none"]
+        with api.nothing_changes():
+            refusal = api.refuse(method, request_type(names=names, parent=here))
+            assert (refusal.code, refusal.fields) == (grpc.StatusCode.INVALID_ARGUMENT, ("names[3]",))
+            assert api.refuse(method, request_type(names=names, parent="p")).fields == ("parent",)
+        assert api.call(method, request_type(names=names, parent="providers/-")).failed_count == 1
+        assert api.call(method, request_type(names=names[:3], parent=here)).results
+
     def test_of_a_thousand(self, api: Api, provider: provider_pb2.Provider) -> None:
         names = [f"{provider.name}/models/m{number}" for number in range(1001)]
         request = pb.BatchEnableProviderModelsRequest(names=names[:1000])

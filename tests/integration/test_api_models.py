@@ -334,10 +334,24 @@ class TestDelete:
     ) -> None:
         model = api.create_model(*offered)
         with api.nothing_changes():
-            api.call("DeleteModel", pb.DeleteModelRequest(name=model.name, validate_only=True))
+            preview = api.call("DeleteModel", pb.DeleteModelRequest(name=model.name, validate_only=True))
+        assert preview.revision == 0
+        assert [(each.model, each.provider_model) for each in preview.impact.backends] == [
+            (model.name, each.name) for each in sorted(offered, key=lambda one: one.name)
+        ]
+        assert {each.remaining_routable_backends for each in preview.impact.backends} == {0}
+        assert preview.impact.backend_count == len(offered)
+        assert list(preview.impact.models_left_unroutable) == [model.name]
+        assert (preview.impact.provider_model_count, preview.impact.credential_destroyed) == (0, False)
         stale = api.refuse("DeleteModel", pb.DeleteModelRequest(name=model.name, etag="1-00000000"))
         assert stale.reason == "ETAG_MISMATCH"
-        api.call("DeleteModel", pb.DeleteModelRequest(name=model.name, etag=model.etag))
+        before = api.revision()
+        deleted = api.call(
+            "DeleteModel",
+            pb.DeleteModelRequest(name=model.name, etag=model.etag, impact_token=preview.impact.impact_token),
+        )
+        assert deleted.impact == preview.impact
+        assert deleted.revision == int(api.trailers["x-revision"]) == before + 1 == api.revision()
         assert routed(api, model.name) is None
         assert [api.get(each.name) for each in offered] == offered
         gone = api.refuse("DeleteModel", pb.DeleteModelRequest(name=model.name))
@@ -346,7 +360,25 @@ class TestDelete:
             ("codevector/Model", model.name),
         )
         with api.nothing_changes():
-            api.call("DeleteModel", pb.DeleteModelRequest(name=model.name, allow_missing=True))
+            none = api.call("DeleteModel", pb.DeleteModelRequest(name=model.name, allow_missing=True))
+        assert none.impact == type(none.impact)()
+
+    def test_a_preview_does_not_outlive_what_it_said(
+        self, api: Api, offered: list[provider_model_pb2.ProviderModel]
+    ) -> None:
+        model = api.create_model(offered[0])
+        request = pb.DeleteModelRequest(name=model.name, validate_only=True)
+        request.impact_token = api.call("DeleteModel", request).impact.impact_token
+        request.validate_only = False
+        api.call(
+            "AddModelBackend",
+            pb.AddModelBackendRequest(
+                model=model.name, backend=model_pb2.ModelBackend(provider_model=offered[1].name)
+            ),
+        )
+        with api.nothing_changes():
+            refusal = api.refuse("DeleteModel", request)
+        assert (refusal.code, refusal.reason) == (grpc.StatusCode.ABORTED, "IMPACT_CHANGED")
 
 
 @pytest.fixture(scope="module")
@@ -405,6 +437,8 @@ class TestList:
             ("create_time", ["one", "two", "both", "none", "off"]),
             ("update_time desc", ["off", "none", "both", "two", "one"]),
             ("kind", ["both", "none", "off", "one", "two"]),
+            ("kind desc, name desc", ["two", "one", "off", "none", "both"]),
+            (" kind ,create_time asc ", ["one", "two", "both", "none", "off"]),
         ],
     )
     def test_orders(self, api: Api, label: str, order_by: str, expected: list[str]) -> None:

@@ -173,13 +173,13 @@ class TestWaiting:
         desk.report("gw-2")
         got = desk.wait(deleted)
         assert (got.reached, got.router_count, got.applied_count) == (False, 3, 2)
-        assert [one.watcher_id for one in got.behind] == ["gw-3"]
+        assert [one.watcher_id for one in got.lagging] == ["gw-3"]
         with ThreadPoolExecutor(1) as pool:
             waiting = pool.submit(desk.wait, deleted, 30)
             desk.report("gw-3")
             got = waiting.result()
         assert (got.reached, got.router_count, got.applied_count) == (True, 3, 3)
-        assert not got.behind
+        assert not got.lagging
 
     def test_a_router_that_stops_is_waited_for_no_longer(self, desk: Desk) -> None:
         desk.report("gw-1", 0)
@@ -225,8 +225,8 @@ class TestRestarts:
         desk.api.create()
         got = desk.wait()
         assert (got.reached, got.router_count) == (False, 1)
-        assert (got.behind[0].watcher_id, got.behind[0].watching) == ("cut-off", False)
-        assert got.behind[0].forget_time.seconds > time.time()
+        assert (got.lagging[0].watcher_id, got.lagging[0].watching) == ("cut-off", False)
+        assert got.lagging[0].forget_time.seconds > time.time()
 
     def test_a_router_of_another_replica_is_waited_for(self, postgres_server: PostgresServer) -> None:
         with two_registries(postgres_server) as (first, second):
@@ -235,7 +235,7 @@ class TestRestarts:
             wait_until(lambda: here.listed() == ["elsewhere"], what="the other replica hears of it")
             here.api.create()
             got = here.wait()
-            assert (got.reached, [one.watcher_id for one in got.behind]) == (False, ["elsewhere"])
+            assert (got.reached, [one.watcher_id for one in got.lagging]) == (False, ["elsewhere"])
             revision = here.head().revision
             wait_until(lambda: there.head().revision == revision, what="the other replica follows")
             there.report("elsewhere")

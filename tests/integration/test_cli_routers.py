@@ -150,7 +150,7 @@ def test_a_disabled_provider_is_out_of_use_once_the_wait_ends(
     revision = str(disabled.revision)
     code, missing, err = told(installation, "wait", "--revision", revision, "--timeout", "2s")
     assert (code, missing["reached"], missing["appliedCount"]) == (1, False, 2)
-    assert [each["watcherId"] for each in missing["behind"]] == [slow.name]
+    assert [each["watcherId"] for each in missing["lagging"]] == [slow.name]
     assert f"waiting for {slow.name} (watching, has {disabled.revision - 1})" in err
     assert err.endswith(f"providerctl: not within 2s: 2 of 3 routers have revision {revision}\n")
     assert PROVIDER in slow.table
@@ -200,7 +200,7 @@ def test_a_router_that_is_cut_off_counts_and_one_that_stops_does_not(
     installation.stop_service()
     installation.start_service()
     code, missing, err = told(installation, "wait", "--timeout", "0s")
-    assert (code, missing["behind"][0]["watcherId"]) == (1, cut_off.name), err
+    assert (code, missing["lagging"][0]["watcherId"]) == (1, cut_off.name), err
 
 
 def test_a_filter_that_does_not_parse_is_wrong_usage(api: Api) -> None:

@@ -423,8 +423,11 @@ class TestEveryMethod:
         assert bookmark["bookmark"].keys() == {"serverTime"}
         assert bookmark["revision"] == back["revision"]
 
+        info = call(f"{SYSTEM}/GetSystemInfo")
+        assert (info["storage"], info["storeId"]) == ("STORAGE_SQLITE", snapshot["storeId"])
+        assert info["revision"] == back["revision"]
         waiting = call(f"{SYSTEM}/AwaitAppliedRevision", revision=back["revision"], timeout="0s")
-        assert (waiting["routerCount"], waiting["behind"][0]["watcherId"]) == (1, "gateway-1")
+        assert (waiting["routerCount"], waiting["lagging"][0]["watcherId"]) == (1, "gateway-1")
         applied = {"revision": back["revision"], "storeId": back["storeId"]}
         assert call(f"{ROUTING}/ReportAppliedRevision", watcherId="gateway-1", **applied) == {}
         listed = call(f"{SYSTEM}/ListRouters", filter="gateway-1")
@@ -470,7 +473,9 @@ class TestEveryMethod:
         assert ends["modelsLeftUnroutable"] == [model_name]
         off = call(f"{PROVIDERS}/BatchDisableProviderModels", names=[made])
         assert off["results"] == [{"providerModel": made, "action": "ACTION_DISABLED"}]
-        both = call(f"{PROVIDERS}/BatchEnableProviderModels", names=[made, f"{parent}/models/none"])
+        both = call(
+            f"{PROVIDERS}/BatchEnableProviderModels", names=[made, f"{parent}/models/none"], parent=parent
+        )
         assert (both["changedCount"], both["failedCount"]) == (1, 1)
         assert both["results"][1]["error"]["code"] == grpc.StatusCode.NOT_FOUND.value[0]
         deleted = call(f"{PROVIDERS}/BatchDeleteProviderModels", names=[made], force=True)
@@ -512,7 +517,9 @@ class TestEveryMethod:
         assert [each["name"] for each in listed["models"]] == [name]
         bare = call(f"{MODELS}/RemoveModelBackend", model=name, providerModel=provider_model)
         assert "backends" not in bare
-        assert call(f"{MODELS}/DeleteModel", name=name) == {}
+        deleted = call(f"{MODELS}/DeleteModel", name=name)
+        assert deleted["impact"]["impactToken"]
+        assert int(deleted["revision"]) > int(bare["revision"])
 
     def test_of_the_sidecar(self, installation: Instance) -> None:
         """Each RPC on the socket of its role; what one role wraps, only the other unwraps."""

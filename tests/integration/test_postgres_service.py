@@ -6,7 +6,7 @@ from collections.abc import Iterator
 
 import codevector_providers
 import pytest
-from codevector.providers.v1 import provider_pb2
+from codevector.providers.v1 import provider_pb2, system_service_pb2, system_service_pb2_grpc
 from codevector.providers.v1 import provider_service_pb2 as pb
 
 from tests.support.servers.harness import Instance, running, wait_until
@@ -26,7 +26,8 @@ def database(postgres_server: PostgresServer) -> Iterator[str]:
 
 @pytest.fixture
 def installation(postgres_server: PostgresServer, database: str) -> Iterator[Instance]:
-    with running({"CODEVECTOR_DATABASE_URL": postgres_server.url(database)}) as made:
+    settings = {"CODEVECTOR_DATABASE_URL": postgres_server.url(database), "CODEVECTOR_BUILD": "4f1c2d3"}
+    with running(settings) as made:
         yield made
 
 
@@ -59,6 +60,12 @@ def test_create_import_list_route_restart(
     assert len(stored) == imported.created_count > 50
     check_routing(made, stored)
     assert not (made.home / "registry.db").exists()
+    assert made.channel is not None
+    info = system_service_pb2_grpc.SystemServiceStub(made.channel).GetSystemInfo(
+        system_service_pb2.GetSystemInfoRequest(), timeout=DEADLINE_SECONDS
+    )
+    assert info.storage == system_service_pb2.GetSystemInfoResponse.STORAGE_POSTGRESQL
+    assert info.build == "4f1c2d3"
 
     made.stop_service()
     made.start_service()

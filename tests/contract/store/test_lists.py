@@ -26,8 +26,9 @@ from service.domain.filters import (
     matches,
 )
 from service.domain.ids import display_name_key, fold
-from service.domain.lists import MODEL_LIST, PROVIDER_LIST, PROVIDER_MODEL_LIST, ListRules, OrderBy
+from service.domain.lists import MODEL_LIST, PROVIDER_LIST, PROVIDER_MODEL_LIST, ListRules, OrderBy, OrderTerm
 from service.domain.model import (
+    ModelCapability,
     ModelKind,
     ModelSource,
     ModelView,
@@ -36,7 +37,7 @@ from service.domain.model import (
     ProviderView,
     State,
 )
-from service.domain.routing import provider_model_routable
+from service.domain.routing import provider_model_routable, provider_routable, unroutable_reason
 from service.store import Position, ReadUnit, Store, WriteUnit
 from tests.support.values.registry_values import (
     START,
@@ -100,6 +101,8 @@ def fill(store: Store, clock: ManualClock) -> None:
                     source=chance.choice(list(ModelSource)),
                     kind=chance.choice(list(ModelKind)),
                     context_window=chance.choice([0, 8_192, 128_000]),
+                    capabilities=tuple(chance.sample(list(ModelCapability), chance.choice([0, 1, 3]))),
+                    needs_review=chance.random() < 0.3,
                     retire_time=chance.choice([None, START, START + timedelta(days=90)]),
                     labels=labels(),
                 )
@@ -155,6 +158,10 @@ def model_field(view: ModelView, name: str) -> object:
 
 def provider_field(view: ProviderView, name: str) -> object:
     provider = view.provider
+    if name == "routable":
+        return provider_routable(provider)
+    if name == "unroutable_reason":
+        return unroutable_reason(provider)
     if name == "credential.expire_time":
         return provider.credential.expire_time if provider.credential else None
     return getattr(provider, name)
@@ -190,14 +197,26 @@ def expressions(rules: ListRules, pools: Mapping[str, list[Any]]) -> st.SearchSt
                 )
             if field.type is FilterType.TIME and op is Op.HAS:
                 return st.just(Comparison(field, op, None))
-            if field.type is FilterType.PATHS:
+            if field.type is FilterType.PRESENCE:
+                return st.just(Comparison(field, op, None))
+            if field.type in (FilterType.PATHS, FilterType.MEMBERS):
                 return st.builds(Comparison, st.just(field), st.just(op), st.none() | values)
-            if field.type in (FilterType.STRING, FilterType.NAME) and op is Op.HAS:
-                return st.builds(Comparison, st.just(field), st.just(op), st.none() | values.flatmap(folded))
-            if field.type is FilterType.NAME:
-                values_folded = values.map(fold)
-                return st.builds(Comparison, st.just(field), st.just(op), values_folded)
+            if field.type in (FilterType.STRING, FilterType.NAME):
+                return text(op)
             return st.builds(Comparison, st.just(field), st.just(op), values)
+
+        def text(op: Op) -> st.SearchStrategy[Expression]:
+            compared = values.map(fold) if Op.HAS is op or field.type is FilterType.NAME else values
+            if op is Op.HAS:
+                whole = st.builds(Comparison, st.just(field), st.just(op), st.none() | values.flatmap(folded))
+            else:
+                whole = st.builds(Comparison, st.just(field), st.just(op), compared)
+            if op not in (Op.EQ, Op.NE, Op.HAS):
+                return whole
+            beginnings = compared.flatmap(lambda key: st.integers(0, len(key)).map(lambda end: key[:end]))
+            return whole | st.builds(
+                Comparison, st.just(field), st.just(op), beginnings, st.just(""), st.just(True)
+            )
 
         return st.sampled_from(sorted(OPERATORS[field.type])).flatmap(of)
 
@@ -236,8 +255,10 @@ def pools_of(rules: ListRules, rows: list[Any], get: Callable[[Any, str], object
     }
     pools: dict[str, list[Any]] = {}
     for field in rules.filter.fields:
-        pool: list[Any] = list(field.members) or list(extras[field.type])
-        if field.type is FilterType.PATHS:
+        pool: list[Any] = list(field.members) or list(extras.get(field.type, [None]))
+        if field.type in (FilterType.MEMBERS, FilterType.PRESENCE):
+            pass
+        elif field.type is FilterType.PATHS:
             pool += [name for row in rows for name in get(row, field.name)]  # type: ignore[attr-defined]
         elif field.type is not FilterType.LABELS:
             pool += [value for row in rows if (value := get(row, field.name)) not in (None, "")]
@@ -246,16 +267,16 @@ def pools_of(rules: ListRules, rows: list[Any], get: Callable[[Any, str], object
 
 
 def all_providers(unit: ReadUnit, keep: Expression | None = None) -> list[ProviderView]:
-    return unit.list_providers(filter=keep, order_by=OrderBy("display_name"), after=None, limit=1000)
+    return unit.list_providers(filter=keep, order_by=(OrderTerm("display_name"),), after=None, limit=1000)
 
 
 def all_provider_models(unit: ReadUnit, keep: Expression | None = None) -> list[ProviderModelView]:
-    order = OrderBy("upstream_model_id")
+    order = (OrderTerm("upstream_model_id"),)
     return unit.list_provider_models(provider_id=None, filter=keep, order_by=order, after=None, limit=1000)
 
 
 def all_models(unit: ReadUnit, keep: Expression | None = None) -> list[ModelView]:
-    return unit.list_models(filter=keep, order_by=OrderBy("name"), after=None, limit=1000)
+    return unit.list_models(filter=keep, order_by=(OrderTerm("name"),), after=None, limit=1000)
 
 
 class TestFilters:
@@ -351,7 +372,7 @@ class TestPages:
         self, store: Store, clock: ManualClock, field: str, descending: bool
     ) -> None:
         fill(store, clock)
-        order = OrderBy(field, descending)
+        order = (OrderTerm(field, descending),)
 
         def work(unit: ReadUnit) -> None:
             wanted = sorted(all_providers(unit), key=lambda view: view.provider.provider_id)
@@ -374,9 +395,11 @@ class TestPages:
         self, store: Store, clock: ManualClock, field: str, descending: bool, provider_id: str | None
     ) -> None:
         fill(store, clock)
-        order = OrderBy(field, descending)
+        order = (OrderTerm(field, descending),)
 
         def value(view: ProviderModelView) -> Any:
+            if field == "name":
+                return view.model.provider_id, view.model.model_id
             holder = view.model.facts if hasattr(view.model.facts, field) else view.model
             return ORDER_KEYS[field](holder)
 
@@ -403,7 +426,7 @@ class TestPages:
         self, store: Store, clock: ManualClock, field: str, descending: bool
     ) -> None:
         fill_models(store, clock)
-        order = OrderBy(field, descending)
+        order = (OrderTerm(field, descending),)
 
         def work(unit: ReadUnit) -> None:
             wanted = all_models(unit)
@@ -423,7 +446,7 @@ class TestPages:
     def test_positions_fit_a_page_token(self, store: Store, clock: ManualClock, descending: bool) -> None:
         fill(store, clock)
         for field in PROVIDER_LIST.orders:
-            order = OrderBy(field, descending)
+            order = (OrderTerm(field, descending),)
 
             def work(unit: ReadUnit, order: OrderBy = order) -> list[Position]:
                 return [unit.provider_position(view, order) for view in all_providers(unit)]
@@ -431,3 +454,60 @@ class TestPages:
             positions = store.read(work)
             assert len(set(positions)) == 15
             assert all(type(key) in (str, int) for position in positions for key in position)
+
+
+@pytest.mark.parametrize("size", [1, 4, 1000])
+class TestPagesInAnOrderOfSeveralFields:
+    @pytest.mark.parametrize(
+        "order",
+        [
+            (OrderTerm("kind"), OrderTerm("create_time", descending=True)),
+            (OrderTerm("create_time", descending=True), OrderTerm("kind", descending=True)),
+            (OrderTerm("kind", descending=True), OrderTerm("name", descending=True)),
+            (OrderTerm("kind"), OrderTerm("update_time"), OrderTerm("display_name", descending=True)),
+        ],
+        ids=["rising and falling", "falling twice", "falling by name", "three"],
+    )
+    def test_of_providers_join_up(self, store: Store, clock: ManualClock, order: OrderBy, size: int) -> None:
+        fill(store, clock)
+
+        def work(unit: ReadUnit) -> None:
+            wanted = sorted(all_providers(unit), key=lambda view: view.provider.provider_id)
+            for term in reversed(order):
+                key = ORDER_KEYS[term.field]
+                wanted.sort(key=lambda view, key=key: key(view.provider), reverse=term.descending)  # type: ignore[misc]
+            found = pages(
+                lambda after, limit: unit.list_providers(
+                    filter=None, order_by=order, after=after, limit=limit
+                ),
+                lambda view: unit.provider_position(view, order),
+                size,
+            )
+            assert found == wanted
+
+        store.read(work)
+
+    def test_of_provider_models_join_up(self, store: Store, clock: ManualClock, size: int) -> None:
+        fill(store, clock)
+        order = (OrderTerm("kind"), OrderTerm("context_window", descending=True), OrderTerm("name"))
+
+        def work(unit: ReadUnit) -> None:
+            wanted = sorted(
+                all_provider_models(unit),
+                key=lambda view: (
+                    view.model.facts.kind,
+                    -view.model.facts.context_window,
+                    view.model.provider_id,
+                    view.model.model_id,
+                ),
+            )
+            found = pages(
+                lambda after, limit: unit.list_provider_models(
+                    provider_id=None, filter=None, order_by=order, after=after, limit=limit
+                ),
+                lambda view: unit.provider_model_position(view, order),
+                size,
+            )
+            assert found == wanted
+
+        store.read(work)

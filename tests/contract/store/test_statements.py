@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 from sqlalchemy import Engine, event
 
-from service.domain.lists import OrderBy
+from service.domain.lists import OrderTerm
 from service.domain.model import ProviderKind, State
 from service.store import Store, WriteUnit
 from tests.support.values.registry_values import a_credential, a_model, a_provider, a_provider_model
@@ -48,7 +48,7 @@ def clean(store: Store) -> None:
         provider = unit.provider("acme")
         if provider is not None:
             unit.delete_provider(provider)
-        for view in unit.list_models(filter=None, order_by=OrderBy("name"), after=None, limit=1000):
+        for view in unit.list_models(filter=None, order_by=(OrderTerm("name"),), after=None, limit=1000):
             unit.delete_model(view.model)
 
     store.write(work)
@@ -104,7 +104,7 @@ def load_routing(store: Store, _rows: int) -> None:
 
 
 def list_everything(store: Store, _rows: int) -> None:
-    order = OrderBy("display_name")
+    order = (OrderTerm("display_name"),)
     store.read(lambda unit: unit.list_providers(filter=None, order_by=order, after=None, limit=1000))
     store.read(
         lambda unit: unit.list_provider_models(

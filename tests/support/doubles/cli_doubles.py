@@ -291,15 +291,15 @@ class Doubles(
         if request.revision > made.revision:
             raise Refused(code_pb2.OUT_OF_RANGE, "REVISION_AHEAD", f"the registry is at {made.revision}")
         wanted = request.revision or made.revision
-        behind = [each for _, each in sorted(made.routers.items()) if each.applied_revision < wanted]
-        if behind:
+        lagging = [each for _, each in sorted(made.routers.items()) if each.applied_revision < wanted]
+        if lagging:
             made.clock.elapsed += request.timeout.ToTimedelta().total_seconds()
         return pb.AwaitAppliedRevisionResponse(
-            reached=not behind,
+            reached=not lagging,
             revision=wanted,
             router_count=len(made.routers),
-            applied_count=len(made.routers) - len(behind),
-            behind=behind[:100],
+            applied_count=len(made.routers) - len(lagging),
+            lagging=lagging[:100],
         )
 
     def ListProviders(self, request: Any, _: object) -> provider_service_pb2.ListProvidersResponse:  # noqa: N802

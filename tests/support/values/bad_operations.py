@@ -59,9 +59,9 @@ QUERIES = (
         sent=(CANARY,),
     ),
     Case("order-unknown", lambda _: pb.ListProvidersRequest(order_by=CANARY), ("order_by",), sent=(CANARY,)),
-    Case(
-        "order-two-columns", lambda _: pb.ListProvidersRequest(order_by="kind, display_name"), ("order_by",)
-    ),
+    Case("order-empty-field", lambda _: pb.ListProvidersRequest(order_by="kind,"), ("order_by",)),
+    Case("order-field-twice", lambda _: pb.ListProvidersRequest(order_by="kind, kind desc"), ("order_by",)),
+    Case("order-no-comma", lambda _: pb.ListProvidersRequest(order_by="kind display_name"), ("order_by",)),
     Case(
         "order-unknown-of-models",
         lambda _: pb.ListProviderModelsRequest(parent="providers/-", order_by=CANARY),

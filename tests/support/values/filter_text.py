@@ -30,6 +30,8 @@ def _comparison_to_string(comparison: Comparison) -> str:
     if comparison.key and value is None:
         return f"{name}:{comparison.key}"
     path = f"{name}.{comparison.key}" if comparison.key else name
+    if comparison.prefix:
+        return f'{path} {comparison.op} {_quote(str(value))[:-1]}*"'
     return f"{path}:*" if value is None else f"{path} {comparison.op} {_literal(value)}"
 
 
@@ -48,4 +50,4 @@ def _literal(value: Value) -> str:
 
 
 def _quote(text: str) -> str:
-    return '"' + text.replace("\\", "\\\\").replace('"', '\\"') + '"'
+    return '"' + text.replace("\\", "\\\\").replace('"', '\\"').replace("*", "\\*") + '"'

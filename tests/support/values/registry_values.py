@@ -129,6 +129,8 @@ def a_provider_model(
     pricing: Pricing | None = FULL_PRICING,
     kind: ModelKind = ModelKind.CHAT,
     retire_time: datetime | None = START + timedelta(days=365),
+    capabilities: tuple[ModelCapability, ...] = (ModelCapability.STREAMING, ModelCapability.TOOLS),
+    needs_review: bool = True,
 ) -> ProviderModel:
     """A provider model; one from the catalog when ``source`` says so, with its imported base."""
     facts = ModelFacts(
@@ -139,9 +141,9 @@ def a_provider_model(
         max_output_tokens=16_384,
         embedding_dimensions=0,
         pricing=pricing,
-        capabilities=(ModelCapability.STREAMING, ModelCapability.TOOLS),
+        capabilities=capabilities,
         retire_time=retire_time,
-        needs_review=True,
+        needs_review=needs_review,
     )
     from_catalog = source is ModelSource.CATALOG
     return ProviderModel(

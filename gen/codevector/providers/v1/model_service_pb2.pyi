@@ -1,8 +1,8 @@
 from buf.validate import validate_pb2 as _validate_pb2
 from codevector.providers.v1 import model_pb2 as _model_pb2
+from codevector.providers.v1 import provider_service_pb2 as _provider_service_pb2
 from google.api import field_behavior_pb2 as _field_behavior_pb2
 from google.api import resource_pb2 as _resource_pb2
-from google.protobuf import empty_pb2 as _empty_pb2
 from google.protobuf import field_mask_pb2 as _field_mask_pb2
 from google.protobuf.internal import containers as _containers
 from google.protobuf import descriptor as _descriptor
@@ -65,16 +65,26 @@ class UpdateModelRequest(_message.Message):
     def __init__(self, model: _Optional[_Union[_model_pb2.Model, _Mapping]] = ..., update_mask: _Optional[_Union[_field_mask_pb2.FieldMask, _Mapping]] = ..., allow_missing: bool = ..., validate_only: bool = ...) -> None: ...
 
 class DeleteModelRequest(_message.Message):
-    __slots__ = ("name", "etag", "allow_missing", "validate_only")
+    __slots__ = ("name", "etag", "allow_missing", "validate_only", "impact_token")
     NAME_FIELD_NUMBER: _ClassVar[int]
     ETAG_FIELD_NUMBER: _ClassVar[int]
     ALLOW_MISSING_FIELD_NUMBER: _ClassVar[int]
     VALIDATE_ONLY_FIELD_NUMBER: _ClassVar[int]
+    IMPACT_TOKEN_FIELD_NUMBER: _ClassVar[int]
     name: str
     etag: str
     allow_missing: bool
     validate_only: bool
-    def __init__(self, name: _Optional[str] = ..., etag: _Optional[str] = ..., allow_missing: bool = ..., validate_only: bool = ...) -> None: ...
+    impact_token: str
+    def __init__(self, name: _Optional[str] = ..., etag: _Optional[str] = ..., allow_missing: bool = ..., validate_only: bool = ..., impact_token: _Optional[str] = ...) -> None: ...
+
+class DeleteModelResponse(_message.Message):
+    __slots__ = ("impact", "revision")
+    IMPACT_FIELD_NUMBER: _ClassVar[int]
+    REVISION_FIELD_NUMBER: _ClassVar[int]
+    impact: _provider_service_pb2.DeletionImpact
+    revision: int
+    def __init__(self, impact: _Optional[_Union[_provider_service_pb2.DeletionImpact, _Mapping]] = ..., revision: _Optional[int] = ...) -> None: ...
 
 class EnableModelRequest(_message.Message):
     __slots__ = ("name", "etag")

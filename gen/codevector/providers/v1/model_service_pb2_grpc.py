@@ -5,7 +5,6 @@ import warnings
 
 from codevector.providers.v1 import model_pb2 as codevector_dot_providers_dot_v1_dot_model__pb2
 from codevector.providers.v1 import model_service_pb2 as codevector_dot_providers_dot_v1_dot_model__service__pb2
-from google.protobuf import empty_pb2 as google_dot_protobuf_dot_empty__pb2
 
 GRPC_GENERATED_VERSION = '1.80.0'
 GRPC_VERSION = grpc.__version__
@@ -62,7 +61,7 @@ class ModelServiceStub(object):
         self.DeleteModel = channel.unary_unary(
                 '/codevector.providers.v1.ModelService/DeleteModel',
                 request_serializer=codevector_dot_providers_dot_v1_dot_model__service__pb2.DeleteModelRequest.SerializeToString,
-                response_deserializer=google_dot_protobuf_dot_empty__pb2.Empty.FromString,
+                response_deserializer=codevector_dot_providers_dot_v1_dot_model__service__pb2.DeleteModelResponse.FromString,
                 _registered_method=True)
         self.EnableModel = channel.unary_unary(
                 '/codevector.providers.v1.ModelService/EnableModel',
@@ -121,7 +120,8 @@ class ModelServiceServicer(object):
         raise NotImplementedError('Method not implemented!')
 
     def DeleteModel(self, request, context):
-        """Deletes a model and its backends, and nothing of what they lead to. DisableModel is the reversible act.
+        """Deletes a model and its backends; the provider models stay. DisableModel is the reversible act. With validate_only
+        it returns the impact and deletes nothing.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -182,7 +182,7 @@ def add_ModelServiceServicer_to_server(servicer, server):
             'DeleteModel': grpc.unary_unary_rpc_method_handler(
                     servicer.DeleteModel,
                     request_deserializer=codevector_dot_providers_dot_v1_dot_model__service__pb2.DeleteModelRequest.FromString,
-                    response_serializer=google_dot_protobuf_dot_empty__pb2.Empty.SerializeToString,
+                    response_serializer=codevector_dot_providers_dot_v1_dot_model__service__pb2.DeleteModelResponse.SerializeToString,
             ),
             'EnableModel': grpc.unary_unary_rpc_method_handler(
                     servicer.EnableModel,
@@ -342,7 +342,7 @@ class ModelService(object):
             target,
             '/codevector.providers.v1.ModelService/DeleteModel',
             codevector_dot_providers_dot_v1_dot_model__service__pb2.DeleteModelRequest.SerializeToString,
-            google_dot_protobuf_dot_empty__pb2.Empty.FromString,
+            codevector_dot_providers_dot_v1_dot_model__service__pb2.DeleteModelResponse.FromString,
             options,
             channel_credentials,
             insecure,

@@ -58,7 +58,7 @@ CREDENTIAL_TYPE_AZURE_CLIENT_SECRET: CredentialType
 CREDENTIAL_TYPE_AMBIENT: CredentialType
 
 class Provider(_message.Message):
-    __slots__ = ("name", "uid", "display_name", "kind", "state", "config", "credential", "details", "active_model_count", "model_count", "labels", "annotations", "create_time", "update_time", "revision", "etag")
+    __slots__ = ("name", "uid", "display_name", "kind", "state", "config", "credential", "details", "active_model_count", "model_count", "routable", "unroutable_reason", "labels", "annotations", "create_time", "update_time", "revision", "etag")
     class State(int, metaclass=_enum_type_wrapper.EnumTypeWrapper):
         __slots__ = ()
         STATE_UNSPECIFIED: _ClassVar[Provider.State]
@@ -67,6 +67,14 @@ class Provider(_message.Message):
     STATE_UNSPECIFIED: Provider.State
     STATE_ACTIVE: Provider.State
     STATE_DISABLED: Provider.State
+    class UnroutableReason(int, metaclass=_enum_type_wrapper.EnumTypeWrapper):
+        __slots__ = ()
+        UNROUTABLE_REASON_UNSPECIFIED: _ClassVar[Provider.UnroutableReason]
+        UNROUTABLE_REASON_DISABLED: _ClassVar[Provider.UnroutableReason]
+        UNROUTABLE_REASON_NO_CREDENTIAL: _ClassVar[Provider.UnroutableReason]
+    UNROUTABLE_REASON_UNSPECIFIED: Provider.UnroutableReason
+    UNROUTABLE_REASON_DISABLED: Provider.UnroutableReason
+    UNROUTABLE_REASON_NO_CREDENTIAL: Provider.UnroutableReason
     class LabelsEntry(_message.Message):
         __slots__ = ("key", "value")
         KEY_FIELD_NUMBER: _ClassVar[int]
@@ -91,6 +99,8 @@ class Provider(_message.Message):
     DETAILS_FIELD_NUMBER: _ClassVar[int]
     ACTIVE_MODEL_COUNT_FIELD_NUMBER: _ClassVar[int]
     MODEL_COUNT_FIELD_NUMBER: _ClassVar[int]
+    ROUTABLE_FIELD_NUMBER: _ClassVar[int]
+    UNROUTABLE_REASON_FIELD_NUMBER: _ClassVar[int]
     LABELS_FIELD_NUMBER: _ClassVar[int]
     ANNOTATIONS_FIELD_NUMBER: _ClassVar[int]
     CREATE_TIME_FIELD_NUMBER: _ClassVar[int]
@@ -107,13 +117,15 @@ class Provider(_message.Message):
     details: str
     active_model_count: int
     model_count: int
+    routable: bool
+    unroutable_reason: Provider.UnroutableReason
     labels: _containers.ScalarMap[str, str]
     annotations: _containers.ScalarMap[str, str]
     create_time: _timestamp_pb2.Timestamp
     update_time: _timestamp_pb2.Timestamp
     revision: int
     etag: str
-    def __init__(self, name: _Optional[str] = ..., uid: _Optional[str] = ..., display_name: _Optional[str] = ..., kind: _Optional[_Union[ProviderKind, str]] = ..., state: _Optional[_Union[Provider.State, str]] = ..., config: _Optional[_Union[ProviderConfig, _Mapping]] = ..., credential: _Optional[_Union[Credential, _Mapping]] = ..., details: _Optional[str] = ..., active_model_count: _Optional[int] = ..., model_count: _Optional[int] = ..., labels: _Optional[_Mapping[str, str]] = ..., annotations: _Optional[_Mapping[str, str]] = ..., create_time: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., update_time: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., revision: _Optional[int] = ..., etag: _Optional[str] = ...) -> None: ...
+    def __init__(self, name: _Optional[str] = ..., uid: _Optional[str] = ..., display_name: _Optional[str] = ..., kind: _Optional[_Union[ProviderKind, str]] = ..., state: _Optional[_Union[Provider.State, str]] = ..., config: _Optional[_Union[ProviderConfig, _Mapping]] = ..., credential: _Optional[_Union[Credential, _Mapping]] = ..., details: _Optional[str] = ..., active_model_count: _Optional[int] = ..., model_count: _Optional[int] = ..., routable: bool = ..., unroutable_reason: _Optional[_Union[Provider.UnroutableReason, str]] = ..., labels: _Optional[_Mapping[str, str]] = ..., annotations: _Optional[_Mapping[str, str]] = ..., create_time: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., update_time: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., revision: _Optional[int] = ..., etag: _Optional[str] = ...) -> None: ...
 
 class ProviderConfig(_message.Message):
     __slots__ = ("openai", "anthropic", "azure", "bedrock", "google", "vertex", "vertex_anthropic", "groq", "cohere", "deepseek", "moonshot", "openai_compatible")

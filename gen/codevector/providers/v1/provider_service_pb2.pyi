@@ -333,12 +333,14 @@ class DisableProviderModelRequest(_message.Message):
     def __init__(self, name: _Optional[str] = ..., etag: _Optional[str] = ..., validate_only: bool = ...) -> None: ...
 
 class BatchEnableProviderModelsRequest(_message.Message):
-    __slots__ = ("names", "validate_only")
+    __slots__ = ("names", "validate_only", "parent")
     NAMES_FIELD_NUMBER: _ClassVar[int]
     VALIDATE_ONLY_FIELD_NUMBER: _ClassVar[int]
+    PARENT_FIELD_NUMBER: _ClassVar[int]
     names: _containers.RepeatedScalarFieldContainer[str]
     validate_only: bool
-    def __init__(self, names: _Optional[_Iterable[str]] = ..., validate_only: bool = ...) -> None: ...
+    parent: str
+    def __init__(self, names: _Optional[_Iterable[str]] = ..., validate_only: bool = ..., parent: _Optional[str] = ...) -> None: ...
 
 class BatchEnableProviderModelsResponse(_message.Message):
     __slots__ = ("results", "changed_count", "failed_count", "revision")
@@ -353,12 +355,14 @@ class BatchEnableProviderModelsResponse(_message.Message):
     def __init__(self, results: _Optional[_Iterable[_Union[ProviderModelResult, _Mapping]]] = ..., changed_count: _Optional[int] = ..., failed_count: _Optional[int] = ..., revision: _Optional[int] = ...) -> None: ...
 
 class BatchDisableProviderModelsRequest(_message.Message):
-    __slots__ = ("names", "validate_only")
+    __slots__ = ("names", "validate_only", "parent")
     NAMES_FIELD_NUMBER: _ClassVar[int]
     VALIDATE_ONLY_FIELD_NUMBER: _ClassVar[int]
+    PARENT_FIELD_NUMBER: _ClassVar[int]
     names: _containers.RepeatedScalarFieldContainer[str]
     validate_only: bool
-    def __init__(self, names: _Optional[_Iterable[str]] = ..., validate_only: bool = ...) -> None: ...
+    parent: str
+    def __init__(self, names: _Optional[_Iterable[str]] = ..., validate_only: bool = ..., parent: _Optional[str] = ...) -> None: ...
 
 class BatchDisableProviderModelsResponse(_message.Message):
     __slots__ = ("results", "changed_count", "failed_count", "revision")
@@ -373,16 +377,18 @@ class BatchDisableProviderModelsResponse(_message.Message):
     def __init__(self, results: _Optional[_Iterable[_Union[ProviderModelResult, _Mapping]]] = ..., changed_count: _Optional[int] = ..., failed_count: _Optional[int] = ..., revision: _Optional[int] = ...) -> None: ...
 
 class BatchDeleteProviderModelsRequest(_message.Message):
-    __slots__ = ("names", "validate_only", "force", "impact_token")
+    __slots__ = ("names", "validate_only", "force", "impact_token", "parent")
     NAMES_FIELD_NUMBER: _ClassVar[int]
     VALIDATE_ONLY_FIELD_NUMBER: _ClassVar[int]
     FORCE_FIELD_NUMBER: _ClassVar[int]
     IMPACT_TOKEN_FIELD_NUMBER: _ClassVar[int]
+    PARENT_FIELD_NUMBER: _ClassVar[int]
     names: _containers.RepeatedScalarFieldContainer[str]
     validate_only: bool
     force: bool
     impact_token: str
-    def __init__(self, names: _Optional[_Iterable[str]] = ..., validate_only: bool = ..., force: bool = ..., impact_token: _Optional[str] = ...) -> None: ...
+    parent: str
+    def __init__(self, names: _Optional[_Iterable[str]] = ..., validate_only: bool = ..., force: bool = ..., impact_token: _Optional[str] = ..., parent: _Optional[str] = ...) -> None: ...
 
 class BatchDeleteProviderModelsResponse(_message.Message):
     __slots__ = ("results", "changed_count", "failed_count", "revision", "impact")

@@ -29,13 +29,25 @@ from google.protobuf import duration_pb2 as google_dot_protobuf_dot_duration__pb
 from google.protobuf import timestamp_pb2 as google_dot_protobuf_dot_timestamp__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n,codevector/providers/v1/system_service.proto\x12\x17\x63odevector.providers.v1\x1a\x1b\x62uf/validate/validate.proto\x1a\x1fgoogle/api/field_behavior.proto\x1a\x19google/api/resource.proto\x1a\x1egoogle/protobuf/duration.proto\x1a\x1fgoogle/protobuf/timestamp.proto\"\x1c\n\x1aGetEncryptionStatusRequest\"\xc1\x06\n\x1bGetEncryptionStatusResponse\x12;\n\x13primary_key_version\x18\x01 \x01(\tB\x1e\xe2\x41\x01\x03\xfa\x41\x17\n\x15\x63odevector/KeyVersion\x12=\n\x05usage\x18\x02 \x03(\x0b\x32(.codevector.providers.v1.KeyVersionUsageB\x04\xe2\x41\x01\x03\x12\x1c\n\x0e\x64\x61ta_key_count\x18\x03 \x01(\x03\x42\x04\xe2\x41\x01\x03\x12\"\n\x14stale_data_key_count\x18\x04 \x01(\x03\x42\x04\xe2\x41\x01\x03\x12\x19\n\x0bkms_healthy\x18\x05 \x01(\x08\x42\x04\xe2\x41\x01\x03\x12\x19\n\x0bkms_message\x18\x06 \x01(\tB\x04\xe2\x41\x01\x03\x12\x1f\n\x11quarantined_count\x18\x07 \x01(\x03\x42\x04\xe2\x41\x01\x03\x12Z\n\x0bsweep_state\x18\x08 \x01(\x0e\x32?.codevector.providers.v1.GetEncryptionStatusResponse.SweepStateB\x04\xe2\x41\x01\x03\x12\x41\n\x0bquarantined\x18\t \x03(\x0b\x32&.codevector.providers.v1.RewrapFailureB\x04\xe2\x41\x01\x03\x12?\n\x17kms_primary_key_version\x18\n \x01(\tB\x1e\xe2\x41\x01\x03\xfa\x41\x17\n\x15\x63odevector/KeyVersion\x12\x19\n\x0bkeyring_seq\x18\x0b \x01(\x03\x42\x04\xe2\x41\x01\x03\x12\x17\n\taudit_seq\x18\x0c \x01(\x03\x42\x04\xe2\x41\x01\x03\x12\x18\n\naudit_head\x18\r \x01(\x0c\x42\x04\xe2\x41\x01\x03\x12\x35\n\x0bnotice_time\x18\x0e \x01(\x0b\x32\x1a.google.protobuf.TimestampB\x04\xe2\x41\x01\x03\x12\x1b\n\rdeployment_id\x18\x0f \x01(\tB\x04\xe2\x41\x01\x03\"\x8a\x01\n\nSweepState\x12\x1b\n\x17SWEEP_STATE_UNSPECIFIED\x10\x00\x12\x14\n\x10SWEEP_STATE_DONE\x10\x01\x12\x17\n\x13SWEEP_STATE_RUNNING\x10\x02\x12\x17\n\x13SWEEP_STATE_WAITING\x10\x03\x12\x17\n\x13SWEEP_STATE_BLOCKED\x10\x04\"d\n\x0fKeyVersionUsage\x12\x33\n\x0bkey_version\x18\x01 \x01(\tB\x1e\xe2\x41\x01\x03\xfa\x41\x17\n\x15\x63odevector/KeyVersion\x12\x1c\n\x0e\x64\x61ta_key_count\x18\x02 \x01(\x03\x42\x04\xe2\x41\x01\x03\"x\n\x15RewrapDataKeysRequest\x12\x1f\n\nbatch_size\x18\x01 \x01(\x05\x42\x0b\xe2\x41\x01\x01\xbaH\x04\x1a\x02(\x00\x12\x1b\n\rvalidate_only\x18\x02 \x01(\x08\x42\x04\xe2\x41\x01\x01\x12!\n\x13release_quarantined\x18\x03 \x01(\x08\x42\x04\xe2\x41\x01\x01\"\xf4\x01\n\x16RewrapDataKeysResponse\x12\x1d\n\x0frewrapped_count\x18\x01 \x01(\x03\x42\x04\xe2\x41\x01\x03\x12\x1d\n\x0fremaining_count\x18\x02 \x01(\x03\x42\x04\xe2\x41\x01\x03\x12;\n\x13primary_key_version\x18\x03 \x01(\tB\x1e\xe2\x41\x01\x03\xfa\x41\x17\n\x15\x63odevector/KeyVersion\x12>\n\x08\x66\x61ilures\x18\x04 \x03(\x0b\x32&.codevector.providers.v1.RewrapFailureB\x04\xe2\x41\x01\x03\x12\x1f\n\x11quarantined_count\x18\x05 \x01(\x03\x42\x04\xe2\x41\x01\x03\"\x8e\x01\n\rRewrapFailure\x12\x16\n\x08resource\x18\x01 \x01(\tB\x04\xe2\x41\x01\x03\x12\x14\n\x06reason\x18\x02 \x01(\tB\x04\xe2\x41\x01\x03\x12\x1a\n\x0c\x66\x61iled_count\x18\x03 \x01(\x05\x42\x04\xe2\x41\x01\x03\x12\x33\n\x0bkey_version\x18\x04 \x01(\tB\x1e\xe2\x41\x01\x03\xfa\x41\x17\n\x15\x63odevector/KeyVersion\"Y\n\x15VerifyDataKeysRequest\x12\x1e\n\tpage_size\x18\x01 \x01(\x05\x42\x0b\xe2\x41\x01\x01\xbaH\x04\x1a\x02(\x00\x12 \n\npage_token\x18\x02 \x01(\tB\x0c\xe2\x41\x01\x01\xbaH\x05r\x03\x18\x80\x10\"\xf0\x01\n\x16VerifyDataKeysResponse\x12\x1c\n\x0everified_count\x18\x01 \x01(\x03\x42\x04\xe2\x41\x01\x03\x12\x1a\n\x0c\x66\x61iled_count\x18\x02 \x01(\x03\x42\x04\xe2\x41\x01\x03\x12=\n\x05usage\x18\x03 \x03(\x0b\x32(.codevector.providers.v1.KeyVersionUsageB\x04\xe2\x41\x01\x03\x12>\n\x08\x66\x61ilures\x18\x04 \x03(\x0b\x32&.codevector.providers.v1.VerifyFailureB\x04\xe2\x41\x01\x03\x12\x1d\n\x0fnext_page_token\x18\x05 \x01(\tB\x04\xe2\x41\x01\x03\"r\n\rVerifyFailure\x12\x16\n\x08resource\x18\x01 \x01(\tB\x04\xe2\x41\x01\x03\x12\x14\n\x06reason\x18\x02 \x01(\tB\x04\xe2\x41\x01\x03\x12\x33\n\x0bkey_version\x18\x03 \x01(\tB\x1e\xe2\x41\x01\x03\xfa\x41\x17\n\x15\x63odevector/KeyVersion\"\x18\n\x16\x44igestProvidersRequest\"\xc1\x01\n\x17\x44igestProvidersResponse\x12\x14\n\x06sha256\x18\x01 \x01(\x0c\x42\x04\xe2\x41\x01\x03\x12\x1c\n\x0eprovider_count\x18\x02 \x01(\x03\x42\x04\xe2\x41\x01\x03\x12\x1e\n\x10\x63redential_count\x18\x03 \x01(\x03\x42\x04\xe2\x41\x01\x03\x12\"\n\x14provider_model_count\x18\x04 \x01(\x03\x42\x04\xe2\x41\x01\x03\x12\x16\n\x08revision\x18\x05 \x01(\x03\x42\x04\xe2\x41\x01\x03\x12\x16\n\x08store_id\x18\x06 \x01(\tB\x04\xe2\x41\x01\x03\"\x90\x02\n\x06Router\x12\x18\n\nwatcher_id\x18\x01 \x01(\tB\x04\xe2\x41\x01\x03\x12\x1e\n\x10\x61pplied_revision\x18\x02 \x01(\x03\x42\x04\xe2\x41\x01\x03\x12\x34\n\napply_time\x18\x03 \x01(\x0b\x32\x1a.google.protobuf.TimestampB\x04\xe2\x41\x01\x03\x12\x16\n\x08watching\x18\x04 \x01(\x08\x42\x04\xe2\x41\x01\x03\x12\x33\n\tseen_time\x18\x05 \x01(\x0b\x32\x1a.google.protobuf.TimestampB\x04\xe2\x41\x01\x03\x12\x35\n\x0b\x66orget_time\x18\x06 \x01(\x0b\x32\x1a.google.protobuf.TimestampB\x04\xe2\x41\x01\x03\x12\x12\n\x04peer\x18\x07 \x01(\tB\x04\xe2\x41\x01\x03\"t\n\x12ListRoutersRequest\x12\x1e\n\tpage_size\x18\x01 \x01(\x05\x42\x0b\xe2\x41\x01\x01\xbaH\x04\x1a\x02(\x00\x12 \n\npage_token\x18\x02 \x01(\tB\x0c\xe2\x41\x01\x01\xbaH\x05r\x03\x18\x80\x10\x12\x1c\n\x06\x66ilter\x18\x03 \x01(\tB\x0c\xe2\x41\x01\x01\xbaH\x05r\x03\x18\x80\x08\"\xc2\x01\n\x13ListRoutersResponse\x12\x36\n\x07routers\x18\x01 \x03(\x0b\x32\x1f.codevector.providers.v1.RouterB\x04\xe2\x41\x01\x03\x12\x1d\n\x0fnext_page_token\x18\x02 \x01(\tB\x04\xe2\x41\x01\x03\x12\x18\n\ntotal_size\x18\x03 \x01(\x05\x42\x04\xe2\x41\x01\x03\x12\x16\n\x08revision\x18\x04 \x01(\x03\x42\x04\xe2\x41\x01\x03\x12\"\n\x14min_applied_revision\x18\x05 \x01(\x03\x42\x04\xe2\x41\x01\x03\"z\n\x1b\x41waitAppliedRevisionRequest\x12\x1d\n\x08revision\x18\x01 \x01(\x03\x42\x0b\xe2\x41\x01\x01\xbaH\x04\"\x02(\x00\x12<\n\x07timeout\x18\x02 \x01(\x0b\x32\x19.google.protobuf.DurationB\x10\xe2\x41\x01\x01\xbaH\t\xaa\x01\x06\"\x02\x08\x37\x32\x00\"\xbd\x01\n\x1c\x41waitAppliedRevisionResponse\x12\x15\n\x07reached\x18\x01 \x01(\x08\x42\x04\xe2\x41\x01\x03\x12\x16\n\x08revision\x18\x02 \x01(\x03\x42\x04\xe2\x41\x01\x03\x12\x1a\n\x0crouter_count\x18\x03 \x01(\x05\x42\x04\xe2\x41\x01\x03\x12\x1b\n\rapplied_count\x18\x04 \x01(\x05\x42\x04\xe2\x41\x01\x03\x12\x35\n\x06\x62\x65hind\x18\x05 \x03(\x0b\x32\x1f.codevector.providers.v1.RouterB\x04\xe2\x41\x01\x03\x32\xfc\x05\n\rSystemService\x12\x85\x01\n\x13GetEncryptionStatus\x12\x33.codevector.providers.v1.GetEncryptionStatusRequest\x1a\x34.codevector.providers.v1.GetEncryptionStatusResponse\"\x03\x90\x02\x01\x12v\n\x0eRewrapDataKeys\x12..codevector.providers.v1.RewrapDataKeysRequest\x1a/.codevector.providers.v1.RewrapDataKeysResponse\"\x03\x90\x02\x02\x12v\n\x0eVerifyDataKeys\x12..codevector.providers.v1.VerifyDataKeysRequest\x1a/.codevector.providers.v1.VerifyDataKeysResponse\"\x03\x90\x02\x01\x12y\n\x0f\x44igestProviders\x12/.codevector.providers.v1.DigestProvidersRequest\x1a\x30.codevector.providers.v1.DigestProvidersResponse\"\x03\x90\x02\x01\x12m\n\x0bListRouters\x12+.codevector.providers.v1.ListRoutersRequest\x1a,.codevector.providers.v1.ListRoutersResponse\"\x03\x90\x02\x01\x12\x88\x01\n\x14\x41waitAppliedRevision\x12\x34.codevector.providers.v1.AwaitAppliedRevisionRequest\x1a\x35.codevector.providers.v1.AwaitAppliedRevisionResponse\"\x03\x90\x02\x01\x62\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n,codevector/providers/v1/system_service.proto\x12\x17\x63odevector.providers.v1\x1a\x1b\x62uf/validate/validate.proto\x1a\x1fgoogle/api/field_behavior.proto\x1a\x19google/api/resource.proto\x1a\x1egoogle/protobuf/duration.proto\x1a\x1fgoogle/protobuf/timestamp.proto\"\x16\n\x14GetSystemInfoRequest\"\xb2\x02\n\x15GetSystemInfoResponse\x12\x15\n\x07version\x18\x01 \x01(\tB\x04\xe2\x41\x01\x03\x12\x13\n\x05\x62uild\x18\x02 \x01(\tB\x04\xe2\x41\x01\x03\x12\x16\n\x08store_id\x18\x03 \x01(\tB\x04\xe2\x41\x01\x03\x12\x16\n\x08revision\x18\x04 \x01(\x03\x42\x04\xe2\x41\x01\x03\x12\x1e\n\x10\x63ompact_revision\x18\x05 \x01(\x03\x42\x04\xe2\x41\x01\x03\x12M\n\x07storage\x18\x08 \x01(\x0e\x32\x36.codevector.providers.v1.GetSystemInfoResponse.StorageB\x04\xe2\x41\x01\x03\"N\n\x07Storage\x12\x17\n\x13STORAGE_UNSPECIFIED\x10\x00\x12\x12\n\x0eSTORAGE_SQLITE\x10\x01\x12\x16\n\x12STORAGE_POSTGRESQL\x10\x02\"\x1c\n\x1aGetEncryptionStatusRequest\"\xc1\x06\n\x1bGetEncryptionStatusResponse\x12;\n\x13primary_key_version\x18\x01 \x01(\tB\x1e\xe2\x41\x01\x03\xfa\x41\x17\n\x15\x63odevector/KeyVersion\x12=\n\x05usage\x18\x02 \x03(\x0b\x32(.codevector.providers.v1.KeyVersionUsageB\x04\xe2\x41\x01\x03\x12\x1c\n\x0e\x64\x61ta_key_count\x18\x03 \x01(\x03\x42\x04\xe2\x41\x01\x03\x12\"\n\x14stale_data_key_count\x18\x04 \x01(\x03\x42\x04\xe2\x41\x01\x03\x12\x19\n\x0bkms_healthy\x18\x05 \x01(\x08\x42\x04\xe2\x41\x01\x03\x12\x19\n\x0bkms_message\x18\x06 \x01(\tB\x04\xe2\x41\x01\x03\x12\x1f\n\x11quarantined_count\x18\x07 \x01(\x03\x42\x04\xe2\x41\x01\x03\x12Z\n\x0bsweep_state\x18\x08 \x01(\x0e\x32?.codevector.providers.v1.GetEncryptionStatusResponse.SweepStateB\x04\xe2\x41\x01\x03\x12\x41\n\x0bquarantined\x18\t \x03(\x0b\x32&.codevector.providers.v1.RewrapFailureB\x04\xe2\x41\x01\x03\x12?\n\x17kms_primary_key_version\x18\n \x01(\tB\x1e\xe2\x41\x01\x03\xfa\x41\x17\n\x15\x63odevector/KeyVersion\x12\x19\n\x0bkeyring_seq\x18\x0b \x01(\x03\x42\x04\xe2\x41\x01\x03\x12\x17\n\taudit_seq\x18\x0c \x01(\x03\x42\x04\xe2\x41\x01\x03\x12\x18\n\naudit_head\x18\r \x01(\x0c\x42\x04\xe2\x41\x01\x03\x12\x35\n\x0bnotice_time\x18\x0e \x01(\x0b\x32\x1a.google.protobuf.TimestampB\x04\xe2\x41\x01\x03\x12\x1b\n\rdeployment_id\x18\x0f \x01(\tB\x04\xe2\x41\x01\x03\"\x8a\x01\n\nSweepState\x12\x1b\n\x17SWEEP_STATE_UNSPECIFIED\x10\x00\x12\x14\n\x10SWEEP_STATE_DONE\x10\x01\x12\x17\n\x13SWEEP_STATE_RUNNING\x10\x02\x12\x17\n\x13SWEEP_STATE_WAITING\x10\x03\x12\x17\n\x13SWEEP_STATE_BLOCKED\x10\x04\"d\n\x0fKeyVersionUsage\x12\x33\n\x0bkey_version\x18\x01 \x01(\tB\x1e\xe2\x41\x01\x03\xfa\x41\x17\n\x15\x63odevector/KeyVersion\x12\x1c\n\x0e\x64\x61ta_key_count\x18\x02 \x01(\x03\x42\x04\xe2\x41\x01\x03\"x\n\x15RewrapDataKeysRequest\x12\x1f\n\nbatch_size\x18\x01 \x01(\x05\x42\x0b\xe2\x41\x01\x01\xbaH\x04\x1a\x02(\x00\x12\x1b\n\rvalidate_only\x18\x02 \x01(\x08\x42\x04\xe2\x41\x01\x01\x12!\n\x13release_quarantined\x18\x03 \x01(\x08\x42\x04\xe2\x41\x01\x01\"\xf4\x01\n\x16RewrapDataKeysResponse\x12\x1d\n\x0frewrapped_count\x18\x01 \x01(\x03\x42\x04\xe2\x41\x01\x03\x12\x1d\n\x0fremaining_count\x18\x02 \x01(\x03\x42\x04\xe2\x41\x01\x03\x12;\n\x13primary_key_version\x18\x03 \x01(\tB\x1e\xe2\x41\x01\x03\xfa\x41\x17\n\x15\x63odevector/KeyVersion\x12>\n\x08\x66\x61ilures\x18\x04 \x03(\x0b\x32&.codevector.providers.v1.RewrapFailureB\x04\xe2\x41\x01\x03\x12\x1f\n\x11quarantined_count\x18\x05 \x01(\x03\x42\x04\xe2\x41\x01\x03\"\x8e\x01\n\rRewrapFailure\x12\x16\n\x08resource\x18\x01 \x01(\tB\x04\xe2\x41\x01\x03\x12\x14\n\x06reason\x18\x02 \x01(\tB\x04\xe2\x41\x01\x03\x12\x1a\n\x0c\x66\x61iled_count\x18\x03 \x01(\x05\x42\x04\xe2\x41\x01\x03\x12\x33\n\x0bkey_version\x18\x04 \x01(\tB\x1e\xe2\x41\x01\x03\xfa\x41\x17\n\x15\x63odevector/KeyVersion\"Y\n\x15VerifyDataKeysRequest\x12\x1e\n\tpage_size\x18\x01 \x01(\x05\x42\x0b\xe2\x41\x01\x01\xbaH\x04\x1a\x02(\x00\x12 \n\npage_token\x18\x02 \x01(\tB\x0c\xe2\x41\x01\x01\xbaH\x05r\x03\x18\x80\x10\"\xf0\x01\n\x16VerifyDataKeysResponse\x12\x1c\n\x0everified_count\x18\x01 \x01(\x03\x42\x04\xe2\x41\x01\x03\x12\x1a\n\x0c\x66\x61iled_count\x18\x02 \x01(\x03\x42\x04\xe2\x41\x01\x03\x12=\n\x05usage\x18\x03 \x03(\x0b\x32(.codevector.providers.v1.KeyVersionUsageB\x04\xe2\x41\x01\x03\x12>\n\x08\x66\x61ilures\x18\x04 \x03(\x0b\x32&.codevector.providers.v1.VerifyFailureB\x04\xe2\x41\x01\x03\x12\x1d\n\x0fnext_page_token\x18\x05 \x01(\tB\x04\xe2\x41\x01\x03\"r\n\rVerifyFailure\x12\x16\n\x08resource\x18\x01 \x01(\tB\x04\xe2\x41\x01\x03\x12\x14\n\x06reason\x18\x02 \x01(\tB\x04\xe2\x41\x01\x03\x12\x33\n\x0bkey_version\x18\x03 \x01(\tB\x1e\xe2\x41\x01\x03\xfa\x41\x17\n\x15\x63odevector/KeyVersion\"\x18\n\x16\x44igestProvidersRequest\"\xc1\x01\n\x17\x44igestProvidersResponse\x12\x14\n\x06sha256\x18\x01 \x01(\x0c\x42\x04\xe2\x41\x01\x03\x12\x1c\n\x0eprovider_count\x18\x02 \x01(\x03\x42\x04\xe2\x41\x01\x03\x12\x1e\n\x10\x63redential_count\x18\x03 \x01(\x03\x42\x04\xe2\x41\x01\x03\x12\"\n\x14provider_model_count\x18\x04 \x01(\x03\x42\x04\xe2\x41\x01\x03\x12\x16\n\x08revision\x18\x05 \x01(\x03\x42\x04\xe2\x41\x01\x03\x12\x16\n\x08store_id\x18\x06 \x01(\tB\x04\xe2\x41\x01\x03\"\x90\x02\n\x06Router\x12\x18\n\nwatcher_id\x18\x01 \x01(\tB\x04\xe2\x41\x01\x03\x12\x1e\n\x10\x61pplied_revision\x18\x02 \x01(\x03\x42\x04\xe2\x41\x01\x03\x12\x34\n\napply_time\x18\x03 \x01(\x0b\x32\x1a.google.protobuf.TimestampB\x04\xe2\x41\x01\x03\x12\x16\n\x08watching\x18\x04 \x01(\x08\x42\x04\xe2\x41\x01\x03\x12\x33\n\tseen_time\x18\x05 \x01(\x0b\x32\x1a.google.protobuf.TimestampB\x04\xe2\x41\x01\x03\x12\x35\n\x0b\x66orget_time\x18\x06 \x01(\x0b\x32\x1a.google.protobuf.TimestampB\x04\xe2\x41\x01\x03\x12\x12\n\x04peer\x18\x07 \x01(\tB\x04\xe2\x41\x01\x03\"t\n\x12ListRoutersRequest\x12\x1e\n\tpage_size\x18\x01 \x01(\x05\x42\x0b\xe2\x41\x01\x01\xbaH\x04\x1a\x02(\x00\x12 \n\npage_token\x18\x02 \x01(\tB\x0c\xe2\x41\x01\x01\xbaH\x05r\x03\x18\x80\x10\x12\x1c\n\x06\x66ilter\x18\x03 \x01(\tB\x0c\xe2\x41\x01\x01\xbaH\x05r\x03\x18\x80\x08\"\xc2\x01\n\x13ListRoutersResponse\x12\x36\n\x07routers\x18\x01 \x03(\x0b\x32\x1f.codevector.providers.v1.RouterB\x04\xe2\x41\x01\x03\x12\x1d\n\x0fnext_page_token\x18\x02 \x01(\tB\x04\xe2\x41\x01\x03\x12\x18\n\ntotal_size\x18\x03 \x01(\x05\x42\x04\xe2\x41\x01\x03\x12\x16\n\x08revision\x18\x04 \x01(\x03\x42\x04\xe2\x41\x01\x03\x12\"\n\x14min_applied_revision\x18\x05 \x01(\x03\x42\x04\xe2\x41\x01\x03\"z\n\x1b\x41waitAppliedRevisionRequest\x12\x1d\n\x08revision\x18\x01 \x01(\x03\x42\x0b\xe2\x41\x01\x01\xbaH\x04\"\x02(\x00\x12<\n\x07timeout\x18\x02 \x01(\x0b\x32\x19.google.protobuf.DurationB\x10\xe2\x41\x01\x01\xbaH\t\xaa\x01\x06\"\x02\x08\x37\x32\x00\"\xbe\x01\n\x1c\x41waitAppliedRevisionResponse\x12\x15\n\x07reached\x18\x01 \x01(\x08\x42\x04\xe2\x41\x01\x03\x12\x16\n\x08revision\x18\x02 \x01(\x03\x42\x04\xe2\x41\x01\x03\x12\x1a\n\x0crouter_count\x18\x03 \x01(\x05\x42\x04\xe2\x41\x01\x03\x12\x1b\n\rapplied_count\x18\x04 \x01(\x05\x42\x04\xe2\x41\x01\x03\x12\x36\n\x07lagging\x18\x05 \x03(\x0b\x32\x1f.codevector.providers.v1.RouterB\x04\xe2\x41\x01\x03\x32\xf1\x06\n\rSystemService\x12s\n\rGetSystemInfo\x12-.codevector.providers.v1.GetSystemInfoRequest\x1a..codevector.providers.v1.GetSystemInfoResponse\"\x03\x90\x02\x01\x12\x85\x01\n\x13GetEncryptionStatus\x12\x33.codevector.providers.v1.GetEncryptionStatusRequest\x1a\x34.codevector.providers.v1.GetEncryptionStatusResponse\"\x03\x90\x02\x01\x12v\n\x0eRewrapDataKeys\x12..codevector.providers.v1.RewrapDataKeysRequest\x1a/.codevector.providers.v1.RewrapDataKeysResponse\"\x03\x90\x02\x02\x12v\n\x0eVerifyDataKeys\x12..codevector.providers.v1.VerifyDataKeysRequest\x1a/.codevector.providers.v1.VerifyDataKeysResponse\"\x03\x90\x02\x01\x12y\n\x0f\x44igestProviders\x12/.codevector.providers.v1.DigestProvidersRequest\x1a\x30.codevector.providers.v1.DigestProvidersResponse\"\x03\x90\x02\x01\x12m\n\x0bListRouters\x12+.codevector.providers.v1.ListRoutersRequest\x1a,.codevector.providers.v1.ListRoutersResponse\"\x03\x90\x02\x01\x12\x88\x01\n\x14\x41waitAppliedRevision\x12\x34.codevector.providers.v1.AwaitAppliedRevisionRequest\x1a\x35.codevector.providers.v1.AwaitAppliedRevisionResponse\"\x03\x90\x02\x01\x62\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
 _builder.BuildTopDescriptorsAndMessages(DESCRIPTOR, 'codevector.providers.v1.system_service_pb2', _globals)
 if not _descriptor._USE_C_DESCRIPTORS:
   DESCRIPTOR._loaded_options = None
+  _globals['_GETSYSTEMINFORESPONSE'].fields_by_name['version']._loaded_options = None
+  _globals['_GETSYSTEMINFORESPONSE'].fields_by_name['version']._serialized_options = b'\342A\001\003'
+  _globals['_GETSYSTEMINFORESPONSE'].fields_by_name['build']._loaded_options = None
+  _globals['_GETSYSTEMINFORESPONSE'].fields_by_name['build']._serialized_options = b'\342A\001\003'
+  _globals['_GETSYSTEMINFORESPONSE'].fields_by_name['store_id']._loaded_options = None
+  _globals['_GETSYSTEMINFORESPONSE'].fields_by_name['store_id']._serialized_options = b'\342A\001\003'
+  _globals['_GETSYSTEMINFORESPONSE'].fields_by_name['revision']._loaded_options = None
+  _globals['_GETSYSTEMINFORESPONSE'].fields_by_name['revision']._serialized_options = b'\342A\001\003'
+  _globals['_GETSYSTEMINFORESPONSE'].fields_by_name['compact_revision']._loaded_options = None
+  _globals['_GETSYSTEMINFORESPONSE'].fields_by_name['compact_revision']._serialized_options = b'\342A\001\003'
+  _globals['_GETSYSTEMINFORESPONSE'].fields_by_name['storage']._loaded_options = None
+  _globals['_GETSYSTEMINFORESPONSE'].fields_by_name['storage']._serialized_options = b'\342A\001\003'
   _globals['_GETENCRYPTIONSTATUSRESPONSE'].fields_by_name['primary_key_version']._loaded_options = None
   _globals['_GETENCRYPTIONSTATUSRESPONSE'].fields_by_name['primary_key_version']._serialized_options = b'\342A\001\003\372A\027\n\025codevector/KeyVersion'
   _globals['_GETENCRYPTIONSTATUSRESPONSE'].fields_by_name['usage']._loaded_options = None
@@ -168,8 +180,10 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_AWAITAPPLIEDREVISIONRESPONSE'].fields_by_name['router_count']._serialized_options = b'\342A\001\003'
   _globals['_AWAITAPPLIEDREVISIONRESPONSE'].fields_by_name['applied_count']._loaded_options = None
   _globals['_AWAITAPPLIEDREVISIONRESPONSE'].fields_by_name['applied_count']._serialized_options = b'\342A\001\003'
-  _globals['_AWAITAPPLIEDREVISIONRESPONSE'].fields_by_name['behind']._loaded_options = None
-  _globals['_AWAITAPPLIEDREVISIONRESPONSE'].fields_by_name['behind']._serialized_options = b'\342A\001\003'
+  _globals['_AWAITAPPLIEDREVISIONRESPONSE'].fields_by_name['lagging']._loaded_options = None
+  _globals['_AWAITAPPLIEDREVISIONRESPONSE'].fields_by_name['lagging']._serialized_options = b'\342A\001\003'
+  _globals['_SYSTEMSERVICE'].methods_by_name['GetSystemInfo']._loaded_options = None
+  _globals['_SYSTEMSERVICE'].methods_by_name['GetSystemInfo']._serialized_options = b'\220\002\001'
   _globals['_SYSTEMSERVICE'].methods_by_name['GetEncryptionStatus']._loaded_options = None
   _globals['_SYSTEMSERVICE'].methods_by_name['GetEncryptionStatus']._serialized_options = b'\220\002\001'
   _globals['_SYSTEMSERVICE'].methods_by_name['RewrapDataKeys']._loaded_options = None
@@ -182,40 +196,46 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_SYSTEMSERVICE'].methods_by_name['ListRouters']._serialized_options = b'\220\002\001'
   _globals['_SYSTEMSERVICE'].methods_by_name['AwaitAppliedRevision']._loaded_options = None
   _globals['_SYSTEMSERVICE'].methods_by_name['AwaitAppliedRevision']._serialized_options = b'\220\002\001'
-  _globals['_GETENCRYPTIONSTATUSREQUEST']._serialized_start=227
-  _globals['_GETENCRYPTIONSTATUSREQUEST']._serialized_end=255
-  _globals['_GETENCRYPTIONSTATUSRESPONSE']._serialized_start=258
-  _globals['_GETENCRYPTIONSTATUSRESPONSE']._serialized_end=1091
-  _globals['_GETENCRYPTIONSTATUSRESPONSE_SWEEPSTATE']._serialized_start=953
-  _globals['_GETENCRYPTIONSTATUSRESPONSE_SWEEPSTATE']._serialized_end=1091
-  _globals['_KEYVERSIONUSAGE']._serialized_start=1093
-  _globals['_KEYVERSIONUSAGE']._serialized_end=1193
-  _globals['_REWRAPDATAKEYSREQUEST']._serialized_start=1195
-  _globals['_REWRAPDATAKEYSREQUEST']._serialized_end=1315
-  _globals['_REWRAPDATAKEYSRESPONSE']._serialized_start=1318
-  _globals['_REWRAPDATAKEYSRESPONSE']._serialized_end=1562
-  _globals['_REWRAPFAILURE']._serialized_start=1565
-  _globals['_REWRAPFAILURE']._serialized_end=1707
-  _globals['_VERIFYDATAKEYSREQUEST']._serialized_start=1709
-  _globals['_VERIFYDATAKEYSREQUEST']._serialized_end=1798
-  _globals['_VERIFYDATAKEYSRESPONSE']._serialized_start=1801
-  _globals['_VERIFYDATAKEYSRESPONSE']._serialized_end=2041
-  _globals['_VERIFYFAILURE']._serialized_start=2043
-  _globals['_VERIFYFAILURE']._serialized_end=2157
-  _globals['_DIGESTPROVIDERSREQUEST']._serialized_start=2159
-  _globals['_DIGESTPROVIDERSREQUEST']._serialized_end=2183
-  _globals['_DIGESTPROVIDERSRESPONSE']._serialized_start=2186
-  _globals['_DIGESTPROVIDERSRESPONSE']._serialized_end=2379
-  _globals['_ROUTER']._serialized_start=2382
-  _globals['_ROUTER']._serialized_end=2654
-  _globals['_LISTROUTERSREQUEST']._serialized_start=2656
-  _globals['_LISTROUTERSREQUEST']._serialized_end=2772
-  _globals['_LISTROUTERSRESPONSE']._serialized_start=2775
-  _globals['_LISTROUTERSRESPONSE']._serialized_end=2969
-  _globals['_AWAITAPPLIEDREVISIONREQUEST']._serialized_start=2971
-  _globals['_AWAITAPPLIEDREVISIONREQUEST']._serialized_end=3093
-  _globals['_AWAITAPPLIEDREVISIONRESPONSE']._serialized_start=3096
-  _globals['_AWAITAPPLIEDREVISIONRESPONSE']._serialized_end=3285
-  _globals['_SYSTEMSERVICE']._serialized_start=3288
-  _globals['_SYSTEMSERVICE']._serialized_end=4052
+  _globals['_GETSYSTEMINFOREQUEST']._serialized_start=227
+  _globals['_GETSYSTEMINFOREQUEST']._serialized_end=249
+  _globals['_GETSYSTEMINFORESPONSE']._serialized_start=252
+  _globals['_GETSYSTEMINFORESPONSE']._serialized_end=558
+  _globals['_GETSYSTEMINFORESPONSE_STORAGE']._serialized_start=480
+  _globals['_GETSYSTEMINFORESPONSE_STORAGE']._serialized_end=558
+  _globals['_GETENCRYPTIONSTATUSREQUEST']._serialized_start=560
+  _globals['_GETENCRYPTIONSTATUSREQUEST']._serialized_end=588
+  _globals['_GETENCRYPTIONSTATUSRESPONSE']._serialized_start=591
+  _globals['_GETENCRYPTIONSTATUSRESPONSE']._serialized_end=1424
+  _globals['_GETENCRYPTIONSTATUSRESPONSE_SWEEPSTATE']._serialized_start=1286
+  _globals['_GETENCRYPTIONSTATUSRESPONSE_SWEEPSTATE']._serialized_end=1424
+  _globals['_KEYVERSIONUSAGE']._serialized_start=1426
+  _globals['_KEYVERSIONUSAGE']._serialized_end=1526
+  _globals['_REWRAPDATAKEYSREQUEST']._serialized_start=1528
+  _globals['_REWRAPDATAKEYSREQUEST']._serialized_end=1648
+  _globals['_REWRAPDATAKEYSRESPONSE']._serialized_start=1651
+  _globals['_REWRAPDATAKEYSRESPONSE']._serialized_end=1895
+  _globals['_REWRAPFAILURE']._serialized_start=1898
+  _globals['_REWRAPFAILURE']._serialized_end=2040
+  _globals['_VERIFYDATAKEYSREQUEST']._serialized_start=2042
+  _globals['_VERIFYDATAKEYSREQUEST']._serialized_end=2131
+  _globals['_VERIFYDATAKEYSRESPONSE']._serialized_start=2134
+  _globals['_VERIFYDATAKEYSRESPONSE']._serialized_end=2374
+  _globals['_VERIFYFAILURE']._serialized_start=2376
+  _globals['_VERIFYFAILURE']._serialized_end=2490
+  _globals['_DIGESTPROVIDERSREQUEST']._serialized_start=2492
+  _globals['_DIGESTPROVIDERSREQUEST']._serialized_end=2516
+  _globals['_DIGESTPROVIDERSRESPONSE']._serialized_start=2519
+  _globals['_DIGESTPROVIDERSRESPONSE']._serialized_end=2712
+  _globals['_ROUTER']._serialized_start=2715
+  _globals['_ROUTER']._serialized_end=2987
+  _globals['_LISTROUTERSREQUEST']._serialized_start=2989
+  _globals['_LISTROUTERSREQUEST']._serialized_end=3105
+  _globals['_LISTROUTERSRESPONSE']._serialized_start=3108
+  _globals['_LISTROUTERSRESPONSE']._serialized_end=3302
+  _globals['_AWAITAPPLIEDREVISIONREQUEST']._serialized_start=3304
+  _globals['_AWAITAPPLIEDREVISIONREQUEST']._serialized_end=3426
+  _globals['_AWAITAPPLIEDREVISIONRESPONSE']._serialized_start=3429
+  _globals['_AWAITAPPLIEDREVISIONRESPONSE']._serialized_end=3619
+  _globals['_SYSTEMSERVICE']._serialized_start=3622
+  _globals['_SYSTEMSERVICE']._serialized_end=4503
 # @@protoc_insertion_point(module_scope)

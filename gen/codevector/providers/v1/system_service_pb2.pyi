@@ -14,6 +14,34 @@ from typing import ClassVar as _ClassVar, Optional as _Optional, Union as _Union
 
 DESCRIPTOR: _descriptor.FileDescriptor
 
+class GetSystemInfoRequest(_message.Message):
+    __slots__ = ()
+    def __init__(self) -> None: ...
+
+class GetSystemInfoResponse(_message.Message):
+    __slots__ = ("version", "build", "store_id", "revision", "compact_revision", "storage")
+    class Storage(int, metaclass=_enum_type_wrapper.EnumTypeWrapper):
+        __slots__ = ()
+        STORAGE_UNSPECIFIED: _ClassVar[GetSystemInfoResponse.Storage]
+        STORAGE_SQLITE: _ClassVar[GetSystemInfoResponse.Storage]
+        STORAGE_POSTGRESQL: _ClassVar[GetSystemInfoResponse.Storage]
+    STORAGE_UNSPECIFIED: GetSystemInfoResponse.Storage
+    STORAGE_SQLITE: GetSystemInfoResponse.Storage
+    STORAGE_POSTGRESQL: GetSystemInfoResponse.Storage
+    VERSION_FIELD_NUMBER: _ClassVar[int]
+    BUILD_FIELD_NUMBER: _ClassVar[int]
+    STORE_ID_FIELD_NUMBER: _ClassVar[int]
+    REVISION_FIELD_NUMBER: _ClassVar[int]
+    COMPACT_REVISION_FIELD_NUMBER: _ClassVar[int]
+    STORAGE_FIELD_NUMBER: _ClassVar[int]
+    version: str
+    build: str
+    store_id: str
+    revision: int
+    compact_revision: int
+    storage: GetSystemInfoResponse.Storage
+    def __init__(self, version: _Optional[str] = ..., build: _Optional[str] = ..., store_id: _Optional[str] = ..., revision: _Optional[int] = ..., compact_revision: _Optional[int] = ..., storage: _Optional[_Union[GetSystemInfoResponse.Storage, str]] = ...) -> None: ...
+
 class GetEncryptionStatusRequest(_message.Message):
     __slots__ = ()
     def __init__(self) -> None: ...
@@ -211,15 +239,15 @@ class AwaitAppliedRevisionRequest(_message.Message):
     def __init__(self, revision: _Optional[int] = ..., timeout: _Optional[_Union[datetime.timedelta, _duration_pb2.Duration, _Mapping]] = ...) -> None: ...
 
 class AwaitAppliedRevisionResponse(_message.Message):
-    __slots__ = ("reached", "revision", "router_count", "applied_count", "behind")
+    __slots__ = ("reached", "revision", "router_count", "applied_count", "lagging")
     REACHED_FIELD_NUMBER: _ClassVar[int]
     REVISION_FIELD_NUMBER: _ClassVar[int]
     ROUTER_COUNT_FIELD_NUMBER: _ClassVar[int]
     APPLIED_COUNT_FIELD_NUMBER: _ClassVar[int]
-    BEHIND_FIELD_NUMBER: _ClassVar[int]
+    LAGGING_FIELD_NUMBER: _ClassVar[int]
     reached: bool
     revision: int
     router_count: int
     applied_count: int
-    behind: _containers.RepeatedCompositeFieldContainer[Router]
-    def __init__(self, reached: bool = ..., revision: _Optional[int] = ..., router_count: _Optional[int] = ..., applied_count: _Optional[int] = ..., behind: _Optional[_Iterable[_Union[Router, _Mapping]]] = ...) -> None: ...
+    lagging: _containers.RepeatedCompositeFieldContainer[Router]
+    def __init__(self, reached: bool = ..., revision: _Optional[int] = ..., router_count: _Optional[int] = ..., applied_count: _Optional[int] = ..., lagging: _Optional[_Iterable[_Union[Router, _Mapping]]] = ...) -> None: ...

@@ -38,6 +38,11 @@ class SystemServiceStub(object):
         Args:
             channel: A grpc.Channel.
         """
+        self.GetSystemInfo = channel.unary_unary(
+                '/codevector.providers.v1.SystemService/GetSystemInfo',
+                request_serializer=codevector_dot_providers_dot_v1_dot_system__service__pb2.GetSystemInfoRequest.SerializeToString,
+                response_deserializer=codevector_dot_providers_dot_v1_dot_system__service__pb2.GetSystemInfoResponse.FromString,
+                _registered_method=True)
         self.GetEncryptionStatus = channel.unary_unary(
                 '/codevector.providers.v1.SystemService/GetEncryptionStatus',
                 request_serializer=codevector_dot_providers_dot_v1_dot_system__service__pb2.GetEncryptionStatusRequest.SerializeToString,
@@ -76,6 +81,13 @@ class SystemServiceServicer(object):
     After a new primary key version the registry rewraps by itself; nothing here has to be called for that. These RPCs
     tell how far it is, hurry it, and prove at the end that nothing was missed and nothing else was touched.
     """
+
+    def GetSystemInfo(self, request, context):
+        """Gets which version runs, and where its data is.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
 
     def GetEncryptionStatus(self, request, context):
         """Gets how the stored data keys are wrapped, and whether the key sidecar works. Answers also while it does not.
@@ -128,6 +140,11 @@ class SystemServiceServicer(object):
 
 def add_SystemServiceServicer_to_server(servicer, server):
     rpc_method_handlers = {
+            'GetSystemInfo': grpc.unary_unary_rpc_method_handler(
+                    servicer.GetSystemInfo,
+                    request_deserializer=codevector_dot_providers_dot_v1_dot_system__service__pb2.GetSystemInfoRequest.FromString,
+                    response_serializer=codevector_dot_providers_dot_v1_dot_system__service__pb2.GetSystemInfoResponse.SerializeToString,
+            ),
             'GetEncryptionStatus': grpc.unary_unary_rpc_method_handler(
                     servicer.GetEncryptionStatus,
                     request_deserializer=codevector_dot_providers_dot_v1_dot_system__service__pb2.GetEncryptionStatusRequest.FromString,
@@ -172,6 +189,33 @@ class SystemService(object):
     After a new primary key version the registry rewraps by itself; nothing here has to be called for that. These RPCs
     tell how far it is, hurry it, and prove at the end that nothing was missed and nothing else was touched.
     """
+
+    @staticmethod
+    def GetSystemInfo(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/codevector.providers.v1.SystemService/GetSystemInfo',
+            codevector_dot_providers_dot_v1_dot_system__service__pb2.GetSystemInfoRequest.SerializeToString,
+            codevector_dot_providers_dot_v1_dot_system__service__pb2.GetSystemInfoResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
 
     @staticmethod
     def GetEncryptionStatus(request,

@@ -39,6 +39,8 @@ class SystemServiceStub:
     def __new__(cls, channel: _grpc.Channel) -> _Self: ...
     @_typing.overload
     def __new__(cls, channel: _aio.Channel) -> SystemServiceAsyncStub: ...
+    GetSystemInfo: _grpc.UnaryUnaryMultiCallable[_system_service_pb2.GetSystemInfoRequest, _system_service_pb2.GetSystemInfoResponse]
+    """Gets which version runs, and where its data is."""
     GetEncryptionStatus: _grpc.UnaryUnaryMultiCallable[_system_service_pb2.GetEncryptionStatusRequest, _system_service_pb2.GetEncryptionStatusResponse]
     """Gets how the stored data keys are wrapped, and whether the key sidecar works. Answers also while it does not."""
     RewrapDataKeys: _grpc.UnaryUnaryMultiCallable[_system_service_pb2.RewrapDataKeysRequest, _system_service_pb2.RewrapDataKeysResponse]
@@ -71,6 +73,8 @@ class SystemServiceAsyncStub(SystemServiceStub):
     """
 
     def __init__(self, channel: _aio.Channel) -> None: ...
+    GetSystemInfo: _aio.UnaryUnaryMultiCallable[_system_service_pb2.GetSystemInfoRequest, _system_service_pb2.GetSystemInfoResponse]  # type: ignore[assignment]
+    """Gets which version runs, and where its data is."""
     GetEncryptionStatus: _aio.UnaryUnaryMultiCallable[_system_service_pb2.GetEncryptionStatusRequest, _system_service_pb2.GetEncryptionStatusResponse]  # type: ignore[assignment]
     """Gets how the stored data keys are wrapped, and whether the key sidecar works. Answers also while it does not."""
     RewrapDataKeys: _aio.UnaryUnaryMultiCallable[_system_service_pb2.RewrapDataKeysRequest, _system_service_pb2.RewrapDataKeysResponse]  # type: ignore[assignment]
@@ -100,6 +104,14 @@ class SystemServiceServicer(metaclass=_abc_1.ABCMeta):
     After a new primary key version the registry rewraps by itself; nothing here has to be called for that. These RPCs
     tell how far it is, hurry it, and prove at the end that nothing was missed and nothing else was touched.
     """
+
+    @_abc_1.abstractmethod
+    def GetSystemInfo(
+        self,
+        request: _system_service_pb2.GetSystemInfoRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_system_service_pb2.GetSystemInfoResponse, _abc.Awaitable[_system_service_pb2.GetSystemInfoResponse]]:
+        """Gets which version runs, and where its data is."""
 
     @_abc_1.abstractmethod
     def GetEncryptionStatus(

@@ -71,7 +71,7 @@ class TestWait:
         bench.made.before = reports
         told = bench.run("router", "wait", "--revision", "6", "-o", "json")
         assert told.code == 0
-        assert (told.data["reached"], told.data["appliedCount"], told.data["behind"]) == (True, 3, [])
+        assert (told.data["reached"], told.data["appliedCount"], told.data["lagging"]) == (True, 3, [])
         assert told.err.splitlines() == [
             "1 of 3 routers have revision 6; waiting for gateway-2 (watching, has 3), "
             "gateway-3 (not watching, last seen 3 min ago)",
@@ -98,7 +98,7 @@ class TestWait:
         told = bench.run("router", "wait", "--timeout", "12s", "-o", "json")
         assert told.code == 1
         assert told.data["reached"] is False
-        assert [each["watcherId"] for each in told.data["behind"]] == [f"gateway-{n:02}" for n in range(5)]
+        assert [each["watcherId"] for each in told.data["lagging"]] == [f"gateway-{n:02}" for n in range(5)]
         waiting, end = told.err.splitlines()
         assert waiting.endswith(", gateway-02 (watching, has 1), 2 more")
         assert end == "providerctl: not within 12s: 37 of 42 routers have revision 7"

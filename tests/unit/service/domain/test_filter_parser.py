@@ -21,7 +21,7 @@ from service.domain.filters import (
     Or,
     Word,
 )
-from service.domain.model import ProviderKind, State
+from service.domain.model import ModelCapability, ProviderKind, State
 from tests.support.values.filter_text import to_string
 
 UPSTREAM = FilterField("upstream_model_id", FilterType.STRING)
@@ -31,8 +31,13 @@ STATE = FilterField("state", FilterType.ENUM, State, "STATE_")
 WINDOW = FilterField("context_window", FilterType.INT)
 ROUTABLE = FilterField("routable", FilterType.BOOL)
 EXPIRES = FilterField("credential.expire_time", FilterType.TIME)
+CREDENTIAL = FilterField("credential", FilterType.PRESENCE)
+CAPABILITIES = FilterField("capabilities", FilterType.MEMBERS, ModelCapability, "MODEL_CAPABILITY_")
 LABELS = FilterField("labels", FilterType.LABELS)
-SCHEMA = FilterSchema((UPSTREAM, DISPLAY_NAME, KIND, STATE, WINDOW, ROUTABLE, EXPIRES, LABELS), DISPLAY_NAME)
+SCHEMA = FilterSchema(
+    (UPSTREAM, DISPLAY_NAME, KIND, STATE, WINDOW, ROUTABLE, EXPIRES, CREDENTIAL, CAPABILITIES, LABELS),
+    DISPLAY_NAME,
+)
 
 FUZZ_INPUTS = 100_000
 FUZZ_SEED = 20260415
@@ -77,6 +82,9 @@ class TestGrammar:
                 "ANDROID ORDER NOTE", And((word("android"), word("order"), word("note"))), id="not keywords"
             ),
             pytest.param(" \t(\r\na ) ", A, id="blanks"),
+            pytest.param("A*", Comparison(DISPLAY_NAME, Op.HAS, "a", prefix=True), id="word begins"),
+            pytest.param('"a\\*"', word("a*"), id="star in a word"),
+            pytest.param("'routable'", word("routable"), id="field in quotes"),
         ],
     )
     def test_tree(self, text: str, tree: Expression) -> None:
@@ -110,6 +118,17 @@ class TestGrammar:
                 Comparison(EXPIRES, Op.GT, datetime(2026, 4, 15, 0, 0, 0, 123_456, UTC)),
             ),
             ("credential.expire_time:*", Comparison(EXPIRES, Op.HAS, None)),
+            ("credential:*", Comparison(CREDENTIAL, Op.HAS, None)),
+            ("capabilities:*", Comparison(CAPABILITIES, Op.HAS, None)),
+            ("capabilities:tools", Comparison(CAPABILITIES, Op.HAS, ModelCapability.TOOLS)),
+            ("display_name = OPEN*", Comparison(DISPLAY_NAME, Op.EQ, "open", prefix=True)),
+            ('display_name != "OPEN AI*"', Comparison(DISPLAY_NAME, Op.NE, "open ai", prefix=True)),
+            ("upstream_model_id = GPT*", Comparison(UPSTREAM, Op.EQ, "GPT", prefix=True)),
+            ("upstream_model_id:GPT*", Comparison(UPSTREAM, Op.HAS, "gpt", prefix=True)),
+            ("upstream_model_id:*", Comparison(UPSTREAM, Op.HAS, "", prefix=True)),
+            (r'upstream_model_id = "a\*"', Comparison(UPSTREAM, Op.EQ, "a*")),
+            (r'upstream_model_id = "a\**"', Comparison(UPSTREAM, Op.EQ, "a*", prefix=True)),
+            (r'upstream_model_id = "a\\*"', Comparison(UPSTREAM, Op.EQ, "a\\", prefix=True)),
             ("labels:env", Comparison(LABELS, Op.HAS, None, "env")),
             ("labels.env:*", Comparison(LABELS, Op.HAS, None, "env")),
             ("labels.env:prod", Comparison(LABELS, Op.EQ, "prod", "env")),
@@ -174,6 +193,16 @@ class TestRefused:
             pytest.param("labels:B", "label_key", 8, id="has key in capitals"),
             pytest.param("labels:*", "label_key", 8, id="has any key"),
             pytest.param("labels.a < b", "operator", 10, id="label less"),
+            pytest.param("routable", "syntax", 1, id="field alone"),
+            pytest.param("a -labels", "syntax", 4, id="field alone in a sequence"),
+            pytest.param("display_name = *ai", "value", 16, id="star first"),
+            pytest.param("a*b", "value", 1, id="star inside a word"),
+            pytest.param("display_name < open*", "operator", 16, id="less than a beginning"),
+            pytest.param("display_name = \u200d*", "value", 16, id="beginning of joiners"),
+            pytest.param("credential:x", "value", 12, id="presence of a value"),
+            pytest.param("credential = x", "operator", 12, id="presence compared"),
+            pytest.param("capabilities = TOOLS", "operator", 14, id="members compared"),
+            pytest.param("capabilities:TOOL", "value", 14, id="unknown member"),
             pytest.param("kind : openai", "operator", 6, id="enum has"),
             pytest.param("kind > openai", "operator", 6, id="enum greater"),
             pytest.param("context_window : 1", "operator", 16, id="int has"),
@@ -219,7 +248,7 @@ class TestRefused:
         with pytest.raises(InvalidArgument) as caught:
             parse_filter("sk-canary0123456789=x", SCHEMA)
         expected = "upstream_model_id, display_name, kind, state, context_window, routable, "
-        expected += "credential.expire_time, labels.<key>"
+        expected += "credential.expire_time, credential, capabilities, labels.<key>"
         assert caught.value.metadata["allowed_fields"] == expected
         assert expected in caught.value.message
         assert "canary" not in caught.value.message
@@ -257,6 +286,11 @@ LEAVES = [
     "upstream_model_id<z",
     "credential.expire_time < 2026-04-15T00:00:00.5Z",
     "credential.expire_time:*",
+    "credential:*",
+    "capabilities:pdf",
+    "gpt*",
+    "display_name!='Prod*'",
+    'upstream_model_id:"a\\**"',
     "labels:env",
     "labels.env = prod",
     "labels.env != 'x'",

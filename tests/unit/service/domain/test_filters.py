@@ -9,7 +9,7 @@ import pytest
 
 from service.domain.filter_parser import parse_filter
 from service.domain.filters import FilterField, FilterSchema, FilterType, matches
-from service.domain.model import ProviderKind, State
+from service.domain.model import ModelCapability, ProviderKind, State
 
 SCHEMA = FilterSchema.of(
     [
@@ -21,6 +21,8 @@ SCHEMA = FilterSchema.of(
         FilterField("routable", FilterType.BOOL),
         FilterField("create_time", FilterType.TIME),
         FilterField("credential.expire_time", FilterType.TIME),
+        FilterField("credential", FilterType.PRESENCE),
+        FilterField("capabilities", FilterType.MEMBERS, ModelCapability, "MODEL_CAPABILITY_"),
         FilterField("labels", FilterType.LABELS),
         FilterField("backends.provider_model", FilterType.PATHS),
     ],
@@ -35,6 +37,8 @@ ROW: Mapping[str, object] = {
     "routable": True,
     "create_time": datetime(2026, 4, 15, tzinfo=UTC),
     "credential.expire_time": None,
+    "credential": object(),
+    "capabilities": (ModelCapability.TOOLS, ModelCapability.VISION),
     "labels": {"env": "prod", "empty": ""},
     "backends.provider_model": ("providers/a/models/x", "providers/a-b/models/x.1"),
 }
@@ -58,6 +62,17 @@ class TestMatches:
             "display_name : STRASSE",
             'display_name >= "gr"',
             "straße",
+            "gro*",
+            'display_name = "GROSSE S*"',
+            "display_name:große*",
+            "upstream_model_id = GPT*",
+            "upstream_model_id:gpt*",
+            "upstream_model_id != gpt*",
+            "upstream_model_id:*",
+            "credential:*",
+            "capabilities:TOOLS",
+            "capabilities:model_capability_vision",
+            "capabilities:*",
             "kind = openai",
             "kind != anthropic",
             "state = STATE_ACTIVE",
@@ -95,6 +110,12 @@ class TestMatches:
         [
             'upstream_model_id = "gpt-4o"',
             "display_name = große",
+            "stra*",
+            "display_name = straße*",
+            "upstream_model_id = gpt*",
+            "upstream_model_id:pt*",
+            "upstream_model_id != GPT*",
+            "capabilities:PDF",
             "nothing",
             "kind = VERTEX",
             "context_window < 128000",

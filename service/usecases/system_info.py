@@ -1,0 +1,33 @@
+"""Which version runs, and where its data is."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from service.store import Head, Storage
+from service.usecases.context import Context
+
+
+@dataclass(frozen=True, slots=True)
+class Release:
+    """The program that answers. ``build`` is the source it was built from, empty where that is unknown."""
+
+    version: str
+    build: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class SystemInfo:
+    """The store behind the registry."""
+
+    head: Head
+    storage: Storage
+
+
+def system_info(ctx: Context) -> SystemInfo:
+    """Return where the store is.
+
+    Raises:
+        Unavailable: STORE_UNAVAILABLE.
+    """
+    return SystemInfo(ctx.store.read(lambda unit: unit.head()), ctx.store.storage)

@@ -26,7 +26,6 @@ from service.domain.model import (
     State,
 )
 from service.domain.pages import PageTokens
-from service.domain.urls import UrlPolicy
 from service.sealing.kms_client import KmsClient
 from service.sealing.sealer import Sealer
 from service.store import Store, WriteUnit, migrate, open_store
@@ -34,6 +33,7 @@ from service.usecases.context import Context
 from service.usecases.providers import NOT_YET, delete_provider
 from tests.support.servers.postgresql import running_server
 from tests.support.values.registry_values import ManualClock
+from upstreams.addresses import AddressPolicy
 
 WIRES = 10
 """Backends that each model has at the provider, beside one elsewhere that every second model keeps."""
@@ -153,7 +153,7 @@ def _context(store: Store) -> Context:
         kms=cast(KmsClient, None),
         sealer=cast(Sealer, None),
         catalogs=Catalogs(()),
-        url_policy=UrlPolicy(),
+        url_policy=AddressPolicy(),
         page_tokens=PageTokens(bytes(32)),
         impact_key=bytes(32),
         new_uuid=uuid.uuid4,

@@ -17,7 +17,6 @@ from service.domain.catalog import Catalog
 from service.domain.imports import ExistingPolicy, ImportChoices, ImportPlan
 from service.domain.model import ModelFacts, ModelKind, Pricing, Provider, State
 from service.domain.pages import PageTokens
-from service.domain.urls import UrlPolicy
 from service.sealing.kms_client import KmsClient
 from service.sealing.sealer import Sealer
 from service.store import Store, migrate, open_store
@@ -26,6 +25,7 @@ from service.usecases.imports import import_provider_models
 from service.usecases.providers import NOT_YET
 from tests.support.servers.postgresql import running_server
 from tests.support.values.registry_values import ManualClock
+from upstreams.addresses import AddressPolicy
 
 LARGE = 10_000
 NEWER = "2999.12.31"
@@ -107,7 +107,7 @@ def _importer(store: Store, catalog: Catalog) -> Callable[..., ImportPlan]:
         kms=cast(KmsClient, None),
         sealer=cast(Sealer, None),
         catalogs=Catalogs((catalog, newer)),
-        url_policy=UrlPolicy(),
+        url_policy=AddressPolicy(),
         page_tokens=PageTokens(bytes(32)),
         impact_key=bytes(32),
         new_uuid=uuid.uuid4,

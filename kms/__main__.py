@@ -9,12 +9,13 @@ import sys
 from argparse import Namespace
 from collections.abc import Sequence
 
-from kms import app, hygiene, telemetry
+from kms import app, telemetry
 from kms.arguments import parse
 from kms.audit.command import expose_files, verify_files
 from kms.errors import StartError
 from kms.settings import Settings, load
-from kms.telemetry import LibraryLines, build_logger
+from runtime import hardening
+from runtime.logs import LibraryLines, build_logger
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -23,7 +24,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     An audit that is not whole is exit code 1, too.
     """
     options = parse(arguments)
-    hygiene.harden()
+    hardening.harden()
     try:
         settings = load(os.environ)
         if options.check_config:
@@ -73,8 +74,8 @@ def _serve(settings: Settings) -> None:
     signals = (signal.SIGTERM, signal.SIGINT)
     signal.pthread_sigmask(signal.SIG_BLOCK, signals)
     logger = build_logger(sys.stderr, settings.logging_level)
-    logging.getLogger().addHandler(LibraryLines(logger))
-    unlocked = hygiene.lock_memory()
+    logging.getLogger().addHandler(LibraryLines(logger, telemetry.LIBRARY_MESSAGE))
+    unlocked = hardening.lock_memory()
     with app.build(settings, logger):
         # Not before: a start that is refused says its one sentence and nothing else.
         logger.info(telemetry.MEMORY, locked=not unlocked, why_not=unlocked)

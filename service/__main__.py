@@ -4,10 +4,8 @@ from __future__ import annotations
 
 import argparse
 import asyncio
-import ctypes
 import logging
 import os
-import resource
 import signal
 import sys
 from collections.abc import Sequence
@@ -16,6 +14,8 @@ import grpc
 import uvloop
 from grpc_health.v1 import health_pb2, health_pb2_grpc
 
+from runtime.hardening import leave_no_core_dump
+from runtime.logs import LibraryLines, build_logger
 from service import app
 from service.catalog_files import CatalogFileError
 from service.rpc.options import settle_collector
@@ -23,10 +23,9 @@ from service.rpc.server import PortTaken
 from service.sealing.registry_secret import RegistrySecretError
 from service.settings import Settings, SettingsError, load
 from service.store import StoreStartError
-from service.telemetry import LibraryLines, build_logger
+from service.telemetry import LIBRARY_MESSAGE
 
 HEALTH_SECONDS = 3.0
-_PR_SET_DUMPABLE = 4
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -49,18 +48,12 @@ def main(arguments: Sequence[str] | None = None) -> int:
         elif options.command == "migrate":
             app.prepare(settings)
         else:
-            _leave_no_core_dump()
+            leave_no_core_dump()
             uvloop.run(_serve(settings))
     except (SettingsError, StoreStartError, RegistrySecretError, CatalogFileError, PortTaken) as refusal:
         print(f"service: {refusal}", file=sys.stderr)
         return 1
     return 0
-
-
-def _leave_no_core_dump() -> None:
-    """Credentials on their way in are in this memory. The limit alone would not stop a pipe for dumps."""
-    resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
-    ctypes.CDLL(None, use_errno=True).prctl(_PR_SET_DUMPABLE, 0, 0, 0, 0)
 
 
 async def _serve(settings: Settings) -> None:
@@ -70,7 +63,7 @@ async def _serve(settings: Settings) -> None:
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, stop.set)
     log = build_logger(sys.stderr, settings.logging_level)
-    logging.getLogger().addHandler(LibraryLines(log))
+    logging.getLogger().addHandler(LibraryLines(log, LIBRARY_MESSAGE))
     async with app.build(settings, log):
         settle_collector()
         print(f"service serving grpc={settings.address}", flush=True)

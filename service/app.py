@@ -15,13 +15,13 @@ from typing import Any
 from structlog.typing import FilteringBoundLogger
 
 import service
+from runtime.logs import bug_fields
 from service import telemetry
 from service.catalog_files import load_catalogs
 from service.domain.errors import RegistryError
 from service.domain.pages import PageTokens
 from service.domain.routers import RouterRecord
 from service.domain.routing import ChangeSet, Entry
-from service.domain.urls import UrlPolicy
 from service.readmodel.live import LiveTable, Source
 from service.readmodel.ring import MAX_MESSAGES
 from service.readmodel.routers import Routers
@@ -42,6 +42,7 @@ from service.usecases.context import Context
 from service.usecases.key_follower import KeyFollower
 from service.usecases.system_info import Release
 from service.usecases.upstream_calls import UpstreamCalls
+from upstreams.addresses import AddressPolicy
 
 CATALOGS = Path(service.__file__).parent.parent / "catalogs"
 DISTRIBUTION = "codevector-provider-service"
@@ -88,7 +89,7 @@ async def build(settings: Settings, log: FilteringBoundLogger) -> AsyncIterator[
         stack.callback(threads.close)
         upstream_threads = Threads(UPSTREAM_THREADS)
         stack.callback(upstream_threads.close)
-        url_policy = UrlPolicy(
+        url_policy = AddressPolicy(
             allow_loopback_http=settings.allow_loopback_http,
             allow_private=settings.allow_private_upstreams,
         )
@@ -175,7 +176,7 @@ async def _compact_hourly(store: Store, threads: Threads, log: FilteringBoundLog
             log.warning(telemetry.COMPACTION_FAILED, reason=error.reason.value)
         except Exception as error:
             # As in _exchange_routers: the change log would grow for ever.
-            log.error(telemetry.COMPACTION_FAILED, **telemetry.bug_fields(error))
+            log.error(telemetry.COMPACTION_FAILED, **bug_fields(error))
         await asyncio.sleep(COMPACTION_SECONDS)
 
 
@@ -205,7 +206,7 @@ async def _exchange_routers(
         log.warning(telemetry.ROUTERS_NOT_KEPT, reason=error.reason.value)
     except Exception as error:
         # The top of a background task: were it to end here, what routers say would be kept no more.
-        log.error(telemetry.ROUTERS_NOT_KEPT, **telemetry.bug_fields(error))
+        log.error(telemetry.ROUTERS_NOT_KEPT, **bug_fields(error))
     finally:
         if not stored:
             routers.put_back([record.watcher_id for record in put] + gone)
@@ -216,7 +217,7 @@ async def _missed(work: Coroutine[Any, Any, None], log: FilteringBoundLogger) ->
     try:
         await work
     except Exception as error:
-        log.error(telemetry.TASK_ENDED, **telemetry.bug_fields(error))
+        log.error(telemetry.TASK_ENDED, **bug_fields(error))
 
 
 async def _cancelled(task: asyncio.Task[None]) -> None:

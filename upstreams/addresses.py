@@ -1,7 +1,7 @@
-"""How far away a host is: by how it is spelled, and by the addresses that its name stands for.
+"""How far away a host is, by its spelling and by the addresses that its name resolves to.
 
-A name is judged twice: before it is resolved, and by every address that it resolves to, since whoever owns a
-name decides what it answers, and may answer something else the next time.
+A name is judged twice: before it is resolved, and by every address that it resolves to. Whoever owns a name
+decides what it resolves to, and may decide otherwise next time.
 
 Source: the IANA special-purpose address registries (RFC 6890, RFC 8190), RFC 6761 (localhost), RFC 6052
 (NAT64), RFC 3056 (6to4); addresses and names of metadata services as their vendors document them.
@@ -9,12 +9,13 @@ Source: the IANA special-purpose address registries (RFC 6890, RFC 8190), RFC 67
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from enum import Enum
 from ipaddress import IPv4Address, IPv4Network, IPv6Address, IPv6Network, ip_address
 
 _METADATA_NAMES = ("metadata", "instance-data", "metadata.goog", "metadata.tencentyun.com")
 _METADATA_LABELS = frozenset({"metadata", "instance-data"})
-"""Labels that, under .internal, belong to a cloud's metadata service."""
+"""Labels that belong to a cloud's metadata service under .internal."""
 _PRIVATE_SUFFIXES = (
     "local",
     "localdomain",
@@ -71,16 +72,58 @@ class Reach(Enum):
     FORBIDDEN = "forbidden"
 
 
+class Refusal(Enum):
+    """Why a URL may not be called."""
+
+    RESERVED = "reserved"
+    PRIVATE = "private"
+    LOOPBACK = "loopback"
+    PLAIN_HTTP = "plain_http"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AddressPolicy:
+    """What an installation allows beyond public https. Each needs an explicit setting."""
+
+    allow_loopback_http: bool = False
+    allow_private: bool = False
+
+    def refusal(self, scheme: str, host: str) -> Refusal | None:
+        """Return why a URL may not be called, as far as its spelling shows; None where it may."""
+        reach = host_reach(host)
+        if reach is Reach.FORBIDDEN:
+            return Refusal.RESERVED
+        if reach is Reach.PRIVATE and not self.allow_private:
+            return Refusal.PRIVATE
+        if reach is Reach.LOOPBACK and not (self.allow_private or self.allow_loopback_http):
+            return Refusal.LOOPBACK
+        if scheme == "https" or (scheme == "http" and reach is Reach.LOOPBACK and self.allow_loopback_http):
+            return None
+        return Refusal.PLAIN_HTTP
+
+    def admits_address(self, host: str, address: str) -> bool:
+        """Return whether the admitted ``host`` may resolve to ``address``.
+
+        A name of this machine may only resolve to this machine. Any other name may resolve to something
+        private, this machine included, only where private upstreams are allowed.
+        """
+        parsed = parse_address(address)
+        reach = Reach.FORBIDDEN if parsed is None else address_reach(parsed)
+        if host_reach(host) is Reach.LOOPBACK:
+            return reach is Reach.LOOPBACK
+        return reach is Reach.PUBLIC or (self.allow_private and reach is not Reach.FORBIDDEN)
+
+
 def parse_address(host: str) -> IPv4Address | IPv6Address | None:
-    """The address that ``host`` spells, without brackets; None for a name."""
+    """Return the address that ``host`` spells, with or without brackets; None for a name."""
     try:
-        return ip_address(host)
+        return ip_address(host.removeprefix("[").removesuffix("]"))
     except ValueError:
         return None
 
 
 def host_reach(host: str) -> Reach:
-    """By the spelling alone. An IPv6 address comes without brackets."""
+    """Return how far away a host is by its spelling alone; an IPv6 address may have brackets."""
     address = parse_address(host)
     if address is not None:
         return address_reach(address)
@@ -98,7 +141,10 @@ def host_reach(host: str) -> Reach:
 
 
 def address_reach(address: IPv4Address | IPv6Address) -> Reach:
-    """IPv4-mapped, NAT64 and unassigned IPv6 addresses lie outside of 2000::/3, and so are forbidden."""
+    """Return how far away an address is.
+
+    IPv4-mapped, NAT64 and unassigned IPv6 addresses lie outside 2000::/3 and are forbidden.
+    """
     if isinstance(address, IPv4Address):
         return _reach_v4(address)
     if address == _LOOPBACK_V6:

@@ -14,16 +14,9 @@ from typing import Final
 from upstreams.entra import token_call
 from upstreams.exchange import Answer, Call, Exchange
 from upstreams.judgement import judge_entra, judge_google_token, judge_role
+from upstreams.kinds import CredentialType
 from upstreams.outcome import Reason
-from upstreams.target import (
-    AMBIENT,
-    API_KEY,
-    AWS_ACCESS_KEY,
-    CREDENTIAL_TYPES,
-    GCP_SERVICE_ACCOUNT_KEY,
-    Identity,
-    Target,
-)
+from upstreams.target import Identity, Target
 
 ANTHROPIC_VERSION: Final = "2023-06-01"
 _KEY_HEADERS: Mapping[str, str] = {
@@ -57,20 +50,20 @@ def authorisation(
     """
     own = _own_headers(target)
     if identity is None:
-        if target.kind != "openai_compatible":
+        if target.rules.credential_required:
             raise Refused(Reason.NO_CREDENTIAL)
         return lambda call: call.with_headers(own)
     _check(target, identity)
-    if identity.type == AWS_ACCESS_KEY:
+    if identity.type == CredentialType.AWS_ACCESS_KEY.word:
         return _aws(target, identity, exchange, now)
     headers = {**own, **_headers(target, identity, exchange, now)}
     return lambda call: call.with_headers(headers)
 
 
 def _check(target: Target, identity: Identity) -> None:
-    if identity.type not in CREDENTIAL_TYPES[target.kind]:
+    if identity.type not in {taken.word for taken in target.rules.credential_types}:
         raise Refused(Reason.WRONG_TYPE)
-    if identity.type == AMBIENT:
+    if identity.type == CredentialType.AMBIENT.word:
         raise Refused(Reason.AMBIENT_IDENTITY)
     if not identity.well_formed:
         raise Refused(Reason.MALFORMED_KEY)
@@ -96,11 +89,11 @@ def _own_headers(target: Target) -> dict[str, str]:
 def _headers(
     target: Target, identity: Identity, exchange: Exchange, now: Callable[[], datetime]
 ) -> dict[str, str]:
-    if identity.type == API_KEY:
+    if identity.type == CredentialType.API_KEY.word:
         key = identity.fields["api_key"]
         own = _KEY_HEADERS.get(target.kind)
         return {own: key} if own else {"Authorization": f"Bearer {key}"}
-    if identity.type == GCP_SERVICE_ACCOUNT_KEY:
+    if identity.type == CredentialType.GCP_SERVICE_ACCOUNT_KEY.word:
         return {"Authorization": f"Bearer {_google_token(identity, exchange, now)}"}
     return {"Authorization": f"Bearer {_entra_token(target, identity, exchange)}"}
 

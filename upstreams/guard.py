@@ -17,14 +17,13 @@ import ssl
 import threading
 import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from dataclasses import dataclass
 from enum import Enum
 from typing import Any, Final
 
 import httpcore
 import httpx
 
-from upstreams.addresses import Reach, address_reach, host_reach, parse_address
+from upstreams.addresses import AddressPolicy, parse_address
 
 CONNECT_SECONDS: Final = 5.0
 """For resolving and connecting, and again for the TLS handshake."""
@@ -55,37 +54,6 @@ class Unreached(Exception):
     def __init__(self, obstacle: Obstacle) -> None:
         super().__init__(obstacle.value)
         self.obstacle = obstacle
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class AddressPolicy:
-    """What may be called beyond public https: both only by an explicit setting of the installation."""
-
-    allow_loopback_http: bool = False
-    allow_private: bool = False
-
-    def admits_url(self, scheme: str, host: str) -> bool:
-        """Whether a URL may be called, as far as its spelling tells."""
-        reach = host_reach(host)
-        if scheme == "http":
-            return reach is Reach.LOOPBACK and self.allow_loopback_http
-        if scheme != "https" or reach is Reach.FORBIDDEN:
-            return False
-        if reach is Reach.LOOPBACK:
-            return self.allow_private or self.allow_loopback_http
-        return reach is Reach.PUBLIC or self.allow_private
-
-    def admits_address(self, host: str, address: str) -> bool:
-        """Whether the admitted ``host`` may stand for ``address``.
-
-        A name of this machine stands for this machine only; any other name for something private, this
-        machine included, only where private upstreams are allowed.
-        """
-        parsed = parse_address(address)
-        reach = Reach.FORBIDDEN if parsed is None else address_reach(parsed)
-        if host_reach(host) is Reach.LOOPBACK:
-            return reach is Reach.LOOPBACK
-        return reach is Reach.PUBLIC or (self.allow_private and reach is not Reach.FORBIDDEN)
 
 
 def resolve_name(host: str, port: int, seconds: float) -> Sequence[str]:
@@ -200,7 +168,7 @@ class GuardedTransport(httpx.BaseTransport):
             Unreached: also while the answer is read.
         """
         url = request.url
-        if not self._policy.admits_url(url.scheme, url.raw_host.decode("ascii")):
+        if self._policy.refusal(url.scheme, url.raw_host.decode("ascii")) is not None:
             raise Unreached(Obstacle.ADDRESS_REFUSED)
         if not isinstance(request.stream, httpx.SyncByteStream):
             raise TypeError("the body of a request must be synchronous")

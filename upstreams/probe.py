@@ -16,19 +16,15 @@ from upstreams.target import AZURE_API_VERSION, Identity, Target
 PROBE_SECONDS: Final = 15.0
 
 _PATHS: Mapping[str, tuple[str, Mapping[str, str]]] = {
-    "openai": ("/models", {}),
     "anthropic": ("/v1/models", {"limit": "1"}),
     "azure": ("/openai/models", {"api-version": AZURE_API_VERSION}),
     "bedrock": ("/foundation-models", {"byOutputModality": "TEXT"}),
     "google": ("/v1beta/models", {"pageSize": "1"}),
     "vertex": ("/v1beta1/publishers/google/models", {"pageSize": "1"}),
     "vertex_anthropic": ("/v1beta1/publishers/anthropic/models", {"pageSize": "1"}),
-    "groq": ("/models", {}),
     "cohere": ("/v1/models", {"page_size": "1"}),
-    "deepseek": ("/models", {}),
-    "moonshot": ("/models", {}),
-    "openai_compatible": ("/models", {}),
 }
+"""The path and query of a test; of all other kinds ``/models``."""
 
 
 def probe(
@@ -51,7 +47,7 @@ def probe(
 
 def probe_call(target: Target) -> Call:
     """The call of a test, without anybody's authority."""
-    path, parameters = _PATHS[target.kind]
+    path, parameters = _PATHS.get(target.kind, ("/models", {}))
     return Call("GET", with_query(target.api + path, parameters))
 
 

@@ -15,7 +15,7 @@ from cryptography.exceptions import UnsupportedAlgorithm
 from google.auth import crypt, jwt
 
 from upstreams.exchange import Call, form
-from upstreams.target import GOOGLE_TOKEN_ORIGIN
+from upstreams.kinds import GOOGLE_TOKEN_ORIGIN
 
 TOKEN_URL: Final = f"{GOOGLE_TOKEN_ORIGIN}/token"
 SCOPE: Final = "https://www.googleapis.com/auth/cloud-platform"

@@ -73,7 +73,8 @@ def _opened(session: Session, name: str) -> tuple[Opened, Guard]:
     allow_private = _switch(session.world.environment, "CODEVECTOR_ALLOW_PRIVATE_UPSTREAMS")
     import codevector_providers
 
-    from upstreams.guard import AddressPolicy, Guard
+    from upstreams.addresses import AddressPolicy
+    from upstreams.guard import Guard
 
     with codevector_providers.connect(
         session.settings.registry,

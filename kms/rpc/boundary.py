@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import time
-import traceback
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -29,6 +28,7 @@ from kms.rpc.errors import (
 from kms.rpc.roles import Role, allowed_roles
 from kms.rpc.servicers import Behaviour
 from runtime import statuses
+from runtime.logs import bug_fields
 from runtime.requests import REQUEST_ID, broken_rule, request_id_of
 
 
@@ -77,14 +77,8 @@ class Boundary:
             except SidecarError as refusal:
                 error = refusal
             except Exception as bug:
-                # A foreign exception's text may quote the request: only its type and stack are logged.
-                stack = "".join(traceback.format_tb(bug.__traceback__))
                 self.logger.error(
-                    telemetry.CALL_FAILED,
-                    method=method,
-                    request_id=request_id,
-                    error=type(bug).__name__,
-                    stack=stack,
+                    telemetry.CALL_FAILED, method=method, request_id=request_id, **bug_fields(bug)
                 )
                 error = InternalError(request_id)
             else:

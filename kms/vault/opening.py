@@ -9,7 +9,6 @@ from datetime import datetime
 from functools import partial
 from pathlib import Path
 
-from kms.circuit import Circuit
 from kms.files.generations import KeyringFile
 from kms.files.private import make_private_directory
 from kms.vault.access import VaultAccess
@@ -18,6 +17,7 @@ from kms.vault.keyring import VaultKeyring
 from kms.vault.ledger import LEDGER_LIMIT, Ledger
 from kms.vault.session import AdminSession, VaultLink, VaultSession
 from kms.vault.transit import Transit
+from runtime.circuit import Circuit
 
 
 def open_transit(

@@ -19,10 +19,10 @@ import requests
 from hvac.adapters import RawAdapter
 from requests.adapters import HTTPAdapter
 
-from kms.circuit import Circuit
 from kms.files.private import FileError, read_private
 from kms.keyring import KeyAdminUnavailable, KeyringUnavailable
 from kms.vault.access import AppRole, VaultAccess, VaultSecret
+from runtime.circuit import Circuit
 
 TIMEOUT_SECONDS = 2
 
@@ -108,7 +108,7 @@ class VaultLink:
         Raises:
             KeyringUnavailable: the server is unreachable, hung, sealed, throttling, a standby, or no Vault.
         """
-        if not self._circuit.admits():
+        if self._circuit.admit() is not None:
             raise KeyringUnavailable("Vault did not answer a moment ago")
         response: requests.Response | None = None
         failure = ""

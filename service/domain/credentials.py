@@ -1,7 +1,7 @@
-"""A credential in hand: what it is made of, and the little of it that may be shown.
+"""A plaintext credential: what it is made of, and the little of it that may be shown.
 
-May see: plaintext credentials, from the request that brings one to the envelope that seals it. Must never:
-put any part of one into a message, a repr, a log field or an exception's context, beyond `shown_prefix`.
+May see: plaintext credentials, from the request that carries one to the envelope that seals it. Must never:
+put any part of one into a message, a repr, a log field or an exception's context, beyond ``shown_prefix``.
 """
 
 from __future__ import annotations
@@ -14,10 +14,10 @@ from dataclasses import dataclass
 from typing import Any, Final, NoReturn
 
 from service.domain.errors import InvalidArgument, invalid_field
-from service.domain.model import CredentialType, ProviderKind
+from upstreams.kinds import CREDENTIAL_FIELDS, KINDS, CredentialType, ProviderKind
 
 MAX_PLAIN_BYTES: Final = 64 * 1024
-"""Of the padded plaintext of an envelope: all fields with their names and lengths."""
+"""Limit of an envelope's padded plaintext: all fields with their names and lengths."""
 
 MIN_SHOWN_LENGTH: Final = 20
 _EXTRA_CHARACTERS: Final = 4
@@ -27,30 +27,8 @@ _ID_CHARACTERS: Final = 8
 GCP_TOKEN_URI: Final = "https://oauth2.googleapis.com/token"  # noqa: S105 - an address, not a token
 GCP_UNIVERSE: Final = "googleapis.com"
 
-REQUIRED_FIELDS: Mapping[CredentialType, tuple[str, ...]] = {
-    CredentialType.API_KEY: ("api_key",),
-    CredentialType.AWS_ACCESS_KEY: ("access_key_id", "secret_access_key"),
-    CredentialType.GCP_SERVICE_ACCOUNT_KEY: ("json",),
-    CredentialType.AZURE_CLIENT_SECRET: ("tenant_id", "client_id", "client_secret"),
-    CredentialType.AMBIENT: (),
-}
-OPTIONAL_FIELDS: Mapping[CredentialType, tuple[str, ...]] = {
-    CredentialType.AWS_ACCESS_KEY: ("session_token", "assume_role_arn"),
-}
-
-KEY_PREFIXES: Mapping[ProviderKind, tuple[str, ...]] = {
-    ProviderKind.OPENAI: ("sk-svcacct-", "sk-admin-", "sk-proj-", "sk-"),
-    ProviderKind.ANTHROPIC: ("sk-ant-api03-", "sk-ant-"),
-    ProviderKind.BEDROCK: ("bedrock-api-key-", "ABSK"),
-    ProviderKind.GOOGLE: ("AIza", "AQ."),
-    ProviderKind.GROQ: ("gsk_",),
-    ProviderKind.DEEPSEEK: ("sk-",),
-    ProviderKind.MOONSHOT: ("sk-",),
-}
-"""What the vendors' API keys begin with, longest first. Formats change, so no key is refused by these."""
-
 _PRESIGNED_PREFIX: Final = "bedrock-api-key-"
-"""What follows is a presigned request, not random: none of it is shown."""
+"""A presigned request follows, which is not random: none of it is shown."""
 
 _VISIBLE = re.compile(r"[\x21-\x7e]+")
 _ROLE_ARN = re.compile(r"arn:aws[a-z-]*:iam::[0-9]{12}:role/[A-Za-z0-9+=,.@_/-]+")
@@ -61,7 +39,7 @@ _EMAIL = re.compile(r"[\x21-\x3f\x41-\x7e]+@[A-Za-z0-9.-]+")
 
 
 class Secret:
-    """A text that prints as nothing. It can be read only by asking, cannot be pickled, copied or hashed."""
+    """A text whose repr is redacted. Only ``reveal`` returns it; it cannot be pickled, copied or hashed."""
 
     __slots__ = ("_text",)
     __hash__ = None  # type: ignore[assignment]
@@ -70,7 +48,7 @@ class Secret:
         self._text = text
 
     def reveal(self) -> str:
-        """The text itself."""
+        """Return the plaintext."""
         return self._text
 
     def __eq__(self, other: object) -> bool:
@@ -97,34 +75,34 @@ def _octets(text: str) -> bytes:
 
 @dataclass(frozen=True, slots=True)
 class CredentialMaterial:
-    """What is sealed: the type, and the fields sorted by name. Ids are held as secrets too."""
+    """What is sealed: the type, and the fields sorted by name. IDs are secrets here too."""
 
     type: CredentialType
     fields: tuple[tuple[str, Secret], ...]
 
     def get(self, name: str) -> str:
-        """The field's text; empty where the credential does not have it."""
+        """Return the field's text; empty where the credential does not have it."""
         return next((secret.reveal() for field, secret in self.fields if field == name), "")
 
     def reveal(self) -> dict[str, str]:
-        """All fields in plain, for the sealing, and for a test at the provider's own API."""
+        """Return all fields as plaintext, for sealing and for a test at the provider's own API."""
         return {name: secret.reveal() for name, secret in self.fields}
 
 
 def parse_material(
     credential_type: CredentialType, values: Mapping[str, str], *, field: str
 ) -> CredentialMaterial:
-    """A credential out of the fields of its request message. ``field`` is that message's path.
+    """Return a credential made of the fields of its request message. ``field`` is that message's path.
 
-    A Google service account key is taken apart, and only what a signer needs is kept.
+    Of a Google service account key only what a signer needs is kept.
 
     Raises:
-        InvalidArgument: a field is missing or malformed, or all are more than 64 KiB together.
+        InvalidArgument: a field is missing or malformed, or all fields together exceed 64 KiB.
     """
     given = {name: value for name, value in values.items() if value}
-    for name in REQUIRED_FIELDS[credential_type]:
-        if name not in given:
-            raise invalid_field(f"{field}.{name}", "is required", rule="credential.required")
+    for one in CREDENTIAL_FIELDS[credential_type]:
+        if one.required and one.name not in given:
+            raise invalid_field(f"{field}.{one.name}", "is required", rule="credential.required")
     if credential_type is CredentialType.GCP_SERVICE_ACCOUNT_KEY:
         given = parse_service_account(given["json"], field=f"{field}.json")
     else:
@@ -135,24 +113,24 @@ def parse_material(
 
 
 def parse_service_account(text: str, *, field: str) -> dict[str, str]:
-    """client_email, private_key, private_key_id and project_id of a service account key file.
+    """Return client_email, private_key, private_key_id and project_id of a service account key file.
 
-    Where assertions are sent is not the file's to say: a token_uri of its own choice would make a router post
-    signed assertions anywhere. So only Google's endpoint and universe are accepted, and neither is kept.
+    The file must not decide where assertions are sent: with a token_uri of its own a router would post signed
+    assertions anywhere. Only Google's endpoint and universe are accepted, and neither is kept.
 
     Raises:
         InvalidArgument: not a JSON object, a repeated key, another type, endpoint or universe, a missing or
-            malformed field. No part of the text is in it.
+            malformed field. Its message has no part of the text.
     """
     document = _load_object(text)
     if document is None:
-        raise _no_key_file(field, "must be the JSON file of a service account key: one object, no key twice")
+        raise _no_key_file(field, "must be the JSON file of a service account key, as Google issued it")
     if document.get("type") != "service_account":
         raise _no_key_file(field, 'must have "type": "service_account"')
     if document.get("token_uri") != GCP_TOKEN_URI:
         raise _no_key_file(field, f'must have "token_uri": "{GCP_TOKEN_URI}"')
     if document.get("universe_domain", GCP_UNIVERSE) != GCP_UNIVERSE:
-        raise _no_key_file(field, f'must have "universe_domain": "{GCP_UNIVERSE}", or none')
+        raise _no_key_file(field, f'must have "universe_domain": "{GCP_UNIVERSE}" or leave it out')
     patterns = {
         "client_email": _EMAIL,
         "private_key": _PRIVATE_KEY,
@@ -167,10 +145,11 @@ def parse_service_account(text: str, *, field: str) -> dict[str, str]:
 
 
 def shown_prefix(kind: ProviderKind, material: CredentialMaterial) -> str:
-    """What lists may show of a credential, so that people can tell two of them apart.
+    """Return what lists may show of a credential, so that people can tell two of them apart.
 
-    The vendor's literal prefix and at most four characters after it, nothing of a key under 20 characters;
-    eight characters of an id that is no secret: AWS access key, Google private key, Azure client.
+    That is the vendor's literal prefix and at most four more characters, and nothing of a key under 20
+    characters; or eight characters of an ID that is not secret: AWS access key, Google private key, Azure
+    client.
     """
     match material.type:
         case CredentialType.API_KEY:
@@ -188,7 +167,7 @@ def shown_prefix(kind: ProviderKind, material: CredentialMaterial) -> str:
 def _key_prefix(kind: ProviderKind, key: str) -> str:
     if len(key) < MIN_SHOWN_LENGTH:
         return ""
-    literal = next((prefix for prefix in KEY_PREFIXES.get(kind, ()) if key.startswith(prefix)), "")
+    literal = next((prefix for prefix in KINDS[kind].key_prefixes if key.startswith(prefix)), "")
     hidden = len(key) - len(literal)
     if literal == _PRESIGNED_PREFIX or hidden < _MIN_HIDDEN_CHARACTERS:
         return literal
@@ -196,27 +175,28 @@ def _key_prefix(kind: ProviderKind, key: str) -> str:
 
 
 def _check_texts(credential_type: CredentialType, given: Mapping[str, str], field: str) -> None:
-    known = REQUIRED_FIELDS[credential_type] + OPTIONAL_FIELDS.get(credential_type, ())
+    known = {one.name for one in CREDENTIAL_FIELDS[credential_type]}
     for name, value in given.items():
         if name not in known:
-            raise invalid_field(field, "has a field that its type does not have", rule="credential.field")
+            description = f"must not have {name}: {credential_type.word} has {', '.join(sorted(known))}"
+            raise invalid_field(field, description, rule="credential.field")
         if not _VISIBLE.fullmatch(value):
-            description = "must be printable ASCII without blanks or line breaks"
+            description = "must not contain spaces or line breaks: was a line break pasted along?"
             raise invalid_field(f"{field}.{name}", description, rule="credential.printable")
     role = given.get("assume_role_arn")
     if role and not _ROLE_ARN.fullmatch(role):
-        description = "must have the form arn:aws:iam::<12 digits>:role/<name>"
+        description = "must be the ARN of an IAM role, for example arn:aws:iam::123456789012:role/gateway"
         raise invalid_field(f"{field}.assume_role_arn", description, rule="credential.role_arn")
 
 
 def _plain_bytes(fields: Mapping[str, str]) -> int:
-    """The length of the envelope's plaintext before padding: label, names and values, each after 4 bytes."""
+    """Return the length of the envelope's plaintext before padding; each text takes 4 bytes more."""
     texts = ["codevector/fields/1", *fields.keys(), *fields.values()]
     return sum(4 + len(text.encode()) for text in texts) + 1
 
 
 def _load_object(text: str) -> dict[str, Any] | None:
-    """The object, or None. The decoder's own errors carry the whole text, so they end here."""
+    """Return the object, or None. The decoder's own errors hold the whole text, so they stop here."""
     try:
         document = json.loads(text, object_pairs_hook=_without_repeats, parse_constant=_no_constant)
     except (ValueError, RecursionError):
@@ -226,12 +206,12 @@ def _load_object(text: str) -> dict[str, Any] | None:
 
 def _without_repeats(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
     if len({name for name, _ in pairs}) < len(pairs):
-        raise ValueError("a key comes twice")
+        raise ValueError("a key is repeated")
     return dict(pairs)
 
 
 def _no_constant(_: str) -> NoReturn:
-    raise ValueError("NaN and Infinity are no JSON")
+    raise ValueError("NaN and Infinity are not JSON")
 
 
 def _no_key_file(field: str, description: str) -> InvalidArgument:

@@ -16,11 +16,12 @@ from typing import Protocol, TypeVar
 
 from structlog.typing import FilteringBoundLogger
 
+from runtime.logs import bug_fields
 from service.domain.errors import RegistryError
 from service.domain.routing import ChangeSet, Entry
 from service.readmodel.ring import Ring
 from service.readmodel.snapshot import Codec, EncodedSet, Snapshot, advance, build, encoded_sets
-from service.telemetry import SNAPSHOT_FAILED, bug_fields
+from service.telemetry import SNAPSHOT_FAILED
 
 T = TypeVar("T")
 

@@ -23,11 +23,12 @@ from google.rpc import status_pb2
 from structlog.typing import FilteringBoundLogger
 
 from runtime import statuses
+from runtime.logs import bug_fields
 from runtime.requests import REQUEST_ID, broken_rule, request_id_of
 from runtime.statuses import Violation
 from service.domain.errors import FieldViolation, InvalidArgument, Reason, RegistryError
 from service.rpc import errors
-from service.telemetry import RPC_DONE, RPC_FAILED, bug_fields
+from service.telemetry import RPC_DONE, RPC_FAILED
 from service.usecases.context import Call
 
 MAX_SECONDS = 60.0

@@ -38,7 +38,7 @@ from service.domain.model import (
     ProviderView,
 )
 from service.domain.routing import provider_routable, unroutable_reason
-from service.domain.validation import DiscoveredModel, Discovery, ProviderValidation
+from service.domain.upstreams import DiscoveredModel, Discovery, ProviderValidation
 from service.usecases.context import ListQuery
 from service.usecases.imports import ImportReport
 from service.usecases.provider_models import ProviderModelDraft
@@ -118,7 +118,7 @@ def provider_config_to_pb(kind: ProviderKind, config: ProviderConfig) -> provide
     if not config.values and not config.headers:
         return None
     pb = provider_pb2.ProviderConfig()
-    message = getattr(pb, kind_rules.config_member(kind))
+    message = getattr(pb, kind.word)
     for name, value in config.values.items():
         setattr(message, name, value)
     if config.headers:

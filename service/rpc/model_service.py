@@ -11,14 +11,14 @@ from service.domain.model import State
 from service.rpc import convert, convert_models
 from service.rpc.boundary import Exchange
 from service.rpc.writing import WritingServicer
-from service.usecases import listing, models
+from service.usecases import lists, models
 
 
 class ModelServicer(WritingServicer):
     """The handlers, by RPC name."""
 
     async def ListModels(self, request: pb.ListModelsRequest, exchange: Exchange) -> pb.ListModelsResponse:
-        page = await self._run(lambda: listing.list_models(self._ctx, convert.list_query(request)))
+        page = await self._run(lambda: lists.list_models(self._ctx, convert.list_query(request)))
         return pb.ListModelsResponse(
             models=[convert_models.model_to_pb(view) for view in page.items],
             next_page_token=page.next_page_token,

@@ -13,7 +13,7 @@ from codevector.providers.v1 import provider_service_pb2 as pb
 from service.domain.credential_hints import prefix_warning
 from service.domain.errors import RegistryError
 from service.domain.model import ProviderKind, State
-from service.domain.validation import Outcome, ProviderValidation
+from service.domain.upstreams import Outcome, ProviderValidation
 from service.rpc import convert, convert_models, errors
 from service.rpc.boundary import Exchange
 from service.rpc.threads import Threads
@@ -22,11 +22,11 @@ from service.usecases import (
     batches,
     catalogs,
     imports,
-    listing,
+    lists,
     provider_models,
     providers,
     retirements,
-    validation,
+    upstreams,
 )
 from service.usecases.context import Context
 from service.usecases.sealed_writes import CredentialChange
@@ -53,7 +53,7 @@ class ProviderServicer(WritingServicer):
     async def ListProviders(
         self, request: pb.ListProvidersRequest, exchange: Exchange
     ) -> pb.ListProvidersResponse:
-        page = await self._run(lambda: listing.list_providers(self._ctx, convert.list_query(request)))
+        page = await self._run(lambda: lists.list_providers(self._ctx, convert.list_query(request)))
         return pb.ListProvidersResponse(
             providers=[convert.provider_to_pb(view) for view in page.items],
             next_page_token=page.next_page_token,
@@ -135,7 +135,7 @@ class ProviderServicer(WritingServicer):
         self, request: pb.SetProviderCredentialRequest, credential: CredentialChange, exchange: Exchange
     ) -> ProviderValidation | None:
         return await self._run_upstream(
-            lambda: validation.verify_credential(
+            lambda: upstreams.try_credential(
                 self._ctx,
                 self._upstream_calls,
                 exchange.call,
@@ -151,7 +151,7 @@ class ProviderServicer(WritingServicer):
     ) -> pb.ValidateProviderResponse:
         target, candidate = convert.validation_target(request), convert.candidate_credential(request)
         found = await self._run_upstream(
-            lambda: validation.validate_provider(
+            lambda: upstreams.validate_provider(
                 self._ctx, self._upstream_calls, exchange.call, target, candidate
             )
         )
@@ -162,7 +162,7 @@ class ProviderServicer(WritingServicer):
     ) -> pb.DiscoverProviderModelsResponse:
         target, candidate = convert.validation_target(request), convert.candidate_credential(request)
         discovery = await self._run_upstream(
-            lambda: validation.discover_provider_models(
+            lambda: upstreams.discover_provider_models(
                 self._ctx, self._upstream_calls, exchange.call, target, candidate
             )
         )
@@ -214,7 +214,7 @@ class ProviderServicer(WritingServicer):
         self, request: pb.ListProviderModelsRequest, exchange: Exchange
     ) -> pb.ListProviderModelsResponse:
         page = await self._run(
-            lambda: listing.list_provider_models(self._ctx, request.parent, convert.list_query(request))
+            lambda: lists.list_provider_models(self._ctx, request.parent, convert.list_query(request))
         )
         return pb.ListProviderModelsResponse(
             provider_models=[convert.provider_model_to_pb(view) for view in page.items],

@@ -15,7 +15,7 @@ from service.rpc import convert
 from service.rpc.boundary import Exchange
 from service.rpc.threads import Threads
 from service.store import DataKeyFault, Storage
-from service.usecases import encryption_status, rotation, routers, system_info, verification
+from service.usecases import data_key_verification, encryption_status, rotation, routers, system_info
 from service.usecases.context import Context
 from service.usecases.encryption_status import SweepState
 from service.usecases.system_info import Release
@@ -111,7 +111,7 @@ class SystemServicer:
         self, request: pb.VerifyDataKeysRequest, exchange: Exchange
     ) -> pb.VerifyDataKeysResponse:
         page = await self._run(
-            lambda: verification.verify_data_keys(
+            lambda: data_key_verification.verify_data_keys(
                 self._ctx, exchange.call, page_size=request.page_size, page_token=request.page_token
             )
         )

@@ -22,8 +22,8 @@ import grpc
 from codevector.kms.v1 import key_management_service_pb2 as kms_pb2
 from codevector.kms.v1 import key_management_service_pb2_grpc as kms_grpc
 
+from runtime.circuit import Circuit
 from service.sealing import kms_failures as failures
-from service.sealing.circuit import Circuit
 from service.sealing.kms_failures import ItemFailure, Refusal
 from service.sealing.wrappers import key_version_of
 
@@ -34,6 +34,9 @@ DEADLINE_SECONDS = 5.0
 BATCH_DEADLINE_SECONDS = 15.0
 TRIES = 3
 FIRST_PAUSE_SECONDS = 0.05
+FAILURES_TO_OPEN = 5
+FIRST_CIRCUIT_PAUSE_SECONDS = 0.5
+LONGEST_PROBE_SECONDS = 30.0
 MESSAGE_BYTES = 900_000
 """The sidecar takes messages of up to 1 MiB."""
 ITEM_OVERHEAD_BYTES = 256
@@ -127,7 +130,12 @@ class KmsClient:
         self._clock = clock
         self._sleep = sleep
         self._jitter = jitter
-        self._circuit = Circuit(clock)
+        self._circuit = Circuit(
+            monotonic=clock,
+            failures_to_open=FAILURES_TO_OPEN,
+            first_pause_seconds=FIRST_CIRCUIT_PAUSE_SECONDS,
+            longest_probe_seconds=LONGEST_PROBE_SECONDS,
+        )
         self._channel = grpc.insecure_channel(f"unix:{socket.absolute()}", options=_CHANNEL_OPTIONS)
         self._stub = kms_grpc.KeyManagementServiceStub(self._channel)
 

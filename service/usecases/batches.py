@@ -19,8 +19,8 @@ from service.domain.errors import (
 from service.domain.impact import DeletionImpact, provider_models_impact
 from service.domain.model import ProviderModel, ProviderModelKey, State
 from service.store import WriteUnit
-from service.usecases.checks import has_backends, matching_impact
 from service.usecases.context import Context, Written
+from service.usecases.preconditions import has_backends, matching_impact
 
 
 class Action(IntEnum):

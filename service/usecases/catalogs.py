@@ -9,7 +9,7 @@ from service.domain.errors import CATALOG_TYPE, NotFound, ResourceRef
 from service.domain.pages import Position, Query, effective_page_size
 from service.usecases.context import Context, ListQuery
 from service.usecases.imports import find_catalog
-from service.usecases.listing import Page
+from service.usecases.lists import Page
 
 T = TypeVar("T")
 

@@ -10,10 +10,10 @@ from uuid import UUID
 
 from service.catalog_files import Catalogs
 from service.domain.pages import PageTokens
-from service.domain.urls import UrlPolicy
 from service.sealing.kms_client import KmsClient
 from service.sealing.sealer import Sealer
 from service.store import Store
+from upstreams.addresses import AddressPolicy
 
 T = TypeVar("T")
 
@@ -30,7 +30,7 @@ class Context:
     kms: KmsClient
     sealer: Sealer
     catalogs: Catalogs
-    url_policy: UrlPolicy
+    url_policy: AddressPolicy
     page_tokens: PageTokens
     impact_key: bytes = field(repr=False)
     new_uuid: Callable[[], UUID]

@@ -9,7 +9,7 @@ from service.domain.errors import Unavailable
 from service.sealing.kms_client import KmsStatus
 from service.store import Backlog, DataKeyFault, ProvidersDigest, ReadUnit, RegistryRow
 from service.usecases.context import Call, Context
-from service.usecases.noticing import record
+from service.usecases.kms_state import record_kms_status
 
 SHOWN_QUARANTINED = 100
 KMS_SECONDS = 2.0
@@ -72,7 +72,7 @@ def _ask(ctx: Context, call: Call) -> tuple[bool, str, str]:
     told: KmsStatus | None = None
     try:
         told = ctx.kms.status(timeout_seconds=min(KMS_SECONDS, call.seconds_left() / 2))
-        record(ctx, told)
+        record_kms_status(ctx, told)
     except Unavailable as error:
         return False, error.message, told.primary_key_version if told else ""
     return told.wrap_healthy, told.message, told.primary_key_version

@@ -18,8 +18,8 @@ from service.domain.imports import ExistingPolicy, ImportChoices, ImportPlan, Pl
 from service.domain.model import ModelSource, Provider, ProviderKind, ProviderModel, State
 from service.store import ReadUnit, WriteUnit
 from service.usecases import replays
-from service.usecases.checks import existing_provider
 from service.usecases.context import Call, Context, RequestId, Written
+from service.usecases.preconditions import existing_provider
 from service.usecases.providers import NOT_YET
 
 

@@ -15,12 +15,13 @@ from typing import Any
 
 from structlog.typing import FilteringBoundLogger
 
+from runtime.logs import bug_fields
 from service.domain.errors import RegistryError, Unavailable
 from service.sealing.kms_client import KmsStatus
-from service.telemetry import KMS_AWAY, KMS_BACK, SWEEP_ENDED, SWEEP_FAILED, bug_fields
+from service.telemetry import KMS_AWAY, KMS_BACK, SWEEP_ENDED, SWEEP_FAILED
 from service.usecases import rotation
 from service.usecases.context import Context
-from service.usecases.noticing import notice
+from service.usecases.kms_state import refresh_kms_state
 from service.usecases.rotation import Sweeping
 
 POLL_SECONDS = 15.0
@@ -88,7 +89,7 @@ class KeyFollower:
 
     async def _look(self) -> None:
         status: KmsStatus
-        status, _ = await self._run(lambda: notice(self._ctx))
+        status, _ = await self._run(lambda: refresh_kms_state(self._ctx))
         self._went(away=False, reason="")
         await self._report(status.wrap_healthy, status.unwrap_healthy)
         accepted = status.accepted_key_versions

@@ -20,8 +20,8 @@ from service.domain.masks import MODEL_MASK, fields_to_write
 from service.domain.model import Model, ModelBackend, ModelKind, ModelView, State
 from service.store import ReadUnit, WriteUnit
 from service.usecases import replays
-from service.usecases.checks import existing_model, matching_etag, matching_impact
 from service.usecases.context import Call, Context, RequestId, Written
+from service.usecases.preconditions import existing_model, matching_etag, matching_impact
 from service.usecases.providers import NOT_YET, NOTHING_DELETED
 
 

@@ -22,14 +22,14 @@ from service.domain.model import (
 from service.domain.routing import provider_model_routable
 from service.store import WriteUnit
 from service.usecases import replays
-from service.usecases.checks import (
+from service.usecases.context import Call, Context, RequestId, Written
+from service.usecases.preconditions import (
     existing_provider,
     existing_provider_model,
     has_backends,
     matching_etag,
     matching_impact,
 )
-from service.usecases.context import Call, Context, RequestId, Written
 from service.usecases.providers import NOT_YET, NOTHING_DELETED
 
 

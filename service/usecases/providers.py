@@ -7,7 +7,6 @@ from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 
 from service.domain import ids, kind_rules
-from service.domain.destinations import destinations
 from service.domain.errors import (
     PROVIDER_TYPE,
     Aborted,
@@ -31,8 +30,8 @@ from service.domain.model import (
 )
 from service.store import ReadUnit, WriteUnit
 from service.usecases import replays
-from service.usecases.checks import SHOWN_CHILDREN, existing_provider, matching_etag, matching_impact
 from service.usecases.context import Call, Context, RequestId, Written
+from service.usecases.preconditions import SHOWN_CHILDREN, existing_provider, matching_etag, matching_impact
 from service.usecases.sealed_writes import (
     Binding,
     CredentialChange,
@@ -40,6 +39,7 @@ from service.usecases.sealed_writes import (
     credential_view,
     write_sealed,
 )
+from upstreams.kinds import destinations
 
 NOTHING_DELETED = DeletionImpact()
 NOT_YET = datetime.min.replace(tzinfo=UTC)
@@ -348,7 +348,7 @@ def _with_fields(ctx: Context, before: Provider, draft: ProviderDraft, fields: f
 def checked_config(ctx: Context, kind: ProviderKind, draft: ProviderDraft) -> ProviderConfig:
     """The draft's settings as they are stored for a provider of that kind. Raises InvalidArgument."""
     if draft.config_kind not in (None, kind):
-        member = kind_rules.config_member(kind)
+        member = kind.word
         raise invalid_field(
             "provider.config",
             f"must set the member {member}, which belongs to this kind",
@@ -363,8 +363,8 @@ def _keep_destinations(before: Provider, after: Provider) -> None:
     credential = before.credential
     if credential is None:
         return
-    old = destinations(before.kind, before.config, credential.type)
-    new = destinations(after.kind, after.config, credential.type)
+    old = destinations(before.kind, before.config.values, credential.type)
+    new = destinations(after.kind, after.config.values, credential.type)
     if old != new:
         text = "this change sends the credential to another destination: send the credential again with it"
         raise FailedPrecondition(

@@ -10,8 +10,8 @@ from datetime import timedelta
 
 from service.domain.errors import Aborted, Reason, ResourceRef
 from service.store import ReadUnit, WriteUnit
-from service.usecases.checks import resource_type
 from service.usecases.context import Call, RequestId
+from service.usecases.preconditions import resource_type
 
 KEPT = timedelta(hours=24)
 

@@ -16,7 +16,7 @@ from service.sealing.kms_client import NotPrimary, StoredWrapper, WrappedDataKey
 from service.sealing.kms_failures import KEY_VERSION_UNAVAILABLE, ItemFailure
 from service.store import Backlog, DataKeyFault, Failed, RewrapUnit, StaleDataKey, Swap
 from service.usecases.context import Call, Context
-from service.usecases.noticing import notice
+from service.usecases.kms_state import refresh_kms_state
 
 BATCH_ITEMS = 1024
 """Four messages to the sidecar and one transaction of some 20 ms, between which credentials are written."""
@@ -122,7 +122,7 @@ def sweep_step(ctx: Context, holder: str, after: str) -> Step:
                 moved += _store(ctx, waiting.result()).moved
                 stored_up_to = after
         except NotPrimary:
-            notice(ctx)
+            refresh_kms_state(ctx)
             return Step(Sweeping.MORE, moved, stored_up_to)
     return Step(found, moved, "" if found is Sweeping.PASSED else after)
 
@@ -143,7 +143,7 @@ def rewrap_data_keys(
     Raises:
         Unavailable: the sidecar or the database is away; what was moved stays moved.
     """
-    primary = notice(ctx, timeout_seconds=call.seconds_left())[1].primary_key_version
+    primary = refresh_kms_state(ctx, timeout_seconds=call.seconds_left())[1].primary_key_version
     moved, failed = 0, list[str]()
     if not validate_only:
         if release_quarantined:
@@ -165,7 +165,7 @@ def _move_round(ctx: Context, call: Call, primary: str, limit: int) -> tuple[int
             try:
                 batch = _store(ctx, _ask(ctx, primary, items, call))
             except NotPrimary:
-                primary = notice(ctx, timeout_seconds=call.seconds_left())[1].primary_key_version
+                primary = refresh_kms_state(ctx, timeout_seconds=call.seconds_left())[1].primary_key_version
                 continue
             moved += batch.moved
             failed += batch.failed

@@ -14,13 +14,13 @@ from typing import TypeVar
 from uuid import UUID
 
 from service.domain.credentials import CredentialMaterial, shown_prefix
-from service.domain.destinations import destinations
 from service.domain.errors import Aborted, Reason
 from service.domain.kind_rules import check_credential_type
 from service.domain.model import CredentialView, ProviderConfig, ProviderKind, SealedCredential
 from service.store import ReadUnit, RegistryRow, WriteUnit
 from service.usecases.context import Call, Context
-from service.usecases.noticing import notice
+from service.usecases.kms_state import refresh_kms_state
+from upstreams.kinds import destinations
 
 T = TypeVar("T")
 TRIES = 3
@@ -65,8 +65,8 @@ def binding_for(
         InvalidArgument: CREDENTIAL_TYPE_MISMATCH, where the kind does not take this type.
     """
     material_type = change.material.type
-    check_credential_type(kind, material_type, field=f"credential.{material_type.name.lower()}")
-    return Binding(uid, kind, version, destinations(kind, config, material_type))
+    check_credential_type(kind, material_type, field=f"credential.{material_type.word}")
+    return Binding(uid, kind, version, destinations(kind, config.values, material_type))
 
 
 def credential_view(binding: Binding, change: CredentialChange, now: datetime) -> CredentialView:
@@ -150,8 +150,8 @@ def write_sealed(
 
 
 def record_primary(ctx: Context, call: Call) -> RegistryRow:
-    """Ask the sidecar for its primary key version and remember it (`noticing.notice`)."""
-    return notice(ctx, timeout_seconds=call.seconds_left())[1]
+    """Ask the sidecar for its primary key version and remember it (`kms_state.refresh_kms_state`)."""
+    return refresh_kms_state(ctx, timeout_seconds=call.seconds_left())[1]
 
 
 def _deployment(registry: RegistryRow) -> bytes:

@@ -11,15 +11,14 @@ from collections.abc import Callable
 from datetime import datetime
 from typing import TYPE_CHECKING
 
-from service.domain import kind_rules
 from service.domain.credentials import CredentialMaterial
 from service.domain.model import ModelKind, ProviderConfig, ProviderKind
-from service.domain.urls import UrlPolicy
-from service.domain.validation import Offer, OfferedModel, Outcome, ProviderValidation
+from service.domain.upstreams import Offer, OfferedModel, Outcome, ProviderValidation
+from upstreams.addresses import AddressPolicy
 
 if TYPE_CHECKING:
     from upstreams import outcome as upstream_outcome
-    from upstreams.guard import AddressPolicy, Guard
+    from upstreams.guard import Guard
     from upstreams.offers import Discovered
     from upstreams.target import Identity, Target
 
@@ -29,7 +28,7 @@ class UpstreamCalls:
 
     def __init__(
         self,
-        policy: UrlPolicy,
+        policy: AddressPolicy,
         *,
         now: Callable[[], datetime],
         make_guard: Callable[[AddressPolicy], Guard] | None = None,
@@ -83,13 +82,9 @@ class UpstreamCalls:
     def _opened(self) -> Guard:
         with self._opening:
             if self._guard is None:
-                from upstreams.guard import AddressPolicy, Guard
+                from upstreams.guard import Guard
 
-                policy = AddressPolicy(
-                    allow_loopback_http=self._policy.allow_loopback_http,
-                    allow_private=self._policy.allow_private,
-                )
-                self._guard = (self._make_guard or Guard)(policy)
+                self._guard = (self._make_guard or Guard)(self._policy)
             return self._guard
 
     def _validation(self, outcome: upstream_outcome.Outcome) -> ProviderValidation:
@@ -106,13 +101,13 @@ class UpstreamCalls:
 def _target(kind: ProviderKind, config: ProviderConfig) -> Target:
     from upstreams.target import Target
 
-    return Target(kind=kind_rules.config_member(kind), config=config.values, headers=config.headers)
+    return Target(kind=kind.word, config=config.values, headers=config.headers)
 
 
 def _identity(material: CredentialMaterial | None) -> Identity | None:
     from upstreams.target import Identity
 
-    return None if material is None else Identity(material.type.name.lower(), material.reveal())
+    return None if material is None else Identity(material.type.word, material.reveal())
 
 
 def _offered(model: Discovered) -> OfferedModel:

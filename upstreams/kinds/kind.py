@@ -43,6 +43,12 @@ class Kind:
         )
 
     @property
+    def key_prefixes(self) -> tuple[str, ...]:
+        """How its API keys usually begin, longest first; none where the vendor's keys have no such mark."""
+        form = self.form(CredentialType.API_KEY)
+        return form.fields[0].prefixes if form else ()
+
+    @property
     def default_base_url(self) -> str:
         """What is called when the settings name no base URL; empty where they must."""
         return next((field.default_value for field in self.config_fields if field.name == "base_url"), "")

@@ -23,7 +23,7 @@ from kms.local.keyring import LocalKeyring
 from kms.local.unlock import UnlockKind, UnlockSource, unlock
 from kms.rpc.roles import Role
 from kms.rpc.server import serving
-from kms.telemetry import build_logger
+from runtime.logs import build_logger
 from tests.support.servers.audits import open_audit
 from tests.support.servers.grpc_keyring import GrpcKeyring
 from tests.support.servers.vault_keyrings import vault_keyring

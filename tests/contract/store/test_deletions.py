@@ -15,11 +15,11 @@ from service.domain.impact import BackendImpact, DeletionImpact
 from service.domain.model import ModelBackend, ProviderKind, State
 from service.domain.pages import PageTokens
 from service.domain.routing import ActiveModel
-from service.domain.urls import UrlPolicy
 from service.store import ReadUnit, Store, WriteUnit
 from service.usecases import batches, provider_models, providers
 from service.usecases.context import Context
 from tests.support.values.registry_values import a_credential, a_model, a_provider, a_provider_model, new_uuid
+from upstreams.addresses import AddressPolicy
 
 PROVIDERS = ("a", "b", "c")
 PROVIDER_MODELS = ("x", "y")
@@ -35,7 +35,7 @@ def context(store: Store) -> Context:
         kms=absent,
         sealer=absent,
         catalogs=absent,
-        url_policy=UrlPolicy(),
+        url_policy=AddressPolicy(),
         page_tokens=PageTokens(bytes(32)),
         impact_key=b"i" * 32,
         new_uuid=new_uuid,

@@ -26,7 +26,6 @@ from service.domain.model import (
     State,
 )
 from service.domain.pages import PageTokens
-from service.domain.urls import UrlPolicy
 from service.sealing.kms_client import KmsClient
 from service.sealing.sealer import Sealer
 from service.store import Store, WriteUnit
@@ -36,6 +35,7 @@ from service.usecases.imports import ImportReport, import_provider_models
 from service.usecases.provider_models import ProviderModelDraft
 from tests.contract.store.test_statements import counted_statements
 from tests.support.values.registry_values import a_credential, a_provider, new_uuid
+from upstreams.addresses import AddressPolicy
 
 VERSIONS = ("2026.04.15", "2026.11.20", "2027.01.31")
 REFRESH = ImportChoices(existing_policy=ExistingPolicy.REFRESH)
@@ -72,7 +72,7 @@ class Registry:
             kms=cast(KmsClient, None),
             sealer=cast(Sealer, None),
             catalogs=Catalogs(catalogs),
-            url_policy=UrlPolicy(),
+            url_policy=AddressPolicy(),
             page_tokens=PageTokens(bytes(32)),
             impact_key=bytes(32),
             new_uuid=new_uuid,

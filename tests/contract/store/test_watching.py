@@ -22,6 +22,7 @@ from functools import partial
 import pytest
 from codevector.providers.v1 import routing_service_pb2 as pb
 
+from runtime.logs import build_logger
 from service.app import routing_source
 from service.domain.errors import OutOfRange
 from service.readmodel import live
@@ -32,7 +33,6 @@ from service.readmodel.watch import Watchers, Wish
 from service.rpc.routing_codec import CODEC
 from service.rpc.threads import Threads
 from service.store import Store, WriteUnit, open_store
-from service.telemetry import build_logger
 from tests.support.values.router_table import Follower, Ledger, Reason, RouterTable
 from tests.support.values.routing_operations import Operations, some_operations
 

@@ -25,7 +25,8 @@ from cryptography import x509
 from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 
-from upstreams.guard import AddressPolicy, Guard
+from upstreams.addresses import AddressPolicy
+from upstreams.guard import Guard
 
 PUBLIC_ADDRESS = "8.8.4.4"
 """What all names stand for. Never dialled."""

@@ -15,16 +15,16 @@ from service.domain.catalog import Catalogs
 from service.domain.credentials import parse_material, shown_prefix
 from service.domain.model import CredentialType, CredentialView, ProviderKind, SealedCredential
 from service.domain.pages import PageTokens
-from service.domain.urls import UrlPolicy
 from service.sealing.kms_client import KmsClient
 from service.sealing.sealer import Sealer
 from service.store import Store, WriteUnit, migrate, open_store
 from service.usecases import rotation
 from service.usecases.context import Call, Context
-from service.usecases.noticing import notice
+from service.usecases.kms_state import refresh_kms_state
 from service.usecases.rotation import Sweeping
 from tests.support.servers.key_sidecar import DEPLOYMENT_ID, KeySidecar, key_sidecar
 from tests.support.values.registry_values import START, ManualClock, a_provider
+from upstreams.addresses import AddressPolicy
 
 KIND = ProviderKind.OPENAI
 MATERIAL = parse_material(CredentialType.API_KEY, {"api_key": "sk-" + "a" * 40}, field="credential")
@@ -51,7 +51,7 @@ class Rotating:
 
     def add(self, *provider_ids: str) -> None:
         """Providers with a credential each, sealed as the service seals."""
-        notice(self.ctx)
+        refresh_kms_state(self.ctx)
         self.added += provider_ids
         made = []
         for provider_id in provider_ids:
@@ -125,7 +125,7 @@ def rotating_registry(directory: Path) -> Iterator[Rotating]:
             kms=kms,
             sealer=Sealer(kms, os.urandom),
             catalogs=Catalogs(()),
-            url_policy=UrlPolicy(),
+            url_policy=AddressPolicy(),
             page_tokens=PageTokens(bytes(32)),
             impact_key=bytes(32),
             new_uuid=lambda: UUID(int=0),  # where a batch that is driven begins: before every key

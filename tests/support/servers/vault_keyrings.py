@@ -10,7 +10,6 @@ from datetime import UTC, datetime
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
-from kms.circuit import Circuit
 from kms.files.generations import KeyringFile
 from kms.vault.access import AppRole, VaultAccess, VaultSecret
 from kms.vault.key import TransitAddress
@@ -18,6 +17,7 @@ from kms.vault.keyring import VaultKeyring
 from kms.vault.ledger import LEDGER_LIMIT, Ledger
 from kms.vault.session import AdminSession, VaultLink, VaultSession
 from kms.vault.transit import Session, Transit
+from runtime.circuit import Circuit
 from tests.support.servers.openbao import OpenBao
 
 

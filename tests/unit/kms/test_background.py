@@ -11,7 +11,7 @@ import pytest
 
 from kms.background import Upkeep, upkeep
 from kms.keyring import Keyring, KeyringUnavailable, KeyVersion, VersionState
-from kms.telemetry import build_logger
+from runtime.logs import build_logger
 
 DESTROYED = KeyVersion(
     "keyVersions/local-0123abcd-v1-89abcdef01234567",

@@ -14,10 +14,9 @@ from codevector_providers.destinations import (
 from codevector_providers.errors import DestinationRefused
 from codevector_providers.model import CredentialType, ProviderKind, RoutingProvider
 
-from service.domain.destinations import destinations as registry_destinations
-from service.domain.model import CredentialType as RegistryCredentialType
-from service.domain.model import ProviderConfig
-from service.domain.model import ProviderKind as RegistryKind
+from upstreams.kinds import CredentialType as RegistryCredentialType
+from upstreams.kinds import ProviderKind as RegistryKind
+from upstreams.kinds import destinations as registry_destinations
 
 K = ProviderKind
 T = CredentialType
@@ -106,9 +105,7 @@ class TestDerive:
     def test_registry_and_router_derive_the_same(self, of: RoutingProvider, items: list[str]) -> None:
         """Two programs, one table: what the registry seals for is what a router asks for."""
         sealed_for = registry_destinations(
-            RegistryKind(of.kind),
-            ProviderConfig(values=of.config),
-            RegistryCredentialType(of.credential_type),
+            RegistryKind(of.kind), of.config, RegistryCredentialType(of.credential_type)
         )
         assert list(sealed_for) == sorted(items)
 

@@ -74,6 +74,9 @@ def test_addresses(address: str, reach: Reach) -> None:
         ("vllm.models.svc", Reach.PRIVATE),
         ("vllm.internal", Reach.PRIVATE),
         ("router.home.arpa", Reach.PRIVATE),
+        ("metadata.tencentyun.com", Reach.FORBIDDEN),
+        ("a.internal", Reach.PRIVATE),
+        ("a.local", Reach.PRIVATE),
     ],
 )
 def test_names(name: str, reach: Reach) -> None:

@@ -33,9 +33,10 @@ from tests.support.doubles.upstream_servers import (
     read_request,
 )
 from upstreams import aws, entra, service_account
+from upstreams.addresses import AddressPolicy
 from upstreams.authorisation import authorisation
 from upstreams.exchange import Answer, Call, Exchange
-from upstreams.guard import AddressPolicy, Guard, Unreached
+from upstreams.guard import Guard, Unreached
 from upstreams.listing import list_models
 from upstreams.outcome import Reason
 from upstreams.probe import probe

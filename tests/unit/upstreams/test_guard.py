@@ -12,9 +12,9 @@ import httpx
 import pytest
 
 from tests.support.doubles.upstream_servers import PUBLIC_ADDRESS, World, in_json, raw_server, read_request
+from upstreams.addresses import AddressPolicy
 from upstreams.guard import (
     MAX_ANSWER_BYTES,
-    AddressPolicy,
     Deadline,
     Guard,
     Obstacle,

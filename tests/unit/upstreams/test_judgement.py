@@ -12,9 +12,10 @@ from hypothesis import strategies as st
 from upstreams.aws import assumed_key
 from upstreams.exchange import Answer
 from upstreams.judgement import judge, judge_entra, judge_google_token, judge_role
+from upstreams.kinds import ProviderKind
 from upstreams.offers import shelves
 from upstreams.outcome import Reason, Verdict, outcome
-from upstreams.target import CREDENTIAL_TYPES, Target
+from upstreams.target import Target
 
 NAMES = st.sampled_from(
     [
@@ -59,7 +60,7 @@ CONFIG = {
     "location": "global",
     "base_url": "https://gateway.example",
 }
-TARGETS = st.sampled_from([Target(kind=kind, config=CONFIG) for kind in CREDENTIAL_TYPES])
+TARGETS = st.sampled_from([Target(kind=kind.word, config=CONFIG) for kind in ProviderKind])
 
 
 def answer_of(status: int, document: Any) -> Answer:
@@ -98,7 +99,7 @@ def test_codes_that_are_no_numbers() -> None:
 
 
 @pytest.mark.parametrize("reason", Reason)
-@pytest.mark.parametrize("kind", CREDENTIAL_TYPES)
+@pytest.mark.parametrize("kind", [kind.word for kind in ProviderKind])
 def test_every_reason_has_a_sentence(reason: Reason, kind: str) -> None:
     one = outcome(reason, kind, http_status_code=403, latency_ms=7)
     assert one.message.endswith(".")

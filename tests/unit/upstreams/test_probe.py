@@ -17,9 +17,10 @@ from tests.support.doubles.upstream_accounts import (
     serve_keyed,
 )
 from tests.support.doubles.upstream_servers import PUBLIC_ADDRESS, Reply, World, in_json
+from upstreams.kinds import KINDS, CredentialType
 from upstreams.outcome import Outcome, Reason, Verdict
 from upstreams.probe import probe
-from upstreams.target import CREDENTIAL_TYPES, Identity, Target
+from upstreams.target import Identity, Target
 
 
 def now() -> datetime:
@@ -344,7 +345,10 @@ class TestAnswers:
 
 
 class TestWithoutAsking:
-    @pytest.mark.parametrize("kind", [kind for kind, types in CREDENTIAL_TYPES.items() if "ambient" in types])
+    @pytest.mark.parametrize(
+        "kind",
+        [kind.word for kind, rules in KINDS.items() if CredentialType.AMBIENT in rules.credential_types],
+    )
     def test_ambient_identity_is_the_routers(self, world: World, kind: str) -> None:
         target = Target(
             kind=kind,
@@ -376,5 +380,5 @@ class TestWithoutAsking:
         assert world.dialled == []
 
     def test_unknown_kind(self) -> None:
-        with pytest.raises(ValueError, match="no such kind"):
+        with pytest.raises(ValueError, match="not a kind"):
             Target(kind="openia")

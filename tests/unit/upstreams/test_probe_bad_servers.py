@@ -15,7 +15,8 @@ from tests.support.doubles.upstream_accounts import (
     serve_keyed,
 )
 from tests.support.doubles.upstream_servers import PUBLIC_ADDRESS, World, endless, raw_server, read_request
-from upstreams.guard import AddressPolicy, Guard
+from upstreams.addresses import AddressPolicy
+from upstreams.guard import Guard
 from upstreams.outcome import Outcome, Reason, Verdict
 from upstreams.probe import probe
 from upstreams.target import Target

@@ -14,7 +14,7 @@ from kms.audit.log import Audit
 from kms.local.keyring import LocalKeyring
 from kms.rpc.roles import Role
 from kms.rpc.server import serving
-from kms.telemetry import build_logger
+from runtime.logs import build_logger
 from tests.support.servers.audits import open_audit
 
 

@@ -12,10 +12,10 @@ from pathlib import Path
 
 import pytest
 
-from kms.circuit import Circuit
 from kms.keyring import KeyAdminUnavailable, KeyringUnavailable
 from kms.vault.access import AppRole, VaultAccess, VaultSecret
 from kms.vault.session import AdminSession, Answer, VaultForbidden, VaultLink, VaultSession
+from runtime.circuit import Circuit
 from tests.support.servers.openbao import OpenBao
 from tests.support.servers.vault_keyrings import vault_link
 
@@ -157,7 +157,7 @@ class TestLink:
         assert refused.value.__context__ is None
 
     def test_a_server_that_is_away_is_not_waited_for_each_time(self, stack: ExitStack) -> None:
-        circuit = Circuit(monotonic=Time(), uniform=lambda _, high: high)
+        circuit = Circuit(monotonic=Time())
         link = VaultLink(VaultAccess("http://127.0.0.1:1", VaultSecret("")), circuit)
         stack.callback(link.close)
         messages = []

@@ -1,4 +1,4 @@
-"""Rules of the kinds: one table, which the bundled form descriptions have to agree with."""
+"""Rules of settings, credential types and headers, by kind."""
 
 from __future__ import annotations
 
@@ -6,19 +6,17 @@ from collections.abc import Mapping
 
 import pytest
 
-from service.domain.credentials import KEY_PREFIXES
-from service.domain.destinations import DEFAULT_API_ORIGINS, destinations
 from service.domain.errors import InvalidArgument, Reason
 from service.domain.kind_rules import (
-    KIND_RULES,
     check_credential_type,
     details,
     validate_config,
 )
 from service.domain.model import CredentialType, ProviderConfig, ProviderKind
-from service.domain.urls import UrlPolicy, parse_base_url
+from upstreams.addresses import AddressPolicy
+from upstreams.kinds import KINDS, Control
 
-POLICY = UrlPolicy()
+POLICY = AddressPolicy()
 FIELD = "provider.config"
 COMPATIBLE = {"base_url": "https://gw.example.com/v1"}
 MINIMAL: Mapping[ProviderKind, Mapping[str, str]] = {
@@ -48,9 +46,10 @@ class TestValidateConfig:
 
     @pytest.mark.parametrize("kind", ProviderKind)
     def test_what_is_stored_is_stored_again_unchanged(self, kind: ProviderKind) -> None:
-        rules = KIND_RULES[kind]
         values = {
-            name: "https://gw.example.com:443/v1/" if name in rules.urls else "x1" for name in rules.optional
+            field.name: "https://gw.example.com:443/v1/" if field.control is Control.URI else "x1"
+            for field in KINDS[kind].config_fields
+            if not field.required and field.control is not Control.KEY_VALUE
         }
         stored = validate_config(
             kind, ProviderConfig({**values, **MINIMAL.get(kind, {})}), POLICY, field=FIELD
@@ -260,21 +259,3 @@ class TestCheckCredentialType:
             check_credential_type(kind, credential_type, field="credential.x")
         assert caught.value.reason is Reason.CREDENTIAL_TYPE_MISMATCH
         assert caught.value.violations[0].field == "credential.x"
-
-
-class TestAgreement:
-    """The same facts stand in several places, each for a reason; they may not drift apart."""
-
-    @pytest.mark.parametrize("kind", DEFAULT_API_ORIGINS)
-    def test_default_destinations_are_the_default_base_urls(self, kind: ProviderKind) -> None:
-        base_url = parse_base_url(KIND_RULES[kind].default_base_url, POLICY, field="f")
-        assert base_url.origin == DEFAULT_API_ORIGINS[kind]
-
-    @pytest.mark.parametrize("kind", ProviderKind)
-    def test_every_kind_and_type_has_destinations(self, kind: ProviderKind) -> None:
-        for credential_type in (None, *KIND_RULES[kind].credential_types):
-            assert 1 <= len(destinations(kind, ProviderConfig(MINIMAL.get(kind, {})), credential_type)) <= 8
-
-    @pytest.mark.parametrize("prefixes", KEY_PREFIXES.values())
-    def test_the_longest_prefix_is_found_first(self, prefixes: tuple[str, ...]) -> None:
-        assert list(prefixes) == sorted(prefixes, key=len, reverse=True)

@@ -9,16 +9,17 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from service.domain.errors import InvalidArgument
-from service.domain.urls import Reach, UrlPolicy, host_reach, parse_base_url
+from service.domain.urls import parse_base_url
+from upstreams.addresses import AddressPolicy, Reach, host_reach
 
-STRICT = UrlPolicy()
-LOOPBACK = UrlPolicy(allow_loopback_http=True)
-PRIVATE = UrlPolicy(allow_private=True)
-ALL = UrlPolicy(allow_loopback_http=True, allow_private=True)
+STRICT = AddressPolicy()
+LOOPBACK = AddressPolicy(allow_loopback_http=True)
+PRIVATE = AddressPolicy(allow_private=True)
+ALL = AddressPolicy(allow_loopback_http=True, allow_private=True)
 SECRET = "sk-canary0123456789abcdef"
 
 
-def rule_of(text: str, policy: UrlPolicy) -> str:
+def rule_of(text: str, policy: AddressPolicy) -> str:
     with pytest.raises(InvalidArgument) as caught:
         parse_base_url(text, policy, field="provider.config.openai.base_url")
     (violation,) = caught.value.violations
@@ -250,7 +251,7 @@ class TestRefusedHosts:
             pytest.param("http://[::1]", STRICT, "loopback", id="IPv6 loopback"),
         ],
     )
-    def test_without_the_setting(self, text: str, policy: UrlPolicy, rule: str) -> None:
+    def test_without_the_setting(self, text: str, policy: AddressPolicy, rule: str) -> None:
         assert rule_of(text, policy) == rule
 
     @pytest.mark.parametrize(
@@ -258,6 +259,35 @@ class TestRefusedHosts:
     )
     def test_neighbours_are_public(self, host: str) -> None:
         assert host_reach(host) is Reach.PUBLIC
+
+
+class TestPolicy:
+    """What may be stored may be called: both ask the same policy."""
+
+    @pytest.mark.parametrize("policy", [STRICT, LOOPBACK, PRIVATE, ALL])
+    @pytest.mark.parametrize("scheme", ["http", "https"])
+    @pytest.mark.parametrize(
+        "host",
+        [
+            "a.example",
+            "localhost",
+            "127.0.0.1",
+            "[::1]",
+            "10.0.0.1",
+            "[fd12::1]",
+            "a.internal",
+            "169.254.169.254",
+            "metadata",
+        ],
+    )
+    def test_what_may_be_stored_may_be_called(self, policy: AddressPolicy, scheme: str, host: str) -> None:
+        try:
+            parse_base_url(f"{scheme}://{host}", policy, field="base_url")
+            stored = True
+        except InvalidArgument:
+            stored = False
+        assert (policy.refusal(scheme, host) is None) == stored
+        assert policy.refusal(scheme, host.strip("[]")) is policy.refusal(scheme, host)
 
 
 class TestProperties:

@@ -14,12 +14,12 @@ from typing import TypeVar
 
 import pytest
 
+from runtime.logs import build_logger
 from service.domain.errors import Reason, Unavailable
 from service.domain.routing import Change, ChangeSet, Entry, EntryKind, routing_provider
 from service.readmodel import live
 from service.readmodel.live import LiveTable, Source
 from service.rpc.routing_codec import CODEC
-from service.telemetry import build_logger
 from tests.support.values.registry_values import START, a_provider
 
 T = TypeVar("T")

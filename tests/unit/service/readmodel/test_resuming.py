@@ -14,6 +14,7 @@ from typing import TypeVar
 import pytest
 from codevector.providers.v1 import routing_service_pb2 as pb
 
+from runtime.logs import build_logger
 from service.domain.routing import Change, ChangeSet, Entry, EntryKind, routing_provider
 from service.readmodel import live
 from service.readmodel.live import LiveTable, Source
@@ -21,7 +22,6 @@ from service.readmodel.ring import Ring
 from service.readmodel.routers import Routers
 from service.readmodel.watch import Watchers, Wish
 from service.rpc.routing_codec import CODEC
-from service.telemetry import build_logger
 from tests.support.values.registry_values import START, a_provider
 
 T = TypeVar("T")

@@ -12,6 +12,7 @@ from dataclasses import dataclass, field
 import pytest
 from codevector.providers.v1 import routing_service_pb2 as pb
 
+from runtime.logs import build_logger
 from service.domain.errors import OutOfRange, Reason, RegistryError, ResourceExhausted, Unavailable
 from service.domain.routing import Change, ChangeSet, Entry, EntryKind, routing_provider
 from service.readmodel import live, watch
@@ -20,7 +21,6 @@ from service.readmodel.ring import Ring
 from service.readmodel.routers import Routers
 from service.readmodel.watch import Watchers, Wish
 from service.rpc.routing_codec import CODEC
-from service.telemetry import build_logger
 from tests.support.values.registry_values import START, ManualClock, a_provider
 
 Scenario = Callable[["Desk"], Awaitable[None]]

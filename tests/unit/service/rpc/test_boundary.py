@@ -17,9 +17,9 @@ from codevector.providers.v1 import provider_service_pb2 as pb
 from google.rpc import error_details_pb2, status_pb2
 from grpc_status import rpc_status
 
+from runtime.logs import build_logger
 from service.domain.errors import NotFound, ResourceRef
 from service.rpc.boundary import Boundary, Exchange
-from service.telemetry import build_logger
 
 CANARY = "cAnArY-41c2"
 REQUEST = pb.GetProviderRequest(name="providers/acme")

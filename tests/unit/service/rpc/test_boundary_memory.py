@@ -16,10 +16,10 @@ from codevector.providers.v1 import routing_service_pb2 as pb
 from google.rpc import error_details_pb2, status_pb2
 from grpc_status import rpc_status
 
+from runtime.logs import build_logger
 from service.domain.errors import OutOfRange, Reason, ResourceExhausted
 from service.rpc import boundary as module
 from service.rpc.boundary import Boundary, Exchange, Send
-from service.telemetry import build_logger
 
 CANARY = "cAnArY-77ab"
 HELD = pb.GetRoutingSnapshotRequest(if_revision_not=7, store_id="s")

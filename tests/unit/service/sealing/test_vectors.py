@@ -4,11 +4,10 @@ from __future__ import annotations
 
 import pytest
 
-from service.domain.destinations import destinations
-from service.domain.model import CredentialType, ProviderConfig, ProviderKind
 from service.sealing import envelope
 from service.sealing.envelope import Binding
 from tests.support.values.envelope_vectors import EnvelopeVector, load_all
+from upstreams.kinds import CredentialType, ProviderKind, destinations
 
 VECTORS = load_all(opens=True)
 
@@ -33,9 +32,7 @@ def test_seals_to_the_frozen_bytes(vector: EnvelopeVector) -> None:
 
 @pytest.mark.parametrize("vector", VECTORS, ids=lambda vector: vector.name)
 def test_destinations_are_those_of_the_configuration(vector: EnvelopeVector) -> None:
-    derived = destinations(
-        ProviderKind(vector.kind), ProviderConfig(values=vector.config), CredentialType(vector.type)
-    )
+    derived = destinations(ProviderKind(vector.kind), vector.config, CredentialType(vector.type))
     assert derived == vector.destinations
 
 

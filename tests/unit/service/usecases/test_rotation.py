@@ -14,10 +14,10 @@ import pytest
 from kms.keyring import KeyringUnavailable, KeyVersionUnavailable, WrappedDataKey
 from service.domain.errors import Unavailable
 from service.usecases import rotation
+from service.usecases.data_key_verification import Verified, verify_data_keys
 from service.usecases.encryption_status import SweepState, encryption_status, providers_digest
-from service.usecases.noticing import notice
+from service.usecases.kms_state import refresh_kms_state
 from service.usecases.rotation import Rewrapped, Step, Sweeping
-from service.usecases.verification import Verified, verify_data_keys
 from tests.support.servers.key_sidecar import Rewrapped as Results
 from tests.support.servers.rotating_registry import Rotating, a_call
 
@@ -70,7 +70,7 @@ class TestSweep:
         envelopes = {name: sealed.envelope for name, sealed in registry.sealed().items()}
         for _ in range(5):
             version = registry.sidecar.rotate()
-            notice(registry.ctx)
+            refresh_kms_state(registry.ctx)
             assert registry.sweep() == 700
             assert registry.versions() == {version}
         assert providers_digest(registry.ctx) == before
@@ -82,7 +82,7 @@ class TestSweep:
     def test_asks_the_sidecar_for_256_at_a_time(self, registry: Rotating) -> None:
         registry.add(*names(300))
         registry.sidecar.rotate()
-        notice(registry.ctx)
+        refresh_kms_state(registry.ctx)
         registry.sweep()
         assert registry.sidecar.keyring.rewrapped == [256, 44]
 
@@ -94,7 +94,7 @@ class TestSweep:
     def test_begun_anew_after_a_crash_goes_on_where_it_was(self, registry: Rotating) -> None:
         registry.add(*names(1100))
         registry.sidecar.rotate()
-        notice(registry.ctx)
+        refresh_kms_state(registry.ctx)
 
         def crash() -> None:
             if len(registry.sidecar.keyring.rewrapped) == 4:
@@ -112,7 +112,7 @@ class TestSweep:
     def test_what_was_rotated_meanwhile_goes_to_the_newest(self, registry: Rotating) -> None:
         registry.add(*names(600))
         registry.sidecar.rotate()
-        notice(registry.ctx)
+        refresh_kms_state(registry.ctx)
         rotations = iter([False, True, False, False, False, False])
 
         def rotate() -> None:
@@ -128,7 +128,7 @@ class TestSweep:
     def test_leaves_a_credential_alone_that_was_replaced_meanwhile(self, registry: Rotating) -> None:
         registry.add("kept", "gone")
         version = registry.sidecar.rotate()
-        notice(registry.ctx)
+        refresh_kms_state(registry.ctx)
 
         def replace_one() -> None:
             registry.sidecar.keyring.before_rewrap = lambda: None
@@ -148,7 +148,7 @@ class TestLease:
     def test_one_replica_at_a_time(self, registry: Rotating) -> None:
         registry.add(*names(3))
         registry.sidecar.rotate()
-        notice(registry.ctx)
+        refresh_kms_state(registry.ctx)
         registry.store.rewrap(lambda unit: unit.take_lease("there", seconds=10))
         assert rotation.sweep_step(registry.ctx, "here", "") == Step(Sweeping.HELD, 0, "")
         registry.later(seconds=10)
@@ -163,7 +163,7 @@ class TestLease:
     def test_two_that_meet_move_each_wrapper_once(self, registry: Rotating) -> None:
         registry.add(*names(100))
         registry.sidecar.rotate()
-        notice(registry.ctx)
+        refresh_kms_state(registry.ctx)
         driven: list[Rewrapped] = []
 
         def meet() -> None:
@@ -209,7 +209,7 @@ class TestDriven:
     def test_ends_before_its_caller_stops_waiting(self, registry: Rotating) -> None:
         registry.add(*names(600))
         registry.sidecar.rotate()
-        notice(registry.ctx)
+        refresh_kms_state(registry.ctx)
         done = rotation.rewrap_data_keys(
             registry.ctx,
             a_call(seconds=1.9),
@@ -252,7 +252,7 @@ class TestFailures:
         for name in ("p0000", "p0100", "p0299"):
             corrupt_wrapper(registry, name)
         registry.sidecar.rotate()
-        notice(registry.ctx)
+        refresh_kms_state(registry.ctx)
         assert registry.sweep() == 297
 
     def test_released_ones_are_tried_again(self, registry: Rotating) -> None:

@@ -18,7 +18,6 @@ from service.domain.credentials import CredentialMaterial, Secret
 from service.domain.errors import Aborted, Reason
 from service.domain.model import CredentialType, ProviderConfig, ProviderKind, SealedCredential
 from service.domain.pages import PageTokens
-from service.domain.urls import UrlPolicy
 from service.sealing.kms_client import KmsClient
 from service.sealing.sealer import Sealer
 from service.store import Store, migrate, open_store
@@ -33,6 +32,7 @@ from service.usecases.providers import (
 from service.usecases.sealed_writes import TRIES, CredentialChange
 from tests.support.doubles import kms_double
 from tests.support.values.registry_values import ManualClock, new_uuid
+from upstreams.addresses import AddressPolicy
 
 KEY = CredentialChange(
     CredentialMaterial(CredentialType.API_KEY, (("api_key", Secret("sk-0123456789abcdefghij")),)), None
@@ -121,7 +121,7 @@ def registry(tmp_path: Path) -> Iterator[Registry]:
             kms=kms,
             sealer=cast(Sealer, sealer),
             catalogs=Catalogs(()),
-            url_policy=UrlPolicy(),
+            url_policy=AddressPolicy(),
             page_tokens=PageTokens(b"p" * 32),
             impact_key=b"i" * 32,
             new_uuid=new_uuid,

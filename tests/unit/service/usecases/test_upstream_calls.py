@@ -13,12 +13,12 @@ import pytest
 
 from service.domain.credentials import CredentialMaterial, Secret
 from service.domain.model import CredentialType, ModelKind, ProviderConfig, ProviderKind
-from service.domain.urls import UrlPolicy
-from service.domain.validation import Outcome
+from service.domain.upstreams import Outcome
 from service.usecases.upstream_calls import UpstreamCalls
 from tests.support.doubles.upstream_accounts import KEYED, serve_keyed
 from tests.support.doubles.upstream_servers import World, in_json, running_world
-from upstreams.guard import AddressPolicy, Guard
+from upstreams.addresses import AddressPolicy
+from upstreams.guard import Guard
 from upstreams.outcome import Verdict
 from upstreams.target import Identity
 
@@ -42,7 +42,7 @@ def world(server: World) -> World:
 
 
 def calls(world: World) -> UpstreamCalls:
-    return UpstreamCalls(UrlPolicy(), now=now, make_guard=world.guard)
+    return UpstreamCalls(AddressPolicy(), now=now, make_guard=world.guard)
 
 
 def material(identity: Identity) -> CredentialMaterial:
@@ -96,7 +96,7 @@ def test_the_guard_is_made_once_and_as_the_installation_allows(world: World) -> 
         return world.guard(policy)
 
     asked = UpstreamCalls(
-        UrlPolicy(allow_loopback_http=True, allow_private=True), now=now, make_guard=make_guard
+        AddressPolicy(allow_loopback_http=True, allow_private=True), now=now, make_guard=make_guard
     )
     account = serve_keyed(world, "groq")
     threads = [

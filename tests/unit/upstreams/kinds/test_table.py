@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from urllib.parse import urlsplit
+
 import pytest
 from codevector.providers.v1 import provider_pb2
 from google.protobuf.message import Message
@@ -214,6 +216,9 @@ class TestDefaults:
     def test_the_default_of_the_form_is_what_is_called(self, kind: Kind) -> None:
         if kind.default_base_url:
             assert kind.origins({}).api == kind.default_base_url
+            parts = urlsplit(kind.default_base_url)
+            expected = (f"api {parts.scheme}://{parts.netloc}",)
+            assert destinations(kind.kind, {}, CredentialType.API_KEY) == expected
 
     @EVERY_KIND
     def test_every_type_has_destinations(self, kind: Kind) -> None:

@@ -36,7 +36,7 @@ class OlderKeyring(Unavailable):
         )
 
 
-def notice(ctx: Context, *, timeout_seconds: float | None = None) -> tuple[KmsStatus, RegistryRow]:
+def refresh_kms_state(ctx: Context, *, timeout_seconds: float | None = None) -> tuple[KmsStatus, RegistryRow]:
     """Ask the sidecar how it is, and record its primary version and what tells it from an older one.
 
     Raises:
@@ -44,20 +44,20 @@ def notice(ctx: Context, *, timeout_seconds: float | None = None) -> tuple[KmsSt
     """
     status = ctx.kms.status(timeout_seconds=timeout_seconds)
     try:
-        return status, record(ctx, status)
+        return status, record_kms_status(ctx, status)
     except OlderKeyring:
         # Or this answer was overtaken: somebody recorded a newer one since it was asked for.
         status = ctx.kms.status(timeout_seconds=timeout_seconds)
-        return status, record(ctx, status)
+        return status, record_kms_status(ctx, status)
 
 
-def record(ctx: Context, status: KmsStatus) -> RegistryRow:
+def record_kms_status(ctx: Context, status: KmsStatus) -> RegistryRow:
     """Remember a status under the counter lock, so that no credential is written under another primary.
 
     Recording what is known already writes nothing. After a new primary the sweep is woken.
 
     Raises:
-        Unavailable: see `notice`; nothing was recorded.
+        Unavailable: see `refresh_kms_state`; nothing was recorded.
     """
     known, now = ctx.store.read(lambda unit: (unit.registry(), unit.now))
     news = _taken_up(known, status)

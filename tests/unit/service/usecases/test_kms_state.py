@@ -10,7 +10,7 @@ import pytest
 from kms.keyring import KeyringStatus
 from service.domain.errors import Unavailable
 from service.usecases.encryption_status import encryption_status
-from service.usecases.noticing import notice
+from service.usecases.kms_state import refresh_kms_state
 from tests.support.servers.rotating_registry import Rotating, a_call
 
 LOCAL = "keyVersions/local-0a1b2c3d"
@@ -33,7 +33,7 @@ def say(registry: Rotating, *names: str, seq: int = 0) -> None:
 
 class TestRecord:
     def test_of_the_first_status(self, registry: Rotating) -> None:
-        _, row = notice(registry.ctx)
+        _, row = refresh_kms_state(registry.ctx)
         assert row.primary_key_version == registry.sidecar.primary
         assert row.deployment_id is not None
         assert row.key_names_seen == (registry.sidecar.primary,)
@@ -43,23 +43,23 @@ class TestRecord:
         assert registry.woken == [None]
 
     def test_stays_as_it_is_when_nothing_is_new(self, registry: Rotating) -> None:
-        _, first = notice(registry.ctx)
+        _, first = refresh_kms_state(registry.ctx)
         registry.later(minutes=1)
-        _, second = notice(registry.ctx)
+        _, second = refresh_kms_state(registry.ctx)
         assert second == first
         assert registry.woken == [None]
 
     def test_takes_no_revision(self, registry: Rotating) -> None:
-        notice(registry.ctx)
+        refresh_kms_state(registry.ctx)
         registry.sidecar.rotate()
-        notice(registry.ctx)
+        refresh_kms_state(registry.ctx)
         assert registry.store.read(lambda unit: unit.head().revision) == 0
 
     def test_of_a_new_primary_wakes_the_sweep(self, registry: Rotating) -> None:
-        notice(registry.ctx)
+        refresh_kms_state(registry.ctx)
         old = registry.sidecar.primary
         new = registry.sidecar.rotate()
-        _, row = notice(registry.ctx)
+        _, row = refresh_kms_state(registry.ctx)
         assert row.primary_key_version == new
         assert row.key_names_seen == (old, new)
         assert row.keyring_seq > 1
@@ -71,7 +71,7 @@ class TestAudit:
 
     @staticmethod
     def of(registry: Rotating) -> int:
-        return notice(registry.ctx)[1].audit_seq
+        return refresh_kms_state(registry.ctx)[1].audit_seq
 
     def test_is_recorded_every_ten_seconds(self, registry: Rotating) -> None:
         first = self.of(registry)
@@ -88,32 +88,32 @@ class TestRefused:
     def refuses(self, registry: Rotating, match: str) -> None:
         before = registry.store.read(lambda unit: unit.registry())
         with pytest.raises(Unavailable, match=match):
-            notice(registry.ctx)
+            refresh_kms_state(registry.ctx)
         assert registry.store.read(lambda unit: unit.registry()) == before
         status = encryption_status(registry.ctx, a_call())
         assert not status.kms_healthy
         assert match in status.kms_message
 
     def test_another_deployment(self, registry: Rotating) -> None:
-        notice(registry.ctx)
+        refresh_kms_state(registry.ctx)
         with_status(registry, deployment_id=bytes(16))
         self.refuses(registry, "another deployment")
 
     def test_an_older_keyring(self, registry: Rotating) -> None:
         say(registry, f"{LOCAL}-v1-aa", f"{LOCAL}-v2-bb", seq=5)
-        notice(registry.ctx)
+        refresh_kms_state(registry.ctx)
         say(registry, f"{LOCAL}-v1-aa", seq=4)
         self.refuses(registry, "older keyring")
 
     def test_another_key_under_an_old_name(self, registry: Rotating) -> None:
         say(registry, f"{LOCAL}-v1-aa", f"{LOCAL}-v2-bb", seq=5)
-        notice(registry.ctx)
+        refresh_kms_state(registry.ctx)
         say(registry, f"{LOCAL}-v1-aa", f"{LOCAL}-v2-cc", seq=6)
         self.refuses(registry, "another key under a name")
 
     def test_a_transit_key_made_anew(self, registry: Rotating) -> None:
         say(registry, f"{TRANSIT}-v1-1764000000")
-        notice(registry.ctx)
+        refresh_kms_state(registry.ctx)
         say(registry, f"{TRANSIT}-v1-1764000001")
         self.refuses(registry, "another key under a name")
 
@@ -129,20 +129,20 @@ class TestAccepted:
     )
     def test_a_migration(self, registry: Rotating, then: tuple[str, ...], seq: int) -> None:
         say(registry, f"{LOCAL}-v1-aa", seq=5)
-        notice(registry.ctx)
+        refresh_kms_state(registry.ctx)
         say(registry, *then, seq=seq)
-        assert notice(registry.ctx)[1].primary_key_version == then[-1]
+        assert refresh_kms_state(registry.ctx)[1].primary_key_version == then[-1]
 
     def test_and_back(self, registry: Rotating) -> None:
         names = (f"{LOCAL}-v1-aa", f"{TRANSIT}-v1-1764000000")
         for primary in (*names, names[0]):
             say(registry, *(name for name in names if name != primary), primary, seq=5)
-            assert notice(registry.ctx)[1].primary_key_version == primary
+            assert refresh_kms_state(registry.ctx)[1].primary_key_version == primary
 
     def test_an_answer_that_was_overtaken(self, registry: Rotating) -> None:
         """Two ask at once; the slower one must not take the faster one's newer record for a rollback."""
         say(registry, f"{LOCAL}-v1-aa", seq=5)
-        notice(registry.ctx)
+        refresh_kms_state(registry.ctx)
         answers = iter(
             [(f"{LOCAL}-v1-aa", 4), (f"{LOCAL}-v1-aa", 5)],
         )
@@ -153,4 +153,4 @@ class TestAccepted:
             return replace(change(status), primary=name, accepted=(name,), seq=seq)
 
         registry.sidecar.keyring.change_status = overtaken
-        assert notice(registry.ctx)[1].keyring_seq == 5
+        assert refresh_kms_state(registry.ctx)[1].keyring_seq == 5

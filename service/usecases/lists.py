@@ -20,8 +20,8 @@ from service.domain.lists import (
 from service.domain.model import ModelView, ProviderModelView, ProviderView
 from service.domain.pages import Key, Position, Query, effective_page_size
 from service.store import ReadUnit
-from service.usecases.checks import existing_provider
 from service.usecases.context import Context, ListQuery
+from service.usecases.preconditions import existing_provider
 
 T = TypeVar("T")
 

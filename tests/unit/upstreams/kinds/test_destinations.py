@@ -6,8 +6,7 @@ from collections.abc import Mapping
 
 import pytest
 
-from service.domain.destinations import destinations
-from service.domain.model import CredentialType, ProviderConfig, ProviderKind
+from upstreams.kinds import CredentialType, ProviderKind, destinations
 
 KEY = CredentialType.API_KEY
 SECRET = CredentialType.AZURE_CLIENT_SECRET
@@ -126,6 +125,6 @@ class TestDestinations:
         credential_type: CredentialType | None,
         expected: list[str],
     ) -> None:
-        items = destinations(kind, ProviderConfig(values), credential_type)
+        items = destinations(kind, values, credential_type)
         assert list(items) == expected
         assert list(items) == sorted(set(items), key=str.encode)

@@ -10,7 +10,7 @@ from contextlib import closing
 import pytest
 
 from service.domain.errors import InvalidArgument
-from service.usecases.verification import Verified, verify_data_keys
+from service.usecases.data_key_verification import Verified, verify_data_keys
 from tests.support.servers.rotating_registry import Rotating, a_call
 
 DEK_OF = "(SELECT dek_id FROM credentials WHERE provider_id = '{}')"

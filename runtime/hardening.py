@@ -1,4 +1,4 @@
-"""What the process denies itself and others, since its memory holds keys."""
+"""What a process whose memory holds secrets denies itself and others."""
 
 from __future__ import annotations
 
@@ -13,15 +13,20 @@ _MCL_FUTURE = 2
 _MCL_ONFAULT = 4
 
 
-def harden() -> None:
-    """No core dump, no debugger of another process of this account, new files for this account only."""
+def leave_no_core_dump() -> None:
+    """Deny core dumps, and debuggers of this account. The limit alone would not stop a pipe for dumps."""
     resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
     ctypes.CDLL(None, use_errno=True).prctl(_PR_SET_DUMPABLE, 0, 0, 0, 0)
+
+
+def harden() -> None:
+    """Leave no core dump, and keep new files to this account."""
+    leave_no_core_dump()
     os.umask(0o077)
 
 
 def lock_memory() -> str:
-    """Keeps the process's memory out of swap where that is permitted; answers why not, empty where it is.
+    """Keep the process's memory out of swap; return why that is not permitted, empty where it is.
 
     Pages are locked as they are first touched (MCL_ONFAULT): stacks of threads are mostly address space.
     Nothing is locked under a finite limit, since with MCL_FUTURE every later mapping beyond it would fail, a
@@ -41,7 +46,7 @@ def lock_memory() -> str:
 
 
 def _has_ipc_lock() -> bool:
-    """Whether CAP_IPC_LOCK (14) is effective, as /proc tells; no where it does not tell."""
+    """Return whether CAP_IPC_LOCK (14) is effective; False where /proc does not say."""
     try:
         with open("/proc/self/status", encoding="ascii") as status:
             effective = next(line.split()[1] for line in status if line.startswith("CapEff:"))

@@ -13,7 +13,7 @@ REPOSITORY = Path(__file__).parents[3]
 
 _HARDENED = """
 import ctypes, os, resource
-from kms.hygiene import harden
+from runtime.hardening import harden
 harden()
 PR_GET_DUMPABLE = 3
 print(ctypes.CDLL(None).prctl(PR_GET_DUMPABLE, 0, 0, 0, 0))
@@ -22,13 +22,13 @@ print(oct(os.umask(0)))
 """
 _ABORTED = """
 import os
-from kms.hygiene import harden
+from runtime.hardening import harden
 harden()
 os.abort()
 """
 _LOCKED = """
 import re, resource, threading
-from kms.hygiene import lock_memory
+from runtime.hardening import lock_memory
 wish = {wish}
 if wish is not None:
     resource.setrlimit(resource.RLIMIT_MEMLOCK, wish)

@@ -27,11 +27,11 @@ from service.domain.model import (
     ProviderModel,
 )
 from service.domain.routing import credential_required
-from service.domain.validation import DiscoveredModel, Discovery, Outcome, ProviderValidation
+from service.domain.upstreams import DiscoveredModel, Discovery, Outcome, ProviderValidation
 from service.store import ReadUnit
 from service.usecases import replays
-from service.usecases.checks import existing_provider
 from service.usecases.context import Call, Context, RequestId
+from service.usecases.preconditions import existing_provider
 from service.usecases.providers import ProviderDraft, checked_config, matching_version
 from service.usecases.sealed_writes import CredentialChange
 from service.usecases.upstream_calls import UpstreamCalls
@@ -106,7 +106,7 @@ def discover_provider_models(
     )
 
 
-def verify_credential(
+def try_credential(
     ctx: Context,
     calls: UpstreamCalls,
     call: Call,
@@ -137,7 +137,7 @@ def verify_credential(
     if provider is None:
         return None
     material = credential.material
-    check_credential_type(provider.kind, material.type, field=f"credential.{material.type.name.lower()}")
+    check_credential_type(provider.kind, material.type, field=f"credential.{material.type.word}")
     validation = calls.test(
         provider.kind, provider.config, material, seconds=_seconds_for(call, TEST_SECONDS)
     )
@@ -167,7 +167,7 @@ def _material(
 ) -> CredentialMaterial | None:
     if candidate is not None:
         material = candidate.material
-        check_credential_type(kind, material.type, field=f"candidate_credential.{material.type.name.lower()}")
+        check_credential_type(kind, material.type, field=f"candidate_credential.{material.type.word}")
         return material
     if stored is not None and stored.type is CredentialType.AMBIENT:
         return _AMBIENT

@@ -7,11 +7,17 @@ from collections.abc import Iterator
 import pytest
 
 from tests.support.servers.api import Api
-from tests.support.servers.harness import running
+from tests.support.servers.harness import Instance, running
 
 
 @pytest.fixture(scope="session")
-def api() -> Iterator[Api]:
-    """A registry and its sidecar, with default settings."""
+def installation() -> Iterator[Instance]:
+    """A registry and its sidecar, with default settings. Nobody stops them."""
     with running() as instance:
-        yield Api(instance)
+        yield instance
+
+
+@pytest.fixture(scope="session")
+def api(installation: Instance) -> Api:
+    """The API of that installation."""
+    return Api(installation)

@@ -16,7 +16,6 @@ from codevector.providers.v1 import provider_model_pb2, provider_pb2, routing_se
 from codevector.providers.v1 import provider_service_pb2 as pb
 from codevector.providers.v1 import routing_service_pb2 as routing_pb
 
-from tests.support.servers.api import Api
 from tests.support.servers.harness import ROOT, Instance, running, wait_until
 
 PROVIDER = "providers/acme"
@@ -203,8 +202,8 @@ def test_a_router_that_is_cut_off_counts_and_one_that_stops_does_not(
     assert (code, missing["lagging"][0]["watcherId"]) == (1, cut_off.name), err
 
 
-def test_a_filter_that_does_not_parse_is_wrong_usage(api: Api) -> None:
-    with providerctl(api.instance, "list", "--filter", "peer = x") as command:
+def test_a_filter_that_does_not_parse_is_wrong_usage(installation: Instance) -> None:
+    with providerctl(installation, "list", "--filter", "peer = x") as command:
         out, err = command.communicate(timeout=60)
     assert (command.returncode, out) == (2, "")
     assert "reason: INVALID_FILTER" in err

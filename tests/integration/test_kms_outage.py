@@ -19,7 +19,8 @@ from grpc_health.v1 import health_pb2, health_pb2_grpc
 from grpc_status import rpc_status
 
 from tests.integration.test_rotation import Rotated, a_key, rotated
-from tests.support.servers.harness import Instance, wait_until
+from tests.support.servers.api import KINDS, Api, api_key
+from tests.support.servers.harness import Instance, running, wait_until
 
 SERVING = health_pb2.HealthCheckResponse.SERVING
 NOT_SERVING = health_pb2.HealthCheckResponse.NOT_SERVING
@@ -204,3 +205,15 @@ def test_slow() -> None:
                 assert refusal_of(operation, installation) is None, name
             installation.wait_until_done(installation.rotate())
         assert installation.verify()[2] == []
+
+
+class TestTheSidecarComesBack:
+    def test_creates_work_again_and_deletes_never_need_it(self) -> None:
+        with running() as instance:
+            api = Api(instance)
+            doomed = api.create(kind=KINDS.PROVIDER_KIND_OPENAI, credential=api_key())
+            instance.stop_kms()
+            api.delete(doomed.name)
+            instance.start_kms()
+            made = api.create(kind=KINDS.PROVIDER_KIND_OPENAI, credential=api_key())
+            assert made.credential.version == 1

@@ -19,9 +19,10 @@ from service.sealing.kms_client import DataKey, KmsClient
 from tests.support.doubles.loopback import Recorder, listening
 from tests.support.servers.api import SAMPLES, Api, Sample, api_key, kind_word, openai_compatible
 from tests.support.servers.harness import Instance, running
+from tests.support.servers.served import Served
 
 
-def connect(instance: Instance) -> sdk.Client:
+def connect(instance: Served) -> sdk.Client:
     return sdk.connect(instance.address, kms_socket=instance.router_socket, allow_loopback_http=True)
 
 
@@ -66,7 +67,7 @@ class TestEveryKind:
 class TestRoles:
     def test_registry_socket_opens_nothing(self, api: Api) -> None:
         made = api.create(credential=api_key())
-        socket = api.instance.home / "kms" / "registry.sock"
+        socket = api.instance.registry_socket
         with (
             sdk.connect(api.instance.address, kms_socket=socket) as client,
             pytest.raises(sdk.NotAllowed) as caught,
@@ -83,7 +84,7 @@ class TestRoles:
             kms.wrap([key])
 
     def test_both_know_the_deployment(self, api: Api) -> None:
-        with KmsClient(api.instance.home / "kms" / "registry.sock") as kms:
+        with KmsClient(api.instance.registry_socket) as kms:
             status = kms.status()
         assert len(status.deployment_id) == 16
         assert status.primary_key_version in status.accepted_key_versions

@@ -19,7 +19,6 @@ from codevector.providers.v1 import routing_service_pb2 as pb
 from google.protobuf.duration_pb2 import Duration
 
 from service.store import open_store
-from tests.integration.test_api_routing import disable, enable
 from tests.integration.test_cli_keys import command, create
 from tests.integration.test_rollback import database_files, put_back
 from tests.support.servers.api import Api
@@ -59,10 +58,10 @@ def history(api: Api, ledger: Ledger) -> list[RouterTable]:
         provider = api.create()
         first, second = (api.create_provider_model(provider.name, name) for name in ("first", "second"))
         api.create_model(first, second)
-        disable(api, first)
-        disable(api, provider)
-        enable(api, first)
-        enable(api, provider)
+        api.disable(first)
+        api.disable(provider)
+        api.enable(first)
+        api.enable(provider)
         head = api.revision()
         while watch.table.revision < head:
             watch.message()
@@ -217,9 +216,9 @@ class TestLargeTables:
         with watching(made) as watch:
             watch.snapshot()
             rows = dict(watch.table.rows)
-            disable(api, large)
+            api.disable(large)
             assert len(watch.change_set().change_set.changes) == LARGE_MODELS + 2
-            enable(api, large)
+            api.enable(large)
             assert watch.change_set().ByteSize() > 1 << 20
             assert watch.table.rows == rows
 
@@ -233,9 +232,9 @@ class TestLargeTables:
             watch = stack.enter_context(watching(made, ledger=ledger))
             watch.snapshot()
             for _ in range(6):
-                disable(api, large)
+                api.disable(large)
                 watch.change_set()
-                enable(api, large)
+                api.enable(large)
                 watch.change_set()
             for each in deaf:
                 assert each.snapshot()[0].reason == Reason.REASON_INITIAL

@@ -22,7 +22,7 @@ from google.protobuf.message import Message
 from google.rpc import error_details_pb2, status_pb2
 from grpc_status import rpc_status
 
-from tests.support.servers.harness import Instance
+from tests.support.servers.served import Served
 
 SECONDS = 30.0
 KINDS = provider_pb2.ProviderKind
@@ -303,7 +303,7 @@ def read_status(status: status_pb2.Status, trailers: dict[str, str] | None = Non
 class Api:
     """The running registry, with short ways to say what tests say often."""
 
-    instance: Instance
+    instance: Served
     trailers: dict[str, str] = field(default_factory=dict)
     """Of the last call that succeeded."""
 
@@ -389,6 +389,20 @@ class Api:
         if "/models/" in name:
             return self.call("GetProviderModel", pb.GetProviderModelRequest(name=name))
         return self.call("GetProvider", pb.GetProviderRequest(name=name))
+
+    def disable(self, resource: Any) -> None:
+        """Disable a provider or provider model."""
+        if isinstance(resource, provider_pb2.Provider):
+            self.call("DisableProvider", pb.DisableProviderRequest(name=resource.name))
+        else:
+            self.call("DisableProviderModel", pb.DisableProviderModelRequest(name=resource.name))
+
+    def enable(self, resource: Any) -> None:
+        """Enable a provider or provider model."""
+        if isinstance(resource, provider_pb2.Provider):
+            self.call("EnableProvider", pb.EnableProviderRequest(name=resource.name))
+        else:
+            self.call("EnableProviderModel", pb.EnableProviderModelRequest(name=resource.name))
 
     def update(self, resource: Any, *paths: str, **request: Any) -> Any:
         """Update a provider, provider model or model with a mask of these paths."""

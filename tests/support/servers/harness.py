@@ -2,25 +2,24 @@
 
 from __future__ import annotations
 
+import atexit
 import os
 import shutil
 import signal
 import socket
+import sqlite3
 import subprocess
 import sys
 import tempfile
 import time
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from dataclasses import dataclass, field
+from functools import cache
 from pathlib import Path
+from uuid import uuid4
 
-import grpc
-from codevector.providers.v1 import (
-    model_service_pb2_grpc,
-    provider_service_pb2_grpc,
-    routing_service_pb2_grpc,
-)
+from tests.support.servers.served import Served
 
 ROOT = Path(__file__).resolve().parents[3]
 START_SECONDS = 30.0
@@ -77,40 +76,23 @@ class Process:
 
 
 @dataclass(slots=True)
-class Instance:
+class Instance(Served):
     """One installation: its home, its environment and its processes, which run ``root``'s sources."""
 
     home: Path
-    port: int
     environment: dict[str, str] = field(repr=False)
     kms: Process | None = None
     service: Process | None = None
-    channel: grpc.Channel | None = None
     root: Path = ROOT
     _runs: int = field(default=0)
 
     @property
-    def address(self) -> str:
-        return f"127.0.0.1:{self.port}"
+    def registry_socket(self) -> Path:
+        return self.home / "kms" / "registry.sock"
 
     @property
     def router_socket(self) -> Path:
         return self.home / "kms" / "router.sock"
-
-    @property
-    def providers(self) -> provider_service_pb2_grpc.ProviderServiceStub:
-        assert self.channel is not None
-        return provider_service_pb2_grpc.ProviderServiceStub(self.channel)
-
-    @property
-    def models(self) -> model_service_pb2_grpc.ModelServiceStub:
-        assert self.channel is not None
-        return model_service_pb2_grpc.ModelServiceStub(self.channel)
-
-    @property
-    def routing(self) -> routing_service_pb2_grpc.RoutingServiceStub:
-        assert self.channel is not None
-        return routing_service_pb2_grpc.RoutingServiceStub(self.channel)
 
     def run(self, *arguments: str) -> subprocess.CompletedProcess[str]:
         """``python -m …`` to its end."""
@@ -124,11 +106,10 @@ class Instance:
             check=False,
         )
 
-    def prepare(self) -> None:
-        """Make keys and database."""
-        for command in (("kms", "init"), ("service", "migrate")):
-            done = self.run(*command)
-            assert done.returncode == 0, done.stderr
+    def execute(self, *arguments: str) -> None:
+        """``python -m …`` to its good end."""
+        done = self.run(*arguments)
+        assert done.returncode == 0, done.stderr
 
     def start_kms(self) -> None:
         self.kms = self._start("kms")
@@ -137,16 +118,16 @@ class Instance:
     def start_service(self) -> None:
         self.service = self._start("service")
         self.service.wait_for_line("service serving")
-        self.channel = grpc.insecure_channel(self.address, options=[("grpc.use_local_subchannel_pool", 1)])
+        self.connect()
 
     def stop_service(self) -> None:
-        self._close_channel()
+        self.disconnect()
         assert self.service is not None
         assert self.service.stop() == 0
         self.service = None
 
     def kill_service(self) -> None:
-        self._close_channel()
+        self.disconnect()
         assert self.service is not None
         self.service.kill()
         self.service = None
@@ -162,15 +143,10 @@ class Instance:
         self.kms = None
 
     def close(self) -> None:
-        self._close_channel()
+        self.disconnect()
         for process in (self.service, self.kms):
             if process is not None and process.child.poll() is None:
                 process.kill()
-
-    def _close_channel(self) -> None:
-        if self.channel is not None:
-            self.channel.close()
-            self.channel = None
 
     def _start(self, module: str) -> Process:
         self._runs += 1
@@ -186,29 +162,54 @@ class Instance:
 
 @contextmanager
 def instance(extra: Mapping[str, str] | None = None, *, root: Path = ROOT) -> Iterator[Instance]:
-    """A prepared installation, nothing running yet; all of it is gone afterwards.
-
-    The home is short on purpose: a socket path holds 107 bytes.
-    """
-    home = Path(tempfile.mkdtemp(prefix="cv", dir="/tmp"))
-    port = free_port()
-    inherited = {
-        name: value for name, value in os.environ.items() if not name.startswith(("CODEVECTOR_", "GRPC_"))
-    }
-    environment = {
-        **inherited,
-        "CODEVECTOR_HOME": str(home),
-        "CODEVECTOR_GRPC_PORT": str(port),
-        "CODEVECTOR_LOG_LEVEL": "debug",
-        **(extra or {}),
-    }
-    made = Instance(home, port, environment, root=root)
+    """A prepared installation, nothing running yet; all of it is gone afterwards."""
+    home, port = _new_home(), free_port()
+    made = Instance(port, home, _environment(home, port, extra or {}), root=root)
     try:
-        made.prepare()
+        _copy_prepared(home)
+        if "CODEVECTOR_DATABASE_URL" in made.environment:
+            (home / "registry.db").unlink()
+            made.execute("service", "migrate")
         yield made
     finally:
         made.close()
         shutil.rmtree(home, ignore_errors=True)
+
+
+def _copy_prepared(home: Path) -> None:
+    """Make ``home`` a prepared one, with a store of its own. All homes of a run share one deployment."""
+    shutil.copytree(_prepared_home(), home, dirs_exist_ok=True)
+    with closing(sqlite3.connect(home / "registry.db")) as database, database:
+        database.execute("UPDATE revision_counter SET store_id = ?", (str(uuid4()),))
+
+
+@cache
+def _prepared_home() -> Path:
+    """A home as ``kms init`` and ``service migrate`` leave it. They take seconds, a copy milliseconds."""
+    home = _new_home()
+    atexit.register(shutil.rmtree, home, ignore_errors=True)
+    made = Instance(0, home, _environment(home, free_port(), {}))
+    made.execute("kms", "init")
+    made.execute("service", "migrate")
+    return home
+
+
+def _new_home() -> Path:
+    """An empty directory with a short name: a socket path holds 107 bytes."""
+    return Path(tempfile.mkdtemp(prefix="cv", dir="/tmp"))
+
+
+def _environment(home: Path, port: int, extra: Mapping[str, str]) -> dict[str, str]:
+    inherited = {
+        name: value for name, value in os.environ.items() if not name.startswith(("CODEVECTOR_", "GRPC_"))
+    }
+    return {
+        **inherited,
+        "CODEVECTOR_HOME": str(home),
+        "CODEVECTOR_GRPC_PORT": str(port),
+        "CODEVECTOR_LOG_LEVEL": "debug",
+        **extra,
+    }
 
 
 @contextmanager

@@ -64,6 +64,7 @@ class KeySidecar:
 
     keyring: FaultyKeyring
     registry_socket: Path
+    router_socket: Path
     router: kms_grpc.KeyManagementServiceStub
 
     @property
@@ -109,7 +110,9 @@ def key_sidecar() -> Iterator[KeySidecar]:
             )
         )
         channel = stack.enter_context(grpc.insecure_channel(f"unix:{places[Role.ROUTER]}"))
-        yield KeySidecar(keyring, places[Role.REGISTRY], kms_grpc.KeyManagementServiceStub(channel))
+        yield KeySidecar(
+            keyring, places[Role.REGISTRY], places[Role.ROUTER], kms_grpc.KeyManagementServiceStub(channel)
+        )
 
 
 def _keyring(stack: ExitStack, directory: Path) -> LocalKeyring:

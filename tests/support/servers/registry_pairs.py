@@ -20,8 +20,8 @@ def two_registries(server: PostgresServer) -> Iterator[tuple[Instance, Instance]
         home.mkdir(mode=0o700)
         port = free_port()
         second = Instance(
-            home,
             port,
+            home,
             {
                 **first.environment,
                 "CODEVECTOR_HOME": str(home),

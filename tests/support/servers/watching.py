@@ -13,7 +13,7 @@ from codevector.providers.v1 import system_service_pb2 as system_pb2
 from codevector.providers.v1.system_service_pb2_grpc import SystemServiceStub
 
 from tests.support.servers.api import Refusal, refusal_of
-from tests.support.servers.harness import Instance
+from tests.support.servers.served import Served
 from tests.support.values.router_table import Follower, Ledger, RouterTable
 
 METHOD = "/codevector.providers.v1.RoutingService/WatchRouting"
@@ -112,7 +112,7 @@ class Watch:
 
 @contextmanager
 def watching(
-    made: Instance, table: RouterTable | None = None, *, ledger: Ledger | None = None, **request: Any
+    made: Served, table: RouterTable | None = None, *, ledger: Ledger | None = None, **request: Any
 ) -> Iterator[Watch]:
     """A watch of its own connection that resumes from a table, or begins with none."""
     with connect(made.address) as channel:
@@ -123,7 +123,7 @@ def watching(
             opened.close()
 
 
-def watcher_count(made: Instance, text: str = "watching = true") -> int:
+def watcher_count(made: Served, text: str = "watching = true") -> int:
     """How many named watchers the registry knows that a filter takes."""
     assert made.channel is not None
     request = system_pb2.ListRoutersRequest(filter=text)

@@ -20,7 +20,6 @@ from codevector.providers.v1 import (
 from codevector.providers.v1 import provider_service_pb2 as pb
 from google.protobuf.duration_pb2 import Duration
 
-from tests.integration.test_api_routing import disable, enable
 from tests.support.servers.api import KINDS, Api, Refusal, api_key, new_name
 from tests.support.servers.watching import METHOD, watching
 from tests.support.values.router_table import Reason, RouterTable
@@ -113,7 +112,7 @@ class TestChangeSets:
         ("act", "expected"),
         [
             pytest.param(
-                lambda w: disable(w.api, w.provider),
+                lambda w: w.api.disable(w.provider),
                 ["-both", "-one", "-first", "-second", "-provider"],
                 id="disable-provider",
             ),
@@ -137,7 +136,7 @@ class TestChangeSets:
                 id="set-credential",
             ),
             pytest.param(
-                lambda w: disable(w.api, w.first), ["both", "-one", "-first"], id="disable-provider-model"
+                lambda w: w.api.disable(w.first), ["both", "-one", "-first"], id="disable-provider-model"
             ),
             pytest.param(
                 lambda w: w.api.delete(w.first.name, force=True),
@@ -196,14 +195,14 @@ class TestChangeSets:
         ("before", "act", "expected"),
         [
             pytest.param(
-                lambda w: disable(w.api, w.provider),
-                lambda w: enable(w.api, w.provider),
+                lambda w: w.api.disable(w.provider),
+                lambda w: w.api.enable(w.provider),
                 ["provider", "first", "second", "both", "one"],
                 id="enable-provider",
             ),
             pytest.param(
-                lambda w: disable(w.api, w.first),
-                lambda w: enable(w.api, w.first),
+                lambda w: w.api.disable(w.first),
+                lambda w: w.api.enable(w.first),
                 ["first", "both", "one"],
                 id="enable-provider-model",
             ),
@@ -343,12 +342,12 @@ class TestResuming:
             watch.snapshot()
             tables = [watch.table.copy()]
             api.create()
-            disable(api, world.first)
+            api.disable(world.first)
             api.create(start_disabled=True)
-            disable(api, world.provider)
-            enable(api, world.first)
+            api.disable(world.provider)
+            api.enable(world.first)
             world.rename(world.provider, annotations={"a": "b"})
-            enable(api, world.provider)
+            api.enable(world.provider)
             api.delete(world.provider.name, force=True)
             head, begin = api.revision(), tables[0].revision
             while watch.table.revision < head:
@@ -454,9 +453,9 @@ class TestListAndWatch:
         request = routing_service_pb2.ListActiveProviderModelsRequest(filter=query)
         acts: Iterator[Callable[[], object]] = iter(
             [
-                lambda: disable(api, worlds[0].first),
+                lambda: api.disable(worlds[0].first),
                 lambda: api.delete(worlds[1].provider.name, force=True),
-                lambda: enable(api, worlds[0].first),
+                lambda: api.enable(worlds[0].first),
                 lambda: worlds[2].rename(worlds[2].second, labels={"mark": mark}),
                 lambda: World.make(api),
             ]

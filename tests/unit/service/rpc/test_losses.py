@@ -14,7 +14,7 @@ from codevector.providers.v1 import provider_service_pb2 as pb
 from google.protobuf.timestamp_pb2 import Timestamp
 
 from tests.support.servers.api import KINDS, Api, api_key, read_status
-from tests.support.servers.harness import running
+from tests.support.servers.wired import wired
 
 UNCHANGED = pb.ProviderModelResult.ACTION_UNCHANGED
 DISABLED = pb.ProviderModelResult.ACTION_DISABLED
@@ -245,8 +245,8 @@ class TestBatches:
 @pytest.fixture(scope="module")
 def retiring() -> Iterator[Api]:
     """A registry of its own: retirements are listed over all providers."""
-    with running() as instance:
-        yield Api(instance)
+    with wired() as made:
+        yield Api(made)
 
 
 class TestRetirements:

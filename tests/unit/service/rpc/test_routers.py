@@ -1,81 +1,28 @@
-"""Who has which revision, and waiting until all have one: real reports, real watches, over restarts too."""
+"""Who has which revision, and waiting until all have one: real reports and real watches."""
 
 from __future__ import annotations
 
-import sqlite3
-import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import closing
 
 import grpc
 import pytest
 from codevector.providers.v1 import provider_service_pb2 as provider_pb
 from codevector.providers.v1 import routing_service_pb2 as routing
 from codevector.providers.v1 import system_service_pb2 as pb
-from codevector.providers.v1 import system_service_pb2_grpc as pb_grpc
 from google.protobuf.duration_pb2 import Duration
 
-from tests.support.servers.api import Api, refused
-from tests.support.servers.harness import Instance, running, wait_until
-from tests.support.servers.postgresql import PostgresServer
-from tests.support.servers.registry_pairs import two_registries
+from tests.support.servers.api import refused
+from tests.support.servers.desk import Desk
+from tests.support.servers.harness import wait_until
+from tests.support.servers.wired import wired
 
 
 @pytest.fixture
 def desk() -> Iterator[Desk]:
-    """An installation of its own: other tests' watchers would count here."""
-    with running() as instance:
-        yield Desk(instance)
-
-
-class Desk:
-    """Routers and operators of one installation."""
-
-    def __init__(self, instance: Instance) -> None:
-        self.instance = instance
-        self.api = Api(instance)
-        self._streams: list[grpc.Call] = []  # gRPC cancels those that nobody holds
-
-    @property
-    def system(self) -> pb_grpc.SystemServiceStub:
-        assert self.instance.channel is not None
-        return pb_grpc.SystemServiceStub(self.instance.channel)
-
-    def head(self) -> routing.RoutingSnapshot:
-        return self.instance.routing.GetRoutingSnapshot(routing.GetRoutingSnapshotRequest()).snapshot
-
-    def report(self, watcher_id: str, revision: int | None = None, *, stopping: bool = False) -> None:
-        head = self.head()
-        self.instance.routing.ReportAppliedRevision(
-            routing.ReportAppliedRevisionRequest(
-                watcher_id=watcher_id,
-                revision=head.revision if revision is None else revision,
-                store_id=head.store_id,
-                stopping=stopping,
-            )
-        )
-
-    def watch(self, watcher_id: str) -> grpc.Call:
-        """Open a watch and read its beginning."""
-        stream = self.instance.routing.WatchRouting(routing.WatchRoutingRequest(watcher_id=watcher_id))
-        next(stream)
-        self._streams.append(stream)
-        return stream
-
-    def list(self, filter: str = "", **paging: object) -> pb.ListRoutersResponse:  # noqa: A002
-        request = pb.ListRoutersRequest(filter=filter, **paging)  # type: ignore[arg-type]
-        return self.system.ListRouters(request)
-
-    def listed(self) -> Sequence[str]:
-        return [one.watcher_id for one in self.list().routers]
-
-    def wait(self, revision: int = 0, seconds: float = 0) -> pb.AwaitAppliedRevisionResponse:
-        timeout = Duration()
-        timeout.FromMilliseconds(int(seconds * 1000))
-        return self.system.AwaitAppliedRevision(
-            pb.AwaitAppliedRevisionRequest(revision=revision, timeout=timeout), timeout=60
-        )
+    """A registry of its own: other tests' watchers would count here."""
+    with wired() as made:
+        yield Desk(made)
 
 
 class TestListing:
@@ -140,7 +87,7 @@ class TestListing:
         ],
     )
     def test_refuses(self, desk: Desk, request_: pb.ListRoutersRequest, reason: str) -> None:
-        assert refused(lambda: desk.system.ListRouters(request_)).reason == reason
+        assert refused(lambda: desk.registry.system.ListRouters(request_)).reason == reason
 
 
 class TestReporting:
@@ -155,7 +102,7 @@ class TestReporting:
         ],
     )
     def test_refuses(self, desk: Desk, request_: routing.ReportAppliedRevisionRequest, field: str) -> None:
-        got = refused(lambda: desk.instance.routing.ReportAppliedRevision(request_))
+        got = refused(lambda: desk.registry.routing.ReportAppliedRevision(request_))
         assert (got.code, got.fields[0]) == (grpc.StatusCode.INVALID_ARGUMENT, field)
         assert desk.list().total_size == 0
 
@@ -165,7 +112,7 @@ class TestWaiting:
         made = desk.api.create()
         for watcher_id in ("gw-1", "gw-2", "gw-3"):
             desk.report(watcher_id)
-        deleted = desk.instance.providers.DeleteProvider(
+        deleted = desk.registry.providers.DeleteProvider(
             provider_pb.DeleteProviderRequest(name=made.name)
         ).revision
         assert deleted == desk.head().revision
@@ -202,49 +149,12 @@ class TestWaiting:
         desk.report("gw-1", 0)
         desk.api.create()
         timeout = Duration(seconds=50)
-        got = desk.system.AwaitAppliedRevision(pb.AwaitAppliedRevisionRequest(timeout=timeout), timeout=2)
+        got = desk.registry.system.AwaitAppliedRevision(
+            pb.AwaitAppliedRevisionRequest(timeout=timeout), timeout=2
+        )
         assert not got.reached
 
     @pytest.mark.parametrize("timeout", [Duration(seconds=56), Duration(seconds=-1)])
     def test_refuses(self, desk: Desk, timeout: Duration) -> None:
         request = pb.AwaitAppliedRevisionRequest(timeout=timeout)
-        assert refused(lambda: desk.system.AwaitAppliedRevision(request)).fields == ("timeout",)
-
-
-class TestRestarts:
-    @pytest.mark.parametrize("killed", [False, True], ids=["stopped", "killed"])
-    def test_a_router_that_is_cut_off_is_still_waited_for(self, desk: Desk, killed: bool) -> None:
-        """Whatever was heard more than some seconds before a crash, and everything before a stop."""
-        desk.report("cut-off")
-        if killed:
-            wait_until(lambda: self._kept(desk) == ["cut-off"], what="what the router said is stored")
-            desk.instance.kill_service()
-        else:
-            desk.instance.stop_service()
-        desk.instance.start_service()
-        desk.api.create()
-        got = desk.wait()
-        assert (got.reached, got.router_count) == (False, 1)
-        assert (got.lagging[0].watcher_id, got.lagging[0].watching) == ("cut-off", False)
-        assert got.lagging[0].forget_time.seconds > time.time()
-
-    def test_a_router_of_another_replica_is_waited_for(self, postgres_server: PostgresServer) -> None:
-        with two_registries(postgres_server) as (first, second):
-            here, there = Desk(first), Desk(second)
-            stream = there.watch("elsewhere")
-            wait_until(lambda: here.listed() == ["elsewhere"], what="the other replica hears of it")
-            here.api.create()
-            got = here.wait()
-            assert (got.reached, [one.watcher_id for one in got.lagging]) == (False, ["elsewhere"])
-            revision = here.head().revision
-            wait_until(lambda: there.head().revision == revision, what="the other replica follows")
-            there.report("elsewhere")
-            assert here.wait(revision, seconds=50).reached
-            stream.cancel()
-            there.report("elsewhere", stopping=True)
-            wait_until(lambda: here.listed() == [], what="the other replica hears that it stopped")
-
-    @staticmethod
-    def _kept(desk: Desk) -> list[str]:
-        with closing(sqlite3.connect(desk.instance.home / "registry.db")) as sql:
-            return [row[0] for row in sql.execute("SELECT watcher_id FROM routers")]
+        assert refused(lambda: desk.registry.system.AwaitAppliedRevision(request)).fields == ("timeout",)

@@ -18,6 +18,7 @@ from tests.support.servers.api import (
     new_name,
     refused,
 )
+from tests.support.servers.harness import Instance
 from tests.support.values import bad_models, bad_operations, bad_resources
 from tests.support.values.bad_input import (
     ABORTED,
@@ -177,7 +178,7 @@ class TestTheWholeRequest:
 
 
 class TestDeadlines:
-    def test_one_that_is_too_short_does_no_harm(self, api: Api, world: World) -> None:
+    def test_one_that_is_too_short_does_no_harm(self, api: Api, installation: Instance, world: World) -> None:
         """None leaves no time at all; a fast machine may answer within a millisecond."""
         requests: list[Message] = [
             pb.ListProvidersRequest(),
@@ -199,9 +200,9 @@ class TestDeadlines:
         assert set().union(*codes.values()) <= {grpc.StatusCode.OK, grpc.StatusCode.DEADLINE_EXCEEDED}
         for request in requests:
             api.call(method_of(request), request)
-        assert api.instance.service is not None
-        assert api.instance.service.child.poll() is None
-        assert "rpc_failed" not in api.instance.service.stderr.read_text()
+        assert installation.service is not None
+        assert installation.service.child.poll() is None
+        assert "rpc_failed" not in installation.service.stderr.read_text()
 
 
 class TestMetadata:

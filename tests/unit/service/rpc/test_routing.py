@@ -47,20 +47,6 @@ def routed(api: Api, provider: provider_pb2.Provider) -> tuple[bool, int]:
     return any(one.name == provider.name for one in table.providers), models
 
 
-def disable(api: Api, resource: Any) -> None:
-    if isinstance(resource, provider_pb2.Provider):
-        api.call("DisableProvider", pb.DisableProviderRequest(name=resource.name))
-    else:
-        api.call("DisableProviderModel", pb.DisableProviderModelRequest(name=resource.name))
-
-
-def enable(api: Api, resource: Any) -> None:
-    if isinstance(resource, provider_pb2.Provider):
-        api.call("EnableProvider", pb.EnableProviderRequest(name=resource.name))
-    else:
-        api.call("EnableProviderModel", pb.EnableProviderModelRequest(name=resource.name))
-
-
 def sealed(api: Api, *names: str) -> list[routing_service_pb2.SealedCredentialResult]:
     request = routing_service_pb2.BatchGetSealedCredentialsRequest(providers=names)
     return list(api.call("BatchGetSealedCredentials", request).results)
@@ -146,18 +132,18 @@ class TestWhatIsRouted:
     def test_no_disabled_provider(self, api: Api) -> None:
         provider = api.create()
         api.create_provider_model(provider.name)
-        disable(api, provider)
+        api.disable(provider)
         assert routed(api, provider) == (False, 0)
-        enable(api, provider)
+        api.enable(provider)
         assert routed(api, provider) == (True, 1)
 
     def test_no_disabled_model(self, api: Api) -> None:
         provider = api.create()
         model = api.create_provider_model(provider.name, "one")
         api.create_provider_model(provider.name, "two")
-        disable(api, model)
+        api.disable(model)
         assert routed(api, provider) == (True, 1)
-        enable(api, model)
+        api.enable(model)
         assert routed(api, provider) == (True, 2)
 
     def test_nothing_deleted(self, api: Api) -> None:
@@ -226,7 +212,7 @@ class TestSnapshot:
     def test_carries_the_revision_of_the_last_write(self, api: Api) -> None:
         made = api.create()
         assert api.snapshot().revision == made.revision
-        disable(api, made)
+        api.disable(made)
         assert api.snapshot().revision == made.revision + 1
 
     def test_also_of_writes_that_routers_do_not_see(self, api: Api) -> None:
@@ -329,7 +315,7 @@ class TestActiveModels:
             filter=f"provider = {provider.name}", page_size=2
         )
         first = api.call("ListActiveProviderModels", request)
-        disable(api, models[1])
+        api.disable(models[1])
         request.page_token = first.next_page_token
         rest = api.call("ListActiveProviderModels", request)
         assert [one.name for one in rest.active_provider_models] == [models[2].name, models[3].name]

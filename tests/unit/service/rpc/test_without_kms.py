@@ -11,7 +11,7 @@ from codevector.providers.v1 import provider_pb2, routing_service_pb2
 from codevector.providers.v1 import provider_service_pb2 as pb
 
 from tests.support.servers.api import DISABLED, KINDS, Api, Refusal, ambient, api_key, azure, new_name
-from tests.support.servers.harness import running
+from tests.support.servers.wired import wired
 
 OPENAI = KINDS.PROVIDER_KIND_OPENAI
 
@@ -19,10 +19,10 @@ OPENAI = KINDS.PROVIDER_KIND_OPENAI
 @pytest.fixture(scope="module")
 def alone() -> Iterator[Api]:
     """A registry whose sidecar was stopped after a provider with a credential was made."""
-    with running() as instance:
-        api = Api(instance)
+    with wired() as made:
+        api = Api(made)
         api.create("With credential", kind=OPENAI, credential=api_key())
-        instance.stop_kms()
+        made.stop_kms()
         yield api
 
 
@@ -119,15 +119,3 @@ class TestWhatNeedsNone:
         assert alone.update(sent).credential.version == 1
         assert alone.delete(provider.name, validate_only=True).credential_destroyed
         alone.call("EnableProvider", pb.EnableProviderRequest(name=provider.name))
-
-
-class TestTheSidecarComesBack:
-    def test_creates_work_again_and_deletes_need_it_never(self) -> None:
-        with running() as instance:
-            api = Api(instance)
-            doomed = api.create(kind=OPENAI, credential=api_key())
-            instance.stop_kms()
-            api.delete(doomed.name)
-            instance.start_kms()
-            made = api.create(kind=OPENAI, credential=api_key())
-            assert made.credential.version == 1

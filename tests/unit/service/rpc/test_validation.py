@@ -2,16 +2,8 @@
 
 from __future__ import annotations
 
-import json
-import random
 import socket
-import subprocess
-import sys
-import threading
 from collections.abc import Iterator
-from contextlib import contextmanager
-from dataclasses import dataclass, field
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
 
 import codevector_providers
@@ -20,6 +12,7 @@ import pytest
 from codevector.providers.v1 import provider_model_pb2, provider_pb2
 from codevector.providers.v1 import provider_service_pb2 as pb
 
+from tests.support.doubles.openai_upstream import BAD, GOOD, MODELS, OPENAI, Upstream, at, openai_at, serving
 from tests.support.servers.api import (
     KINDS,
     Api,
@@ -29,73 +22,16 @@ from tests.support.servers.api import (
     bedrock,
     openai_compatible,
 )
-from tests.support.servers.harness import ROOT, running
-from tests.support.values.canaries import Canaries
+from tests.support.servers.wired import wired
 
 OUTCOMES = provider_pb2.ProviderValidation
-GOOD = "sk-good-key-of-the-upstream-0123456789"
-BAD = "sk-bad-key-of-the-upstream-0123456789"
-OPENAI = KINDS.PROVIDER_KIND_OPENAI
-MODELS = ("gpt-4o", "gpt-4o-mini", "our-own-model", "another-model")
-
-
-@dataclass
-class Upstream:
-    """An OpenAI-compatible listing behind one key, or behind any."""
-
-    port: int
-    keys: set[str] = field(default_factory=lambda: {GOOD})
-    models: list[str] = field(default_factory=lambda: list(MODELS))
-    status: int = 200
-    seen: list[str] = field(default_factory=list)
-
-    @property
-    def base_url(self) -> str:
-        return f"http://127.0.0.1:{self.port}/v1"
-
-    def answer(self, path: str, authorization: str) -> tuple[int, Any]:
-        self.seen.append(authorization)
-        if authorization.removeprefix("Bearer ") not in self.keys:
-            # The real ones repeat a part of the key; here it is all of it.
-            return 401, {
-                "error": {"message": f"Incorrect API key: {authorization}", "code": "invalid_api_key"}
-            }
-        if path != "/v1/models" or self.status != 200:
-            return max(self.status, 404), {"error": {"message": "no"}}
-        return 200, {"object": "list", "data": [{"id": each, "object": "model"} for each in self.models]}
-
-
-@contextmanager
-def serving() -> Iterator[Upstream]:
-    class Handler(BaseHTTPRequestHandler):
-        def do_GET(self) -> None:
-            status, document = made.answer(self.path, self.headers.get("Authorization") or "")
-            body = json.dumps(document).encode()
-            self.send_response(status)
-            self.send_header("Content-Type", "application/json")
-            self.send_header("Content-Length", str(len(body)))
-            self.end_headers()
-            self.wfile.write(body)
-
-        def log_message(self, format: str, *args: object) -> None:  # noqa: A002
-            pass
-
-    with ThreadingHTTPServer(("127.0.0.1", 0), Handler) as server:
-        made = Upstream(server.server_port)
-        thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01})
-        thread.start()
-        try:
-            yield made
-        finally:
-            server.shutdown()
-            thread.join()
 
 
 @pytest.fixture(scope="module")
 def loopback() -> Iterator[Api]:
     """A registry that may call upstreams on this machine."""
-    with running({"CODEVECTOR_ALLOW_LOOPBACK_HTTP": "1"}) as instance:
-        yield Api(instance)
+    with wired({"CODEVECTOR_ALLOW_LOOPBACK_HTTP": "1"}) as made:
+        yield Api(made)
 
 
 @pytest.fixture
@@ -110,17 +46,6 @@ def nobody() -> Iterator[str]:
     with socket.socket() as bound:
         bound.bind(("127.0.0.1", 0))
         yield f"http://127.0.0.1:{bound.getsockname()[1]}/v1"
-
-
-def openai_at(base_url: str) -> provider_pb2.ProviderConfig:
-    return provider_pb2.ProviderConfig(openai=provider_pb2.OpenAIConfig(base_url=base_url))
-
-
-def at(api: Api, base_url: str, key: str | None = GOOD) -> provider_pb2.Provider:
-    """An OpenAI provider whose upstream is here, with a stored credential or none."""
-    return api.create(
-        kind=OPENAI, config=openai_at(base_url), credential=None if key is None else api_key(key)
-    )
 
 
 def validate(api: Api, **request: Any) -> provider_pb2.ProviderValidation:
@@ -332,144 +257,3 @@ class TestDiscovery:
         assert not found.complete
         assert not found.models
         assert not found.not_offered_provider_models
-
-
-class TestCommands:
-    """``providerctl provider`` as a process, with the stored credential."""
-
-    def run(self, api: Api, *arguments: str, **environment: str) -> subprocess.CompletedProcess[str]:
-        return subprocess.run(
-            [sys.executable, "-m", "cli", "provider", *arguments],
-            cwd=ROOT,
-            env=api.instance.environment | environment,
-            capture_output=True,
-            text=True,
-            timeout=60,
-            check=False,
-        )
-
-    def test_a_good_key(self, loopback: Api, upstream: Upstream) -> None:
-        provider = at(loopback, upstream.base_url)
-        done = self.run(loopback, "test", provider.name.removeprefix("providers/"), "-o", "json")
-        assert (done.returncode, done.stderr) == (0, "")
-        told = json.loads(done.stdout)
-        assert (told["outcome"], told["reason"]) == ("OUTCOME_SUCCEEDED", "LISTED")
-        assert told["credentialVersion"] == "1"
-        assert upstream.seen == [f"Bearer {GOOD}"]
-        shown = self.run(loopback, "test", provider.name)
-        assert "outcome: SUCCEEDED" in shown.stdout
-        assert GOOD not in done.stdout + shown.stdout + shown.stderr
-
-    def test_a_bad_key(self, loopback: Api, upstream: Upstream) -> None:
-        provider = at(loopback, upstream.base_url, BAD)
-        done = self.run(loopback, "test", provider.name)
-        assert done.returncode == 1
-        assert "outcome: CREDENTIAL_REJECTED" in done.stdout
-        assert "reason: BAD_KEY" in done.stderr
-        assert BAD not in done.stdout + done.stderr
-
-    def test_nobody_there(self, loopback: Api, nobody: str) -> None:
-        done = self.run(loopback, "test", at(loopback, nobody).name)
-        assert done.returncode == 6
-        assert "reason: NO_CONNECTION" in done.stderr
-
-    def test_an_ambient_identity(self, loopback: Api) -> None:
-        provider = loopback.create(kind=KINDS.PROVIDER_KIND_BEDROCK, config=bedrock(), credential=ambient())
-        done = self.run(loopback, "test", provider.name)
-        assert done.returncode == 5
-        assert "reason: AMBIENT_IDENTITY" in done.stderr
-
-    @pytest.mark.parametrize(
-        ("name", "environment", "code"),
-        [
-            ("providers/none", {}, 3),
-            ("providers/none", {"CODEVECTOR_GRPC_PORT": "1"}, 6),
-            ("providers/none", {"CODEVECTOR_ALLOW_LOOPBACK_HTTP": "perhaps"}, 2),
-        ],
-        ids=["no such provider", "no registry", "no switch"],
-    )
-    def test_what_cannot_be_opened(
-        self, loopback: Api, name: str, environment: dict[str, str], code: int
-    ) -> None:
-        done = self.run(loopback, "test", name, **environment)
-        assert done.returncode == code, done.stderr
-        assert done.stderr.startswith("providerctl: ")
-
-    def test_no_sidecar(self, loopback: Api, upstream: Upstream) -> None:
-        provider = at(loopback, upstream.base_url)
-        done = self.run(loopback, "test", provider.name, "--router-socket", "/nonexistent/router.sock")
-        assert done.returncode == 6, done.stderr
-        assert upstream.seen == []
-
-    def test_discover_and_add(self, loopback: Api, upstream: Upstream) -> None:
-        provider = at(loopback, upstream.base_url)
-        done = self.run(loopback, "discover", provider.name, "-o", "json")
-        assert done.returncode == 0, done.stderr
-        told = json.loads(done.stdout)
-        assert [(each["upstreamModelId"], each["inCatalog"]) for each in told["models"]] == [
-            ("gpt-4o", True),
-            ("gpt-4o-mini", True),
-            ("our-own-model", False),
-            ("another-model", False),
-        ]
-        with loopback.nothing_changes():
-            absent = self.run(loopback, "discover", provider.name, "--add", "gpt-4o", "--add", "none")
-            vague = self.run(loopback, "discover", provider.name, "--add", "gpt-4o", "--add", "our-own-model")
-            wrong = self.run(loopback, "discover", provider.name, "--kind", "music")
-        assert [each.returncode for each in (absent, vague, wrong)] == [2, 2, 2]
-        assert "does not list none" in absent.stderr
-        assert "--kind chat" in vague.stderr
-
-        wanted = ("--add", "gpt-4o", "--add", "our-own-model", "--kind", "embedding", "-o", "json")
-        added = self.run(loopback, "discover", provider.name, *wanted)
-        assert added.returncode == 0, added.stderr
-        assert [(each["upstreamModelId"], each["action"]) for each in json.loads(added.stdout)] == [
-            ("gpt-4o", "imported"),
-            ("our-own-model", "created"),
-        ]
-        own = loopback.get(f"{provider.name}/models/our-own-model")
-        assert own.kind == provider_model_pb2.MODEL_KIND_EMBEDDING
-        assert own.source == provider_model_pb2.ProviderModel.SOURCE_CUSTOM
-        with loopback.nothing_changes():
-            again = self.run(loopback, "discover", provider.name, *wanted)
-        assert {each["action"] for each in json.loads(again.stdout)} == {"there already"}
-        shown = self.run(loopback, "discover", provider.name)
-        assert f"our-own-model\t\t\t\t{provider.name}/models/our-own-model" in shown.stdout
-
-    def test_discover_with_a_bad_key(self, loopback: Api, upstream: Upstream) -> None:
-        provider = at(loopback, upstream.base_url, BAD)
-        for arguments in ((), ("--add", "gpt-4o")):
-            done = self.run(loopback, "discover", provider.name, *arguments)
-            assert done.returncode == 1
-            assert BAD not in done.stdout + done.stderr
-
-
-def test_a_candidate_is_found_nowhere(upstream: Upstream) -> None:
-    """Tested, rejected, set and listed with: neither an answer, a log, nor a file has any of it."""
-    canaries = Canaries(random.Random(5))
-    with running({"CODEVECTOR_ALLOW_LOOPBACK_HTTP": "1"}) as instance:
-        api = Api(instance)
-        told: list[str] = []
-        provider = at(api, upstream.base_url)
-        for index in range(3):
-            key = canaries.api_key()
-            if index:
-                upstream.keys.add(key)
-            for method, message in (
-                ("ValidateProvider", pb.ValidateProviderRequest),
-                ("DiscoverProviderModels", pb.DiscoverProviderModelsRequest),
-            ):
-                answer = api.call(method, message(name=provider.name, candidate_credential=api_key(key)))
-                told.append(str(answer))
-            request = pb.SetProviderCredentialRequest(
-                name=provider.name, credential=api_key(key), verify=True
-            )
-            if index:
-                told.append(str(api.call("SetProviderCredential", request)) + str(api.trailers))
-            else:
-                told.append(api.refuse("SetProviderCredential", request).raw)
-        assert len(upstream.seen) == 9
-        hits = canaries.hits("answers", "\n".join(told).encode())
-        api.instance.stop_service()
-        api.instance.stop_kms()
-        assert not [*hits, *canaries.hits_under(instance.home)]

@@ -1,0 +1,57 @@
+"""Routers that report and watch, and the operator who lists and waits for them."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import grpc
+from codevector.providers.v1 import routing_service_pb2 as routing
+from codevector.providers.v1 import system_service_pb2 as pb
+from google.protobuf.duration_pb2 import Duration
+
+from tests.support.servers.api import Api
+from tests.support.servers.served import Served
+
+
+class Desk:
+    """Routers and operators of one registry."""
+
+    def __init__(self, registry: Served) -> None:
+        self.registry = registry
+        self.api = Api(registry)
+        self._streams: list[grpc.Call] = []  # gRPC cancels those that nobody holds
+
+    def head(self) -> routing.RoutingSnapshot:
+        return self.registry.routing.GetRoutingSnapshot(routing.GetRoutingSnapshotRequest()).snapshot
+
+    def report(self, watcher_id: str, revision: int | None = None, *, stopping: bool = False) -> None:
+        head = self.head()
+        self.registry.routing.ReportAppliedRevision(
+            routing.ReportAppliedRevisionRequest(
+                watcher_id=watcher_id,
+                revision=head.revision if revision is None else revision,
+                store_id=head.store_id,
+                stopping=stopping,
+            )
+        )
+
+    def watch(self, watcher_id: str) -> grpc.Call:
+        """Open a watch and read its beginning."""
+        stream = self.registry.routing.WatchRouting(routing.WatchRoutingRequest(watcher_id=watcher_id))
+        next(stream)
+        self._streams.append(stream)
+        return stream
+
+    def list(self, filter: str = "", **paging: object) -> pb.ListRoutersResponse:  # noqa: A002
+        request = pb.ListRoutersRequest(filter=filter, **paging)  # type: ignore[arg-type]
+        return self.registry.system.ListRouters(request)
+
+    def listed(self) -> Sequence[str]:
+        return [one.watcher_id for one in self.list().routers]
+
+    def wait(self, revision: int = 0, seconds: float = 0) -> pb.AwaitAppliedRevisionResponse:
+        timeout = Duration()
+        timeout.FromMilliseconds(int(seconds * 1000))
+        return self.registry.system.AwaitAppliedRevision(
+            pb.AwaitAppliedRevisionRequest(revision=revision, timeout=timeout), timeout=60
+        )

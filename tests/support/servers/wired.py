@@ -18,9 +18,9 @@ from pathlib import Path
 from threading import Thread
 from typing import Any
 
+from runtime.logs import build_logger
 from service import app
 from service.settings import load
-from service.telemetry import build_logger
 from tests.support.servers.harness import free_port
 from tests.support.servers.key_sidecar import KeySidecar, key_sidecar
 from tests.support.servers.served import Served

@@ -7,20 +7,14 @@ from uuid import UUID
 
 from codevector.providers.v1 import routing_service_pb2 as routing
 from codevector.providers.v1 import system_service_pb2 as pb
-from codevector.providers.v1 import system_service_pb2_grpc as pb_grpc
 
 from tests.support.servers.api import Api
-
-
-def system_info(api: Api) -> pb.GetSystemInfoResponse:
-    assert api.instance.channel is not None
-    return pb_grpc.SystemServiceStub(api.instance.channel).GetSystemInfo(pb.GetSystemInfoRequest())
 
 
 class TestGetSystemInfo:
     def test_says_what_runs_on_which_store(self, api: Api) -> None:
         api.create()
-        info = system_info(api)
+        info = api.instance.system.GetSystemInfo(pb.GetSystemInfoRequest())
         assert info.version == version("codevector-provider-service")
         assert info.storage == pb.GetSystemInfoResponse.STORAGE_SQLITE
         assert 0 <= info.compact_revision <= info.revision == api.revision()

@@ -19,7 +19,6 @@ from threading import Thread
 from typing import Any
 
 from runtime.logs import build_logger
-
 from service import app
 from service.settings import load
 from tests.support.servers.harness import free_port

@@ -38,7 +38,9 @@ def run(tokens: Sequence[str], world: World | None) -> int:
     try:
         line = parse(ROOT, tokens)
         if line.wants_version:
-            print(f"providerctl {_version()}", file=stdout, flush=True)
+            from runtime.release import release
+
+            print(f"providerctl {release()}", file=stdout, flush=True)
         elif line.wants_help:
             print(help_text.text(line.path, line.target, width=_width()), end="", file=stdout, flush=True)
         else:
@@ -76,12 +78,6 @@ def this_process() -> World:
         random=random.SystemRandom().random,
         ask_secret=getpass,
     )
-
-
-def _version() -> str:
-    from importlib import metadata
-
-    return metadata.version("codevector-provider-service")
 
 
 def _width() -> int:

@@ -9,6 +9,17 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from cli.failures import UsageFailure
+from runtime.settings import (
+    ADMIN_SOCKET,
+    GRPC_PORT,
+    HOME,
+    REGISTRY_SOCKET,
+    ROUTER_SOCKET,
+    SettingsError,
+    read,
+)
+
+TABLE = (HOME, GRPC_PORT, REGISTRY_SOCKET, ROUTER_SOCKET, ADMIN_SOCKET)
 
 _ADDRESS = re.compile(r"(?P<host>\[[0-9a-f:]+\]|[A-Za-z0-9.-]+):(?P<port>[0-9]{1,5})")
 
@@ -41,31 +52,33 @@ class Settings:
 
 
 def load(environment: Mapping[str, str], flags: Flags) -> Settings:
-    """The settings; an empty variable counts as unset.
+    """Return the settings: a flag counts before its variable, and an empty variable counts as unset.
 
     Raises:
         UsageFailure: a value cannot be used.
     """
-    given = {name: value for name, value in environment.items() if value}
-    home = (flags.home or Path(given.get("CODEVECTOR_HOME", "./var"))).expanduser().absolute()
-
-    def socket(role: str, flag: Path | None) -> Path:
-        told = given.get(f"CODEVECTOR_KMS_{role.upper()}_SOCKET")
-        return (flag or Path(told or home / "kms" / f"{role}.sock")).expanduser().absolute()
-
+    flagged = {
+        HOME: flags.home,
+        REGISTRY_SOCKET: flags.registry_socket,
+        ROUTER_SOCKET: flags.router_socket,
+        ADMIN_SOCKET: flags.admin_socket,
+    }
+    given = {setting.name: str(flag) for setting, flag in flagged.items() if flag is not None}
+    try:
+        values = read({**environment, **given}, TABLE)
+    except SettingsError as refusal:
+        raise UsageFailure(str(refusal)) from None
     return Settings(
-        home=home,
-        registry=_address(flags.server, given.get("CODEVECTOR_GRPC_PORT", "50051")),
-        registry_socket=socket("registry", flags.registry_socket),
-        router_socket=socket("router", flags.router_socket),
-        admin_socket=socket("admin", flags.admin_socket),
+        home=values[HOME],
+        registry=_address(flags.server, values[GRPC_PORT]),
+        registry_socket=values[REGISTRY_SOCKET],
+        router_socket=values[ROUTER_SOCKET],
+        admin_socket=values[ADMIN_SOCKET],
     )
 
 
-def _address(flag: str | None, port: str) -> str:
+def _address(flag: str | None, port: int) -> str:
     if flag is None:
-        if not port.isascii() or not port.isdigit() or not 1 <= int(port) <= 65535:
-            raise UsageFailure("CODEVECTOR_GRPC_PORT must be a port from 1 to 65535")
         return f"127.0.0.1:{port}"
     match = _ADDRESS.fullmatch(flag)
     if match is None or not 1 <= int(match["port"]) <= 65535:

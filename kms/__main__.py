@@ -1,87 +1,47 @@
-"""`python -m kms` serves, `init` makes keys, `audit` reads the audit, `--check-config` prints settings."""
+"""``python -m kms`` serves, ``init`` makes keys, ``audit`` reads the audit; see --help.
+
+The application is imported only where it is needed: a health check runs every few seconds and must be cheap.
+"""
 
 from __future__ import annotations
 
-import logging
 import os
-import signal
 import sys
-from argparse import Namespace
 from collections.abc import Sequence
 
-from kms import app, telemetry
 from kms.arguments import parse
-from kms.audit.command import expose_files, verify_files
-from kms.errors import StartError
-from kms.settings import Settings, load
-from runtime import hardening
-from runtime.logs import LibraryLines, build_logger
+from runtime.settings import ADMIN_SOCKET, HOME, REGISTRY_SOCKET, ROUTER_SOCKET, SettingsError, read
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Runs the command. Exit code 0; 2 for bad usage; 1 for a refusal, told in one sentence on stderr.
+    """Run the command. Exit code 0; 2 for bad usage; 1 for a refusal, one sentence on stderr.
 
-    An audit that is not whole is exit code 1, too.
+    An audit that is not intact is exit code 1, too.
     """
     options = parse(arguments)
-    hardening.harden()
+    if options.health:
+        return _health()
+    if options.version:
+        from runtime.release import release
+
+        print(f"provider-kms {release()}")
+        return 0
+    from kms.commands import run
+
+    return run(options)
+
+
+def _health() -> int:
+    """Return 0 if all three sockets serve."""
+    from runtime.health import is_serving
+
+    sockets = (REGISTRY_SOCKET, ROUTER_SOCKET, ADMIN_SOCKET)
     try:
-        settings = load(os.environ)
-        if options.check_config:
-            print(*settings.lines(), sep="\n")
-        elif options.command == "init":
-            _init(settings)
-        elif options.command == "audit":
-            return _audit(settings, options)
-        else:
-            _serve(settings)
-    except StartError as refusal:
+        values = read(os.environ, (HOME, *sockets))
+    except SettingsError as refusal:
         print(f"kms: {refusal}", file=sys.stderr)
         return 1
-    return 0
-
-
-def _init(settings: Settings) -> None:
-    made = app.initialise_installation(settings)
-    deployment_id = made.deployment_id
-    print(f"kms signs its audit: keep audit_public_key={made.audit_public_key.hex()} elsewhere")
-    if not made.has_new_keys:
-        return
-    if settings.keyring_file is None:
-        print(f"kms made deployment_id={deployment_id.hex()}; the keys are in {settings.keyrings[0]}")
-        return
-    print(
-        f"kms made keyring={settings.keyring_file} deployment_id={deployment_id.hex()}; it opens with the "
-        f"{settings.unlock}, which belongs in another backup than the keyring"
-    )
-
-
-def _audit(settings: Settings, options: Namespace) -> int:
-    place, as_json = options.file or settings.audit_directory, options.output == "json"
-    if options.audit_command == "exposure":
-        answer = expose_files(place, since=options.since, principal=options.principal, as_json=as_json)
-    else:
-        public_key = app.audit_public_key(settings, options.public_key)
-        answer = verify_files(place, public_key=public_key, expected=options.expected, as_json=as_json)
-    print(*answer.lines, sep="\n")
-    return answer.exit_code
-
-
-def _serve(settings: Settings) -> None:
-    """Serves until SIGTERM or SIGINT."""
-    # Blocked before any thread starts, and taken where we wait: a handler would miss a signal that comes
-    # between its last look and the waiting.
-    signals = (signal.SIGTERM, signal.SIGINT)
-    signal.pthread_sigmask(signal.SIG_BLOCK, signals)
-    logger = build_logger(sys.stderr, settings.logging_level)
-    logging.getLogger().addHandler(LibraryLines(logger, telemetry.LIBRARY_MESSAGE))
-    unlocked = hardening.lock_memory()
-    with app.build(settings, logger):
-        # Not before: a start that is refused says its one sentence and nothing else.
-        logger.info(telemetry.MEMORY, locked=not unlocked, why_not=unlocked)
-        sockets = " ".join(f"{role.value}={path}" for role, path in settings.sockets.items())
-        print(f"kms serving {sockets}", flush=True)
-        signal.sigwait(signals)
+    return 0 if is_serving(f"unix:{values[socket]}" for socket in sockets) else 1
 
 
 if __name__ == "__main__":

@@ -8,7 +8,6 @@ from collections.abc import Iterator
 from contextlib import ExitStack, closing, contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 
 from structlog.typing import FilteringBoundLogger
@@ -24,8 +23,8 @@ from kms.installation import initialise, initialise_identity, read_deployment_id
 from kms.keyring import Keyring, KeyringUnavailable
 from kms.rpc.server import serving
 from kms.settings import Settings
+from runtime.release import release
 
-_DISTRIBUTION = "codevector-provider-service"
 _OWN_ROLE = "sidecar"  # the principal of what the sidecar does by itself
 
 
@@ -108,7 +107,7 @@ def build(settings: Settings, logger: FilteringBoundLogger) -> Iterator[None]:
                 opened.keyring,
                 settings.sockets,
                 audit=audit,
-                release=_release(),
+                release=release(),
                 clock=_now,
                 random=os.urandom,
                 logger=logger,
@@ -158,14 +157,6 @@ def _tell(logger: FilteringBoundLogger, settings: Settings, keyring: Keyring, de
     except KeyringUnavailable as error:
         fields["failure"] = error.message
     logger.info(telemetry.KEYRING_OPENED, **fields)
-
-
-def _release() -> str:
-    """The installed release; a checkout that is run without being installed has none."""
-    try:
-        return version(_DISTRIBUTION)
-    except PackageNotFoundError:
-        return "unreleased"
 
 
 def _now() -> datetime:

@@ -8,7 +8,6 @@ import uuid
 from collections.abc import AsyncIterator, Coroutine
 from contextlib import AsyncExitStack, asynccontextmanager, closing, suppress
 from datetime import UTC, datetime
-from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +15,7 @@ from structlog.typing import FilteringBoundLogger
 
 import service
 from runtime.logs import bug_fields
+from runtime.release import release
 from service import telemetry
 from service.catalog_files import load_catalogs
 from service.domain.errors import RegistryError
@@ -45,7 +45,6 @@ from service.usecases.upstream_calls import UpstreamCalls
 from upstreams.addresses import AddressPolicy
 
 CATALOGS = Path(service.__file__).parent.parent / "catalogs"
-DISTRIBUTION = "codevector-provider-service"
 GRACE_SECONDS = 5.0
 COMPACTION_SECONDS = 3600.0
 ROUTERS_SECONDS = 5.0
@@ -121,7 +120,7 @@ async def build(settings: Settings, log: FilteringBoundLogger) -> AsyncIterator[
             ),
             ModelServicer(ctx, threads, fingerprint_key=fingerprint_key, reached=live.reached),
             RoutingServicer(ctx, threads, live, watchers, routers),
-            SystemServicer(ctx, threads, live, routers, Release(_version(), settings.build)),
+            SystemServicer(ctx, threads, live, routers, Release(release(), settings.build)),
             watchers,
             log,
         )
@@ -224,13 +223,6 @@ async def _cancelled(task: asyncio.Task[None]) -> None:
     task.cancel()
     with suppress(asyncio.CancelledError):
         await task
-
-
-def _version() -> str:
-    try:
-        return version(DISTRIBUTION)
-    except PackageNotFoundError:
-        return "unreleased"  # A checkout that is run without being installed.
 
 
 def _now() -> datetime:

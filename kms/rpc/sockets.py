@@ -11,8 +11,6 @@ from pathlib import Path
 from kms.errors import StartError
 from kms.files.private import make_private_directory
 
-PATH_LIMIT = 107  # bytes in sockaddr_un.sun_path on Linux, without the final NUL
-
 
 class SocketError(StartError):
     """A socket cannot be bound where the settings say; one sentence."""

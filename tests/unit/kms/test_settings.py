@@ -7,8 +7,9 @@ import pytest
 from kms.backends import KeyringUri
 from kms.local.unlock import UnlockKind, UnlockSource
 from kms.rpc.roles import Role
-from kms.settings import SettingsError, load
+from kms.settings import load
 from kms.vault.access import AppRole, VaultSecret
+from runtime.settings import INSECURE_DEBUG, SettingsError
 
 TRANSIT = "vault-transit:transit/codevector"
 VAULT = "https://vault.example.com:8200"
@@ -81,7 +82,7 @@ class TestRefusals:
             pytest.param({"CODEVECTOR_LOG_LEVEL": "loud"}, "CODEVECTOR_LOG_LEVEL", id="log level"),
             pytest.param(
                 {"CODEVECTOR_KMS_ROUTER_SOCKET": "/" + "x" * 107},
-                "longer than 107 bytes: set CODEVECTOR_KMS_ROUTER_SOCKET or a shorter CODEVECTOR_HOME",
+                "CODEVECTOR_KMS_ROUTER_SOCKET is longer than 107 bytes: set it or CODEVECTOR_HOME",
                 id="socket path",
             ),
             pytest.param(
@@ -109,7 +110,8 @@ class TestRefusals:
         load({"CODEVECTOR_KMS_ROUTER_SOCKET": "/" + "x" * 106})
 
     def test_trace_is_allowed_by_the_explicit_switch(self) -> None:
-        assert load({"GRPC_TRACE": "all", "CODEVECTOR_INSECURE_DEBUG": "1"}).insecure_debug
+        settings = load({"GRPC_TRACE": "all", "CODEVECTOR_INSECURE_DEBUG": "1"})
+        assert settings.values[0][INSECURE_DEBUG]
 
 
 class TestVault:
@@ -176,5 +178,5 @@ class TestLines:
         lines = load({"CODEVECTOR_HOME": "/srv/cv", "CODEVECTOR_DEPLOYMENT_ID": "ab" * 16}).lines()
         assert "CODEVECTOR_HOME=/srv/cv" in lines
         assert "CODEVECTOR_DEPLOYMENT_ID=" + "ab" * 16 in lines
-        assert "unlock secret=******** from key file /srv/cv/kms/unlock.key" in lines
+        assert "# the keyring opens with the key file /srv/cv/kms/unlock.key" in lines
         assert len({line.partition("=")[0] for line in lines}) == len(lines)

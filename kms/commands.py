@@ -1,0 +1,79 @@
+"""What the commands of ``python -m kms`` do."""
+
+from __future__ import annotations
+
+import logging
+import os
+import signal
+import sys
+from argparse import Namespace
+
+from kms import app, telemetry
+from kms.audit.command import expose_files, verify_files
+from kms.errors import StartError
+from kms.settings import Settings, load
+from runtime import hardening
+from runtime.logs import LibraryLines, build_logger
+from runtime.settings import SettingsError
+
+
+def run(options: Namespace) -> int:
+    """Run the command and return the exit code. A refusal is one sentence on stderr."""
+    hardening.harden()
+    try:
+        settings = load(os.environ)
+        if options.check_config:
+            print(*settings.lines(), sep="\n")
+        elif options.command == "init":
+            _init(settings)
+        elif options.command == "audit":
+            return _audit(settings, options)
+        else:
+            _serve(settings)
+    except (StartError, SettingsError) as refusal:
+        print(f"kms: {refusal}", file=sys.stderr)
+        return 1
+    return 0
+
+
+def _init(settings: Settings) -> None:
+    made = app.initialise_installation(settings)
+    deployment_id = made.deployment_id
+    print(f"kms signs its audit: keep audit_public_key={made.audit_public_key.hex()} elsewhere")
+    if not made.has_new_keys:
+        return
+    if settings.keyring_file is None:
+        print(f"kms made deployment_id={deployment_id.hex()}; the keys are in {settings.keyrings[0]}")
+        return
+    print(
+        f"kms made keyring={settings.keyring_file} deployment_id={deployment_id.hex()}; it opens with the "
+        f"{settings.unlock}, which belongs in another backup than the keyring"
+    )
+
+
+def _audit(settings: Settings, options: Namespace) -> int:
+    place, as_json = options.file or settings.audit_directory, options.output == "json"
+    if options.audit_command == "exposure":
+        answer = expose_files(place, since=options.since, principal=options.principal, as_json=as_json)
+    else:
+        public_key = app.audit_public_key(settings, options.public_key)
+        answer = verify_files(place, public_key=public_key, expected=options.expected, as_json=as_json)
+    print(*answer.lines, sep="\n")
+    return answer.exit_code
+
+
+def _serve(settings: Settings) -> None:
+    """Serve until SIGTERM or SIGINT."""
+    # Blocked before any thread starts, and taken where we wait: a handler would miss a signal that comes
+    # between its last look and the waiting.
+    signals = (signal.SIGTERM, signal.SIGINT)
+    signal.pthread_sigmask(signal.SIG_BLOCK, signals)
+    logger = build_logger(sys.stderr, settings.logging_level)
+    logging.getLogger().addHandler(LibraryLines(logger, telemetry.LIBRARY_MESSAGE))
+    unlocked = hardening.lock_memory()
+    with app.build(settings, logger):
+        # Not before: a start that is refused says its one sentence and nothing else.
+        logger.info(telemetry.MEMORY, locked=not unlocked, why_not=unlocked)
+        sockets = " ".join(f"{role.value}={path}" for role, path in settings.sockets.items())
+        print(f"kms serving {sockets}", flush=True)
+        signal.sigwait(signals)

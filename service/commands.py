@@ -1,0 +1,54 @@
+"""What the commands of ``python -m service`` do."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import os
+import signal
+import sys
+
+import uvloop
+
+from runtime.hardening import leave_no_core_dump
+from runtime.logs import LibraryLines, build_logger
+from runtime.settings import SettingsError
+from service import app
+from service.catalog_files import CatalogFileError
+from service.rpc.options import settle_collector
+from service.rpc.server import PortTaken
+from service.sealing.registry_secret import RegistrySecretError
+from service.settings import Settings, load
+from service.store import StoreStartError
+from service.telemetry import LIBRARY_MESSAGE
+
+
+def run(command: str, *, check_config: bool) -> int:
+    """Run ``serve`` or ``migrate`` and return the exit code. A refusal is one sentence on stderr."""
+    try:
+        settings = load(os.environ)
+        if check_config:
+            print(*settings.lines(), sep="\n")
+        elif command == "migrate":
+            app.prepare(settings)
+        else:
+            leave_no_core_dump()
+            uvloop.run(_serve(settings))
+    except (SettingsError, StoreStartError, RegistrySecretError, CatalogFileError, PortTaken) as refusal:
+        print(f"service: {refusal}", file=sys.stderr)
+        return 1
+    return 0
+
+
+async def _serve(settings: Settings) -> None:
+    """Serve until SIGTERM or SIGINT."""
+    stop = asyncio.Event()
+    loop = asyncio.get_running_loop()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        loop.add_signal_handler(number, stop.set)
+    log = build_logger(sys.stderr, settings.logging_level)
+    logging.getLogger().addHandler(LibraryLines(log, LIBRARY_MESSAGE))
+    async with app.build(settings, log):
+        settle_collector()
+        print(f"service serving grpc={settings.address}", flush=True)
+        await stop.wait()

@@ -14,9 +14,7 @@ from codevector_providers.destinations import (
 from codevector_providers.errors import DestinationRefused
 from codevector_providers.model import CredentialType, ProviderKind, RoutingProvider
 
-from upstreams.kinds import CredentialType as RegistryCredentialType
-from upstreams.kinds import ProviderKind as RegistryKind
-from upstreams.kinds import destinations as registry_destinations
+from tests.support.values import kind_vectors
 
 K = ProviderKind
 T = CredentialType
@@ -101,13 +99,24 @@ class TestDerive:
     def test_by_kind(self, of: RoutingProvider, items: list[str]) -> None:
         assert [destination.item for destination in derive(of)] == items
 
-    @pytest.mark.parametrize(("of", "items"), CASES, ids=lambda value: getattr(value, "kind", None))
-    def test_registry_and_router_derive_the_same(self, of: RoutingProvider, items: list[str]) -> None:
-        """Two programs, one table: what the registry seals for is what a router asks for."""
-        sealed_for = registry_destinations(
-            RegistryKind(of.kind), of.config, RegistryCredentialType(of.credential_type)
+    @pytest.mark.parametrize("case", kind_vectors.CASES, ids=lambda case: case.items[0])
+    def test_what_every_implementation_derives(self, case: kind_vectors.Case) -> None:
+        of = provider(ProviderKind(case.kind), CredentialType(case.credential_type), **case.config)
+        assert tuple(destination.item for destination in derive(of)) == case.items
+
+    @pytest.mark.parametrize("kind", kind_vectors.KINDS, ids=lambda kind: kind.kind)
+    def test_kinds_and_their_defaults_are_known(self, kind: kind_vectors.KindVector) -> None:
+        assert ProviderKind(kind.number).name.lower() == kind.kind
+        assert {CredentialType(number).name.lower() for number in kind.credential_types.values()} == set(
+            kind.credential_types
         )
-        assert list(sealed_for) == sorted(items)
+        if kind.default_base_url:
+            assert base_url(provider(ProviderKind(kind.number))) == kind.default_base_url
+
+    @pytest.mark.parametrize(("host", "reach"), kind_vectors.HOSTS.items())
+    def test_this_machine_is_told_by_its_spelling(self, host: str, reach: str) -> None:
+        (destination,) = derive(provider(K.OPENAI_COMPATIBLE, base_url=f"https://{host}"))
+        assert destination.is_loopback == (reach == "loopback")
 
     @pytest.mark.parametrize(
         "of",

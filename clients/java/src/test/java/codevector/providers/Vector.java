@@ -59,7 +59,7 @@ record Vector(String name, JsonObject json) {
                 .setName("providers/p")
                 .setUid(json.get("provider_uid").getAsString())
                 .setKindValue(json.get("kind").getAsInt())
-                .setConfig(config())
+                .setConfig(config(json.get("kind").getAsInt(), json.getAsJsonObject("config")))
                 .setCredentialType(CredentialType.forNumber(json.get("type").getAsInt()))
                 .setCredentialVersion(json.get("credential_version").getAsLong())
                 .build();
@@ -105,11 +105,10 @@ record Vector(String name, JsonObject json) {
     }
 
     /** The member of the kind's number, with its settings by name. */
-    private ProviderConfig config() {
-        FieldDescriptor member =
-                ProviderConfig.getDescriptor().findFieldByNumber(json.get("kind").getAsInt());
+    static ProviderConfig config(int kind, JsonObject values) {
+        FieldDescriptor member = ProviderConfig.getDescriptor().findFieldByNumber(kind);
         Message.Builder settings = ProviderConfig.newBuilder().newBuilderForField(member);
-        json.getAsJsonObject("config").entrySet().forEach(setting -> settings.setField(
+        values.entrySet().forEach(setting -> settings.setField(
                 member.getMessageType().findFieldByName(setting.getKey()), setting.getValue().getAsString()));
         return ProviderConfig.newBuilder().setField(member, settings.build()).build();
     }

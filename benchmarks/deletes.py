@@ -11,7 +11,7 @@ from statistics import median
 from typing import cast
 
 from benchmarks.statements import counted
-from service.catalog_files import Catalogs
+from service.domain.catalog import Catalogs
 from service.domain.impact import DeletionImpact
 from service.domain.model import (
     Model,

@@ -12,8 +12,8 @@ from typing import Any, cast
 
 from benchmarks.processes import ROOT
 from benchmarks.statements import counted
-from service.catalog_files import Catalogs, load_catalogs
-from service.domain.catalog import Catalog
+from service.catalog_files import load_catalogs
+from service.domain.catalog import Catalog, Catalogs
 from service.domain.imports import ExistingPolicy, ImportChoices, ImportPlan
 from service.domain.model import ModelFacts, ModelKind, Pricing, Provider, State
 from service.domain.pages import PageTokens

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from typing import Generic, TypeVar
 from uuid import UUID
 
-from service.catalog_files import Catalogs
+from service.domain.catalog import Catalogs
 from service.domain.pages import PageTokens
 from service.sealing.kms_client import KmsClient
 from service.sealing.sealer import Sealer

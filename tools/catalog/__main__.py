@@ -7,11 +7,11 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
-from service.catalog_files.document import CatalogFileError
-from service.catalog_files.reader import RELEASE_NAME
 from service.domain.catalog import kind_slug
 from tools.catalog.build import BuildError, build_release
 from tools.catalog.diff import as_json, as_table, compare_releases, release_before
+from tools.catalog.document import CatalogFileError
+from tools.catalog.reader import RELEASE_NAME
 from tools.catalog.validate import validate_catalogs
 
 DEFAULT_CATALOGS = Path(__file__).parent.parent.parent / "catalogs"

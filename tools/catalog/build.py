@@ -9,12 +9,12 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from service.catalog_files.document import CatalogFileError
-from service.catalog_files.reader import MANIFEST, SCHEMA_VERSION, read_release
 from service.domain.catalog import kind_slug
 from service.domain.model import ProviderKind
 from tools.catalog.canonical import canonical_bytes
+from tools.catalog.document import CatalogFileError
 from tools.catalog.facts import KindFacts, read_exceptions, read_facts
+from tools.catalog.reader import MANIFEST, SCHEMA_VERSION, read_release
 
 EXCEPTIONS = "exceptions.json"
 

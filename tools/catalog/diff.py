@@ -15,9 +15,9 @@ from enum import StrEnum
 from pathlib import Path
 from typing import Any
 
-from service.catalog_files.document import DECIMAL, read_document
-from service.catalog_files.reader import RELEASE_NAME, read_release
 from service.domain.catalog import kind_slug
+from tools.catalog.document import DECIMAL, read_document
+from tools.catalog.reader import RELEASE_NAME, read_release
 
 
 class ChangeKind(StrEnum):

@@ -12,12 +12,13 @@ from datetime import date
 from pathlib import Path
 from typing import Any
 
-from service.catalog_files.document import CatalogFileError, Fields, parse_document, read_document
-from service.catalog_files.models import BASE_PRICES, EXTRA_PRICES, MAX_TOKENS, PRICES_BY_PLACE, read_model
-from service.catalog_files.reader import RULES
-from service.domain.catalog import SanityRule, broken_rules, kind_from_slug, kind_slug
+from service.domain.catalog import kind_from_slug, kind_slug
 from service.domain.model import ModelFacts, ProviderKind
 from tools.catalog.canonical import canonical_bytes
+from tools.catalog.document import CatalogFileError, Fields, parse_document, read_document
+from tools.catalog.models import BASE_PRICES, EXTRA_PRICES, MAX_TOKENS, PRICES_BY_PLACE, read_model
+from tools.catalog.reader import RULES
+from tools.catalog.sanity import SanityRule, broken_rules
 
 UNIT = "USD per 1,000,000 tokens, decimal strings"
 PER = "1M tokens"

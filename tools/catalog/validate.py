@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from service.catalog_files.document import CatalogFileError, read_document
-from service.catalog_files.reader import RELEASE_NAME, load_catalogs
 from service.domain.catalog import Catalogs
 from tools.catalog.canonical import canonical_bytes
+from tools.catalog.document import CatalogFileError, read_document
+from tools.catalog.reader import RELEASE_NAME, load_catalogs
 
 
 def validate_catalogs(root: Path) -> Catalogs:

@@ -14,11 +14,12 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import service
-from service.catalog_files import CatalogFileError, load_catalogs
 from service.domain.model import ModelCapability, ProviderKind
 from tools.catalog.__main__ import main
 from tools.catalog.build import BuildError, build_release
 from tools.catalog.canonical import canonical_bytes
+from tools.catalog.document import CatalogFileError
+from tools.catalog.reader import load_catalogs
 
 FACTS = Path(__file__).parent / "facts"
 BUNDLED = Path(service.__file__).parent.parent / "catalogs"

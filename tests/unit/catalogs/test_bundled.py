@@ -11,11 +11,11 @@ import jsonschema  # type: ignore[import-untyped]  # ships no types
 import pytest
 
 import service
-from service.catalog_files import load_catalogs
-from service.catalog_files.models import KINDS
 from service.domain.catalog import Catalogs, kind_slug
 from service.domain.ids import derive_model_id
 from service.domain.model import ModelKind, ProviderKind
+from tools.catalog.models import KINDS
+from tools.catalog.reader import load_catalogs
 from tools.catalog.validate import check_canonical, validate_catalogs
 
 ROOT = Path(service.__file__).parent.parent / "catalogs"

@@ -9,8 +9,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from service.catalog_files import CatalogFileError
 from tools.catalog.canonical import canonical_bytes
+from tools.catalog.document import CatalogFileError
 from tools.catalog.validate import check_canonical
 
 SCALARS = st.none() | st.booleans() | st.integers() | st.text()

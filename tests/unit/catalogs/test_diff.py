@@ -10,13 +10,14 @@ from typing import Any
 
 import pytest
 
-from service.catalog_files import CatalogFileError, load_catalogs
 from service.domain.model import ProviderKind
 from tests.unit.catalogs.test_build import FACTS
 from tools.catalog.__main__ import main
 from tools.catalog.build import build_release
 from tools.catalog.canonical import canonical_bytes
 from tools.catalog.diff import ChangeKind, ReleaseDifference, as_table, compare_releases, release_before
+from tools.catalog.document import CatalogFileError
+from tools.catalog.reader import load_catalogs
 
 OLD, NEW = "2026.05.01", "2026.11.20"
 

@@ -13,7 +13,7 @@ from uuid import UUID
 
 import pytest
 
-from service.catalog_files import Catalogs
+from service.domain.catalog import Catalogs
 from service.domain.credentials import CredentialMaterial, Secret
 from service.domain.errors import Aborted, Reason
 from service.domain.model import CredentialType, ProviderConfig, ProviderKind, SealedCredential

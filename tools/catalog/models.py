@@ -5,8 +5,8 @@ from __future__ import annotations
 import re
 from datetime import UTC, datetime, time
 
-from service.catalog_files.document import Fields
 from service.domain.model import ModelCapability, ModelFacts, ModelKind, Pricing, PricingTier
+from tools.catalog.document import Fields
 
 MAX_TOKENS = 100_000_000
 MAX_DIMENSIONS = 65_536

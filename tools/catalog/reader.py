@@ -15,17 +15,16 @@ from dataclasses import dataclass, field
 from datetime import UTC, date, datetime, time
 from pathlib import Path
 
-from service.catalog_files.document import CatalogFileError, Fields, read_document
-from service.catalog_files.models import read_model
 from service.domain.catalog import (
     Catalog,
     Catalogs,
-    SanityRule,
-    broken_rules,
     kind_from_slug,
     kind_slug,
 )
 from service.domain.model import ModelFacts, ModelKind, ProviderKind
+from tools.catalog.document import CatalogFileError, Fields, read_document
+from tools.catalog.models import read_model
+from tools.catalog.sanity import SanityRule, broken_rules
 
 SCHEMA_VERSION = 1
 RELEASE_NAME = re.compile(r"[0-9]{4}\.[0-9]{2}\.[0-9]{2}")

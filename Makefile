@@ -31,6 +31,7 @@ check: setup ## What a commit must pass: format, lint, types, import rules, cont
 	$(BIN)/buf format -d --exit-code --path protos/codevector
 	$(BIN)/buf breaking --against protos/baseline.binpb
 	$(BIN)/python -m tools.generate --check
+	$(BIN)/python -m tools.settings --check
 	$(BIN)/pytest -q -n $(JOBS) tests/unit
 
 .PHONY: bench
@@ -40,6 +41,10 @@ bench: setup bench-tools ## Measure against a bare server, as ratios in one run
 .PHONY: generate
 generate: setup ## Make gen/ anew from protos/
 	$(BIN)/python -m tools.generate
+
+.PHONY: settings
+settings: setup ## Write the tables of settings in README.md and docs/settings.md from the code
+	$(BIN)/python -m tools.settings
 
 .PHONY: catalog
 catalog: setup ## Build catalogs/RELEASE from facts and show what it changes: make catalog RELEASE=2026.11.20 FACTS=path

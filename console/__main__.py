@@ -14,7 +14,10 @@ from contextlib import contextmanager
 import uvicorn
 
 from console import app, telemetry
-from console.settings import Settings, SettingsError, load
+from console.settings import Settings, load
+from runtime.logs import build_logger
+from runtime.release import release
+from runtime.settings import SettingsError
 
 CONNECTIONS = 512
 GRACE_SECONDS = 5
@@ -49,7 +52,11 @@ def main(arguments: Sequence[str] | None = None) -> int:
         prog="python -m console", description="The web pages of the CodeVector provider registry."
     )
     parser.add_argument("--check-config", action="store_true", help="print the effective settings and exit")
+    parser.add_argument("--version", action="store_true", help="print the version and exit")
     options = parser.parse_args(arguments)
+    if options.version:
+        print(f"provider-console {release()}")
+        return 0
     try:
         settings = load(os.environ)
         if options.check_config:
@@ -64,7 +71,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 def _serve(settings: Settings) -> None:
     """Serve until SIGTERM or SIGINT."""
-    log = telemetry.build_logger(sys.stderr, settings.logging_level)
+    log = build_logger(sys.stderr, settings.logging_level)
     with _listener(settings.port) as listener, app.build(settings, log) as application:
         server = Server(
             uvicorn.Config(

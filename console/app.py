@@ -23,6 +23,7 @@ from console.pages.page import Console, Kinds, Page
 from console.registry import Channel
 from console.settings import Settings
 from console.templating import environment
+from runtime.logs import bug_fields
 
 
 @contextmanager
@@ -35,7 +36,7 @@ def build(settings: Settings, log: FilteringBoundLogger) -> Iterator[ASGIApp]:
         return Page(request).show("missing.html", status=404)
 
     def failed(request: Request, error: Exception) -> Response:
-        log.error(telemetry.PAGE_FAILED, request_id=request.state.request_id, **telemetry.bug_fields(error))
+        log.error(telemetry.PAGE_FAILED, request_id=request.state.request_id, **bug_fields(error))
         return Page(request).show("failed.html", status=500, request_id=request.state.request_id)
 
     def refused(_: Request, error: Exception) -> Response:

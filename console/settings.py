@@ -2,26 +2,22 @@
 
 from __future__ import annotations
 
-import logging
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
-_LOG_LEVELS = {
-    "debug": logging.DEBUG,
-    "info": logging.INFO,
-    "warning": logging.WARNING,
-    "error": logging.ERROR,
-}
+from runtime.settings import GRPC_PORT, LOG_LEVEL, LOG_LEVELS, Setting, Values, port, read
 
-
-class SettingsError(Exception):
-    """A setting has no usable value; the message is one sentence that names it."""
+CONSOLE_PORT = Setting(
+    "CODEVECTOR_CONSOLE_PORT", "where the console serves its pages, on 127.0.0.1", port, "8080"
+)
+TABLE = (CONSOLE_PORT, GRPC_PORT, LOG_LEVEL)
 
 
 @dataclass(frozen=True, slots=True)
 class Settings:
     """Where the console serves and where the registry is: both on this machine's loopback."""
 
+    values: Values = field(compare=False)
     port: int
     grpc_port: int
     log_level: str
@@ -44,15 +40,11 @@ class Settings:
     @property
     def logging_level(self) -> int:
         """The level as the standard library numbers it."""
-        return _LOG_LEVELS[self.log_level]
+        return LOG_LEVELS[self.log_level]
 
     def lines(self) -> list[str]:
-        """The effective settings, one ``NAME=value`` each, in a fixed order."""
-        return [
-            f"CODEVECTOR_CONSOLE_PORT={self.port}",
-            f"CODEVECTOR_GRPC_PORT={self.grpc_port}",
-            f"CODEVECTOR_LOG_LEVEL={self.log_level}",
-        ]
+        """Return the effective settings, one ``NAME=value`` each, in a fixed order."""
+        return self.values.lines()
 
 
 def load(environment: Mapping[str, str]) -> Settings:
@@ -61,19 +53,5 @@ def load(environment: Mapping[str, str]) -> Settings:
     Raises:
         SettingsError: a value cannot be used.
     """
-    given = {name: value for name, value in environment.items() if value}
-    log_level = given.get("CODEVECTOR_LOG_LEVEL", "info").lower()
-    if log_level not in _LOG_LEVELS:
-        raise SettingsError(f"CODEVECTOR_LOG_LEVEL must be one of {', '.join(_LOG_LEVELS)}")
-    return Settings(
-        port=_port(given, "CODEVECTOR_CONSOLE_PORT", 8080),
-        grpc_port=_port(given, "CODEVECTOR_GRPC_PORT", 50051),
-        log_level=log_level,
-    )
-
-
-def _port(given: Mapping[str, str], name: str, default: int) -> int:
-    text = given.get(name, str(default))
-    if not text.isascii() or not text.isdigit() or not 1 <= int(text) <= 65535:
-        raise SettingsError(f"{name} must be a port from 1 to 65535, e.g. {default}")
-    return int(text)
+    values = read(environment, TABLE)
+    return Settings(values, values[CONSOLE_PORT], values[GRPC_PORT], values[LOG_LEVEL])

@@ -28,7 +28,7 @@ def build_logger(stream: TextIO, level: int) -> FilteringBoundLogger:
     return logger
 
 
-def bug_fields(error: Exception) -> dict[str, object]:
+def bug_fields(error: BaseException) -> dict[str, object]:
     """Return where a bug happened: type and lines, never the exception's text, which may quote a request."""
     frames = [
         f"{frame.filename}:{frame.lineno} {frame.name}" for frame in traceback.extract_tb(error.__traceback__)

@@ -153,7 +153,7 @@ def _socket_path(text: str) -> Path:
 def _socket(role: str, who: str) -> Setting[Path]:
     return Setting(
         f"CODEVECTOR_KMS_{role.upper()}_SOCKET",
-        f"the key sidecar's socket for {who}; at most {SOCKET_PATH_LIMIT} bytes long",
+        f"the key sidecar's socket for {who}; at most {SOCKET_PATH_LIMIT} bytes",
         _socket_path,
         f"$CODEVECTOR_HOME/kms/{role}.sock",
     )
@@ -162,7 +162,7 @@ def _socket(role: str, who: str) -> Setting[Path]:
 HOME = Setting("CODEVECTOR_HOME", "the data directory: database, keys, sockets, logs", path, "./var")
 GRPC_PORT = Setting("CODEVECTOR_GRPC_PORT", "where the registry serves gRPC, on 127.0.0.1", port, "50051")
 REGISTRY_SOCKET = _socket("registry", "the registry, which wraps data keys")
-ROUTER_SOCKET = _socket("router", "routers, which unwrap them")
+ROUTER_SOCKET = _socket("router", "routers, which unwrap data keys")
 ADMIN_SOCKET = _socket("admin", "`providerctl key`, which manages key versions")
 LOG_LEVEL = Setting("CODEVECTOR_LOG_LEVEL", "`debug`, `info`, `warning` or `error`", _level, "info")
 INSECURE_DEBUG = switch(

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-import sys
 import unicodedata
 
 import pytest
@@ -108,9 +107,9 @@ class TestFold:
     def test_equal_names_have_equal_keys(self, one: str, other: str) -> None:
         assert display_name_key(one) == display_name_key(other)
 
-    def test_is_idempotent_on_every_character(self) -> None:
-        changed = [n for n in range(sys.maxunicode + 1) if fold(fold(chr(n))) != fold(chr(n))]
-        assert changed == []
+    def test_is_idempotent_on_the_characters_of_two_bytes_in_utf_8(self) -> None:
+        """`make torture` takes all of Unicode."""
+        assert [n for n in range(0x800) if fold(fold(chr(n))) != fold(chr(n))] == []
 
     @given(st.text())
     def test_is_idempotent(self, text: str) -> None:

@@ -26,6 +26,7 @@ from service.readmodel.live import LiveTable, Source
 from service.readmodel.ring import MAX_MESSAGES
 from service.readmodel.routers import Routers
 from service.readmodel.watch import Watchers
+from service.rpc.enums import check_enums
 from service.rpc.model_service import ModelServicer
 from service.rpc.provider_service import ProviderServicer
 from service.rpc.routing_codec import CODEC
@@ -76,8 +77,10 @@ async def build(settings: Settings, log: FilteringBoundLogger) -> AsyncIterator[
     """A serving registry for as long as the context lasts; calls in flight get five seconds to end.
 
     Raises:
-        StoreStartError, RegistrySecretError, CatalogFileError, PortTaken: one sentence that says what to do.
+        EnumWithoutRules, StoreStartError, RegistrySecretError, CatalogFileError, PortTaken: one sentence that
+            says what to do.
     """
+    check_enums()
     async with AsyncExitStack() as stack:
         secret = load_registry_secret(settings.registry_secret)
         catalogs = load_catalogs(CATALOGS)

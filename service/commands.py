@@ -15,12 +15,22 @@ from runtime.logs import LibraryLines, build_logger
 from runtime.settings import SettingsError
 from service import app
 from service.catalog_files import CatalogFileError
+from service.rpc.enums import EnumWithoutRules
 from service.rpc.options import settle_collector
 from service.rpc.server import PortTaken
 from service.sealing.registry_secret import RegistrySecretError
 from service.settings import Settings, load
 from service.store import StoreStartError
 from service.telemetry import LIBRARY_MESSAGE
+
+_REFUSALS = (
+    SettingsError,
+    EnumWithoutRules,
+    StoreStartError,
+    RegistrySecretError,
+    CatalogFileError,
+    PortTaken,
+)
 
 
 def run(command: str, *, check_config: bool) -> int:
@@ -34,7 +44,7 @@ def run(command: str, *, check_config: bool) -> int:
         else:
             leave_no_core_dump()
             uvloop.run(_serve(settings))
-    except (SettingsError, StoreStartError, RegistrySecretError, CatalogFileError, PortTaken) as refusal:
+    except _REFUSALS as refusal:
         print(f"service: {refusal}", file=sys.stderr)
         return 1
     return 0

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from datetime import UTC, datetime
 from enum import IntEnum
-from typing import Any
+from typing import Any, TypeVar
 
 from codevector.providers.v1 import (
     catalog_pb2,
@@ -46,12 +46,27 @@ from service.usecases.providers import ProviderDraft
 from service.usecases.sealed_writes import CredentialChange
 from upstreams.kinds import CredentialForm, Field
 
+E = TypeVar("E", bound=IntEnum)
+
 _NOT_CONTENT = frozenset({"name", "etag"})
 
 
 def wire(member: IntEnum | None) -> Any:
     """An enum value as messages take it: numbers are equal, but the generated types want their own."""
     return 0 if member is None else member.value
+
+
+def member(enum: type[E], number: int, field: str) -> E:
+    """Return the enum's member of this number.
+
+    Raises:
+        InvalidArgument: this service has no such value, e.g. because the caller is newer.
+    """
+    try:
+        return enum(number)
+    except ValueError:
+        known = ", ".join(one.name for one in enum)
+        raise invalid_field(field, f"must be one of {known}", rule="enum.known") from None
 
 
 def list_query(request: Message) -> ListQuery:
@@ -67,7 +82,7 @@ def provider_draft(pb: provider_pb2.Provider) -> ProviderDraft:
     return ProviderDraft(
         name=pb.name,
         display_name=pb.display_name,
-        kind=ProviderKind(pb.kind) if pb.kind else None,
+        kind=member(ProviderKind, pb.kind, "provider.kind") if pb.kind else None,
         config=config,
         config_kind=config_kind,
         labels=dict(pb.labels),
@@ -104,13 +119,14 @@ def provider_to_pb(view: ProviderView) -> provider_pb2.Provider:
 
 def provider_config_from_pb(pb: provider_pb2.ProviderConfig) -> tuple[ProviderConfig, ProviderKind | None]:
     """The settings and the kind whose member is set; (no settings, None) where none is."""
-    member = pb.WhichOneof("kind")
-    if member is None:
+    name = pb.WhichOneof("kind")
+    if name is None:
         return ProviderConfig(), None
-    message: Message = getattr(pb, member)
+    message: Message = getattr(pb, name)
     values = {field.name: value for field, value in message.ListFields()}
     headers = dict(values.pop("headers", {}))
-    return ProviderConfig(values, headers), ProviderKind(pb.DESCRIPTOR.fields_by_name[member].number)
+    kind = member(ProviderKind, pb.DESCRIPTOR.fields_by_name[name].number, f"provider.config.{name}")
+    return ProviderConfig(values, headers), kind
 
 
 def provider_config_to_pb(kind: ProviderKind, config: ProviderConfig) -> provider_pb2.ProviderConfig | None:
@@ -215,12 +231,14 @@ def provider_model_draft(pb: provider_model_pb2.ProviderModel) -> ProviderModelD
         facts=ModelFacts(
             upstream_model_id=pb.upstream_model_id,
             display_name=pb.display_name,
-            kind=ModelKind(pb.kind or ModelKind.CHAT),
+            kind=member(ModelKind, pb.kind or ModelKind.CHAT, f"{field}.kind"),
             context_window=pb.context_window,
             max_output_tokens=pb.max_output_tokens,
             embedding_dimensions=pb.embedding_dimensions,
             pricing=pricing_from_pb(pb.pricing) if pb.HasField("pricing") else None,
-            capabilities=tuple(sorted(ModelCapability(value) for value in pb.capabilities)),
+            capabilities=tuple(
+                sorted(member(ModelCapability, value, f"{field}.capabilities") for value in pb.capabilities)
+            ),
             retire_time=_datetime(pb.retire_time, f"{field}.retire_time")
             if pb.HasField("retire_time")
             else None,

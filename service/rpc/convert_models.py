@@ -8,7 +8,7 @@ from service.domain import ids
 from service.domain.impact import SHOWN_BACKENDS, SHOWN_NAMES, BackendImpact, DeletionImpact
 from service.domain.model import ModelBackend, ModelKind, ModelView
 from service.domain.retirements import Retirement
-from service.rpc.convert import populated, timestamp, wire
+from service.rpc.convert import member, populated, timestamp, wire
 from service.usecases.models import ModelDraft
 from service.usecases.retirements import RetirementPage
 
@@ -19,7 +19,7 @@ def model_draft(pb: model_pb2.Model) -> ModelDraft:
         name=pb.name,
         display_name=pb.display_name,
         description=pb.description,
-        kind=ModelKind(pb.kind) if pb.kind else None,
+        kind=member(ModelKind, pb.kind, "model.kind") if pb.kind else None,
         backends=tuple(
             backend_from_pb(backend, field=f"model.backends[{index}]")
             for index, backend in enumerate(pb.backends)

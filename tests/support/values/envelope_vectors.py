@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 from uuid import UUID
 
-_FOLDER = Path(__file__).parents[2] / "vectors" / "envelope"
+FOLDER = Path(__file__).parents[2] / "vectors" / "envelope"
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,12 +37,12 @@ class EnvelopeVector:
 
 def load(name: str) -> EnvelopeVector:
     """One vector by its file's stem."""
-    return _read(_FOLDER / f"{name}.json")
+    return _read(FOLDER / f"{name}.json")
 
 
 def load_all(*, opens: bool) -> list[EnvelopeVector]:
     """All that open, or all that are refused, by name."""
-    vectors = [_read(path) for path in sorted(_FOLDER.glob("*.json"))]
+    vectors = [_read(path) for path in sorted(FOLDER.glob("*.json"))]
     return [vector for vector in vectors if vector.opens is opens]
 
 

@@ -207,7 +207,7 @@ class TestRefused:
             pytest.param("kind > openai", "operator", 6, id="enum greater"),
             pytest.param("context_window : 1", "operator", 16, id="int has"),
             pytest.param("routable > true", "operator", 10, id="bool greater"),
-            pytest.param("kind = mistral", "value", 8, id="unknown kind"),
+            pytest.param("kind = acme", "value", 8, id="unknown kind"),
             pytest.param("kind = PROVIDER_KIND_UNSPECIFIED", "value", 8, id="unspecified"),
             pytest.param("kind = 1", "value", 8, id="enum number"),
             pytest.param("state = \u017ftate_active", "value", 9, id="enum in another script"),

@@ -17,11 +17,11 @@ class TestCheck:
         check_enums()
 
     def test_a_value_without_rules_is_named(self) -> None:
-        kinds = {"PROVIDER_KIND_UNSPECIFIED": 0, "PROVIDER_KIND_OPENAI": 1, "PROVIDER_KIND_ACME": 13}
+        kinds = {"PROVIDER_KIND_UNSPECIFIED": 0, "PROVIDER_KIND_OPENAI": 1, "PROVIDER_KIND_ACME": 1013}
         with pytest.raises(EnumWithoutRules) as refused:
             check_enums([(kinds, list(KINDS), "upstreams/kinds")])
         assert str(refused.value) == (
-            "PROVIDER_KIND_ACME (13) has no rules: add them to upstreams/kinds, see CONTRIBUTING.md"
+            "PROVIDER_KIND_ACME (1013) has no rules: add them to upstreams/kinds, see CONTRIBUTING.md"
         )
 
     @pytest.mark.parametrize(("values", "with_rules", "_"), ENUMS)

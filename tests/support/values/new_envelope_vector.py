@@ -1,6 +1,6 @@
 """Makes the frozen envelope of a new kind: ``python -m tests.support.values.new_envelope_vector mistral``.
 
-It seals an API key with made-up ids and keys, at the kind's default destination. A file that exists is never touched.
+It seals an API key with made-up IDs and keys, at the default destination. An existing file is never touched.
 """
 
 from __future__ import annotations

@@ -14,7 +14,7 @@ from structlog.typing import FilteringBoundLogger
 
 from kms import telemetry
 from kms.audit.key import make_audit_key, public_key_file, read_audit_key, read_public_key
-from kms.audit.keyring import AuditedKeyring, Principal
+from kms.audit.keyring import AuditedVersions, Principal
 from kms.audit.log import Audit, AuditUnavailable
 from kms.audit.sink import AuditSink
 from kms.backends import Surroundings, open_keyrings
@@ -100,11 +100,11 @@ def build(settings: Settings, logger: FilteringBoundLogger) -> Iterator[None]:
         opened = open_keyrings(settings.keyrings, around, stack)
         _tell(logger, settings, opened.keyring, around.deployment_id)
         audit = _open_audit(settings, around.deployment_id, logger, stack)
-        own = AuditedKeyring(opened.keyring, audit, Principal(_OWN_ROLE, str(settings.directory)))
+        own = AuditedVersions(opened.versions, audit, Principal(_OWN_ROLE, str(settings.directory)))
         stack.enter_context(upkeep(own, (*opened.refreshes, audit.tick), logger))
         stack.enter_context(
             serving(
-                opened.keyring,
+                opened,
                 settings.sockets,
                 audit=audit,
                 release=release(),

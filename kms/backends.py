@@ -14,12 +14,12 @@ from functools import partial
 from pathlib import Path
 from types import MappingProxyType
 
-from kms.combined import CombinedKeyring, Member
+from kms.combined import combine
 from kms.errors import StartError
 from kms.files.generations import KeyringFile
-from kms.keyring import Keyring
+from kms.keyring import OpenKeyring
 from kms.local.document import DOCUMENT_LIMIT
-from kms.local.keyring import LocalKeyring
+from kms.local.opening import open_local
 from kms.local.unlock import UnlockSource, unlock
 from kms.vault.access import VaultAccess
 from kms.vault.key import TransitAddress
@@ -61,23 +61,14 @@ class Surroundings:
 
 
 @dataclass(frozen=True, slots=True)
-class Opened:
-    """An open keyring, and what is to be called from time to time so that it notices what others changed."""
-
-    keyring: Keyring
-    prefix: str
-    refreshes: tuple[Callable[[], None], ...]
-
-
-@dataclass(frozen=True, slots=True)
 class BackendKind:
     """`normalise` checks a place, raising ValueError; what `open` opens is closed by the stack."""
 
     normalise: Callable[[str], str]
-    open: Callable[[str, Surroundings, ExitStack], Opened]
+    open: Callable[[str, Surroundings, ExitStack], OpenKeyring]
 
 
-def open_keyrings(uris: Sequence[KeyringUri], around: Surroundings, stack: ExitStack) -> Opened:
+def open_keyrings(uris: Sequence[KeyringUri], around: Surroundings, stack: ExitStack) -> OpenKeyring:
     """One keyring over all `uris`: the first wraps, the others only open.
 
     Raises:
@@ -88,8 +79,7 @@ def open_keyrings(uris: Sequence[KeyringUri], around: Surroundings, stack: ExitS
         return opened[0]
     if len({each.prefix for each in opened}) < len(opened):
         raise StartError("CODEVECTOR_KEYRING names the same keyring twice")
-    combined = CombinedKeyring([Member(each.prefix, each.keyring) for each in opened])
-    return Opened(combined, opened[0].prefix, tuple(call for each in opened for call in each.refreshes))
+    return combine(opened)
 
 
 def _local_place(place: str) -> str:
@@ -99,26 +89,24 @@ def _local_place(place: str) -> str:
     return os.path.abspath(place)
 
 
-def _open_local(place: str, around: Surroundings, stack: ExitStack) -> Opened:
+def _open_local(place: str, around: Surroundings, stack: ExitStack) -> OpenKeyring:
     if not os.path.lexists(place):
         raise StartError(f"the keyring {place} is missing: run `python -m kms init`")
     file = stack.enter_context(closing(KeyringFile(Path(place), limit=DOCUMENT_LIMIT)))
-    keyring = LocalKeyring(
+    return open_local(
         file,
         unlock=partial(unlock, around.unlock),
         deployment_id=around.deployment_id,
         clock=around.clock,
         random=around.random,
     )
-    ref = keyring.status().primary.partition("/")[2]
-    return Opened(keyring, "-".join(ref.split("-")[:2]) + "-", ())
 
 
 def _transit_place(place: str) -> str:
     return str(TransitAddress.parse(place))
 
 
-def _open_transit(place: str, around: Surroundings, stack: ExitStack) -> Opened:
+def _open_transit(place: str, around: Surroundings, stack: ExitStack) -> OpenKeyring:
     if around.vault is None:
         raise StartError("a keyring in Vault needs VAULT_ADDR and an identity")
     try:
@@ -126,9 +114,8 @@ def _open_transit(place: str, around: Surroundings, stack: ExitStack) -> Opened:
         from kms.vault.opening import open_transit
     except ModuleNotFoundError as error:
         raise StartError(f"a keyring in Vault needs the extra `vault`: {error.name} is missing") from None
-    address = TransitAddress.parse(place)
-    keyring = open_transit(
-        address,
+    return open_transit(
+        TransitAddress.parse(place),
         around.vault,
         stack,
         directory=around.directory,
@@ -137,7 +124,6 @@ def _open_transit(place: str, around: Surroundings, stack: ExitStack) -> Opened:
         monotonic=around.monotonic,
         random=around.random,
     )
-    return Opened(keyring, f"transit-{address.keyring_id}-", (keyring.refresh,))
 
 
 BACKENDS: Mapping[str, BackendKind] = MappingProxyType(

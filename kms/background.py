@@ -9,7 +9,7 @@ from contextlib import contextmanager
 from structlog.typing import FilteringBoundLogger
 
 from kms import telemetry
-from kms.keyring import Keyring, KeyringError
+from kms.keyring import KeyringError, KeyVersions
 
 REFRESH_SECONDS = 10.0
 """The registry asks each 15 s, so a rotation in Vault itself is noticed within half a minute."""
@@ -17,13 +17,13 @@ REFRESH_SECONDS = 10.0
 
 @contextmanager
 def upkeep(
-    keyring: Keyring, refreshes: Sequence[Callable[[], None]], logger: FilteringBoundLogger
+    versions: KeyVersions, refreshes: Sequence[Callable[[], None]], logger: FilteringBoundLogger
 ) -> Iterator[None]:
     """Keeps a keyring up to date in a thread of its own for as long as the context lasts."""
     stop = threading.Event()
 
     def run() -> None:
-        keeper = Upkeep(keyring, refreshes, logger)
+        keeper = Upkeep(versions, refreshes, logger)
         while True:
             keeper.round()
             if stop.wait(REFRESH_SECONDS):
@@ -42,9 +42,9 @@ class Upkeep:
     """One round after the other; what fails is logged when it begins and when it ends, and tried again."""
 
     def __init__(
-        self, keyring: Keyring, refreshes: Sequence[Callable[[], None]], logger: FilteringBoundLogger
+        self, versions: KeyVersions, refreshes: Sequence[Callable[[], None]], logger: FilteringBoundLogger
     ) -> None:
-        self._keyring = keyring
+        self._versions = versions
         self._refreshes = tuple(refreshes)
         self._logger = logger
         self._failing: dict[Callable[[], None], str] = {}
@@ -66,5 +66,5 @@ class Upkeep:
                 self._logger.warning(telemetry.UPKEEP, failure=failure)
 
     def _destroy_due(self) -> None:
-        for version in self._keyring.destroy_due():
+        for version in self._versions.destroy_due():
             self._logger.warning(telemetry.KEY_VERSION_DESTROYED, key_version=version.name)

@@ -8,7 +8,7 @@ inside the sidecar; DEKs that passed through are wiped.
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from datetime import timedelta
 from typing import TypeVar
 from uuid import UUID
@@ -23,7 +23,9 @@ from kms.keyring import (
     KeyringUnavailable,
     KeyVersion,
     KeyVersionNotPrimary,
+    KeyVersions,
     KeyVersionState,
+    OpenKeyring,
     VersionState,
     WrapItem,
     WrappedDataKey,
@@ -32,25 +34,27 @@ from kms.keyring import (
 _Result = TypeVar("_Result")
 
 
-@dataclass(frozen=True, slots=True)
-class Member:
-    """A keyring and what every ref of its versions begins with, known also while it is away."""
-
-    prefix: str
-    keyring: Keyring
+def combine(members: Sequence[OpenKeyring]) -> OpenKeyring:
+    """Return several keyrings of different prefixes as one; the first of them wraps."""
+    return OpenKeyring(
+        CombinedKeyring(members),
+        CombinedVersions(members),
+        prefix=members[0].prefix,
+        refreshes=tuple(call for member in members for call in member.refreshes),
+    )
 
 
 class CombinedKeyring:
-    """A `Keyring` over several others of different prefixes; one that is away fails its own items."""
+    """A ``Keyring`` over several others; one that is away fails its own items."""
 
-    def __init__(self, members: Sequence[Member]) -> None:
+    def __init__(self, members: Sequence[OpenKeyring]) -> None:
         self._members = tuple(members)
         self._first = members[0].keyring
 
     def status(self) -> KeyringStatus:
-        """See `Keyring.status`: the first one's, but opening and what is accepted are of all.
+        """Return the first one's status; opening and the accepted versions are those of all.
 
-        `seq` is the highest, so that a keyring file is watched wherever it stands beside one that has none.
+        ``seq`` is the highest, so that a keyring file is watched wherever it stands: Transit has none.
         """
         status = self._first.status()
         for member in self._members[1:]:
@@ -69,19 +73,15 @@ class CombinedKeyring:
         return status
 
     def wrap(self, items: Sequence[WrapItem]) -> list[WrappedDataKey | KeyringError]:
-        """See `Keyring.wrap`."""
         return self._first.wrap(items)
 
     def unwrap(self, items: Sequence[WrappedDataKey]) -> list[DataKey | KeyringError]:
-        """See `Keyring.unwrap`."""
         return self._shared(items, lambda keyring, share: keyring.unwrap(share))
 
     def verify(self, items: Sequence[WrappedDataKey]) -> list[KeyringError | None]:
-        """See `Keyring.verify`."""
         return self._shared(items, lambda keyring, share: keyring.verify(share))
 
     def rewrap(self, items: Sequence[WrappedDataKey], target: str) -> list[WrappedDataKey | KeyringError]:
-        """See `Keyring.rewrap`."""
         self._first.rewrap((), target)  # refuses a target that is not the primary
 
         def move(keyring: Keyring, share: Sequence[WrappedDataKey]) -> list[WrappedDataKey | KeyringError]:
@@ -92,60 +92,6 @@ class CombinedKeyring:
         if any(isinstance(each, WrappedDataKey) and each.key_version != target for each in results):
             raise KeyVersionNotPrimary(self._first.status().primary)
         return results
-
-    def list_versions(self) -> list[KeyVersion]:
-        """See `Keyring.list_versions`. Those of the first keyring come last; only its primary is PRIMARY."""
-        versions = [
-            replace(version, state=VersionState.DECRYPT_ONLY)
-            if version.state is VersionState.PRIMARY
-            else version
-            for member in self._members[1:]
-            for version in member.keyring.list_versions()
-        ]
-        return versions + self._first.list_versions()
-
-    def create_version(self, request_id: UUID, expected_latest: str) -> KeyVersion:
-        """See `Keyring.create_version`; in the first keyring."""
-        return self._first.create_version(request_id, expected_latest)
-
-    def activate_version(self, name: str) -> KeyVersion:
-        """See `Keyring.activate_version`; a version of another keyring is refused."""
-        if self._keyring_of(name) is self._first:
-            return self._first.activate_version(name)
-        for version in self.list_versions():
-            if version.name == name:
-                raise KeyVersionState(name, version.state, "is of a keyring that only opens")
-        return self._first.activate_version(name)
-
-    def disable_version(self, name: str, *, confirmed_unreferenced: bool) -> KeyVersion:
-        """See `Keyring.disable_version`; in the keyring that has the version."""
-        keyring = self._keyring_of(name)
-        return keyring.disable_version(name, confirmed_unreferenced=confirmed_unreferenced)
-
-    def enable_version(self, name: str) -> KeyVersion:
-        """See `Keyring.enable_version`; in the keyring that has the version."""
-        return self._keyring_of(name).enable_version(name)
-
-    def schedule_destruction(self, name: str, delay: timedelta) -> KeyVersion:
-        """See `Keyring.schedule_destruction`; in the keyring that has the version."""
-        return self._keyring_of(name).schedule_destruction(name, delay)
-
-    def cancel_destruction(self, name: str) -> KeyVersion:
-        """See `Keyring.cancel_destruction`; in the keyring that has the version."""
-        return self._keyring_of(name).cancel_destruction(name)
-
-    def destroy_due(self) -> list[KeyVersion]:
-        """See `Keyring.destroy_due`; in all keyrings."""
-        destroyed: list[KeyVersion] = []
-        failure: KeyringUnavailable | None = None
-        for member in self._members:
-            try:
-                destroyed += member.keyring.destroy_due()
-            except KeyringUnavailable as error:
-                failure = error
-        if failure is not None:
-            raise failure
-        return destroyed
 
     def _brought(
         self, keyring: Keyring, items: Sequence[WrappedDataKey]
@@ -193,10 +139,65 @@ class CombinedKeyring:
             return 0
         return next((i for i, member in enumerate(self._members) if ref.startswith(member.prefix)), 0)
 
-    def _keyring_of(self, name: str) -> Keyring:
-        """The keyring of a version; the first one tells that a version is nobody's."""
+
+class CombinedVersions:
+    """``KeyVersions`` over those of several keyrings: new ones in the first, acts where the version is."""
+
+    def __init__(self, members: Sequence[OpenKeyring]) -> None:
+        self._members = tuple(members)
+        self._first = members[0].versions
+
+    def list_versions(self) -> list[KeyVersion]:
+        """Return those of the first keyring last; only its primary is PRIMARY."""
+        versions = [
+            replace(version, state=VersionState.DECRYPT_ONLY)
+            if version.state is VersionState.PRIMARY
+            else version
+            for member in self._members[1:]
+            for version in member.versions.list_versions()
+        ]
+        return versions + self._first.list_versions()
+
+    def create_version(self, request_id: UUID, expected_latest: str) -> KeyVersion:
+        return self._first.create_version(request_id, expected_latest)
+
+    def activate_version(self, name: str) -> KeyVersion:
+        if self._versions_of(name) is self._first:
+            return self._first.activate_version(name)
+        for version in self.list_versions():
+            if version.name == name:
+                raise KeyVersionState(name, version.state, "is of a keyring that only opens")
+        return self._first.activate_version(name)
+
+    def disable_version(self, name: str, *, confirmed_unreferenced: bool) -> KeyVersion:
+        versions = self._versions_of(name)
+        return versions.disable_version(name, confirmed_unreferenced=confirmed_unreferenced)
+
+    def enable_version(self, name: str) -> KeyVersion:
+        return self._versions_of(name).enable_version(name)
+
+    def schedule_destruction(self, name: str, delay: timedelta) -> KeyVersion:
+        return self._versions_of(name).schedule_destruction(name, delay)
+
+    def cancel_destruction(self, name: str) -> KeyVersion:
+        return self._versions_of(name).cancel_destruction(name)
+
+    def destroy_due(self) -> list[KeyVersion]:
+        destroyed: list[KeyVersion] = []
+        failure: KeyringUnavailable | None = None
+        for member in self._members:
+            try:
+                destroyed += member.versions.destroy_due()
+            except KeyringUnavailable as error:
+                failure = error
+        if failure is not None:
+            raise failure
+        return destroyed
+
+    def _versions_of(self, name: str) -> KeyVersions:
+        """Return the versions among which ``name`` is; the first keyring's, which refuse an unknown name."""
         ref = name.removeprefix(KEY_VERSION_PREFIX)
-        return next((m.keyring for m in self._members if ref.startswith(m.prefix)), self._first)
+        return next((m.versions for m in self._members if ref.startswith(m.prefix)), self._first)
 
 
 def _joined(*messages: str) -> str:

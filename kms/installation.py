@@ -15,7 +15,7 @@ from kms.files.generations import KeyringFile
 from kms.files.private import create_private, make_private_directory, read_private
 from kms.keyring import KeyringError
 from kms.local.document import DOCUMENT_LIMIT
-from kms.local.keyring import create_keyring
+from kms.local.opening import create_keyring
 from kms.local.unlock import UnlockSource, prepare, unlock
 
 _DEPLOYMENT_ID = re.compile(r"[0-9a-fA-F]{32}")

@@ -6,7 +6,7 @@ by item, in order: an item's failure is a value in the result, a failure of the 
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from enum import Enum
@@ -165,7 +165,7 @@ class KeyVersionState(KeyringError):
 
     reason = "KEY_VERSION_STATE"
 
-    def __init__(self, name: str, state: VersionState, why: str = "cannot become primary") -> None:
+    def __init__(self, name: str, state: VersionState, why: str) -> None:
         super().__init__(f"{name} is {state.value} and {why}", key_version=name, state=state.value)
 
 
@@ -226,96 +226,102 @@ class KeyAdminUnavailable(KeyringError):
 
 
 class Keyring(Protocol):
-    """The contract of every backend; tests/contract/kms says it in full."""
+    """Wraps and opens data keys. tests/contract/kms holds the contract in full."""
 
     def status(self) -> KeyringStatus:
-        """Answers from memory, cheaply enough to be polled."""
+        """Return the state of the keyring, from memory: it is polled."""
 
     def wrap(self, items: Sequence[WrapItem]) -> list[WrappedDataKey | KeyringError]:
-        """Wraps each DEK under the primary version."""
+        """Wrap each DEK under the primary version."""
 
     def unwrap(self, items: Sequence[WrappedDataKey]) -> list[DataKey | KeyringError]:
-        """Opens each wrapper in its context and checks its commitment."""
+        """Open each wrapped key in its context and check its commitment."""
 
     def rewrap(self, items: Sequence[WrappedDataKey], target: str) -> list[WrappedDataKey | KeyringError]:
-        """Moves each wrapper to `target`, checking its commitment; one that is there comes back as it is.
+        """Move each wrapped key to ``target`` and check its commitment; return one that is there unchanged.
 
         Raises:
-            KeyVersionNotPrimary: `target` is not the primary version.
+            KeyVersionNotPrimary: ``target`` is not the primary version.
         """
 
     def verify(self, items: Sequence[WrappedDataKey]) -> list[KeyringError | None]:
-        """Opens each wrapper and checks its commitment; None where all is well."""
+        """Open each wrapped key and check its commitment; None where all is well."""
+
+
+class KeyVersions(Protocol):
+    """Administers the versions of a keyring. tests/contract/kms holds the contract in full.
+
+    Each act on a named version raises:
+        UnknownKeyVersion: there is no such version.
+        KeyVersionState: its state does not allow the act.
+        KeyringUnavailable: the change could not be stored.
+        KeyAdminUnavailable: this sidecar may not change versions.
+    """
 
     def list_versions(self) -> list[KeyVersion]:
-        """All versions, oldest first."""
+        """Return all versions, oldest first."""
 
     def create_version(self, request_id: UUID, expected_latest: str) -> KeyVersion:
-        """Creates a PENDING version, durable and tested; a repeated request answers what the first one made.
+        """Create a PENDING version, durable and tested. A repeated request returns what the first one made.
+
+        Transit creates by rotating, so there the version is PRIMARY at once.
 
         Raises:
-            LatestVersionConflict: `expected_latest` is not the newest version.
-            RequestIdReused: `request_id` came before with another `expected_latest`.
+            LatestVersionConflict: ``expected_latest`` is not the newest version.
+            RequestIdReused: ``request_id`` was used before with another ``expected_latest``.
             KeyringUnavailable: the new version could not be stored.
         """
 
     def activate_version(self, name: str) -> KeyVersion:
-        """Makes a PENDING version the primary one and the old primary DECRYPT_ONLY; a no-op on the primary.
+        """Make a PENDING version the primary and the old primary DECRYPT_ONLY; a no-op on the primary.
 
-        Raises:
-            UnknownKeyVersion: there is no such version.
-            KeyVersionState: the version is neither PENDING nor PRIMARY, or older than the primary.
-            KeyringUnavailable: the change could not be stored.
+        Refused for a version that is older than the primary.
         """
 
     def disable_version(self, name: str, *, confirmed_unreferenced: bool) -> KeyVersion:
-        """Stops a version from opening (KEY_VERSION_UNAVAILABLE from then on); a no-op where it is DISABLED.
+        """Stop a version from opening (KEY_VERSION_UNAVAILABLE from now on); a no-op on a DISABLED one.
 
-        Local: any version but the primary, each by itself. Transit: raises min_decryption_version, so the
-        versions before this one are disabled with it, and it is refused while one of them is to stay.
-
-        Raises:
-            UnknownKeyVersion: there is no such version.
-            KeyVersionState: it is PRIMARY, its destruction is scheduled or done, or nobody confirmed that no
-                wrapper refers to it.
-            KeyringUnavailable: the change could not be stored.
+        Refused for the primary, and unless the caller confirms that no data key refers to the version.
+        Local: each version by itself. Transit: raises min_decryption_version, so the versions before this one
+        must be disabled first.
         """
 
     def enable_version(self, name: str) -> KeyVersion:
-        """Makes a DISABLED version DECRYPT_ONLY; a no-op where it is that already.
+        """Make a DISABLED version DECRYPT_ONLY; a no-op on a DECRYPT_ONLY one.
 
-        Local: as said. Transit: lowers min_decryption_version, so versions after this one are enabled too.
-
-        Raises:
-            UnknownKeyVersion, KeyringUnavailable: as above.
-            KeyVersionState: it is in any other state; a scheduled destruction is cancelled first.
+        Transit: lowers min_decryption_version, so the versions after this one are enabled too.
         """
 
     def schedule_destruction(self, name: str, delay: timedelta) -> KeyVersion:
-        """Has the key of a version destroyed `delay` from now; where that is scheduled the time stays.
+        """Have the key of a version destroyed ``delay`` from now; a version already scheduled keeps its time.
 
-        Local: the time is in the keyring file. A backend that cannot keep one raises KeyAdminUnavailable.
-
-        Raises:
-            UnknownKeyVersion, KeyringUnavailable: as above.
-            KeyVersionState: it is not DISABLED, has not been so for SOAK, or `delay` is not within bounds.
+        Refused unless the version has been DISABLED for SOAK and ``delay`` is within its bounds.
         """
 
     def cancel_destruction(self, name: str) -> KeyVersion:
-        """Makes a DESTROY_SCHEDULED version DISABLED again; a no-op where it is that already.
-
-        Raises:
-            UnknownKeyVersion, KeyringUnavailable: as above.
-            KeyVersionState: it is in any other state.
-        """
+        """Make a DESTROY_SCHEDULED version DISABLED again; a no-op on a DISABLED one."""
 
     def destroy_due(self) -> list[KeyVersion]:
-        """Destroys the keys whose time has come; answers those versions, now DESTROYED.
+        """Destroy the keys whose time has come, and return those versions, now DESTROYED.
 
-        Called at start and from time to time while serving. Local: no file of the keyring holds the key
+        Called at start and every few seconds while serving. Local: no file of the keyring holds the key
         afterwards, and a destruction that was cut off is finished. Transit: trims the key, which takes a
         version only together with all before it.
 
         Raises:
             KeyringUnavailable: that could not be done or stored; the next call tries again.
         """
+
+
+@dataclass(frozen=True, slots=True)
+class OpenKeyring:
+    """An open keyring and its versions.
+
+    Every ref begins with ``prefix``, known also while the keyring is away. ``refreshes`` are called every few
+    seconds, so that the keyring notices what others changed.
+    """
+
+    keyring: Keyring
+    versions: KeyVersions
+    prefix: str
+    refreshes: tuple[Callable[[], None], ...] = ()

@@ -23,6 +23,7 @@ from kms.keyring import (
     KeyringError,
     KeyringStatus,
     KeyVersion,
+    KeyVersions,
     WrapItem,
     WrappedDataKey,
 )
@@ -45,16 +46,15 @@ class Principal:
 
 
 class AuditedKeyring:
-    """A `Keyring` in front of another. Each method raises AuditUnavailable too."""
+    """A ``Keyring`` in front of another. Each method raises AuditUnavailable too."""
 
     def __init__(self, keyring: Keyring, audit: Audit, principal: Principal) -> None:
         self._keyring = keyring
         self._audit = audit
         self._principal = str(principal)
-        self._untold: list[str] = []
 
     def status(self) -> KeyringStatus:
-        """See `Keyring.status`; what the audit cannot take is not healthy."""
+        """Return the status; while the audit cannot be written nothing is healthy."""
         status = self._keyring.status()
         if self._audit.is_writable:
             return status
@@ -62,23 +62,22 @@ class AuditedKeyring:
         return replace(status, wrap_healthy=False, unwrap_healthy=False, message=message)
 
     def wrap(self, items: Sequence[WrapItem]) -> list[WrappedDataKey | KeyringError]:
-        """See `Keyring.wrap`."""
         results = self._keyring.wrap(items)
-        told = [
+        entries = [
             _item(item.context, result.key_version if isinstance(result, WrappedDataKey) else "", result)
             for item, result in zip(items, results, strict=True)
         ]
-        self._record("wrap", {"items": told})
+        self._record("wrap", {"items": entries})
         return results
 
     def unwrap(self, items: Sequence[WrappedDataKey]) -> list[DataKey | KeyringError]:
-        """See `Keyring.unwrap`. The line is on disk for good before a key is answered, one sync per batch."""
+        """Open wrapped keys. The line is synced before a key is returned, once per batch."""
         results = self._keyring.unwrap(items)
-        told = [
+        entries = [
             _item(item.context, item.key_version, result) for item, result in zip(items, results, strict=True)
         ]
         try:
-            self._record("unwrap", {"items": told}, synced=True)
+            self._record("unwrap", {"items": entries}, synced=True)
         except KeyringError:
             for result in results:
                 if isinstance(result, DataKey):
@@ -87,74 +86,81 @@ class AuditedKeyring:
         return results
 
     def rewrap(self, items: Sequence[WrappedDataKey], target: str) -> list[WrappedDataKey | KeyringError]:
-        """See `Keyring.rewrap`. No key is seen, so the line has counts, and the items that failed."""
+        """Move wrapped keys. No key leaves, so the line has counts, and the items that failed."""
         results = self._keyring.rewrap(items, target)
         self._record("rewrap", {"target": target, **_summary(items, results)})
         return results
 
     def verify(self, items: Sequence[WrappedDataKey]) -> list[KeyringError | None]:
-        """See `Keyring.verify`. The line is as that of `rewrap`."""
+        """Verify wrapped keys. The line is like that of ``rewrap``."""
         results = self._keyring.verify(items)
         self._record("verify", _summary(items, results))
         return results
 
+    def _record(self, event: str, fields: Mapping[str, Any], *, synced: bool = False) -> None:
+        self._audit.record(event, {**fields, "principal": self._principal}, synced=synced)
+
+
+class AuditedVersions:
+    """``KeyVersions`` in front of others. Each method raises AuditUnavailable too."""
+
+    def __init__(self, versions: KeyVersions, audit: Audit, principal: Principal) -> None:
+        self._versions = versions
+        self._audit = audit
+        self._principal = str(principal)
+        self._unrecorded: list[str] = []
+
     def list_versions(self) -> list[KeyVersion]:
-        """See `Keyring.list_versions`. Reading them is no use of a key and leaves no line."""
-        return self._keyring.list_versions()
+        """Return all versions. Listing them uses no key and leaves no line."""
+        return self._versions.list_versions()
 
     def create_version(self, request_id: UUID, expected_latest: str) -> KeyVersion:
-        """See `Keyring.create_version`."""
         return self._act(
             "create_version",
             {"expected_latest": _version(expected_latest), "request_id": str(request_id)},
-            lambda: self._keyring.create_version(request_id, expected_latest),
+            lambda: self._versions.create_version(request_id, expected_latest),
         )
 
     def activate_version(self, name: str) -> KeyVersion:
-        """See `Keyring.activate_version`."""
-        return self._act_on("activate_version", name, lambda: self._keyring.activate_version(name))
+        return self._act_on("activate_version", name, lambda: self._versions.activate_version(name))
 
     def disable_version(self, name: str, *, confirmed_unreferenced: bool) -> KeyVersion:
-        """See `Keyring.disable_version`."""
         return self._act(
             "disable_version",
             {"key_version": _version(name), "confirmed_unreferenced": confirmed_unreferenced},
-            lambda: self._keyring.disable_version(name, confirmed_unreferenced=confirmed_unreferenced),
+            lambda: self._versions.disable_version(name, confirmed_unreferenced=confirmed_unreferenced),
         )
 
     def enable_version(self, name: str) -> KeyVersion:
-        """See `Keyring.enable_version`."""
-        return self._act_on("enable_version", name, lambda: self._keyring.enable_version(name))
+        return self._act_on("enable_version", name, lambda: self._versions.enable_version(name))
 
     def schedule_destruction(self, name: str, delay: timedelta) -> KeyVersion:
-        """See `Keyring.schedule_destruction`."""
         return self._act(
             "schedule_destruction",
             {"key_version": _version(name), "delay_seconds": int(delay.total_seconds())},
-            lambda: self._keyring.schedule_destruction(name, delay),
+            lambda: self._versions.schedule_destruction(name, delay),
         )
 
     def cancel_destruction(self, name: str) -> KeyVersion:
-        """See `Keyring.cancel_destruction`."""
-        return self._act_on("cancel_destruction", name, lambda: self._keyring.cancel_destruction(name))
+        return self._act_on("cancel_destruction", name, lambda: self._versions.cancel_destruction(name))
 
     def destroy_due(self) -> list[KeyVersion]:
-        """See `Keyring.destroy_due`. The schedule has announced it; each version has a line afterwards.
+        """Destroy the keys that are due. The schedule announced it; each version gets a line afterwards.
 
         A line that could not be written is written by a later call.
         """
-        destroyed = self._keyring.destroy_due()
-        self._untold += [version.name for version in destroyed]
-        while self._untold:
-            self._record("destroyed", {"key_version": self._untold[0]}, synced=True)
-            del self._untold[0]
+        destroyed = self._versions.destroy_due()
+        self._unrecorded += [version.name for version in destroyed]
+        while self._unrecorded:
+            self._record("destroyed", {"key_version": self._unrecorded[0]}, synced=True)
+            del self._unrecorded[0]
         return destroyed
 
     def _act_on(self, event: str, name: str, act: Callable[[], KeyVersion]) -> KeyVersion:
         return self._act(event, {"key_version": _version(name)}, act)
 
     def _act(self, event: str, fields: Mapping[str, Any], act: Callable[[], KeyVersion]) -> KeyVersion:
-        """Says what is about to change, changes it, says what came of it: no change is without a line."""
+        """Record what is about to change, change it, record the outcome: no change is without a line."""
         self._record(event, {**fields, "phase": _BEGIN}, synced=True)
         try:
             version = act()
@@ -171,15 +177,15 @@ class AuditedKeyring:
 
 def _item(context: bytes, key_version: str, result: object) -> dict[str, Any]:
     """What is known of one item: whose data key it is, under which version, what came of it."""
-    told: dict[str, Any] = {"outcome": result.reason if isinstance(result, KeyringError) else OK}
+    entry: dict[str, Any] = {"outcome": result.reason if isinstance(result, KeyringError) else OK}
     if version := _version(key_version):
-        told["key_version"] = version
+        entry["key_version"] = version
     try:
         parsed = parse_context(context)
     except FormatError:
-        return told
+        return entry
     return {
-        **told,
+        **entry,
         "credential_version": parsed.credential_version,
         "dek_id": str(UUID(bytes=parsed.dek_id)),
         "provider_uid": str(UUID(bytes=parsed.provider_uid)),

@@ -15,7 +15,7 @@ from __future__ import annotations
 import hmac
 import json
 from collections.abc import Callable
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Any
 
@@ -23,20 +23,18 @@ from cryptography.exceptions import InvalidTag
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 
 from kms.errors import StartError
-from kms.formats import hkdf, hkdf_expand, hkdf_extract, length_prefixed
+from kms.formats import hkdf, length_prefixed
 from kms.keyring import VersionState
+from kms.local.kek import KEK_LENGTH, NONCE_LENGTH, Kek
 from kms.local.unlock import KeyMethod, ScryptMethod, UnlockMethod, UnlockRoot
+from kms.versions import ALGORITHM, VersionRecord, destroyed, whole_seconds
 
 FORMAT = 1
-ALGORITHM = "AES_256_GCM"
-KEK_LENGTH = 32
 DOCUMENT_LIMIT = 1 << 20
 
 _SEAL_LABEL = b"codevector/keyring-seal/1"
 _MAC_LABEL = b"codevector/keyring-mac/1"
 _KEK_LABEL = b"codevector/kek/1"
-_CHECK_LABEL = b"codevector/kek-id/1"
-_NONCE_LENGTH = 12
 _TIME = "%Y-%m-%dT%H:%M:%SZ"
 
 
@@ -44,51 +42,20 @@ class DocumentError(StartError):
     """The keyring file is damaged, was changed, or does not open with this secret; one sentence."""
 
 
-class Kek:
-    """A key-encryption key as the pseudorandom key that HKDF extracts from it; never printed.
-
-    Extraction is the same for every wrapper, so it is done once and the raw KEK is not kept.
-    """
-
-    __slots__ = ("_prk", "check")
-
-    def __init__(self, octets: bytes | bytearray) -> None:
-        self._prk = hkdf_extract(octets)
-        self.check = self.derive(_CHECK_LABEL)[:8].hex()
-
-    def derive(self, info: bytes) -> bytes:
-        """HKDF(KEK, info), 32 bytes."""
-        return hkdf_expand(self._prk, info)
-
-    def __repr__(self) -> str:
-        return "Kek(<redacted>)"
-
-
 @dataclass(frozen=True, slots=True)
-class VersionRecord:
-    """One KEK version. `sealed` is the KEK under the file's seal key, nonce first; `kek` the same, opened.
+class LocalVersion:
+    """One KEK version: its record, the KEK sealed for this file (nonce first), and the same KEK opened.
 
-    `request_id` and `expected_latest` are the request that created it, so that a repeated one is known.
-    `disable_time` is set from DISABLED on, `destroy_time` from DESTROY_SCHEDULED on. A DESTROYED version is a
-    tombstone: `sealed` is empty and `kek` None.
+    A DESTROYED version is a tombstone: ``sealed`` is empty and ``kek`` None.
     """
 
-    ref: str
-    number: int
-    state: VersionState
-    create_time: datetime
-    request_id: str
-    expected_latest: str
+    record: VersionRecord
     sealed: bytes = field(repr=False)
     kek: Kek | None
-    disable_time: datetime | None = None
-    destroy_time: datetime | None = None
 
-    def destroyed(self, moment: datetime) -> VersionRecord:
-        """The tombstone of this version."""
-        return replace(
-            self, state=VersionState.DESTROYED, sealed=b"", kek=None, destroy_time=whole_seconds(moment)
-        )
+    def destroyed(self, now: datetime) -> LocalVersion:
+        """Return the tombstone of this version, without its key."""
+        return LocalVersion(destroyed(self.record, now), b"", None)
 
 
 @dataclass(frozen=True, slots=True)
@@ -99,17 +66,12 @@ class KeyringDocument:
     deployment_id: bytes
     seq: int
     unlock: UnlockMethod
-    versions: tuple[VersionRecord, ...]
+    versions: tuple[LocalVersion, ...]
 
     @property
-    def primary(self) -> VersionRecord:
+    def primary(self) -> LocalVersion:
         """The one version that wraps."""
-        return next(version for version in self.versions if version.state is VersionState.PRIMARY)
-
-    @property
-    def latest(self) -> VersionRecord:
-        """The version made last."""
-        return self.versions[-1]
+        return next(version for version in self.versions if version.record.state is VersionState.PRIMARY)
 
 
 class DocumentCodec:
@@ -134,17 +96,18 @@ class DocumentCodec:
         request_id: str,
         expected_latest: str,
         random: Callable[[int], bytes],
-    ) -> VersionRecord:
-        """A version after the document's newest, with a fresh KEK sealed for this file."""
+    ) -> LocalVersion:
+        """Return a version that follows the document's newest, with a fresh KEK sealed for this file."""
         octets = random(KEK_LENGTH)
         kek = Kek(octets)
         number = len(document.versions) + 1
         ref = _ref(document.keyring_id, number, kek.check)
         create_time = whole_seconds(create_time)
-        nonce = random(_NONCE_LENGTH)
+        nonce = random(NONCE_LENGTH)
         aad = _kek_aad(document.deployment_id, ref, number, create_time)
         sealed = nonce + AESGCM(self._seal_key).encrypt(nonce, octets, aad)
-        return VersionRecord(ref, number, state, create_time, request_id, expected_latest, sealed, kek)
+        record = VersionRecord(ref, number, state, create_time, request_id, expected_latest)
+        return LocalVersion(record, sealed, kek)
 
     def encode(self, document: KeyringDocument) -> bytes:
         """The file's bytes: the same document always gives the same bytes."""
@@ -186,38 +149,37 @@ class DocumentCodec:
             self._read_version(entry, number, deployment_id)
             for number, entry in enumerate(body["versions"], start=1)
         )
-        if [version.state for version in versions].count(VersionState.PRIMARY) != 1:
+        if [version.record.state for version in versions].count(VersionState.PRIMARY) != 1:
             raise ValueError("not one primary version")
         method = _read_unlock(body["unlock"])
         return KeyringDocument(self._keyring_id, deployment_id, body["seq"], method, versions)
 
-    def _read_version(self, entry: dict[str, Any], number: int, deployment_id: bytes) -> VersionRecord:
-        version = VersionRecord(
+    def _read_version(self, entry: dict[str, Any], number: int, deployment_id: bytes) -> LocalVersion:
+        record = VersionRecord(
             ref=entry["ref"],
             number=number,
             state=VersionState(entry["state"]),
             create_time=_read_time(entry["create_time"]),
             request_id=entry["request_id"],
             expected_latest=entry["expected_latest"],
-            sealed=bytes.fromhex(entry["kek"]),
-            kek=None,
             disable_time=_read_time(entry["disable_time"]) if "disable_time" in entry else None,
             destroy_time=_read_time(entry["destroy_time"]) if "destroy_time" in entry else None,
         )
-        _refuse_inconsistent(version, entry)
-        if version.state is VersionState.DESTROYED:
-            return version
-        kek = self._open_kek(version, deployment_id)
-        if version.ref != _ref(self._keyring_id, number, kek.check):
-            raise ValueError("a version that is not what its name says")
-        return replace(version, kek=kek)
+        sealed = bytes.fromhex(entry["kek"])
+        _refuse_inconsistent(record, sealed, entry)
+        if record.state is VersionState.DESTROYED:
+            return LocalVersion(record, sealed, None)
+        kek = self._open_kek(record, sealed, deployment_id)
+        if record.ref != _ref(self._keyring_id, number, kek.check):
+            raise ValueError("the key is not the one that its name says")
+        return LocalVersion(record, sealed, kek)
 
-    def _open_kek(self, version: VersionRecord, deployment_id: bytes) -> Kek:
-        aad = _kek_aad(deployment_id, version.ref, version.number, version.create_time)
-        nonce, ciphertext = version.sealed[:_NONCE_LENGTH], version.sealed[_NONCE_LENGTH:]
+    def _open_kek(self, record: VersionRecord, sealed: bytes, deployment_id: bytes) -> Kek:
+        aad = _kek_aad(deployment_id, record.ref, record.number, record.create_time)
+        nonce, ciphertext = sealed[:NONCE_LENGTH], sealed[NONCE_LENGTH:]
         octets = bytearray(KEK_LENGTH)
         try:
-            # ValueError for another length, InvalidTag for another key: both leave no KEK behind.
+            # ValueError for another length, InvalidTag for another key: neither leaves a KEK in memory.
             AESGCM(self._seal_key).decrypt_into(nonce, ciphertext, aad, octets)
             return Kek(octets)
         finally:
@@ -269,26 +231,21 @@ def _kek_aad(deployment_id: bytes, ref: str, number: int, create_time: datetime)
     return length_prefixed(_KEK_LABEL, deployment_id, ref.encode("ascii"), number.to_bytes(4, "big"), time)
 
 
-def whole_seconds(moment: datetime) -> datetime:
-    """A moment as the file can hold it: UTC, whole seconds."""
-    return moment.astimezone(UTC).replace(microsecond=0)
-
-
 _WITH_DISABLE_TIME = frozenset(
     {VersionState.DISABLED, VersionState.DESTROY_SCHEDULED, VersionState.DESTROYED}
 )
 _WITH_DESTROY_TIME = frozenset({VersionState.DESTROY_SCHEDULED, VersionState.DESTROYED})
 
 
-def _refuse_inconsistent(version: VersionRecord, entry: dict[str, Any]) -> None:
-    """Raises ValueError where number, algorithm, state, times and key do not fit each other."""
-    if (entry["number"], entry["algorithm"]) != (version.number, ALGORITHM):
+def _refuse_inconsistent(record: VersionRecord, sealed: bytes, entry: dict[str, Any]) -> None:
+    """Raise ValueError where number, algorithm, state, times and key do not fit each other."""
+    if (entry["number"], entry["algorithm"]) != (record.number, ALGORITHM):
         raise ValueError("number or algorithm")
-    if (version.disable_time is not None) != (version.state in _WITH_DISABLE_TIME):
+    if (record.disable_time is not None) != (record.state in _WITH_DISABLE_TIME):
         raise ValueError("disable_time")
-    if (version.destroy_time is not None) != (version.state in _WITH_DESTROY_TIME):
+    if (record.destroy_time is not None) != (record.state in _WITH_DESTROY_TIME):
         raise ValueError("destroy_time")
-    if bool(version.sealed) != (version.state is not VersionState.DESTROYED):
+    if bool(sealed) != (record.state is not VersionState.DESTROYED):
         raise ValueError("a destroyed version with a key, or another without one")
 
 
@@ -296,18 +253,19 @@ def _read_time(text: str) -> datetime:
     return datetime.strptime(text, _TIME).replace(tzinfo=UTC)
 
 
-def _encode_version(version: VersionRecord) -> dict[str, Any]:
-    times = {"disable_time": version.disable_time, "destroy_time": version.destroy_time}
+def _encode_version(version: LocalVersion) -> dict[str, Any]:
+    record = version.record
+    times = {"disable_time": record.disable_time, "destroy_time": record.destroy_time}
     return {
         **{name: time.strftime(_TIME) for name, time in times.items() if time is not None},
         "algorithm": ALGORITHM,
-        "create_time": version.create_time.strftime(_TIME),
-        "expected_latest": version.expected_latest,
+        "create_time": record.create_time.strftime(_TIME),
+        "expected_latest": record.expected_latest,
         "kek": version.sealed.hex(),
-        "number": version.number,
-        "ref": version.ref,
-        "request_id": version.request_id,
-        "state": version.state.value,
+        "number": record.number,
+        "ref": record.ref,
+        "request_id": record.request_id,
+        "state": record.state.value,
     }
 
 

@@ -17,9 +17,9 @@ from grpc_health.v1 import health, health_pb2, health_pb2_grpc
 from protovalidate import Validator
 from structlog.typing import FilteringBoundLogger
 
-from kms.audit.keyring import AuditedKeyring, Principal
+from kms.audit.keyring import AuditedKeyring, AuditedVersions, Principal
 from kms.audit.log import Audit, AuditUnavailable
-from kms.keyring import Keyring
+from kms.keyring import OpenKeyring
 from kms.rpc import sockets
 from kms.rpc.boundary import Boundary
 from kms.rpc.pages import PageTokens
@@ -42,7 +42,7 @@ _OPTIONS = (
 
 @contextmanager
 def serving(
-    keyring: Keyring,
+    opened: OpenKeyring,
     places: Mapping[Role, Path],
     *,
     audit: Audit,
@@ -64,9 +64,10 @@ def serving(
         running = []
         for role, path in places.items():
             principal = Principal(role.value, str(path))
-            audited = AuditedKeyring(keyring, audit, principal)
-            management = KeyManagement(audited, audit, release=release, clock=clock)
-            admin = KeyAdmin(audited, audit, pages=pages)
+            management = KeyManagement(
+                AuditedKeyring(opened.keyring, audit, principal), audit, release=release, clock=clock
+            )
+            admin = KeyAdmin(AuditedVersions(opened.versions, audit, principal), audit, pages=pages)
             boundary = Boundary(role, validator, logger, refused=partial(_record_refusal, audit, principal))
             healthy = health.HealthServicer()
             server = grpc.server(

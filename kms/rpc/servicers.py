@@ -25,6 +25,7 @@ from kms.keyring import (
     Keyring,
     KeyringError,
     KeyVersion,
+    KeyVersions,
     VersionState,
     WrapItem,
     WrappedDataKey,
@@ -149,8 +150,8 @@ class KeyManagement:
 class KeyAdmin:
     """`codevector.kms.v1.KeyAdminService`."""
 
-    def __init__(self, keyring: Keyring, audit: Audit, *, pages: PageTokens) -> None:
-        self._keyring = keyring
+    def __init__(self, versions: KeyVersions, audit: Audit, *, pages: PageTokens) -> None:
+        self._versions = versions
         self._audit = audit
         self._pages = pages
 
@@ -170,7 +171,7 @@ class KeyAdmin:
 
     def list_versions(self, request: admin_pb2.ListKeyVersionsRequest) -> admin_pb2.ListKeyVersionsResponse:
         """A page of versions, oldest first."""
-        versions = self._keyring.list_versions()
+        versions = self._versions.list_versions()
         start = self._pages.read(request.page_token)
         end = start + page_size(request.page_size)
         return admin_pb2.ListKeyVersionsResponse(
@@ -180,34 +181,36 @@ class KeyAdmin:
 
     def create_version(self, request: admin_pb2.CreateKeyVersionRequest) -> management_pb2.KeyVersion:
         """A new PENDING version."""
-        return _key_version(self._keyring.create_version(UUID(request.request_id), request.expected_latest))
+        return _key_version(self._versions.create_version(UUID(request.request_id), request.expected_latest))
 
     def activate_version(self, request: admin_pb2.ActivateKeyVersionRequest) -> management_pb2.KeyVersion:
         """PENDING becomes PRIMARY."""
-        return _key_version(self._keyring.activate_version(request.name))
+        return _key_version(self._versions.activate_version(request.name))
 
     def disable_version(self, request: admin_pb2.DisableKeyVersionRequest) -> management_pb2.KeyVersion:
         """It opens nothing any more."""
         return _key_version(
-            self._keyring.disable_version(request.name, confirmed_unreferenced=request.confirmed_unreferenced)
+            self._versions.disable_version(
+                request.name, confirmed_unreferenced=request.confirmed_unreferenced
+            )
         )
 
     def enable_version(self, request: admin_pb2.EnableKeyVersionRequest) -> management_pb2.KeyVersion:
         """DISABLED becomes DECRYPT_ONLY."""
-        return _key_version(self._keyring.enable_version(request.name))
+        return _key_version(self._versions.enable_version(request.name))
 
     def schedule_destruction(
         self, request: admin_pb2.ScheduleKeyVersionDestructionRequest
     ) -> management_pb2.KeyVersion:
         """DISABLED becomes DESTROY_SCHEDULED."""
         delay = request.delay.ToTimedelta() if request.HasField("delay") else DESTRUCTION_DELAY_DEFAULT
-        return _key_version(self._keyring.schedule_destruction(request.name, delay))
+        return _key_version(self._versions.schedule_destruction(request.name, delay))
 
     def cancel_destruction(
         self, request: admin_pb2.CancelKeyVersionDestructionRequest
     ) -> management_pb2.KeyVersion:
         """DESTROY_SCHEDULED becomes DISABLED."""
-        return _key_version(self._keyring.cancel_destruction(request.name))
+        return _key_version(self._versions.cancel_destruction(request.name))
 
     def verify_audit(self, request: admin_pb2.VerifyAuditRequest) -> admin_pb2.VerifyAuditResponse:
         """Whether the audit is what was written."""

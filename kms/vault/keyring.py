@@ -12,8 +12,6 @@ import hmac
 from collections.abc import Callable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, replace
-from datetime import datetime, timedelta
-from uuid import UUID
 
 from kms.checks import checked_context, checked_wrapper
 from kms.errors import StartError
@@ -28,16 +26,13 @@ from kms.keyring import (
     KeyringError,
     KeyringStatus,
     KeyringUnavailable,
-    KeyVersion,
     KeyVersionNotPrimary,
     KeyVersionUnavailable,
     WrapItem,
     WrappedDataKey,
 )
 from kms.vault.key import TransitKey, ciphertext_version, version_number
-from kms.vault.ledger import Ledger
-from kms.vault.transit import Fault, Transit
-from kms.vault.versions import VaultVersions
+from kms.vault.transit import Fault
 from kms.vault.view import Known, VaultView
 
 
@@ -64,34 +59,21 @@ class _Opening:
 class VaultKeyring:
     """A `Keyring` over one Transit key. `refresh` is called from time to time by whoever built it."""
 
-    def __init__(
-        self,
-        transit: Transit,
-        ledger: Ledger,
-        *,
-        admin: Callable[[], Transit] | None,
-        complaint: Callable[[], str],
-        deployment_id: bytes,
-        clock: Callable[[], datetime],
-        monotonic: Callable[[], float],
-        random: Callable[[int], bytes],
-    ) -> None:
-        """Reads the key and the identity's rights; an unreachable server is no reason not to start.
+    def __init__(self, view: VaultView, *, complaint: Callable[[], str], deployment_id: bytes) -> None:
+        """Read the key and the identity's rights; an unreachable server does not prevent the start.
 
-        `admin` gives the key under the second identity, or raises KeyAdminUnavailable; `complaint` tells what
-        is wrong with the first.
+        ``complaint`` returns what is wrong with the identity.
 
         Raises:
             VaultError: the key lacks an attribute, or the identity may do too much or too little.
         """
-        self._view = VaultView(transit, monotonic=monotonic, probe=f"codevector-probe-{random(8).hex()}")
-        self._versions = VaultVersions(self._view, ledger, admin=admin, clock=clock)
-        self._transit = transit
+        self._view = view
+        self._transit = view.transit
         self._complaint = complaint
         self._deployment_id = deployment_id
         with suppress(KeyringUnavailable):
             self.refresh()
-        known = self._view.known_or_none
+        known = view.known_or_none
         if known is not None and known.faults:
             raise VaultError(f"{known.faults} (docs/runbooks/vault.md)")
 
@@ -106,7 +88,7 @@ class VaultKeyring:
         self._view.refresh()
 
     def status(self) -> KeyringStatus:
-        """See `Keyring.status`. `seq` is 0: there is no file here that somebody could roll back.
+        """Return the state of the key. ``seq`` is 0: there is no file that could be rolled back.
 
         Raises:
             KeyringUnavailable: the server has not been reached yet, so nothing is known of the key.
@@ -126,7 +108,7 @@ class VaultKeyring:
         )
 
     def wrap(self, items: Sequence[WrapItem]) -> list[WrappedDataKey | KeyringError]:
-        """See `Keyring.wrap`. Where the identity may open, each wrapper is opened again before it is told."""
+        """Wrap data keys. Where the identity may open, each wrapped key is opened before it is returned."""
         known = self._view.may_wrap()
         done: dict[int, WrappedDataKey | KeyringError] = {}
         good: dict[int, WrapItem] = {}
@@ -141,7 +123,7 @@ class VaultKeyring:
         return [done[index] for index in range(len(items))]
 
     def unwrap(self, items: Sequence[WrappedDataKey]) -> list[DataKey | KeyringError]:
-        """See `Keyring.unwrap`.
+        """Open wrapped keys.
 
         Raises:
             DecryptUnavailable: this sidecar's identity may not open.
@@ -160,7 +142,7 @@ class VaultKeyring:
         return [done[index] for index in range(len(items))]
 
     def rewrap(self, items: Sequence[WrappedDataKey], target: str) -> list[WrappedDataKey | KeyringError]:
-        """See `Keyring.rewrap`. The DEKs stay in Vault, so their commitments are left to `verify`."""
+        """Move wrapped keys. The DEKs stay in Vault, so only ``verify`` checks their commitments."""
         if target != self._view.key.primary:
             self._view.read_again()
         key = self._view.may_wrap().key
@@ -182,7 +164,7 @@ class VaultKeyring:
         return [done[index] for index in range(len(items))]
 
     def verify(self, items: Sequence[WrappedDataKey]) -> list[KeyringError | None]:
-        """See `Keyring.verify`. Raises as `unwrap` does."""
+        """Open wrapped keys and wipe them. Raises as ``unwrap`` does."""
         results: list[KeyringError | None] = []
         for result in self.unwrap(items):
             if isinstance(result, DataKey):
@@ -191,42 +173,6 @@ class VaultKeyring:
             else:
                 results.append(result)
         return results
-
-    def list_versions(self) -> list[KeyVersion]:
-        """See `Keyring.list_versions`."""
-        return self._versions.list_versions()
-
-    def create_version(self, request_id: UUID, expected_latest: str) -> KeyVersion:
-        """See `Keyring.create_version`; the version is PRIMARY at once, as Transit knows no other rotation.
-
-        Raises:
-            KeyAdminUnavailable: there is no second identity with the rights for this; so for all acts below.
-        """
-        return self._versions.create_version(request_id, expected_latest)
-
-    def activate_version(self, name: str) -> KeyVersion:
-        """See `Keyring.activate_version`: a no-op on the latest, refused for any other."""
-        return self._versions.activate_version(name)
-
-    def disable_version(self, name: str, *, confirmed_unreferenced: bool) -> KeyVersion:
-        """See `Keyring.disable_version`."""
-        return self._versions.disable_version(name, confirmed_unreferenced=confirmed_unreferenced)
-
-    def enable_version(self, name: str) -> KeyVersion:
-        """See `Keyring.enable_version`."""
-        return self._versions.enable_version(name)
-
-    def schedule_destruction(self, name: str, delay: timedelta) -> KeyVersion:
-        """See `Keyring.schedule_destruction`."""
-        return self._versions.schedule_destruction(name, delay)
-
-    def cancel_destruction(self, name: str) -> KeyVersion:
-        """See `Keyring.cancel_destruction`."""
-        return self._versions.cancel_destruction(name)
-
-    def destroy_due(self) -> list[KeyVersion]:
-        """See `Keyring.destroy_due`; nothing is ever due without a second identity."""
-        return self._versions.destroy_due()
 
     def _still_there(self, key: TransitKey) -> None:
         """The key a wrapper was just made under is the one whose creation time its name tells.

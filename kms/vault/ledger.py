@@ -18,8 +18,8 @@ from kms.errors import StartError
 from kms.files.generations import KeyringFile
 from kms.files.private import FileError
 from kms.keyring import KEY_VERSION_PREFIX, KeyringUnavailable, VersionState
-from kms.local.document import VersionRecord, whole_seconds
 from kms.vault.key import TransitAddress, TransitKey
+from kms.versions import VersionRecord, destroyed, whole_seconds
 
 LEDGER_LIMIT = 1 << 20
 
@@ -67,9 +67,7 @@ class Ledger:
         for number in key.created:
             ref = key.name(number).removeprefix(KEY_VERSION_PREFIX)
             state = VersionState.PRIMARY if number == key.latest else VersionState.DECRYPT_ONLY
-            known = records.get(ref) or VersionRecord(
-                ref, number, state, key.create_time(number), "", "", b"", None
-            )
+            known = records.get(ref) or VersionRecord(ref, number, state, key.create_time(number), "", "")
             records[ref] = replace(known, state=state, disable_time=None, destroy_time=None)
         opening = {name.removeprefix(KEY_VERSION_PREFIX) for name in key.names()}
         for ref, record in records.items():
@@ -100,7 +98,7 @@ def _retired(record: VersionRecord, key: TransitKey, now: datetime) -> VersionRe
     if record.state is VersionState.DESTROYED:
         return record
     if record.number < key.min_available_version or record.number in key.created:
-        return record.destroyed(now)
+        return destroyed(record, now)
     if record.state in _RETIRED:
         return record
     return replace(record, state=VersionState.DISABLED, disable_time=now)
@@ -148,8 +146,6 @@ def _record(stored: dict[str, Any]) -> VersionRecord:
         create_time=datetime.fromisoformat(stored["create_time"]).astimezone(UTC),
         request_id=stored["request_id"],
         expected_latest=stored["expected_latest"],
-        sealed=b"",
-        kek=None,
         disable_time=_time(stored["disable_time"]),
         destroy_time=_time(stored["destroy_time"]),
     )

@@ -11,12 +11,15 @@ from pathlib import Path
 
 from kms.files.generations import KeyringFile
 from kms.files.private import make_private_directory
+from kms.keyring import OpenKeyring
 from kms.vault.access import VaultAccess
 from kms.vault.key import TransitAddress
 from kms.vault.keyring import VaultKeyring
 from kms.vault.ledger import LEDGER_LIMIT, Ledger
 from kms.vault.session import AdminSession, VaultLink, VaultSession
 from kms.vault.transit import Transit
+from kms.vault.versions import VaultVersions
+from kms.vault.view import VaultView
 from runtime.circuit import Circuit
 
 
@@ -30,7 +33,7 @@ def open_transit(
     clock: Callable[[], datetime],
     monotonic: Callable[[], float],
     random: Callable[[int], bytes],
-) -> VaultKeyring:
+) -> OpenKeyring:
     """A keyring whose connections and ledger the stack closes; the ledger is made in `directory`.
 
     Raises:
@@ -46,16 +49,12 @@ def open_transit(
         make_private_directory(directory)
         path = directory / f"transit-{address.keyring_id}.json"
         ledger_file = stack.enter_context(closing(KeyringFile(path, limit=LEDGER_LIMIT)))
-    return VaultKeyring(
-        Transit(session, address),
-        Ledger(address, ledger_file),
-        admin=admin,
-        complaint=lambda: session.complaint,
-        deployment_id=deployment_id,
-        clock=clock,
-        monotonic=monotonic,
-        random=random,
-    )
+    transit = Transit(session, address)
+    view = VaultView(transit, monotonic=monotonic, probe=f"codevector-probe-{random(8).hex()}")
+    keyring = VaultKeyring(view, complaint=lambda: session.complaint, deployment_id=deployment_id)
+    versions = VaultVersions(view, Ledger(address, ledger_file), admin=admin, clock=clock)
+    prefix = f"transit-{address.keyring_id}-"
+    return OpenKeyring(keyring, versions, prefix=prefix, refreshes=(keyring.refresh,))
 
 
 def _administration(link: VaultLink, token_file: Path, address: TransitAddress) -> Transit:

@@ -15,30 +15,28 @@ from dataclasses import replace
 from datetime import datetime, timedelta
 from uuid import UUID
 
-from kms import versions
+from kms import versions as life
 from kms.keyring import (
-    KEY_VERSION_PREFIX,
     KeyAdminUnavailable,
     KeyringUnavailable,
     KeyVersion,
     KeyVersionState,
     LatestVersionConflict,
     RequestIdReused,
-    UnknownKeyVersion,
     VersionState,
 )
-from kms.local.document import ALGORITHM, VersionRecord, whole_seconds
 from kms.vault.key import version_number
 from kms.vault.ledger import Ledger
 from kms.vault.rights import asked_paths, judge_admin
 from kms.vault.transit import Transit
 from kms.vault.view import VaultView
+from kms.versions import VersionRecord, named
 
 _NO_ADMIN = "no second identity is set (CODEVECTOR_KMS_ADMIN_VAULT_TOKEN_FILE): change it in Vault itself"
 
 
 class VaultVersions:
-    """The administrative half of a Transit keyring; each method is `Keyring`'s of that name."""
+    """``KeyVersions`` of a Transit key."""
 
     def __init__(
         self,
@@ -59,7 +57,7 @@ class VaultVersions:
     def list_versions(self) -> list[KeyVersion]:
         """Those that open, and those that the ledger has seen."""
         with self._changing, self._view.heard():
-            return [_public(record) for record in self._records()]
+            return [record.public for record in self._records()]
 
     def create_version(self, request_id: UUID, expected_latest: str) -> KeyVersion:
         """Rotates the key; the ledger keeps the request, so that a repeated one is known."""
@@ -71,7 +69,7 @@ class VaultVersions:
             if asked != expected_latest:
                 raise RequestIdReused(request_id)
             if made is not None:
-                return _public(made)
+                return made.public
             primary = self._view.key.primary
             answer_was_lost = request_id in self._asked and primary != expected_latest
             if answer_was_lost and (version_number(expected_latest) or 0) + 1 == self._view.key.latest:
@@ -87,22 +85,24 @@ class VaultVersions:
     def activate_version(self, name: str) -> KeyVersion:
         """The latest is the primary already; from now on the server encrypts under nothing older."""
         with self._changing, self._view.heard():
-            record = _named(self._records(), name)
+            record = named(self._records(), name)
             if record.state is not VersionState.PRIMARY:
-                raise KeyVersionState(name, record.state)
+                raise KeyVersionState(
+                    name, record.state, "cannot become primary: only the latest version can in Transit"
+                )
             if self._admin is not None and self._view.key.min_encryption_version < record.number:
                 self._view.take(self._administration().configure(min_encryption_version=record.number))
-            return _public(record)
+            return record.public
 
     def disable_version(self, name: str, *, confirmed_unreferenced: bool) -> KeyVersion:
         """Oldest first, since the versions before it would be disabled with it."""
         with self._changing, self._view.heard():
             admin = self._administration()
             records = self._records()
-            record = _named(records, name)
-            disabled = versions.disabled(record, self._clock(), confirmed_unreferenced=confirmed_unreferenced)
+            record = named(records, name)
+            disabled = life.disabled(record, self._clock(), confirmed_unreferenced=confirmed_unreferenced)
             if disabled is record:
-                return _public(record)
+                return record.public
             earlier = [each for each in records if each.number < record.number]
             if any(each.state is VersionState.DECRYPT_ONLY for each in earlier):
                 raise KeyVersionState(name, record.state, "is disabled after those before it")
@@ -112,31 +112,31 @@ class VaultVersions:
                     min_encryption_version=self._view.key.latest, min_decryption_version=record.number + 1
                 )
             )
-            return _public(_named(self._noted(), name))
+            return named(self._noted(), name).public
 
     def enable_version(self, name: str) -> KeyVersion:
         """With all that are disabled after it."""
         with self._changing, self._view.heard():
             admin = self._administration()
             records = self._records()
-            record = _named(records, name)
-            if versions.enabled(record) is record:
-                return _public(record)
+            record = named(records, name)
+            if life.enabled(record) is record:
+                return record.public
             later = [each for each in records if each.number > record.number]
             if any(each.state is VersionState.DESTROY_SCHEDULED for each in later):
                 raise KeyVersionState(
                     name, record.state, "a version after it is to be destroyed: cancel that first"
                 )
             self._view.take(admin.configure(min_decryption_version=record.number))
-            return _public(_named(self._noted(), name))
+            return named(self._noted(), name).public
 
     def schedule_destruction(self, name: str, delay: timedelta) -> KeyVersion:
         """Noted in the ledger; `destroy_due` acts on it."""
-        return self._amended(name, lambda record: versions.scheduled(record, self._clock(), delay))
+        return self._amended(name, lambda record: life.scheduled(record, self._clock(), delay))
 
     def cancel_destruction(self, name: str) -> KeyVersion:
         """Struck from the ledger."""
-        return self._amended(name, versions.cancelled)
+        return self._amended(name, life.cancelled)
 
     def destroy_due(self) -> list[KeyVersion]:
         """Trims the key up to the last version whose time has come and before which all are gone or due."""
@@ -146,24 +146,24 @@ class VaultVersions:
             now = self._clock()
             due: list[VersionRecord] = []
             for record in self._records():
-                if versions.is_due(record, now):
+                if life.is_due(record, now):
                     due.append(record)
                 elif record.state is not VersionState.DESTROYED:
                     break
             if not due:
                 return []
             self._trim(due[-1].number + 1)
-            destroyed = {record.ref: record.destroyed(whole_seconds(now)) for record in due}
+            destroyed = {record.ref: life.destroyed(record, now) for record in due}
             self._ledger.store(destroyed.get(each.ref, each) for each in self._ledger.records())
             self._noted()
-            return [_public(record) for record in destroyed.values()]
+            return [record.public for record in destroyed.values()]
 
     def _amended(self, name: str, change: Callable[[VersionRecord], VersionRecord]) -> KeyVersion:
         with self._changing, self._view.heard():
             self._administration()
-            record = change(_named(self._records(), name))
+            record = change(named(self._records(), name))
             self._ledger.put(record)
-            return _public(record)
+            return record.public
 
     def _trim(self, number: int) -> None:
         admin: Transit | None = None
@@ -193,7 +193,7 @@ class VaultVersions:
         made = replace(made, request_id=str(request_id), expected_latest=expected_latest)
         self._ledger.put(made)
         self._asked.pop(request_id, None)
-        return _public(made)
+        return made.public
 
     def _administration(self) -> Transit:
         """The key under the second identity, checked to be able to do this and no more."""
@@ -206,15 +206,3 @@ class VaultVersions:
         if excess:
             raise KeyAdminUnavailable(f"the second identity has too much: {'; '.join(excess)}")
         return admin
-
-
-def _named(records: tuple[VersionRecord, ...], name: str) -> VersionRecord:
-    for record in records:
-        if KEY_VERSION_PREFIX + record.ref == name:
-            return record
-    raise UnknownKeyVersion(name)
-
-
-def _public(record: VersionRecord) -> KeyVersion:
-    name = KEY_VERSION_PREFIX + record.ref
-    return KeyVersion(name, record.state, ALGORITHM, record.create_time, record.destroy_time)

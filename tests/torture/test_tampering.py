@@ -17,7 +17,7 @@ import pytest
 from kms.files.generations import KeyringFile
 from kms.installation import initialise
 from kms.local.document import DOCUMENT_LIMIT
-from kms.local.keyring import LocalKeyring
+from kms.local.opening import open_local
 from kms.local.unlock import UnlockKind, UnlockSource, unlock
 from tests.support.storms.wrapper_tampering import honest_items, opened, tampered
 from tests.support.values.sealed import sealed_credential
@@ -51,18 +51,18 @@ def test_400000_wrappers(
         random=os.urandom,
     )
     with closing(KeyringFile(path, limit=DOCUMENT_LIMIT)) as file:
-        keyring = LocalKeyring(
+        local = open_local(
             file, unlock=partial(unlock, source), deployment_id=DEPLOYMENT_ID, clock=clock, random=os.urandom
         )
 
         def rotate() -> None:
-            latest = keyring.list_versions()[-1].name
-            keyring.activate_version(keyring.create_version(uuid4(), latest).name)
+            latest = local.versions.list_versions()[-1].name
+            local.versions.activate_version(local.versions.create_version(uuid4(), latest).name)
 
-        items = honest_items(keyring, rotate, DEPLOYMENT_ID)
-        assert opened(keyring, items) == 3 * len(items)
+        items = honest_items(local.keyring, rotate, DEPLOYMENT_ID)
+        assert opened(local.keyring, items) == 3 * len(items)
         while tried < rounds(WRAPPERS):
-            assert opened(keyring, [tampered(chance, items) for _ in range(AT_ONCE)]) == 0, seed
+            assert opened(local.keyring, [tampered(chance, items) for _ in range(AT_ONCE)]) == 0, seed
             tried += AT_ONCE
     tell(f"{tried} wrappers put to unwrap, verify and rewrap, 0 opened")
 

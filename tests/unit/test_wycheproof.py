@@ -18,8 +18,7 @@ from codevector_providers.errors import CredentialCorrupt
 
 from kms import formats
 from kms.keyring import DataKey
-from kms.local.document import Kek
-from kms.local.keyring import seal_data_key
+from kms.local.kek import Kek, seal_data_key
 from kms.rpc.pages import PageTokens
 from service.sealing import envelope
 from service.sealing.registry_secret import RegistrySecret

@@ -17,15 +17,15 @@ import pytest
 from kms.files.generations import KeyringFile
 from kms.formats import DekContext
 from kms.installation import initialise
-from kms.keyring import Backend, Keyring
+from kms.keyring import Backend, Keyring, KeyVersions, OpenKeyring
 from kms.local.document import DOCUMENT_LIMIT
-from kms.local.keyring import LocalKeyring
+from kms.local.opening import open_local
 from kms.local.unlock import UnlockKind, UnlockSource, unlock
 from kms.rpc.roles import Role
 from kms.rpc.server import serving
 from runtime.logs import build_logger
 from tests.support.servers.audits import open_audit
-from tests.support.servers.grpc_keyring import GrpcKeyring
+from tests.support.servers.grpc_keyring import GrpcKeyring, GrpcVersions
 from tests.support.servers.vault_keyrings import vault_keyring
 
 DEPLOYMENT_ID = bytes.fromhex("0123456789abcdef0123456789abcdef")
@@ -44,7 +44,7 @@ class Clock:
         self.now += time
 
 
-def local_keyring(stack: ExitStack, now: Clock) -> LocalKeyring:
+def local_keyring(stack: ExitStack, now: Clock) -> OpenKeyring:
     directory = Path(stack.enter_context(TemporaryDirectory(prefix="kms-"))) / "kms"
     source = UnlockSource(UnlockKind.KEY_FILE, directory / "unlock.key")
     path = directory / "keyring.json"
@@ -57,18 +57,18 @@ def local_keyring(stack: ExitStack, now: Clock) -> LocalKeyring:
         random=os.urandom,
     )
     file = stack.enter_context(closing(KeyringFile(path, limit=DOCUMENT_LIMIT)))
-    return LocalKeyring(
+    return open_local(
         file, unlock=partial(unlock, source), deployment_id=DEPLOYMENT_ID, clock=now, random=os.urandom
     )
 
 
-def served(stack: ExitStack, keyring: Keyring, now: Clock) -> GrpcKeyring:
+def served(stack: ExitStack, opened: OpenKeyring, now: Clock) -> OpenKeyring:
     directory = Path(stack.enter_context(TemporaryDirectory(prefix="kms-")))
     places = {role: directory / f"{role.value}.sock" for role in Role}
     logger = build_logger(StringIO(), logging.INFO)
     stack.enter_context(
         serving(
-            keyring,
+            opened,
             places,
             audit=stack.enter_context(closing(open_audit(directory / "audit"))),
             release="1.2.3",
@@ -80,7 +80,9 @@ def served(stack: ExitStack, keyring: Keyring, now: Clock) -> GrpcKeyring:
     channels = {
         role: stack.enter_context(grpc.insecure_channel(f"unix:{path}")) for role, path in places.items()
     }
-    return GrpcKeyring(channels, keyring.destroy_due)
+    return OpenKeyring(
+        GrpcKeyring(channels), GrpcVersions(channels, opened.versions.destroy_due), prefix=opened.prefix
+    )
 
 
 @dataclass(frozen=True)
@@ -120,15 +122,15 @@ TRANSIT = Traits(
 )
 
 
-def build(stack: ExitStack, request: pytest.FixtureRequest, clock: Clock) -> tuple[Keyring, Traits]:
+def build(stack: ExitStack, request: pytest.FixtureRequest, clock: Clock) -> tuple[OpenKeyring, Traits]:
     """The implementation that the request's parameter names, new and with one primary version."""
-    keyring: Keyring
+    opened: OpenKeyring
     if request.param.endswith("transit"):
         server = request.getfixturevalue("openbao")
-        keyring, traits = vault_keyring(stack, server, deployment_id=DEPLOYMENT_ID), TRANSIT
+        opened, traits = vault_keyring(stack, server, deployment_id=DEPLOYMENT_ID), TRANSIT
     else:
-        keyring, traits = local_keyring(stack, clock), LOCAL
-    return (served(stack, keyring, clock) if request.param.startswith("grpc") else keyring), traits
+        opened, traits = local_keyring(stack, clock), LOCAL
+    return (served(stack, opened, clock) if request.param.startswith("grpc") else opened), traits
 
 
 @pytest.fixture
@@ -138,19 +140,24 @@ def clock() -> Clock:
 
 
 @pytest.fixture(params=["local", "transit", "grpc in front of local", "grpc in front of transit"])
-def implementation(request: pytest.FixtureRequest, clock: Clock) -> Iterator[tuple[Keyring, Traits]]:
+def implementation(request: pytest.FixtureRequest, clock: Clock) -> Iterator[tuple[OpenKeyring, Traits]]:
     """Each implementation in turn."""
     with ExitStack() as stack:
         yield build(stack, request, clock)
 
 
 @pytest.fixture
-def keyring(implementation: tuple[Keyring, Traits]) -> Keyring:
-    return implementation[0]
+def keyring(implementation: tuple[OpenKeyring, Traits]) -> Keyring:
+    return implementation[0].keyring
 
 
 @pytest.fixture
-def traits(implementation: tuple[Keyring, Traits]) -> Traits:
+def versions(implementation: tuple[OpenKeyring, Traits]) -> KeyVersions:
+    return implementation[0].versions
+
+
+@pytest.fixture
+def traits(implementation: tuple[OpenKeyring, Traits]) -> Traits:
     return implementation[1]
 
 

@@ -18,6 +18,7 @@ from kms.keyring import (
     KeyringError,
     KeyVersion,
     KeyVersionNotPrimary,
+    KeyVersions,
     KeyVersionState,
     KeyVersionUnavailable,
     LatestVersionConflict,
@@ -49,16 +50,16 @@ def opened(results: Iterable[DataKey | KeyringError]) -> list[bytes | str]:
     return [bytes(each.octets) if isinstance(each, DataKey) else type(each).__name__ for each in results]
 
 
-def create(keyring: Keyring) -> KeyVersion:
-    return keyring.create_version(uuid4(), keyring.list_versions()[-1].name)
+def create(versions: KeyVersions) -> KeyVersion:
+    return versions.create_version(uuid4(), versions.list_versions()[-1].name)
 
 
-def rotate(keyring: Keyring) -> KeyVersion:
-    return keyring.activate_version(create(keyring).name)
+def rotate(versions: KeyVersions) -> KeyVersion:
+    return versions.activate_version(create(versions).name)
 
 
-def states(keyring: Keyring) -> list[str]:
-    return [version.state.value for version in keyring.list_versions()]
+def states(versions: KeyVersions) -> list[str]:
+    return [version.state.value for version in versions.list_versions()]
 
 
 class TestWrap:
@@ -159,9 +160,11 @@ class TestUnwrap:
             tampered.append(replace(row, context=bytes(octets)))
         assert {type(error) for error in keyring.verify(tampered)} == {CorruptDataKey, InvalidContext}
 
-    def test_a_version_that_is_not_the_wrapper_s(self, keyring: Keyring, context: ContextOf) -> None:
+    def test_a_version_that_is_not_the_wrapper_s(
+        self, keyring: Keyring, versions: KeyVersions, context: ContextOf
+    ) -> None:
         row = wrap(keyring, context, [1])[0]
-        newer = rotate(keyring)
+        newer = rotate(versions)
         claimed = [newer.name, row.key_version + "0", row.key_version.removeprefix("keyVersions/"), "x"]
         results = keyring.unwrap([replace(row, key_version=name) for name in claimed])
         assert opened(results) == ["CorruptDataKey"] * len(claimed)
@@ -224,9 +227,11 @@ class TestUnwrap:
 
 
 class TestRewrap:
-    def test_keeps_key_context_and_commitment(self, keyring: Keyring, context: ContextOf) -> None:
+    def test_keeps_key_context_and_commitment(
+        self, keyring: Keyring, versions: KeyVersions, context: ContextOf
+    ) -> None:
         old = wrap(keyring, context, range(64))
-        target = rotate(keyring).name
+        target = rotate(versions).name
         new = [each for each in keyring.rewrap(old, target) if isinstance(each, WrappedDataKey)]
         assert [(each.context, each.commitment) for each in new] == [(e.context, e.commitment) for e in old]
         assert {each.key_version for each in new} == {target}
@@ -244,12 +249,12 @@ class TestRewrap:
         assert isinstance(result, CorruptDataKey) if traits.rewrap_sees_keys else result == row
 
     def test_a_wrong_commitment_never_gets_past_verify(
-        self, keyring: Keyring, traits: Traits, context: ContextOf
+        self, keyring: Keyring, versions: KeyVersions, traits: Traits, context: ContextOf
     ) -> None:
         """A backend that rewraps unseen keeps the commitment it was given, and opening tells."""
         rows = wrap(keyring, context, range(3))
         rows[1] = replace(rows[1], commitment=rows[2].commitment)
-        results = keyring.rewrap(rows, rotate(keyring).name)
+        results = keyring.rewrap(rows, rotate(versions).name)
         moved = [each for each in results if isinstance(each, WrappedDataKey)]
         if traits.rewrap_sees_keys:
             assert [type(each) for each in results] == [WrappedDataKey, CorruptDataKey, WrappedDataKey]
@@ -257,11 +262,13 @@ class TestRewrap:
             assert [each.commitment for each in moved] == [row.commitment for row in rows]
             assert [type(each) for each in keyring.verify(moved)] == [type(None), CorruptDataKey, type(None)]
 
-    def test_what_does_not_open_is_not_moved(self, keyring: Keyring, context: ContextOf) -> None:
+    def test_what_does_not_open_is_not_moved(
+        self, keyring: Keyring, versions: KeyVersions, context: ContextOf
+    ) -> None:
         rows = wrap(keyring, context, range(4))
         rows[1] = replace(rows[1], context=rows[2].context)
         rows[3] = replace(rows[3], wrapped=rows[3].wrapped[:-1])
-        results = keyring.rewrap(rows, rotate(keyring).name)
+        results = keyring.rewrap(rows, rotate(versions).name)
         assert [type(each) for each in results] == [
             WrappedDataKey,
             CorruptDataKey,
@@ -269,11 +276,13 @@ class TestRewrap:
             CorruptDataKey,
         ]
 
-    def test_goes_to_the_primary_only(self, keyring: Keyring, traits: Traits, context: ContextOf) -> None:
+    def test_goes_to_the_primary_only(
+        self, keyring: Keyring, versions: KeyVersions, traits: Traits, context: ContextOf
+    ) -> None:
         rows = wrap(keyring, context, range(2))
         old = keyring.status().primary
-        primary = rotate(keyring).name
-        others = [old, create(keyring).name] if traits.has_pending else [old]
+        primary = rotate(versions).name
+        others = [old, create(versions).name] if traits.has_pending else [old]
         for target in (*others, "keyVersions/other", primary.removeprefix("keyVersions/")):
             with pytest.raises(KeyVersionNotPrimary) as refused:
                 keyring.rewrap(rows, target)
@@ -281,101 +290,107 @@ class TestRewrap:
 
 
 class TestVersions:
-    def test_a_new_keyring_has_one_primary(self, keyring: Keyring, traits: Traits) -> None:
-        versions = keyring.list_versions()
-        assert states(keyring) == ["PRIMARY"]
-        assert versions[0].algorithm == "AES_256_GCM"
+    def test_a_new_keyring_has_one_primary(
+        self, keyring: Keyring, versions: KeyVersions, traits: Traits
+    ) -> None:
+        listed = versions.list_versions()
+        assert states(versions) == ["PRIMARY"]
+        assert listed[0].algorithm == "AES_256_GCM"
         # The keyring file keeps the clock it is given, Transit has its own.
         now = datetime(2026, 11, 23, 12, 0, 0, tzinfo=UTC) if traits is LOCAL else datetime.now(UTC)
-        assert abs(versions[0].create_time - now) < timedelta(
-            minutes=1 if traits is TRANSIT else 0, seconds=1
-        )
+        assert abs(listed[0].create_time - now) < timedelta(minutes=1 if traits is TRANSIT else 0, seconds=1)
         status = keyring.status()
         assert status.backend is traits.backend
-        assert (status.primary, status.accepted) == (versions[0].name, (versions[0].name,))
+        assert (status.primary, status.accepted) == (listed[0].name, (listed[0].name,))
         assert (status.wrap_healthy, status.unwrap_healthy, status.message) == (True, True, "")
 
-    def test_created_then_activated(self, keyring: Keyring, traits: Traits, context: ContextOf) -> None:
+    def test_created_then_activated(
+        self, keyring: Keyring, versions: KeyVersions, traits: Traits, context: ContextOf
+    ) -> None:
         first = keyring.status()
-        created = create(keyring)
+        created = create(versions)
         assert created.state is (VersionState.PENDING if traits.has_pending else VersionState.PRIMARY)
         primary = first.primary if traits.has_pending else created.name
         assert keyring.status().primary == primary
         assert created.name in keyring.status().accepted
         assert wrap(keyring, context, [1])[0].key_version == primary
-        activated = keyring.activate_version(created.name)
+        activated = versions.activate_version(created.name)
         assert activated == replace(created, state=VersionState.PRIMARY)
-        assert states(keyring) == ["DECRYPT_ONLY", "PRIMARY"]
+        assert states(versions) == ["DECRYPT_ONLY", "PRIMARY"]
         assert wrap(keyring, context, [1])[0].key_version == created.name
         assert keyring.status().seq == first.seq + (2 if traits.has_pending else 0)
 
-    def test_old_wrappers_open_after_many_rotations(self, keyring: Keyring, context: ContextOf) -> None:
+    def test_old_wrappers_open_after_many_rotations(
+        self, keyring: Keyring, versions: KeyVersions, context: ContextOf
+    ) -> None:
         rows = []
         for number in range(5):
             rows += wrap(keyring, context, [number])
-            rotate(keyring)
+            rotate(versions)
         assert opened(keyring.unwrap(rows)) == [key(number) for number in range(5)]
         assert len({row.key_version for row in rows}) == 5
 
-    def test_a_repeated_create_answers_the_first(self, keyring: Keyring, traits: Traits) -> None:
-        request_id, latest = uuid4(), keyring.list_versions()[-1].name
-        created = keyring.create_version(request_id, latest)
+    def test_a_repeated_create_answers_the_first(
+        self, keyring: Keyring, versions: KeyVersions, traits: Traits
+    ) -> None:
+        request_id, latest = uuid4(), versions.list_versions()[-1].name
+        created = versions.create_version(request_id, latest)
         seq = keyring.status().seq
-        assert keyring.create_version(request_id, latest) == created
-        activated = keyring.activate_version(created.name)
-        assert keyring.create_version(request_id, latest) == activated, "as it is now"
+        assert versions.create_version(request_id, latest) == created
+        activated = versions.activate_version(created.name)
+        assert versions.create_version(request_id, latest) == activated, "as it is now"
         assert keyring.status().seq == (seq + 1 if traits.has_pending else seq)
 
-    def test_a_request_id_is_for_one_request(self, keyring: Keyring) -> None:
+    def test_a_request_id_is_for_one_request(self, versions: KeyVersions) -> None:
         request_id = UUID("0b9f5a3e-52a8-4f0c-9f43-9a8f5a1b7c11")
-        created = keyring.create_version(request_id, keyring.list_versions()[-1].name)
+        created = versions.create_version(request_id, versions.list_versions()[-1].name)
         with pytest.raises(RequestIdReused) as refused:
-            keyring.create_version(request_id, created.name)
+            versions.create_version(request_id, created.name)
         assert refused.value.metadata == {"request_id": str(request_id)}
-        assert len(keyring.list_versions()) == 2
+        assert len(versions.list_versions()) == 2
 
     @pytest.mark.parametrize("expected", ["", "keyVersions/other"])
-    def test_create_compares_the_newest(self, keyring: Keyring, expected: str) -> None:
-        latest = keyring.list_versions()[-1].name
+    def test_create_compares_the_newest(self, versions: KeyVersions, expected: str) -> None:
+        latest = versions.list_versions()[-1].name
         with pytest.raises(LatestVersionConflict) as refused:
-            keyring.create_version(uuid4(), expected)
+            versions.create_version(uuid4(), expected)
         assert refused.value.metadata == {"current_latest": latest}
-        assert len(keyring.list_versions()) == 1
+        assert len(versions.list_versions()) == 1
 
-    def test_of_two_racing_creates_one_wins(self, keyring: Keyring) -> None:
-        latest = keyring.list_versions()[-1].name
-        keyring.create_version(uuid4(), latest)
+    def test_of_two_racing_creates_one_wins(self, versions: KeyVersions) -> None:
+        latest = versions.list_versions()[-1].name
+        versions.create_version(uuid4(), latest)
         with pytest.raises(LatestVersionConflict):
-            keyring.create_version(uuid4(), latest)
-        assert len(keyring.list_versions()) == 2
+            versions.create_version(uuid4(), latest)
+        assert len(versions.list_versions()) == 2
 
-    def test_activating_the_primary_changes_nothing(self, keyring: Keyring) -> None:
+    def test_activating_the_primary_changes_nothing(self, keyring: Keyring, versions: KeyVersions) -> None:
         before = keyring.status()
-        assert keyring.activate_version(before.primary).state is VersionState.PRIMARY
+        assert versions.activate_version(before.primary).state is VersionState.PRIMARY
         assert keyring.status() == before
 
-    def test_a_former_primary_does_not_come_back(self, keyring: Keyring) -> None:
+    def test_a_former_primary_does_not_come_back(self, keyring: Keyring, versions: KeyVersions) -> None:
         old = keyring.status().primary
-        rotate(keyring)
+        rotate(versions)
         before = keyring.status()
         with pytest.raises(KeyVersionState) as refused:
-            keyring.activate_version(old)
+            versions.activate_version(old)
         assert refused.value.metadata == {"key_version": old, "state": "DECRYPT_ONLY"}
         assert keyring.status() == before
 
     def test_a_version_older_than_the_primary_stays_what_it_is(
-        self, keyring: Keyring, traits: Traits
+        self, versions: KeyVersions, traits: Traits
     ) -> None:
-        passed_over = create(keyring)
-        rotate(keyring)
+        passed_over = create(versions)
+        rotate(versions)
         with pytest.raises(KeyVersionState):
-            keyring.activate_version(passed_over.name)
+            versions.activate_version(passed_over.name)
         kept = "PENDING" if traits.has_pending else "DECRYPT_ONLY"
-        assert states(keyring) == ["DECRYPT_ONLY", kept, "PRIMARY"]
+        assert states(versions) == ["DECRYPT_ONLY", kept, "PRIMARY"]
 
-    def test_an_unknown_version_is_not_found(self, keyring: Keyring) -> None:
+    def test_an_unknown_version_is_not_found(self, keyring: Keyring, versions: KeyVersions) -> None:
         ref = keyring.status().primary.removeprefix("keyVersions/")
         for name in ("keyVersions/other", ref, f"keyVersions/keyVersions/{ref}", "x"):
             with pytest.raises(UnknownKeyVersion) as refused:
-                keyring.activate_version(name)
+                versions.activate_version(name)
             assert refused.value.metadata == {"key_version": name}

@@ -20,7 +20,6 @@ from kms.keyring import (
     WrapItem,
 )
 from kms.keyring import WrappedDataKey as KmsWrapped
-from kms.local.keyring import LocalKeyring
 from service.sealing.kms_client import DataKey as ClientDataKey
 from service.sealing.kms_client import KmsStatus, NotPrimary, StoredWrapper, WrappedDataKey
 from service.sealing.kms_failures import ItemFailure
@@ -139,7 +138,7 @@ class WatchedStore(Store):
 class WithoutSequence:
     """A keyring as one in Vault is seen: it has no file, and so no sequence that could go back."""
 
-    def __init__(self, keyring: LocalKeyring) -> None:
+    def __init__(self, keyring: Keyring) -> None:
         self._keyring = keyring
 
     def status(self) -> KeyringStatus:

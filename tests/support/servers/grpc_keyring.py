@@ -57,15 +57,11 @@ _BACKENDS = {
 
 
 class GrpcKeyring:
-    """A `Keyring` whose implementation is behind sockets; `destroy_due` alone is not on the wire."""
+    """A ``Keyring`` on the other side of two sockets."""
 
-    def __init__(
-        self, channels: Mapping[Role, grpc.Channel], destroy_due: Callable[[], list[KeyVersion]]
-    ) -> None:
-        self._destroy_due = destroy_due
+    def __init__(self, channels: Mapping[Role, grpc.Channel]) -> None:
         self._registry = management_grpc.KeyManagementServiceStub(channels[Role.REGISTRY])
         self._router = management_grpc.KeyManagementServiceStub(channels[Role.ROUTER])
-        self._admin = admin_grpc.KeyAdminServiceStub(channels[Role.ADMIN])
 
     def status(self) -> KeyringStatus:
         answer = _called(self._registry.GetStatus, pb2.GetStatusRequest())
@@ -101,6 +97,16 @@ class GrpcKeyring:
         request = pb2.BatchVerifyDataKeysRequest(items=map(_message, items))
         results = _called(self._registry.BatchVerifyDataKeys, request).results
         return [_error(each) if each.code else None for each in results]
+
+
+class GrpcVersions:
+    """``KeyVersions`` on the other side of a socket; ``destroy_due`` alone is not on the wire."""
+
+    def __init__(
+        self, channels: Mapping[Role, grpc.Channel], destroy_due: Callable[[], list[KeyVersion]]
+    ) -> None:
+        self._destroy_due = destroy_due
+        self._admin = admin_grpc.KeyAdminServiceStub(channels[Role.ADMIN])
 
     def list_versions(self) -> list[KeyVersion]:
         answer = _called(self._admin.ListKeyVersions, admin_pb2.ListKeyVersionsRequest())

@@ -6,12 +6,13 @@ import logging
 import os
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, closing, contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from functools import partial
 from io import StringIO
 from pathlib import Path
 from tempfile import TemporaryDirectory
+from typing import Any
 from uuid import uuid4
 
 import grpc
@@ -20,9 +21,9 @@ from codevector.kms.v1 import key_management_service_pb2_grpc as kms_grpc
 
 from kms.files.generations import KeyringFile
 from kms.installation import initialise
-from kms.keyring import KeyringError, KeyringStatus, WrappedDataKey
+from kms.keyring import Keyring, KeyringError, KeyringStatus, KeyVersions, OpenKeyring, WrappedDataKey
 from kms.local.document import DOCUMENT_LIMIT
-from kms.local.keyring import LocalKeyring
+from kms.local.opening import open_local
 from kms.local.unlock import UnlockKind, UnlockSource, unlock
 from kms.rpc.roles import Role
 from kms.rpc.server import serving
@@ -39,7 +40,7 @@ Rewrapped = list[WrappedDataKey | KeyringError]
 class FaultyKeyring:
     """The keyring, and what tests have it do wrong. It is the real one in every other respect."""
 
-    real: LocalKeyring
+    real: Keyring
     before_rewrap: Callable[[], None] = lambda: None
     spoil_rewrap: Callable[[Rewrapped], Rewrapped] = lambda results: results
     change_status: Callable[[KeyringStatus], KeyringStatus] = lambda status: status
@@ -63,6 +64,7 @@ class KeySidecar:
     """A sidecar at work."""
 
     keyring: FaultyKeyring
+    versions: KeyVersions
     registry_socket: Path
     router_socket: Path
     router: kms_grpc.KeyManagementServiceStub
@@ -73,9 +75,9 @@ class KeySidecar:
 
     def rotate(self) -> str:
         """Create and activate a version, as an administrator does. Returns its name."""
-        latest = self.keyring.real.list_versions()[-1].name
-        version = self.keyring.real.create_version(uuid4(), latest)
-        return self.keyring.real.activate_version(version.name).name
+        latest = self.versions.list_versions()[-1].name
+        version = self.versions.create_version(uuid4(), latest)
+        return self.versions.activate_version(version.name).name
 
     def opens(self, sealed: SealedCredential) -> bool:
         """Whether a router gets the data key of this credential."""
@@ -95,12 +97,14 @@ def key_sidecar() -> Iterator[KeySidecar]:
     """A new keyring, served to the registry and to routers until the block ends."""
     with ExitStack() as stack:
         directory = Path(stack.enter_context(TemporaryDirectory(prefix="kms-"))) / "kms"
-        keyring = FaultyKeyring(_keyring(stack, directory))
+        local = _keyring(stack, directory)
+        keyring = FaultyKeyring(local.keyring)
+        faulty: Any = keyring
         places = {role: directory / f"{role.value}.sock" for role in (Role.REGISTRY, Role.ROUTER)}
         logger = build_logger(StringIO(), logging.INFO)
         stack.enter_context(
             serving(
-                keyring,  # type: ignore[arg-type]
+                replace(local, keyring=faulty),
                 places,
                 audit=stack.enter_context(closing(open_audit(directory / "audit"))),
                 release="test",
@@ -110,12 +114,11 @@ def key_sidecar() -> Iterator[KeySidecar]:
             )
         )
         channel = stack.enter_context(grpc.insecure_channel(f"unix:{places[Role.ROUTER]}"))
-        yield KeySidecar(
-            keyring, places[Role.REGISTRY], places[Role.ROUTER], kms_grpc.KeyManagementServiceStub(channel)
-        )
+        router = kms_grpc.KeyManagementServiceStub(channel)
+        yield KeySidecar(keyring, local.versions, places[Role.REGISTRY], places[Role.ROUTER], router)
 
 
-def _keyring(stack: ExitStack, directory: Path) -> LocalKeyring:
+def _keyring(stack: ExitStack, directory: Path) -> OpenKeyring:
     source = UnlockSource(UnlockKind.KEY_FILE, directory / "unlock.key")
     path = directory / "keyring.json"
     initialise(
@@ -127,7 +130,7 @@ def _keyring(stack: ExitStack, directory: Path) -> LocalKeyring:
         random=os.urandom,
     )
     file = stack.enter_context(closing(KeyringFile(path, limit=DOCUMENT_LIMIT)))
-    return LocalKeyring(
+    return open_local(
         file, unlock=partial(unlock, source), deployment_id=DEPLOYMENT_ID, clock=_now, random=os.urandom
     )
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import time
 from collections.abc import Callable
 from contextlib import ExitStack, closing
@@ -11,12 +10,15 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 
 from kms.files.generations import KeyringFile
+from kms.keyring import OpenKeyring
 from kms.vault.access import AppRole, VaultAccess, VaultSecret
 from kms.vault.key import TransitAddress
 from kms.vault.keyring import VaultKeyring
 from kms.vault.ledger import LEDGER_LIMIT, Ledger
 from kms.vault.session import AdminSession, VaultLink, VaultSession
 from kms.vault.transit import Session, Transit
+from kms.vault.versions import VaultVersions
+from kms.vault.view import VaultView
 from runtime.circuit import Circuit
 from tests.support.servers.openbao import OpenBao
 
@@ -48,7 +50,7 @@ def vault_keyring(
     admin_through: Callable[[Session], Session] = lambda session: session,
     clock: Callable[[], datetime] = now,
     monotonic: Callable[[], float] = time.monotonic,
-) -> VaultKeyring:
+) -> OpenKeyring:
     """A keyring on a key of its own, under the repository's policies unless told otherwise.
 
     `through` may stand between it and the server, `ledger` is a file that outlives it.
@@ -70,13 +72,14 @@ def vault_keyring(
     def administration() -> Transit:
         return Transit(admin_through(AdminSession(link, token_file)), address)
 
-    return VaultKeyring(
-        Transit(through(session), address),
+    view = VaultView(Transit(through(session), address), monotonic=monotonic, probe="codevector-probe")
+    keyring = VaultKeyring(view, complaint=lambda: session.complaint, deployment_id=deployment_id)
+    versions = VaultVersions(
+        view,
         Ledger(address, file if admin else None),
         admin=administration if admin else None,
-        complaint=lambda: session.complaint,
-        deployment_id=deployment_id,
         clock=clock,
-        monotonic=monotonic,
-        random=os.urandom,
+    )
+    return OpenKeyring(
+        keyring, versions, prefix=f"transit-{address.keyring_id}-", refreshes=(keyring.refresh,)
     )

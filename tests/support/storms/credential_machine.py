@@ -217,12 +217,12 @@ class CredentialMachine(RuleBasedStateMachine):
         """An older keyring than the registry has seen is refused, and the newer one put back helps."""
         assert self.kept is not None
         self.there.notice()
-        now = self.there.rings[FILE].status().seq
+        now = self.there.rings[FILE].keyring.status().seq
         newest = self.there.backup(1)
         self.there.stop()
         self.there.put_ring(FILE, self.kept[0].directory)
         self.there.start()
-        if self.there.rings[FILE].status().seq < now:
+        if self.there.rings[FILE].keyring.status().seq < now:
             with pytest.raises(Unavailable):
                 self.there.notice()
         self.there.restore(newest)
@@ -235,7 +235,7 @@ class CredentialMachine(RuleBasedStateMachine):
     @invariant()
     def one_version_is_primary(self) -> None:
         for ring in self.there.rings.values():
-            states = [version.state for version in ring.list_versions()]
+            states = [version.state for version in ring.versions.list_versions()]
             assert states.count(VersionState.PRIMARY) == 1
 
     def new_key(self) -> str:

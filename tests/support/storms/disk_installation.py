@@ -13,7 +13,7 @@ import time
 import uuid
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, closing, contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 from functools import partial
 from pathlib import Path
@@ -26,18 +26,20 @@ from codevector_providers.opening import Expected, open_sealed
 from codevector_providers.opening import SealedCredential as SdkSealed
 from sqlalchemy import text
 
-from kms.combined import CombinedKeyring, Member
+from kms.combined import combine
 from kms.files.generations import KeyringFile
 from kms.installation import initialise
 from kms.keyring import (
     DataKey,
     Keyring,
     KeyVersion,
+    KeyVersions,
+    OpenKeyring,
     VersionState,
 )
 from kms.keyring import WrappedDataKey as KmsWrapped
 from kms.local.document import DOCUMENT_LIMIT
-from kms.local.keyring import LocalKeyring
+from kms.local.opening import open_local
 from kms.local.unlock import UnlockKind, UnlockSource, unlock
 from service.domain.catalog import Catalogs
 from service.domain.credentials import parse_material
@@ -130,8 +132,8 @@ class Installation:
         """Everything into memory, from disk alone."""
         stack = self._stack = ExitStack()
         self.rings = {ring: self._open_ring(stack, ring) for ring in self.order}
-        members = [Member(prefix_of(ring), self._member(name)) for name, ring in self.rings.items()]
-        self.keyring: Keyring = members[0].keyring if len(members) == 1 else CombinedKeyring(members)
+        members = list(self.rings.values())
+        self.keyring: Keyring = members[0].keyring if len(members) == 1 else combine(members).keyring
         self.database.move(self.directory / "registry.db")
         engine = self.database.engine
         self.store = WatchedStore(
@@ -236,23 +238,22 @@ class Installation:
         shutil.rmtree(self.directory)
         self._copies += 1
 
-    def _member(self, name: str) -> Keyring:
-        other: Any = WithoutSequence(self.rings[name])
-        keyring: Keyring = self.rings[name] if name == FILE else other
-        return keyring
-
-    def _open_ring(self, stack: ExitStack, ring: str) -> LocalKeyring:
+    def _open_ring(self, stack: ExitStack, ring: str) -> OpenKeyring:
         home = self.directory / ring
         source = UnlockSource(UnlockKind.KEY_FILE, home / "unlock.key")
         file = KeyringFile(home / "keyring.json", limit=DOCUMENT_LIMIT, disk=WatchedDisk(self.at))
         stack.enter_context(closing(file))
-        return LocalKeyring(
+        opened = open_local(
             file,
             unlock=partial(unlock, source),
             deployment_id=DEPLOYMENT_ID,
             clock=lambda: self.now,
             random=os.urandom,
         )
+        if ring == FILE:
+            return opened
+        elsewhere: Any = WithoutSequence(opened.keyring)
+        return replace(opened, keyring=elsewhere)
 
     # What administrators and the registry do.
 
@@ -280,17 +281,17 @@ class Installation:
         refresh_kms_state(self.ctx)
 
     @property
-    def first_ring(self) -> LocalKeyring:
-        return self.rings[self.order[0]]
+    def first_versions(self) -> KeyVersions:
+        return self.rings[self.order[0]].versions
 
     def create_version(self) -> None:
-        self.first_ring.create_version(uuid.uuid4(), self.first_ring.list_versions()[-1].name)
+        self.first_versions.create_version(uuid.uuid4(), self.first_versions.list_versions()[-1].name)
 
     def activate(self) -> None:
         """The newest version, if it is pending."""
-        newest = self.first_ring.list_versions()[-1]
+        newest = self.first_versions.list_versions()[-1]
         if newest.state is VersionState.PENDING:
-            self.first_ring.activate_version(newest.name)
+            self.first_versions.activate_version(newest.name)
 
     def rewrap(self, count: int) -> int:
         """Move some; how many are left."""
@@ -317,9 +318,9 @@ class Installation:
         """Disable what nothing is under: the administrator's act after a rotation."""
         used = set(self.usage())
         return [
-            ring.disable_version(version.name, confirmed_unreferenced=True)
+            ring.versions.disable_version(version.name, confirmed_unreferenced=True)
             for ring in self.rings.values()
-            for version in ring.list_versions()
+            for version in ring.versions.list_versions()
             if version.state is VersionState.DECRYPT_ONLY and version.name not in used
         ]
 
@@ -327,11 +328,11 @@ class Installation:
         """Schedule the disabled, wait, and have them destroyed."""
         self.later(timedelta(days=8))
         for ring in self.rings.values():
-            for version in ring.list_versions():
+            for version in ring.versions.list_versions():
                 if version.state is VersionState.DISABLED:
-                    ring.schedule_destruction(version.name, timedelta(days=7))
+                    ring.versions.schedule_destruction(version.name, timedelta(days=7))
         self.later(timedelta(days=8))
-        return [version for ring in self.rings.values() for version in ring.destroy_due()]
+        return [version for ring in self.rings.values() for version in ring.versions.destroy_due()]
 
     # What routers see.
 
@@ -378,12 +379,6 @@ def open_as_router(uid: UUID, sealed: SealedCredential, key: bytes) -> str:
         destinations=tuple(sealed.destinations),
     )
     return open_sealed(claims, expected, key)["api_key"]
-
-
-def prefix_of(ring: LocalKeyring) -> str:
-    """What every ref of a local keyring begins with."""
-    ref = ring.status().primary.partition("/")[2]
-    return ref[: ref.index("-v") + 1]
 
 
 def a_call() -> Call:

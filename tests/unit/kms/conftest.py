@@ -10,8 +10,9 @@ import pytest
 
 from kms.files.generations import KeyringFile
 from kms.installation import initialise
+from kms.keyring import Keyring, KeyVersions, OpenKeyring
 from kms.local.document import DOCUMENT_LIMIT
-from kms.local.keyring import LocalKeyring
+from kms.local.opening import open_local
 from kms.local.unlock import UnlockKind, UnlockMethod, UnlockRoot, UnlockSource, unlock
 
 DEPLOYMENT_ID = bytes([1]) * 16
@@ -40,14 +41,14 @@ def keyring_file(home: Path) -> Iterator[KeyringFile]:
 
 
 @pytest.fixture
-def open_keyring(home: Path) -> Callable[[KeyringFile], LocalKeyring]:
+def open_keyring(home: Path) -> Callable[[KeyringFile], OpenKeyring]:
     source = UnlockSource(UnlockKind.KEY_FILE, home / "unlock.key")
 
     def root(method: UnlockMethod) -> UnlockRoot:
         return unlock(source, method)
 
-    def build(file: KeyringFile) -> LocalKeyring:
-        return LocalKeyring(
+    def build(file: KeyringFile) -> OpenKeyring:
+        return open_local(
             file, unlock=root, deployment_id=DEPLOYMENT_ID, clock=lambda: NOW, random=os.urandom
         )
 
@@ -55,5 +56,16 @@ def open_keyring(home: Path) -> Callable[[KeyringFile], LocalKeyring]:
 
 
 @pytest.fixture
-def keyring(keyring_file: KeyringFile, open_keyring: Callable[[KeyringFile], LocalKeyring]) -> LocalKeyring:
+def local(keyring_file: KeyringFile, open_keyring: Callable[[KeyringFile], OpenKeyring]) -> OpenKeyring:
+    """The local keyring in the home."""
     return open_keyring(keyring_file)
+
+
+@pytest.fixture
+def keyring(local: OpenKeyring) -> Keyring:
+    return local.keyring
+
+
+@pytest.fixture
+def versions(local: OpenKeyring) -> KeyVersions:
+    return local.versions

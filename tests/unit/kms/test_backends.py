@@ -111,7 +111,7 @@ class TestOpening:
             for refresh in opened.refreshes:
                 refresh()
             assert len(opened.keyring.status().accepted) == 2
-            opened.keyring.list_versions()
+            opened.versions.list_versions()
         assert (directory / f"transit-{address.keyring_id}.json").exists()
 
     def test_vault_without_its_extra(self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -10,7 +10,7 @@ from unittest.mock import create_autospec
 import pytest
 
 from kms.background import Upkeep, upkeep
-from kms.keyring import Keyring, KeyringUnavailable, KeyVersion, VersionState
+from kms.keyring import KeyringUnavailable, KeyVersion, KeyVersions, VersionState
 from runtime.logs import build_logger
 
 DESTROYED = KeyVersion(
@@ -22,7 +22,7 @@ DESTROYED = KeyVersion(
 
 
 class Keeper:
-    """A keyring of which only `destroy_due` is asked."""
+    """Versions of which only ``destroy_due`` is called."""
 
     def __init__(self, *answers: list[KeyVersion] | KeyringUnavailable) -> None:
         self.answers = list(answers)
@@ -44,8 +44,8 @@ def lines(log: StringIO) -> list[tuple[str, str]]:
     return [(line["event"], line.get("failure", line.get("key_version", ""))) for line in parsed]
 
 
-def keyring(*answers: list[KeyVersion] | KeyringUnavailable) -> Keyring:
-    spec: Keyring = create_autospec(Keyring, instance=True)
+def versions(*answers: list[KeyVersion] | KeyringUnavailable) -> KeyVersions:
+    spec: KeyVersions = create_autospec(KeyVersions, instance=True)
     spec.destroy_due = Keeper(*answers).destroy_due  # type: ignore[method-assign]
     return spec
 
@@ -58,7 +58,7 @@ class TestUpkeep:
             if message := outcomes.pop(0):
                 raise KeyringUnavailable(message)
 
-        keeper = Upkeep(keyring(), [refresh], build_logger(log, logging.INFO))
+        keeper = Upkeep(versions(), [refresh], build_logger(log, logging.INFO))
         for _ in range(5):
             keeper.round()
         assert lines(log) == [("kms_upkeep", "away"), ("kms_upkeep", "sealed"), ("kms_upkeep", "")]
@@ -70,7 +70,7 @@ class TestUpkeep:
             raise KeyringUnavailable("away")
 
         keeper = Upkeep(
-            keyring([DESTROYED]), [refuse, lambda: done.append("second")], build_logger(log, logging.INFO)
+            versions([DESTROYED]), [refuse, lambda: done.append("second")], build_logger(log, logging.INFO)
         )
         keeper.round()
         assert done == ["second"]
@@ -82,7 +82,7 @@ class TestUpkeep:
         def stumble() -> None:
             raise KeyError("hvs.token-in-a-text")
 
-        keeper = Upkeep(keyring(), [stumble, lambda: done.append("second")], build_logger(log, logging.INFO))
+        keeper = Upkeep(versions(), [stumble, lambda: done.append("second")], build_logger(log, logging.INFO))
         keeper.round()
         keeper.round()
         assert done == ["second", "second"]
@@ -90,7 +90,7 @@ class TestUpkeep:
 
     def test_a_destruction_that_could_not_be_done_is_tried_again(self, log: StringIO) -> None:
         keeper = Upkeep(
-            keyring(KeyringUnavailable("disk full"), [DESTROYED]), [], build_logger(log, logging.INFO)
+            versions(KeyringUnavailable("disk full"), [DESTROYED]), [], build_logger(log, logging.INFO)
         )
         keeper.round()
         keeper.round()
@@ -102,7 +102,7 @@ class TestUpkeep:
 
     def test_runs_at_once_and_ends_with_its_context(self, log: StringIO) -> None:
         ran = threading.Event()
-        with upkeep(keyring(), [ran.set], build_logger(log, logging.INFO)):
+        with upkeep(versions(), [ran.set], build_logger(log, logging.INFO)):
             assert ran.wait(10)
             assert "kms-upkeep" in {thread.name for thread in threading.enumerate()}
         assert "kms-upkeep" not in {thread.name for thread in threading.enumerate()}

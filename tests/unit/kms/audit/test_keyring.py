@@ -16,20 +16,22 @@ from uuid import UUID, uuid4
 
 import pytest
 
-from kms.audit.keyring import AuditedKeyring, Principal
+from kms.audit.keyring import AuditedKeyring, AuditedVersions, Principal
 from kms.audit.log import Audit, AuditUnavailable
 from kms.audit.sink import segments
 from kms.files.generations import KeyringFile
 from kms.formats import DekContext
 from kms.keyring import (
     DataKey,
+    Keyring,
     KeyringError,
+    KeyVersions,
     KeyVersionState,
+    OpenKeyring,
     VersionState,
     WrapItem,
     WrappedDataKey,
 )
-from kms.local.keyring import LocalKeyring
 from tests.support.doubles.disks import FaultyDisk
 from tests.support.servers.audits import open_audit
 
@@ -53,8 +55,13 @@ def audit(tmp_path: Path, disk: FaultyDisk) -> Iterator[Audit]:
 
 
 @pytest.fixture
-def audited(keyring: LocalKeyring, audit: Audit) -> AuditedKeyring:
-    return AuditedKeyring(keyring, audit, Principal("router", "/run/router.sock"))
+def audited(local: OpenKeyring, audit: Audit) -> OpenKeyring:
+    principal = Principal("router", "/run/router.sock")
+    return OpenKeyring(
+        AuditedKeyring(local.keyring, audit, principal),
+        AuditedVersions(local.versions, audit, principal),
+        prefix=local.prefix,
+    )
 
 
 @pytest.fixture
@@ -71,8 +78,8 @@ def told(tmp_path: Path) -> Callable[[], list[dict[str, Any]]]:
     return read
 
 
-def wrap(keyring: AuditedKeyring, numbers: Sequence[int]) -> list[WrappedDataKey]:
-    results = keyring.wrap([WrapItem(context(number), DataKey(CANARY)) for number in numbers])
+def wrap(audited: OpenKeyring, numbers: Sequence[int]) -> list[WrappedDataKey]:
+    results = audited.keyring.wrap([WrapItem(context(number), DataKey(CANARY)) for number in numbers])
     return [each for each in results if isinstance(each, WrappedDataKey)]
 
 
@@ -87,22 +94,22 @@ def item(number: int, name: str, outcome: str = "OK") -> dict[str, Any]:
 
 
 class TestLines:
-    def test_of_wrap_and_unwrap(self, audited: AuditedKeyring, told: Callable[[], Any]) -> None:
+    def test_of_wrap_and_unwrap(self, audited: OpenKeyring, told: Callable[[], Any]) -> None:
         rows = wrap(audited, [1, 2])
         name = rows[0].key_version
-        audited.unwrap([rows[0], replace(rows[1], commitment=bytes(32))])
+        audited.keyring.unwrap([rows[0], replace(rows[1], commitment=bytes(32))])
         common = {"principal": "router:/run/router.sock"}
         assert told() == [
             {**common, "event": "wrap", "items": [item(1, name), item(2, name)]},
             {**common, "event": "unwrap", "items": [item(1, name), item(2, name, "CREDENTIAL_CORRUPT")]},
         ]
 
-    def test_of_rewrap_and_verify(self, audited: AuditedKeyring, told: Callable[[], Any]) -> None:
+    def test_of_rewrap_and_verify(self, audited: OpenKeyring, told: Callable[[], Any]) -> None:
         rows = wrap(audited, [1, 2, 3])
         name = rows[0].key_version
         rows[1] = replace(rows[1], commitment=bytes(32))
-        audited.rewrap(rows, name)
-        audited.verify(rows)
+        audited.keyring.rewrap(rows, name)
+        audited.keyring.verify(rows)
         summary = {
             "count": 2,
             "failed": [item(2, name, "CREDENTIAL_CORRUPT")],
@@ -114,16 +121,16 @@ class TestLines:
             {**summary, "event": "verify"},
         ]
 
-    def test_of_a_version_s_life(self, audited: AuditedKeyring, told: Callable[[], Any]) -> None:
-        first = audited.list_versions()[0].name
-        created = audited.create_version(uuid4(), first).name
-        audited.activate_version(created)
-        audited.disable_version(first, confirmed_unreferenced=True)
-        audited.enable_version(first)
+    def test_of_a_version_s_life(self, audited: OpenKeyring, told: Callable[[], Any]) -> None:
+        first = audited.versions.list_versions()[0].name
+        created = audited.versions.create_version(uuid4(), first).name
+        audited.versions.activate_version(created)
+        audited.versions.disable_version(first, confirmed_unreferenced=True)
+        audited.versions.enable_version(first)
         with pytest.raises(KeyVersionState):
-            audited.schedule_destruction(first, timedelta(days=30))
+            audited.versions.schedule_destruction(first, timedelta(days=30))
         with pytest.raises(KeyVersionState):
-            audited.cancel_destruction(first)
+            audited.versions.cancel_destruction(first)
         lines = [(line["event"], line["phase"], line.get("outcome"), line.get("state")) for line in told()]
         assert lines == [
             ("create_version", "begin", None, None),
@@ -140,25 +147,25 @@ class TestLines:
             ("cancel_destruction", "end", "KEY_VERSION_STATE", None),
         ]
 
-    def test_reading_leaves_none(self, audited: AuditedKeyring, told: Callable[[], Any]) -> None:
-        audited.status()
-        audited.list_versions()
-        assert audited.destroy_due() == []
+    def test_reading_leaves_none(self, audited: OpenKeyring, told: Callable[[], Any]) -> None:
+        audited.keyring.status()
+        audited.versions.list_versions()
+        assert audited.versions.destroy_due() == []
         assert told() == []
 
     def test_hold_nothing_secret_and_nothing_that_might_be(
-        self, audited: AuditedKeyring, tmp_path: Path
+        self, audited: OpenKeyring, tmp_path: Path
     ) -> None:
         """A caller may send a key where a name belongs; what cannot be a name is not written down."""
         row = wrap(audited, [1])[0]
-        audited.unwrap([row])
+        audited.keyring.unwrap([row])
         text = CANARY.decode()
-        audited.unwrap([replace(row, key_version=text), replace(row, context=CANARY)])
-        audited.verify([replace(row, wrapped=CANARY, key_version=f"keyVersions/{text.upper()}")])
+        audited.keyring.unwrap([replace(row, key_version=text), replace(row, context=CANARY)])
+        audited.keyring.verify([replace(row, wrapped=CANARY, key_version=f"keyVersions/{text.upper()}")])
         with pytest.raises(KeyringError):
-            audited.activate_version(text)
+            audited.versions.activate_version(text)
         with pytest.raises(KeyringError):
-            audited.create_version(uuid4(), text)
+            audited.versions.create_version(uuid4(), text)
         written = b"".join(b"".join(segment.lines) for segment in segments(tmp_path / "audit"))
         secrets = (CANARY, row.wrapped, row.commitment, row.context)
         for secret in secrets:
@@ -168,17 +175,17 @@ class TestLines:
 
 class TestSync:
     @pytest.mark.parametrize("count", [1, 64])
-    def test_one_for_a_batch_of_keys(self, audited: AuditedKeyring, disk: FaultyDisk, count: int) -> None:
+    def test_one_for_a_batch_of_keys(self, audited: OpenKeyring, disk: FaultyDisk, count: int) -> None:
         rows = wrap(audited, range(1, count + 1))
         disk.calls.clear()
-        audited.unwrap(rows)
+        audited.keyring.unwrap(rows)
         assert disk.calls == ["write", "sync"]
 
-    def test_none_where_no_key_leaves(self, audited: AuditedKeyring, disk: FaultyDisk) -> None:
+    def test_none_where_no_key_leaves(self, audited: OpenKeyring, disk: FaultyDisk) -> None:
         rows = wrap(audited, [1])
         disk.calls.clear()
-        audited.verify(rows)
-        audited.rewrap(rows, rows[0].key_version)
+        audited.keyring.verify(rows)
+        audited.keyring.rewrap(rows, rows[0].key_version)
         assert disk.calls == ["write", "write"]
 
 
@@ -186,8 +193,8 @@ class TestUnwritable:
     @pytest.mark.parametrize("step", [1, 2], ids=["at the write", "at the sync"])
     def test_no_key_leaves(
         self,
-        audited: AuditedKeyring,
-        keyring: LocalKeyring,
+        audited: OpenKeyring,
+        keyring: Keyring,
         disk: FaultyDisk,
         monkeypatch: pytest.MonkeyPatch,
         step: int,
@@ -204,71 +211,69 @@ class TestUnwritable:
         monkeypatch.setattr(keyring, "unwrap", remember)
         disk.fail(step, _full)
         with pytest.raises(AuditUnavailable):
-            audited.unwrap([row])
+            audited.keyring.unwrap([row])
         assert [bytes(key.octets) for key in keys] == [bytes(32)], "and it was wiped"
 
     def test_no_version_changes(
-        self, audited: AuditedKeyring, keyring_file: KeyringFile, disk: FaultyDisk
+        self, audited: OpenKeyring, keyring_file: KeyringFile, disk: FaultyDisk
     ) -> None:
         before = keyring_file.read()
-        latest = audited.list_versions()[-1].name
+        latest = audited.versions.list_versions()[-1].name
         disk.fail(1, _full)
         with pytest.raises(AuditUnavailable):
-            audited.create_version(uuid4(), latest)
+            audited.versions.create_version(uuid4(), latest)
         assert keyring_file.read() == before
 
     def test_a_change_whose_end_is_not_told_was_announced_and_can_be_repeated(
-        self, audited: AuditedKeyring, disk: FaultyDisk, told: Callable[[], Any]
+        self, audited: OpenKeyring, disk: FaultyDisk, told: Callable[[], Any]
     ) -> None:
-        request_id, latest = uuid4(), audited.list_versions()[-1].name
+        request_id, latest = uuid4(), audited.versions.list_versions()[-1].name
         disk.fail(3, _full)
         with pytest.raises(AuditUnavailable):
-            audited.create_version(request_id, latest)
-        assert audited.create_version(request_id, latest).state is VersionState.PENDING
-        assert len(audited.list_versions()) == 2
+            audited.versions.create_version(request_id, latest)
+        assert audited.versions.create_version(request_id, latest).state is VersionState.PENDING
+        assert len(audited.versions.list_versions()) == 2
         phases = [line["phase"] for line in told() if line["event"] == "create_version"]
         assert phases == ["begin", "begin", "end"]
 
     def test_a_destruction_that_was_not_told_is_told_later(
         self,
-        audited: AuditedKeyring,
-        keyring: LocalKeyring,
+        audited: OpenKeyring,
+        versions: KeyVersions,
         disk: FaultyDisk,
         told: Callable[[], Any],
         monkeypatch: pytest.MonkeyPatch,
     ) -> None:
-        gone = replace(audited.list_versions()[0], state=VersionState.DESTROYED)
+        gone = replace(audited.versions.list_versions()[0], state=VersionState.DESTROYED)
         rounds = [[gone], []]
-        monkeypatch.setattr(keyring, "destroy_due", lambda: rounds.pop(0))
+        monkeypatch.setattr(versions, "destroy_due", lambda: rounds.pop(0))
         disk.fail(1, _full)
         with pytest.raises(AuditUnavailable):
-            audited.destroy_due()
-        audited.destroy_due()
+            audited.versions.destroy_due()
+        audited.versions.destroy_due()
         assert [line["key_version"] for line in told() if line["event"] == "destroyed"] == [gone.name]
 
     @pytest.mark.parametrize("act", ["wrap", "rewrap", "verify"])
-    def test_nothing_else_is_answered_either(
-        self, audited: AuditedKeyring, disk: FaultyDisk, act: str
-    ) -> None:
+    def test_nothing_else_is_answered_either(self, audited: OpenKeyring, disk: FaultyDisk, act: str) -> None:
         row = wrap(audited, [1])[0]
         acts: dict[str, Callable[[], object]] = {
             "wrap": lambda: wrap(audited, [2]),
-            "rewrap": lambda: audited.rewrap([row], row.key_version),
-            "verify": lambda: audited.verify([row]),
+            "rewrap": lambda: audited.keyring.rewrap([row], row.key_version),
+            "verify": lambda: audited.keyring.verify([row]),
         }
         disk.fail(1, _full)
         with pytest.raises(AuditUnavailable):
             acts[act]()
 
-    def test_shows_in_the_status(self, audited: AuditedKeyring, audit: Audit, disk: FaultyDisk) -> None:
+    def test_shows_in_the_status(self, audited: OpenKeyring, audit: Audit, disk: FaultyDisk) -> None:
         disk.fail(1, _full)
         with pytest.raises(AuditUnavailable):
             wrap(audited, [1])
-        status = audited.status()
+        status = audited.keyring.status()
         assert (status.wrap_healthy, status.unwrap_healthy) == (False, False)
         assert "audit" in status.message
         audit.tick()
-        assert audited.status().wrap_healthy
+        assert audited.keyring.status().wrap_healthy
 
 
 def _full() -> None:

@@ -23,7 +23,7 @@ from uuid import UUID
 import pytest
 
 from kms.audit.chain import verify
-from kms.audit.keyring import AuditedKeyring, Principal
+from kms.audit.keyring import AuditedKeyring, AuditedVersions, Principal
 from kms.audit.lines import Position
 from kms.audit.log import Audit, AuditUnavailable
 from kms.audit.sink import AuditError, AuditSink, segments
@@ -33,7 +33,7 @@ from kms.formats import DekContext
 from kms.installation import initialise
 from kms.keyring import DataKey, KeyringError, VersionState, WrapItem, WrappedDataKey
 from kms.local.document import DOCUMENT_LIMIT
-from kms.local.keyring import LocalKeyring
+from kms.local.opening import open_local
 from kms.local.unlock import UnlockKind, UnlockSource, unlock
 from tests.support.doubles.disks import FaultyDisk
 from tests.support.servers.audits import AUDIT_KEY
@@ -51,6 +51,7 @@ class Sidecar:
     """A keyring and its audit over one disk; the clock stands where the work needs it."""
 
     keyring: AuditedKeyring
+    versions: AuditedVersions
     audit: Audit
     file: KeyringFile
 
@@ -63,7 +64,7 @@ def opened(stack: ExitStack, home: Path, disk: Disk, now: datetime, limit: int =
     """As a start of the sidecar does it."""
     source = UnlockSource(UnlockKind.KEY_FILE, home / "unlock.key")
     file = stack.enter_context(closing(KeyringFile(home / "keyring.json", limit=DOCUMENT_LIMIT, disk=disk)))
-    local = LocalKeyring(
+    local = open_local(
         file,
         unlock=partial(unlock, source),
         deployment_id=DEPLOYMENT_ID,
@@ -74,30 +75,36 @@ def opened(stack: ExitStack, home: Path, disk: Disk, now: datetime, limit: int =
         closing(AuditSink(home / "audit", public_key=AUDIT_KEY.public_key, disk=disk, limit=limit))
     )
     audit = Audit(sink, AUDIT_KEY, deployment_id=DEPLOYMENT_ID, clock=lambda: now, monotonic=lambda: 0.0)
-    return Sidecar(AuditedKeyring(local, audit, Principal("admin", "/run/admin.sock")), audit, file)
+    principal = Principal("admin", "/run/admin.sock")
+    return Sidecar(
+        AuditedKeyring(local.keyring, audit, principal),
+        AuditedVersions(local.versions, audit, principal),
+        audit,
+        file,
+    )
 
 
 def create(sidecar: Sidecar) -> None:
-    first = sidecar.keyring.list_versions()[0].name
-    sidecar.keyring.create_version(UUID(int=7), first)
+    first = sidecar.versions.list_versions()[0].name
+    sidecar.versions.create_version(UUID(int=7), first)
 
 
 def activate(sidecar: Sidecar) -> None:
     create(sidecar)
-    sidecar.keyring.activate_version(sidecar.keyring.list_versions()[1].name)
+    sidecar.versions.activate_version(sidecar.versions.list_versions()[1].name)
 
 
 def retire(sidecar: Sidecar) -> None:
     activate(sidecar)
-    sidecar.keyring.disable_version(sidecar.keyring.list_versions()[0].name, confirmed_unreferenced=True)
+    sidecar.versions.disable_version(sidecar.versions.list_versions()[0].name, confirmed_unreferenced=True)
 
 
 def schedule(sidecar: Sidecar) -> None:
-    sidecar.keyring.schedule_destruction(sidecar.keyring.list_versions()[0].name, WEEK)
+    sidecar.versions.schedule_destruction(sidecar.versions.list_versions()[0].name, WEEK)
 
 
 def destroy(sidecar: Sidecar) -> None:
-    sidecar.keyring.destroy_due()
+    sidecar.versions.destroy_due()
 
 
 def use(sidecar: Sidecar) -> None:
@@ -244,7 +251,7 @@ def test_goes_on_after_a_fault(
             assert sidecar.keyring.verify([row]) == [None], "nothing that was in use is lost"
         scene.work(sidecar)
         use(sidecar)
-        states = [version.state for version in sidecar.keyring.list_versions()]
+        states = [version.state for version in sidecar.versions.list_versions()]
     if scene.work is create:
         assert states == [VersionState.PRIMARY, VersionState.PENDING]
     if scene.work is destroy:

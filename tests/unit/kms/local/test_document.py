@@ -44,14 +44,14 @@ class TestFrozenKeyring:
         document = CODEC.decode(STORED)
         assert document.seq == 4
         assert document.deployment_id == b"\1" * 16
-        assert [version.state.value for version in document.versions] == [
+        assert [version.record.state.value for version in document.versions] == [
             "DECRYPT_ONLY",
             "PRIMARY",
             "PENDING",
         ]
-        assert document.primary.number == 2
-        assert document.latest.number == 3
-        assert document.versions[0].ref == "local-0a1b2c3d-v1-bf763df0f9b20755"
+        assert document.primary.record.number == 2
+        assert document.versions[-1].record.number == 3
+        assert document.versions[0].record.ref == "local-0a1b2c3d-v1-bf763df0f9b20755"
 
     def test_is_written_byte_for_byte_the_same(self) -> None:
         assert CODEC.encode(CODEC.decode(STORED)) == STORED
@@ -164,8 +164,8 @@ class TestNewVersion:
             expected_latest="",
             random=lambda length: bytes(range(64, 64 + length)),
         )
-        assert version.ref == "local-0a1b2c3d-v1-bf763df0f9b20755"
+        assert version.record.ref == "local-0a1b2c3d-v1-bf763df0f9b20755"
         assert bytes(range(64, 96)) not in version.sealed
         reread = CODEC.decode(CODEC.encode(replace(empty, versions=(version,))))
         assert reread.primary.kek is not None
-        assert version.ref.endswith(reread.primary.kek.check)
+        assert version.record.ref.endswith(reread.primary.kek.check)

@@ -18,37 +18,41 @@ from kms.files.generations import KeyringFile
 from kms.formats import DekContext
 from kms.keyring import (
     DataKey,
+    Keyring,
     KeyringError,
     KeyringUnavailable,
     KeyVersion,
+    KeyVersions,
+    OpenKeyring,
     VersionState,
     WrapItem,
     WrappedDataKey,
 )
-from kms.local.document import DOCUMENT_LIMIT, DocumentError, Kek
-from kms.local.keyring import LocalKeyring, seal_data_key
+from kms.local.document import DOCUMENT_LIMIT, DocumentError
+from kms.local.kek import Kek, seal_data_key
+from kms.local.opening import open_local
 from kms.local.unlock import UnlockRoot
 
 VECTORS = Path(__file__).parents[3] / "vectors" / "kms"
-OpenKeyring = Callable[[KeyringFile], LocalKeyring]
+Open = Callable[[KeyringFile], OpenKeyring]
 CONTEXT = DekContext(b"\1" * 16, b"\2" * 16, b"\3" * 16, 1).encode()
 
 
-def wrap_one(keyring: LocalKeyring) -> WrappedDataKey:
+def wrap_one(keyring: Keyring) -> WrappedDataKey:
     result = keyring.wrap([WrapItem(CONTEXT, DataKey(bytes(range(32))))])[0]
     assert isinstance(result, WrappedDataKey)
     return result
 
 
-def opened(keyring: LocalKeyring, wrapped: WrappedDataKey) -> bytes:
+def opened(keyring: Keyring, wrapped: WrappedDataKey) -> bytes:
     result = keyring.unwrap([wrapped])[0]
     assert isinstance(result, DataKey), result
     return bytes(result.octets)
 
 
-def rotate(keyring: LocalKeyring) -> KeyVersion:
-    latest = keyring.list_versions()[-1].name
-    return keyring.activate_version(keyring.create_version(uuid4(), latest).name)
+def rotate(versions: KeyVersions) -> KeyVersion:
+    latest = versions.list_versions()[-1].name
+    return versions.activate_version(versions.create_version(uuid4(), latest).name)
 
 
 class TestFrozenWrapper:
@@ -77,7 +81,7 @@ class TestFrozenWrapper:
         unlock_key = json.loads((VECTORS / "unlock.json").read_text())["keyring-key.json"]["unlock_key"]
         with closing(KeyringFile(directory / "keyring.json", limit=DOCUMENT_LIMIT)) as file:
             file.create(stored)
-            keyring = LocalKeyring(
+            local = open_local(
                 file,
                 unlock=lambda _: UnlockRoot(bytes.fromhex(unlock_key)),
                 deployment_id=b"\1" * 16,
@@ -90,41 +94,43 @@ class TestFrozenWrapper:
                 commitment=bytes.fromhex(vector["commitment"]),
                 context=bytes.fromhex(vector["context"]),
             )
-            assert opened(keyring, wrapped).hex() == vector["data_key"]
+            assert opened(local.keyring, wrapped).hex() == vector["data_key"]
 
 
 class TestPersistence:
-    def test_a_restart_opens_everything(self, home: Path, open_keyring: OpenKeyring) -> None:
+    def test_a_restart_opens_everything(self, home: Path, open_keyring: Open) -> None:
         wrappers = []
         for _ in range(3):
             with closing(KeyringFile(home / "keyring.json", limit=DOCUMENT_LIMIT)) as file:
-                keyring = open_keyring(file)
-                wrappers.append(wrap_one(keyring))
-                rotate(keyring)
-                assert [opened(keyring, each) for each in wrappers] == [bytes(range(32))] * len(wrappers)
+                local = open_keyring(file)
+                wrappers.append(wrap_one(local.keyring))
+                rotate(local.versions)
+                assert [opened(local.keyring, each) for each in wrappers] == [bytes(range(32))] * len(
+                    wrappers
+                )
 
-    def test_seq_grows_by_one_with_each_change(self, keyring: LocalKeyring) -> None:
+    def test_seq_grows_by_one_with_each_change(self, keyring: Keyring, versions: KeyVersions) -> None:
         seen = [keyring.status().seq]
-        version = keyring.create_version(uuid4(), keyring.list_versions()[-1].name)
+        version = versions.create_version(uuid4(), versions.list_versions()[-1].name)
         seen.append(keyring.status().seq)
-        keyring.activate_version(version.name)
+        versions.activate_version(version.name)
         seen.append(keyring.status().seq)
-        keyring.activate_version(version.name)
+        versions.activate_version(version.name)
         seen.append(keyring.status().seq)
         assert seen == [1, 2, 3, 3]
 
-    def test_a_repeated_request_outlives_a_restart(self, home: Path, open_keyring: OpenKeyring) -> None:
+    def test_a_repeated_request_outlives_a_restart(self, home: Path, open_keyring: Open) -> None:
         request_id = uuid4()
         made = []
         for _ in range(2):
             with closing(KeyringFile(home / "keyring.json", limit=DOCUMENT_LIMIT)) as file:
-                keyring = open_keyring(file)
-                made.append(keyring.create_version(request_id, keyring.list_versions()[0].name))
-                assert len(keyring.list_versions()) == 2
+                versions = open_keyring(file).versions
+                made.append(versions.create_version(request_id, versions.list_versions()[0].name))
+                assert len(versions.list_versions()) == 2
         assert made[0] == made[1]
 
-    def test_names_hold_keyring_number_and_check(self, keyring: LocalKeyring) -> None:
-        names = [keyring.list_versions()[0].name, rotate(keyring).name]
+    def test_names_hold_keyring_number_and_check(self, versions: KeyVersions) -> None:
+        names = [versions.list_versions()[0].name, rotate(versions).name]
         parts = [name.split("-") for name in names]
         assert [part[2] for part in parts] == ["v1", "v2"]
         assert parts[0][:2] == parts[1][:2]
@@ -132,7 +138,7 @@ class TestPersistence:
 
     def test_a_file_of_another_deployment_is_refused(self, keyring_file: KeyringFile, home: Path) -> None:
         with pytest.raises(DocumentError, match="another deployment"):
-            LocalKeyring(
+            open_local(
                 keyring_file,
                 unlock=lambda _: UnlockRoot((home / "unlock.key").read_bytes()),
                 deployment_id=b"\2" * 16,
@@ -145,10 +151,10 @@ class TestFaults:
     @pytest.mark.parametrize("call", ["rename", "fsync"])
     @pytest.mark.parametrize("step", range(1, 6))
     def test_what_was_not_acknowledged_is_repeated_safely(
-        self, keyring: LocalKeyring, monkeypatch: pytest.MonkeyPatch, call: str, step: int
+        self, keyring: Keyring, versions: KeyVersions, monkeypatch: pytest.MonkeyPatch, call: str, step: int
     ) -> None:
         """Whether or not the write took effect, the same request then makes one version that works."""
-        rotate(keyring)
+        rotate(versions)
         genuine = getattr(os, call)
         calls = 0
 
@@ -159,40 +165,42 @@ class TestFaults:
                 raise OSError(errno.EIO, os.strerror(errno.EIO))
             return genuine(*arguments, **options)
 
-        latest = keyring.list_versions()[-1].name
+        latest = versions.list_versions()[-1].name
         request_id = uuid4()
         with monkeypatch.context() as patch:
             patch.setattr(os, call, faulty)
             try:
-                keyring.create_version(request_id, latest)
+                versions.create_version(request_id, latest)
             except KeyringUnavailable:
-                assert len(keyring.list_versions()) == 2
-        created = keyring.create_version(request_id, latest)
-        assert [version.state for version in keyring.list_versions()][2:] == [VersionState.PENDING]
-        keyring.activate_version(created.name)
+                assert len(versions.list_versions()) == 2
+        created = versions.create_version(request_id, latest)
+        assert [version.state for version in versions.list_versions()][2:] == [VersionState.PENDING]
+        versions.activate_version(created.name)
         assert opened(keyring, wrap_one(keyring)) == bytes(range(32))
 
-    def test_an_older_generation_put_back_is_not_taken_up(self, keyring: LocalKeyring, home: Path) -> None:
-        rotate(keyring)
-        current = keyring.list_versions()
+    def test_an_older_generation_put_back_is_not_taken_up(self, versions: KeyVersions, home: Path) -> None:
+        rotate(versions)
+        current = versions.list_versions()
         (home / "keyring.json").write_bytes((home / "keyring.json.1").read_bytes())
         with pytest.raises(KeyringUnavailable):
-            keyring.create_version(uuid4(), current[-1].name)
-        assert keyring.list_versions() == current
+            versions.create_version(uuid4(), current[-1].name)
+        assert versions.list_versions() == current
 
-    def test_a_damaged_file_stops_changes_but_not_use(self, keyring: LocalKeyring, home: Path) -> None:
+    def test_a_damaged_file_stops_changes_but_not_use(
+        self, keyring: Keyring, versions: KeyVersions, home: Path
+    ) -> None:
         (home / "keyring.json").write_bytes(b"{}\n")
         with pytest.raises(KeyringUnavailable):
-            keyring.create_version(uuid4(), keyring.list_versions()[-1].name)
+            versions.create_version(uuid4(), versions.list_versions()[-1].name)
         assert opened(keyring, wrap_one(keyring)) == bytes(range(32))
 
     def test_a_key_that_fails_its_self_test_is_never_stored(
-        self, keyring: LocalKeyring, home: Path, monkeypatch: pytest.MonkeyPatch
+        self, versions: KeyVersions, home: Path, monkeypatch: pytest.MonkeyPatch
     ) -> None:
         before = (home / "keyring.json").read_bytes()
-        monkeypatch.setattr("kms.local.keyring.AESGCM", _LyingCipher)
+        monkeypatch.setattr("kms.local.kek.AESGCM", _LyingCipher)
         with pytest.raises(KeyringUnavailable):
-            keyring.create_version(UUID(int=4), keyring.list_versions()[-1].name)
+            versions.create_version(UUID(int=4), versions.list_versions()[-1].name)
         assert (home / "keyring.json").read_bytes() == before
 
 
@@ -211,7 +219,7 @@ class _LyingCipher:
 
 
 class TestNoSecretInErrors:
-    def test_errors_hold_no_key_material(self, keyring: LocalKeyring) -> None:
+    def test_errors_hold_no_key_material(self, keyring: Keyring) -> None:
         wrapped = wrap_one(keyring)
         broken = WrappedDataKey(wrapped.wrapped, wrapped.key_version, bytes(32), wrapped.context)
         error = keyring.unwrap([broken])[0]

@@ -11,7 +11,7 @@ import grpc
 import pytest
 
 from kms.audit.log import Audit
-from kms.local.keyring import LocalKeyring
+from kms.keyring import OpenKeyring
 from kms.rpc.roles import Role
 from kms.rpc.server import serving
 from runtime.logs import build_logger
@@ -32,7 +32,7 @@ def audit(tmp_path: Path) -> Iterator[Audit]:
 
 
 @pytest.fixture
-def channels(keyring: LocalKeyring, audit: Audit, log: Path) -> Iterator[dict[Role, grpc.Channel]]:
+def channels(local: OpenKeyring, audit: Audit, log: Path) -> Iterator[dict[Role, grpc.Channel]]:
     """One open channel per role to a served keyring."""
     with ExitStack() as stack:
         directory = Path(stack.enter_context(TemporaryDirectory(prefix="kms-")))
@@ -40,7 +40,7 @@ def channels(keyring: LocalKeyring, audit: Audit, log: Path) -> Iterator[dict[Ro
         logger = build_logger(stack.enter_context(log.open("w", buffering=1)), 10)
         stack.enter_context(
             serving(
-                keyring,
+                local,
                 places,
                 audit=audit,
                 release="1.2.3",

@@ -61,7 +61,7 @@ CASES: list[tuple[SidecarError, str, str, str | None]] = [
         "PreconditionFailure",
     ),
     (
-        KeyVersionState("keyVersions/x", VersionState.DECRYPT_ONLY),
+        KeyVersionState("keyVersions/x", VersionState.DECRYPT_ONLY, "cannot become primary"),
         "FAILED_PRECONDITION",
         "KEY_VERSION_STATE",
         "PreconditionFailure",

@@ -17,7 +17,7 @@ from grpc_reflection.v1alpha import reflection_pb2
 from grpc_status import rpc_status
 
 from kms.formats import DekContext
-from kms.local.keyring import LocalKeyring
+from kms.keyring import Keyring, KeyVersions
 from kms.rpc.roles import Role
 from runtime.reflection import VERSIONS
 
@@ -108,7 +108,7 @@ class TestRefusals:
         assert "canary" not in log.read_text()
 
     def test_a_bug_tells_the_caller_only_its_request_id(
-        self, registry: Any, keyring: LocalKeyring, monkeypatch: pytest.MonkeyPatch, log: Path
+        self, registry: Any, keyring: Keyring, monkeypatch: pytest.MonkeyPatch, log: Path
     ) -> None:
         def broken(*_: object) -> None:
             raise ValueError(CANARY.decode())
@@ -127,12 +127,12 @@ class TestRefusals:
 
 
 class TestPages:
-    def test_walks_all_versions_oldest_first(self, admin: Any, keyring: LocalKeyring) -> None:
+    def test_walks_all_versions_oldest_first(self, admin: Any, versions: KeyVersions) -> None:
         for number in range(4):
             admin.CreateKeyVersion(
                 admin_pb2.CreateKeyVersionRequest(
                     request_id=f"00000000-0000-4000-8000-00000000000{number}",
-                    expected_latest=keyring.list_versions()[-1].name,
+                    expected_latest=versions.list_versions()[-1].name,
                 )
             )
         names: list[str] = []
@@ -143,7 +143,7 @@ class TestPages:
             token = page.next_page_token
             if not token:
                 break
-        assert names == [version.name for version in keyring.list_versions()]
+        assert names == [version.name for version in versions.list_versions()]
 
     def test_refuses_a_foreign_token(self, admin: Any) -> None:
         with pytest.raises(grpc.RpcError) as refused:

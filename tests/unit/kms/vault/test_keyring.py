@@ -23,19 +23,20 @@ from kms.keyring import (
     KeyVersionNotPrimary,
     KeyVersionUnavailable,
     LatestVersionConflict,
+    OpenKeyring,
     VersionState,
     WrapItem,
     WrappedDataKey,
 )
 from kms.vault.key import TransitAddress
-from kms.vault.keyring import VaultError, VaultKeyring
+from kms.vault.keyring import VaultError
 from kms.vault.session import Answer
 from kms.vault.transit import Session
 from tests.support.servers.openbao import OpenBao
 from tests.support.servers.vault_keyrings import vault_keyring
 
 DEPLOYMENT_ID = bytes([1]) * 16
-Build = Callable[..., VaultKeyring]
+Build = Callable[..., OpenKeyring]
 
 
 class Time:
@@ -68,7 +69,7 @@ def address(openbao: OpenBao) -> TransitAddress:
 def build(stack: ExitStack, openbao: OpenBao, address: TransitAddress, time: Time) -> Build:
     """A keyring on this test's key."""
 
-    def build(**settings: Any) -> VaultKeyring:
+    def build(**settings: Any) -> OpenKeyring:
         defaults = {"deployment_id": DEPLOYMENT_ID, "address": address, "monotonic": time}
         return vault_keyring(stack, openbao, **{**defaults, **settings})
 
@@ -83,8 +84,8 @@ def key(number: int) -> bytes:
     return bytes([number % 256]) * 32
 
 
-def wrap(keyring: VaultKeyring, *numbers: int) -> list[WrappedDataKey]:
-    results = keyring.wrap([WrapItem(context(number), DataKey(key(number))) for number in numbers])
+def wrap(vault: OpenKeyring, *numbers: int) -> list[WrappedDataKey]:
+    results = vault.keyring.wrap([WrapItem(context(number), DataKey(key(number))) for number in numbers])
     wrapped = [each for each in results if isinstance(each, WrappedDataKey)]
     assert len(wrapped) == len(results), results
     return wrapped
@@ -94,8 +95,13 @@ def opened(results: list[DataKey | KeyringError]) -> list[bytes | str]:
     return [bytes(each.octets) if isinstance(each, DataKey) else type(each).__name__ for each in results]
 
 
-def rotate(keyring: VaultKeyring) -> str:
-    return keyring.create_version(uuid4(), keyring.status().primary).name
+def refresh(vault: OpenKeyring) -> None:
+    for call in vault.refreshes:
+        call()
+
+
+def rotate(vault: OpenKeyring) -> str:
+    return vault.versions.create_version(uuid4(), vault.keyring.status().primary).name
 
 
 class TestStart:
@@ -185,74 +191,77 @@ class TestStart:
         openbao.api("put", f"sys/policies/acl/little-{address.key}", {"policy": text})
         identity = openbao.token(f"little-{address.key}")
         with pytest.raises((VaultError, KeyringUnavailable), match=lack):
-            build(identity=identity).status()
+            build(identity=identity).keyring.status()
 
     def test_does_not_wait_for_a_server_that_is_away(self, build: Build, openbao: OpenBao) -> None:
         identity = openbao.app_role(openbao.policy("sidecar", openbao.transit_key()))
         with openbao.dead():
-            keyring = vault_keyring_offline(build, identity)
+            vault = vault_keyring_offline(build, identity)
             with pytest.raises(KeyringUnavailable, match="cannot be reached"):
-                keyring.status()
+                vault.keyring.status()
             with pytest.raises(KeyringUnavailable):
-                keyring.wrap([WrapItem(context(1), DataKey(key(1)))])
+                vault.keyring.wrap([WrapItem(context(1), DataKey(key(1)))])
 
     def test_a_missing_key_is_never_made(self, build: Build, openbao: OpenBao) -> None:
         nowhere = TransitAddress("transit", f"missing-{uuid4()}")
-        keyring = build(address=nowhere, identity=openbao.app_role(openbao.policy("sidecar", nowhere)))
-        for use in (keyring.status, lambda: keyring.wrap([WrapItem(context(1), DataKey(key(1)))])):
+        vault = build(address=nowhere, identity=openbao.app_role(openbao.policy("sidecar", nowhere)))
+        for use in (
+            vault.keyring.status,
+            lambda: vault.keyring.wrap([WrapItem(context(1), DataKey(key(1)))]),
+        ):
             with pytest.raises(KeyringUnavailable, match="there is no Transit key"):
                 use()
 
 
-def vault_keyring_offline(build: Build, identity: object) -> VaultKeyring:
+def vault_keyring_offline(build: Build, identity: object) -> OpenKeyring:
     return build(identity=identity, admin=False)
 
 
 class TestSplit:
     def test_the_registry_s_sidecar_wraps_and_moves_but_opens_nothing(self, build: Build) -> None:
         full = build()
-        keyring = build(policy="registry", admin=False)
-        rows = wrap(keyring, 1, 2)
-        assert opened(full.unwrap(rows)) == [key(1), key(2)]
+        vault = build(policy="registry", admin=False)
+        rows = wrap(vault, 1, 2)
+        assert opened(full.keyring.unwrap(rows)) == [key(1), key(2)]
         target = rotate(full)
-        keyring.refresh()
-        moved = [each for each in keyring.rewrap(rows, target) if isinstance(each, WrappedDataKey)]
-        assert opened(full.unwrap(moved)) == [key(1), key(2)]
-        for use in (keyring.unwrap, keyring.verify):
+        refresh(vault)
+        moved = [each for each in vault.keyring.rewrap(rows, target) if isinstance(each, WrappedDataKey)]
+        assert opened(full.keyring.unwrap(moved)) == [key(1), key(2)]
+        for use in (vault.keyring.unwrap, vault.keyring.verify):
             with pytest.raises(DecryptUnavailable) as refused:
                 use(rows)
             assert refused.value.reason == "VERIFY_UNAVAILABLE"
-        status = keyring.status()
+        status = vault.keyring.status()
         assert (status.wrap_healthy, status.unwrap_healthy) == (True, False)
         assert status.message == "this sidecar may not open data keys: ask one that may"
 
     def test_a_router_s_sidecar_opens_and_wraps_nothing(self, build: Build) -> None:
         rows = wrap(build(), 1)
-        keyring = build(policy="opener", admin=False)
-        assert opened(keyring.unwrap(rows)) == [key(1)]
-        assert keyring.verify(rows) == [None]
+        vault = build(policy="opener", admin=False)
+        assert opened(vault.keyring.unwrap(rows)) == [key(1)]
+        assert vault.keyring.verify(rows) == [None]
         with pytest.raises(KeyringUnavailable, match="may not wrap"):
-            wrap(keyring, 1)
+            wrap(vault, 1)
         with pytest.raises(KeyringUnavailable, match="may not wrap"):
-            keyring.rewrap(rows, keyring.status().primary)
-        assert (keyring.status().wrap_healthy, keyring.status().unwrap_healthy) == (False, True)
+            vault.keyring.rewrap(rows, vault.keyring.status().primary)
+        assert (vault.keyring.status().wrap_healthy, vault.keyring.status().unwrap_healthy) == (False, True)
 
 
 class TestAdministration:
     def test_takes_a_second_identity(self, build: Build) -> None:
-        keyring = build(admin=False)
-        primary = keyring.status().primary
+        vault = build(admin=False)
+        primary = vault.keyring.status().primary
         acts: list[Callable[[], object]] = [
-            lambda: keyring.create_version(uuid4(), primary),
-            lambda: keyring.disable_version(primary, confirmed_unreferenced=True),
-            lambda: keyring.enable_version(primary),
+            lambda: vault.versions.create_version(uuid4(), primary),
+            lambda: vault.versions.disable_version(primary, confirmed_unreferenced=True),
+            lambda: vault.versions.enable_version(primary),
         ]
         for act in acts:
             with pytest.raises(KeyAdminUnavailable, match="change it in Vault itself"):
                 act()
-        assert keyring.activate_version(primary).state is VersionState.PRIMARY, "nothing to do"
-        assert keyring.destroy_due() == []
-        assert [version.name for version in keyring.list_versions()] == [primary]
+        assert vault.versions.activate_version(primary).state is VersionState.PRIMARY, "nothing to do"
+        assert vault.versions.destroy_due() == []
+        assert [version.name for version in vault.versions.list_versions()] == [primary]
 
     @pytest.mark.parametrize(
         ("rule", "excess"),
@@ -267,11 +276,11 @@ class TestAdministration:
         self, stack: ExitStack, openbao: OpenBao, address: TransitAddress, rule: str, excess: str
     ) -> None:
         policy = openbao.policy("admin", address, extra=rule.replace("KEY", address.key))
-        keyring = vault_keyring(
+        vault = vault_keyring(
             stack, openbao, deployment_id=DEPLOYMENT_ID, address=address, admin_token=openbao.token(policy)
         )
         with pytest.raises(KeyAdminUnavailable) as refused:
-            keyring.create_version(uuid4(), keyring.status().primary)
+            vault.versions.create_version(uuid4(), vault.keyring.status().primary)
         assert excess.replace("KEY", address.key) in refused.value.message
 
     def test_the_policy_file_lets_nobody_make_the_key_exportable(
@@ -286,24 +295,24 @@ class TestAdministration:
     def test_activation_closes_older_versions_for_encryption(
         self, build: Build, openbao: OpenBao, address: TransitAddress
     ) -> None:
-        keyring = build()
-        created = rotate(keyring)
+        vault = build()
+        created = rotate(vault)
         assert openbao.api("get", address.path("keys"))["data"]["min_encryption_version"] == 0
-        keyring.activate_version(created)
+        vault.versions.activate_version(created)
         assert openbao.api("get", address.path("keys"))["data"]["min_encryption_version"] == 2
 
     def test_a_lost_answer_makes_one_version(self, build: Build, openbao: OpenBao) -> None:
         """The server rotates, the answer is lost, the caller asks again with the same request id."""
         losses = [Lost(), Lost()]
-        keyring = build(admin_through=losses.pop().put)
-        first = keyring.status().primary
+        vault = build(admin_through=losses.pop().put)
+        first = vault.keyring.status().primary
         request_id = uuid4()
         with pytest.raises(KeyringUnavailable):
-            keyring.create_version(request_id, first)
-        created = keyring.create_version(request_id, first)
+            vault.versions.create_version(request_id, first)
+        created = vault.versions.create_version(request_id, first)
         assert created.state is VersionState.PRIMARY
-        assert [version.name for version in keyring.list_versions()] == [first, created.name]
-        assert keyring.create_version(request_id, first) == created
+        assert [version.name for version in vault.versions.list_versions()] == [first, created.name]
+        assert vault.versions.create_version(request_id, first) == created
 
     def test_a_request_is_remembered_by_the_next_process(
         self, stack: ExitStack, build: Build, openbao: OpenBao, address: TransitAddress, tmp_path: Any
@@ -312,19 +321,17 @@ class TestAdministration:
         ledger.parent.mkdir(mode=0o700)
         request_id = uuid4()
         with ExitStack() as life:
-            keyring = vault_keyring(
-                life, openbao, deployment_id=DEPLOYMENT_ID, address=address, ledger=ledger
-            )
-            first = keyring.status().primary
-            created = keyring.create_version(request_id, first)
-        assert build(ledger=ledger).create_version(request_id, first) == created
+            vault = vault_keyring(life, openbao, deployment_id=DEPLOYMENT_ID, address=address, ledger=ledger)
+            first = vault.keyring.status().primary
+            created = vault.versions.create_version(request_id, first)
+        assert build(ledger=ledger).versions.create_version(request_id, first) == created
 
     def test_without_the_ledger_a_repeated_request_is_a_conflict(self, build: Build) -> None:
-        keyring = build()
-        first, request_id = keyring.status().primary, uuid4()
-        keyring.create_version(request_id, first)
+        vault = build()
+        first, request_id = vault.keyring.status().primary, uuid4()
+        vault.versions.create_version(request_id, first)
         with pytest.raises(LatestVersionConflict):
-            build().create_version(request_id, first)
+            build().versions.create_version(request_id, first)
 
 
 class Lost:
@@ -351,30 +358,30 @@ class TestChangesMadeInVault:
     def test_a_rotation_is_noticed_by_refreshing(
         self, build: Build, openbao: OpenBao, address: TransitAddress
     ) -> None:
-        keyring = build()
-        rows = wrap(keyring, 1)
+        vault = build()
+        rows = wrap(vault, 1)
         openbao.api("post", f"{address.path('keys')}/rotate", {})
-        assert wrap(keyring, 2)[0].key_version.split("-")[2] == "v1", "pinned until it is noticed"
-        keyring.refresh()
-        status = keyring.status()
+        assert wrap(vault, 2)[0].key_version.split("-")[2] == "v1", "pinned until it is noticed"
+        refresh(vault)
+        status = vault.keyring.status()
         assert status.primary.split("-")[2] == "v2"
         assert rows[0].key_version in status.accepted
-        assert wrap(keyring, 3)[0].key_version == status.primary
+        assert wrap(vault, 3)[0].key_version == status.primary
 
     def test_a_wrapper_under_a_version_made_elsewhere_opens_at_once(
         self, build: Build, openbao: OpenBao, time: Time
     ) -> None:
-        keyring, other = build(), build()
+        vault, other = build(), build()
         rotate(other)
         rows = wrap(other, 1)
         time.now += 1
-        assert opened(keyring.unwrap(rows)) == [key(1)]
+        assert opened(vault.keyring.unwrap(rows)) == [key(1)]
 
     def test_names_that_nobody_made_do_not_make_it_ask_for_ever(
         self, build: Build, openbao: OpenBao, time: Time, address: TransitAddress
     ) -> None:
-        keyring = build()
-        row = wrap(keyring, 1)[0]
+        vault = build()
+        row = wrap(vault, 1)[0]
         ref = row.key_version.removeprefix("keyVersions/")
         made_up = ref.replace("-v1-", "-v9-")
         foreign = replace(
@@ -384,64 +391,67 @@ class TestChangesMadeInVault:
         )
         before = openbao.audit_log.count(f'"{address.path("keys")}"')
         for _ in range(20):
-            assert opened(keyring.unwrap([foreign])) == ["KeyVersionUnavailable"]
+            assert opened(vault.keyring.unwrap([foreign])) == ["KeyVersionUnavailable"]
         assert openbao.audit_log.count(f'"{address.path("keys")}"') == before, "read just before"
         time.now += 1
-        assert opened(keyring.unwrap([foreign] * 20)) == ["KeyVersionUnavailable"] * 20
+        assert opened(vault.keyring.unwrap([foreign] * 20)) == ["KeyVersionUnavailable"] * 20
         assert openbao.audit_log.count(f'"{address.path("keys")}"') <= before + 2, "question and answer"
 
     def test_an_encryption_minimum_is_followed(
         self, build: Build, openbao: OpenBao, address: TransitAddress
     ) -> None:
-        keyring = build()
-        rows, old = wrap(keyring, 1), keyring.status().primary
+        vault = build()
+        rows, old = wrap(vault, 1), vault.keyring.status().primary
         for change in ({}, {"min_encryption_version": 2}):
             openbao.api("post", f"{address.path('keys')}/{'config' if change else 'rotate'}", change)
-        assert wrap(keyring, 2)[0].key_version.split("-")[2] == "v2", "noticed by the refusal"
-        assert keyring.status().primary.split("-")[2] == "v2"
+        assert wrap(vault, 2)[0].key_version.split("-")[2] == "v2", "noticed by the refusal"
+        assert vault.keyring.status().primary.split("-")[2] == "v2"
         with pytest.raises(KeyVersionNotPrimary):
-            keyring.rewrap(rows, old)
+            vault.keyring.rewrap(rows, old)
 
     def test_a_target_that_is_overtaken_is_refused(
         self, build: Build, openbao: OpenBao, address: TransitAddress
     ) -> None:
-        keyring = build()
-        rows = wrap(keyring, 1)
-        target = rotate(keyring)
+        vault = build()
+        rows = wrap(vault, 1)
+        target = rotate(vault)
         for change in ({}, {"min_encryption_version": 3}):
             openbao.api("post", f"{address.path('keys')}/{'config' if change else 'rotate'}", change)
         with pytest.raises(KeyVersionNotPrimary) as refused:
-            keyring.rewrap(rows, target)
+            vault.keyring.rewrap(rows, target)
         assert refused.value.metadata["primary_key_version"].split("-")[2] == "v3"
 
     def test_a_version_closed_for_decryption_is_unavailable(
         self, build: Build, openbao: OpenBao, address: TransitAddress
     ) -> None:
-        keyring = build()
-        rows = wrap(keyring, 1)
-        target = rotate(keyring)
+        vault = build()
+        rows = wrap(vault, 1)
+        target = rotate(vault)
         openbao.api(
             "post",
             f"{address.path('keys')}/config",
             {"min_encryption_version": 2, "min_decryption_version": 2},
         )
-        for results in (keyring.unwrap(rows), keyring.rewrap(rows, target)):
+        for results in (vault.keyring.unwrap(rows), vault.keyring.rewrap(rows, target)):
             error = results[0]
             assert isinstance(error, KeyVersionUnavailable)
             assert error.metadata == {"key_version": rows[0].key_version}
-        listed = keyring.list_versions()
+        listed = vault.versions.list_versions()
         assert [version.state for version in listed] == [VersionState.DISABLED, VersionState.PRIMARY]
         openbao.api("post", f"{address.path('keys')}/config", {"min_decryption_version": 1})
-        assert [v.state for v in keyring.list_versions()] == [VersionState.DECRYPT_ONLY, VersionState.PRIMARY]
+        assert [v.state for v in vault.versions.list_versions()] == [
+            VersionState.DECRYPT_ONLY,
+            VersionState.PRIMARY,
+        ]
 
     def test_a_trimmed_version_is_gone(self, build: Build, openbao: OpenBao, address: TransitAddress) -> None:
-        keyring = build()
-        first = keyring.list_versions()[0].name
-        rotate(keyring)
+        vault = build()
+        first = vault.versions.list_versions()[0].name
+        rotate(vault)
         keys = address.path("keys")
         openbao.api("post", f"{keys}/config", {"min_encryption_version": 2, "min_decryption_version": 2})
         openbao.api("post", f"{keys}/trim", {"min_available_version": 2})
-        listed = keyring.list_versions()
+        listed = vault.versions.list_versions()
         assert [(v.name == first, v.state) for v in listed] == [
             (True, VersionState.DESTROYED),
             (False, VersionState.PRIMARY),
@@ -450,48 +460,48 @@ class TestChangesMadeInVault:
     def test_a_key_made_anew_opens_nothing_and_that_is_no_corruption(
         self, build: Build, openbao: OpenBao, address: TransitAddress, time: Time
     ) -> None:
-        keyring = build()
-        rows, old = wrap(keyring, 1), keyring.status().primary
+        vault = build()
+        rows, old = wrap(vault, 1), vault.keyring.status().primary
         openbao.recreate(address)
         time.now += 1
-        assert opened(keyring.unwrap(rows)) == ["KeyVersionUnavailable"]
-        assert isinstance(keyring.verify(rows)[0], KeyVersionUnavailable)
-        assert keyring.status().primary != old
+        assert opened(vault.keyring.unwrap(rows)) == ["KeyVersionUnavailable"]
+        assert isinstance(vault.keyring.verify(rows)[0], KeyVersionUnavailable)
+        assert vault.keyring.status().primary != old
 
     def test_nothing_is_wrapped_under_the_name_of_a_key_that_was_made_anew(
         self, build: Build, openbao: OpenBao, address: TransitAddress
     ) -> None:
-        keyring = build()
+        vault = build()
         openbao.recreate(address)
         with pytest.raises(KeyringUnavailable, match="made anew"):
-            wrap(keyring, 1)
-        assert wrap(keyring, 1)[0].key_version == keyring.status().primary
+            wrap(vault, 1)
+        assert wrap(vault, 1)[0].key_version == vault.keyring.status().primary
 
     def test_a_key_that_went_bad_wraps_no_more_but_opens(
         self, build: Build, openbao: OpenBao, address: TransitAddress
     ) -> None:
-        keyring = build()
-        rows = wrap(keyring, 1)
+        vault = build()
+        rows = wrap(vault, 1)
         openbao.api("post", f"{address.path('keys')}/config", {"exportable": True})
-        keyring.refresh()
-        status = keyring.status()
+        refresh(vault)
+        status = vault.keyring.status()
         assert (status.wrap_healthy, status.unwrap_healthy) == (False, True)
         assert "can be exported" in status.message
         with pytest.raises(KeyringUnavailable, match="can be exported"):
-            wrap(keyring, 2)
-        assert opened(keyring.unwrap(rows)) == [key(1)]
+            wrap(vault, 2)
+        assert opened(vault.keyring.unwrap(rows)) == [key(1)]
 
     def test_a_policy_that_went_wide_is_noticed(
         self, build: Build, openbao: OpenBao, address: TransitAddress
     ) -> None:
         policy = openbao.policy("sidecar", address)
-        keyring = build(identity=openbao.token(policy))
+        vault = build(identity=openbao.token(policy))
         openbao.api(
             "put", f"sys/policies/acl/{policy}", {"policy": 'path "*" { capabilities = ["read", "update"] }'}
         )
-        keyring.refresh()
-        assert not keyring.status().wrap_healthy
-        assert "export the key" in keyring.status().message
+        refresh(vault)
+        assert not vault.keyring.status().wrap_healthy
+        assert "export the key" in vault.keyring.status().message
 
 
 OUTAGES: dict[str, Callable[[OpenBao], AbstractContextManager[None]]] = {
@@ -506,30 +516,30 @@ class TestOutages:
     def test_every_call_fails_and_all_is_well_afterwards(
         self, build: Build, openbao: OpenBao, outage: str
     ) -> None:
-        keyring = build()
-        rows = wrap(keyring, 1)
-        primary = keyring.status().primary
+        vault = build()
+        rows = wrap(vault, 1)
+        primary = vault.keyring.status().primary
         calls: list[Callable[[], object]] = [
-            lambda: wrap(keyring, 2),
-            lambda: keyring.unwrap(rows),
-            lambda: keyring.verify(rows),
-            lambda: keyring.create_version(uuid4(), primary),
-            keyring.list_versions,
-            keyring.refresh,
+            lambda: wrap(vault, 2),
+            lambda: vault.keyring.unwrap(rows),
+            lambda: vault.keyring.verify(rows),
+            lambda: vault.versions.create_version(uuid4(), primary),
+            vault.versions.list_versions,
+            lambda: refresh(vault),
         ]
         with OUTAGES[outage](openbao):
             for call in calls:
                 with pytest.raises(KeyringUnavailable) as refused:
                     call()
                 assert refused.value.__context__ is None
-            status = keyring.status()
+            status = vault.keyring.status()
             assert (status.primary, status.wrap_healthy, status.unwrap_healthy) == (primary, False, False)
             assert status.message
-        keyring.refresh()
-        assert keyring.status().wrap_healthy
-        assert keyring.status().message == ""
-        assert opened(keyring.unwrap(rows)) == [key(1)]
-        assert keyring.status().primary == primary
+        refresh(vault)
+        assert vault.keyring.status().wrap_healthy
+        assert vault.keyring.status().message == ""
+        assert opened(vault.keyring.unwrap(rows)) == [key(1)]
+        assert vault.keyring.status().primary == primary
 
 
 class Tampering:
@@ -593,11 +603,11 @@ class TestAnswersThatDoNotFit:
     ) -> None:
         rows = wrap(build(), 1, 2, 3)
         rotate(build())
-        keyring = build(through=Tampering(operation, change).put)
+        vault = build(through=Tampering(operation, change).put)
         call: dict[str, Callable[[], object]] = {
-            "encrypt": lambda: wrap(keyring, 1, 2, 3),
-            "decrypt": lambda: keyring.unwrap(rows),
-            "rewrap": lambda: keyring.rewrap(rows, keyring.status().primary),
+            "encrypt": lambda: wrap(vault, 1, 2, 3),
+            "decrypt": lambda: vault.keyring.unwrap(rows),
+            "rewrap": lambda: vault.keyring.rewrap(rows, vault.keyring.status().primary),
         }
         with pytest.raises(KeyringUnavailable, match="other items") as refused:
             call[operation]()
@@ -605,25 +615,25 @@ class TestAnswersThatDoNotFit:
 
     def test_a_wrong_key_is_never_answered(self, build: Build) -> None:
         rows = wrap(build(), 1, 2)
-        keyring = build(through=Tampering("decrypt", swapped).put)
-        assert opened(keyring.unwrap(rows)) == ["CorruptDataKey"] * 2
+        vault = build(through=Tampering("decrypt", swapped).put)
+        assert opened(vault.keyring.unwrap(rows)) == ["CorruptDataKey"] * 2
 
     def test_a_wrong_wrapper_is_never_answered(self, build: Build) -> None:
-        keyring = build(through=Tampering("encrypt", swapped).put)
+        vault = build(through=Tampering("encrypt", swapped).put)
         with pytest.raises(KeyringUnavailable, match="does not give back what it wrapped"):
-            wrap(keyring, 1, 2)
+            wrap(vault, 1, 2)
 
     @pytest.mark.parametrize("operation", ["encrypt", "decrypt", "rewrap"])
     def test_one_that_fails_without_reason_fails_alone(self, build: Build, operation: str) -> None:
         rows = wrap(build(), 1, 2, 3)
         rotate(build())
         policy = "registry" if operation == "encrypt" else "sidecar"
-        keyring = build(through=Tampering(operation, one_fails).put, policy=policy)
+        vault = build(through=Tampering(operation, one_fails).put, policy=policy)
         items = [WrapItem(context(number), DataKey(key(number))) for number in (1, 2, 3)]
         call: dict[str, Callable[[], list[Any]]] = {
-            "encrypt": lambda: list(keyring.wrap(items)),
-            "decrypt": lambda: list(keyring.unwrap(rows)),
-            "rewrap": lambda: list(keyring.rewrap(rows, keyring.status().primary)),
+            "encrypt": lambda: list(vault.keyring.wrap(items)),
+            "decrypt": lambda: list(vault.keyring.unwrap(rows)),
+            "rewrap": lambda: list(vault.keyring.rewrap(rows, vault.keyring.status().primary)),
         }
         results = call[operation]()
         assert [isinstance(each, KeyringError) for each in results] == [False, True, False]
@@ -634,23 +644,23 @@ class TestAnswersThatDoNotFit:
     def test_a_wrapper_under_another_version_is_refused(self, build: Build, operation: str) -> None:
         rows = wrap(build(), 1)
         rotate(build())
-        keyring = build(through=Tampering(operation, another_version).put, policy="registry")
+        vault = build(through=Tampering(operation, another_version).put, policy="registry")
         results: list[Any] = (
-            list(keyring.wrap([WrapItem(context(1), DataKey(key(1)))]))
+            list(vault.keyring.wrap([WrapItem(context(1), DataKey(key(1)))]))
             if operation == "encrypt"
-            else list(keyring.rewrap(rows, keyring.status().primary))
+            else list(vault.keyring.rewrap(rows, vault.keyring.status().primary))
         )
         assert type(results[0]) is KeyringUnavailable
 
 
 class TestBatches:
     def test_larger_than_the_server_takes_at_once(self, build: Build) -> None:
-        keyring = build()
-        rows = wrap(keyring, *range(256))
-        target = rotate(keyring)
-        moved = [each for each in keyring.rewrap(rows, target) if isinstance(each, WrappedDataKey)]
-        assert keyring.verify(moved * 4) == [None] * 1024
-        assert opened(keyring.unwrap(moved)) == [key(number) for number in range(256)]
+        vault = build()
+        rows = wrap(vault, *range(256))
+        target = rotate(vault)
+        moved = [each for each in vault.keyring.rewrap(rows, target) if isinstance(each, WrappedDataKey)]
+        assert vault.keyring.verify(moved * 4) == [None] * 1024
+        assert opened(vault.keyring.unwrap(moved)) == [key(number) for number in range(256)]
 
     def test_a_server_with_narrower_limits_gets_smaller_batches(self, build: Build) -> None:
         sizes: list[int] = []
@@ -667,31 +677,31 @@ class TestBatches:
                         return Answer(400, {"errors": ["refused JSON input due to high complexity"]})
                 return self._session.request(method, path, body)
 
-        keyring = build(through=Narrow)
-        rows = wrap(keyring, *range(100))
-        assert opened(keyring.unwrap(rows)) == [key(number) for number in range(100)]
+        vault = build(through=Narrow)
+        rows = wrap(vault, *range(100))
+        assert opened(vault.keyring.unwrap(rows)) == [key(number) for number in range(100)]
         assert max(size for size in sizes if size <= 40) > 20
 
     def test_an_empty_one_asks_nobody(self, build: Build, openbao: OpenBao) -> None:
-        keyring = build()
+        vault = build()
         before = openbao.audit_log
-        assert keyring.wrap([]) == []
-        assert keyring.unwrap([]) == []
-        assert keyring.rewrap([], keyring.status().primary) == []
+        assert vault.keyring.wrap([]) == []
+        assert vault.keyring.unwrap([]) == []
+        assert vault.keyring.rewrap([], vault.keyring.status().primary) == []
         assert openbao.audit_log == before
 
 
 class TestCanary:
     def test_no_key_in_errors_or_in_the_server_s_audit(self, build: Build, openbao: OpenBao) -> None:
-        keyring = build()
+        vault = build()
         canary = b"canary-dek-canary-dek-canary-dek"
-        rows = keyring.wrap([WrapItem(context(1), DataKey(canary))])
+        rows = vault.keyring.wrap([WrapItem(context(1), DataKey(canary))])
         row = rows[0]
         assert isinstance(row, WrappedDataKey)
         swapped_context = replace(row, context=context(2))
         errors = [
-            *keyring.unwrap([row, swapped_context]),
-            *keyring.rewrap([swapped_context], rotate(keyring)),
+            *vault.keyring.unwrap([row, swapped_context]),
+            *vault.keyring.rewrap([swapped_context], rotate(vault)),
         ]
         text = (
             repr(errors) + repr([vars(e) for e in errors if isinstance(e, KeyringError)]) + openbao.audit_log

@@ -1,1 +1,1 @@
-"""The key sidecar: the only process that holds key-encryption keys (`python -m kms`)."""
+"""The key sidecar: the only process that holds key-encryption keys (``python -m kms``)."""

@@ -1,6 +1,6 @@
-"""Where keys may be kept: one row per scheme of CODEVECTOR_KEYRING, and how each row is opened.
+"""Where keys may be kept: one row per scheme of CODEVECTOR_KEYRING, and how to open it.
 
-A further backend is a module with a `Keyring` and a row in BACKENDS.
+A further backend is a room with a ``Keyring`` and ``KeyVersions``, and a row here (CONTRIBUTING.md).
 """
 
 from __future__ import annotations
@@ -26,21 +26,24 @@ from kms.vault.key import TransitAddress
 
 LOCAL = "local"
 VAULT_TRANSIT = "vault-transit"
+EXAMPLE = "local:/srv/codevector/kms/keyring.json"
 
 
 @dataclass(frozen=True, slots=True)
 class KeyringUri:
-    """`scheme:place`; for a local keyring the place is an absolute path."""
+    """``scheme:place``. The place of a local keyring is an absolute path."""
 
     scheme: str
     place: str
 
     @classmethod
     def parse(cls, text: str) -> KeyringUri:
-        """Raises ValueError, with what the form is."""
+        """Parse a URI. Raises ValueError, whose text gives the form."""
         scheme, _, place = text.strip().partition(":")
         if scheme not in BACKENDS:
-            raise ValueError(f"a keyring begins with {' or '.join(f'{name}:' for name in BACKENDS)}")
+            raise ValueError(
+                f"a keyring must begin with {' or '.join(f'{name}:' for name in BACKENDS)}, such as {EXAMPLE}"
+            )
         return cls(scheme, BACKENDS[scheme].normalise(place))
 
     def __str__(self) -> str:
@@ -49,7 +52,7 @@ class KeyringUri:
 
 @dataclass(frozen=True, slots=True)
 class Surroundings:
-    """What keyrings are opened with. `directory` is the sidecar's own; `vault` may be None."""
+    """What keyrings are opened with. ``directory`` is the sidecar's own; ``vault`` may be None."""
 
     directory: Path
     deployment_id: bytes
@@ -62,14 +65,14 @@ class Surroundings:
 
 @dataclass(frozen=True, slots=True)
 class BackendKind:
-    """`normalise` checks a place, raising ValueError; what `open` opens is closed by the stack."""
+    """``normalise`` checks a place and raises ValueError; the stack closes what ``open`` opens."""
 
     normalise: Callable[[str], str]
     open: Callable[[str, Surroundings, ExitStack], OpenKeyring]
 
 
 def open_keyrings(uris: Sequence[KeyringUri], around: Surroundings, stack: ExitStack) -> OpenKeyring:
-    """One keyring over all `uris`: the first wraps, the others only open.
+    """Return one keyring over all ``uris``: the first wraps, the others only open.
 
     Raises:
         StartError: one of them cannot be used.
@@ -84,7 +87,7 @@ def open_keyrings(uris: Sequence[KeyringUri], around: Surroundings, stack: ExitS
 
 def _local_place(place: str) -> str:
     if not place:
-        raise ValueError("a local keyring is local:PATH")
+        raise ValueError(f"a local keyring must be local:PATH, such as {EXAMPLE}")
     # Absolute, links left as they are: the last component is checked when it is opened.
     return os.path.abspath(place)
 
@@ -110,7 +113,7 @@ def _open_transit(place: str, around: Surroundings, stack: ExitStack) -> OpenKey
     if around.vault is None:
         raise StartError("a keyring in Vault needs VAULT_ADDR and an identity")
     try:
-        # hvac comes with an extra, and nobody waits for it who keeps no keys in Vault.
+        # Imported here, so that a sidecar with a local keyring does not wait for hvac.
         from kms.vault.opening import open_transit
     except ModuleNotFoundError as error:
         raise StartError(f"a keyring in Vault needs the extra `vault`: {error.name} is missing") from None

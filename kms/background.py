@@ -1,4 +1,4 @@
-"""What a serving sidecar does by itself: it notices changes made elsewhere, and destroys what is due."""
+"""What a serving sidecar does on its own: notice changes made elsewhere, and destroy what is due."""
 
 from __future__ import annotations
 
@@ -12,14 +12,14 @@ from kms import telemetry
 from kms.keyring import KeyringError, KeyVersions
 
 REFRESH_SECONDS = 10.0
-"""The registry asks each 15 s, so a rotation in Vault itself is noticed within half a minute."""
+"""The registry polls every 15 s, so a rotation made in Vault is noticed within half a minute."""
 
 
 @contextmanager
 def upkeep(
     versions: KeyVersions, refreshes: Sequence[Callable[[], None]], logger: FilteringBoundLogger
 ) -> Iterator[None]:
-    """Keeps a keyring up to date in a thread of its own for as long as the context lasts."""
+    """Keep a keyring up to date in a thread of its own until the context ends."""
     stop = threading.Event()
 
     def run() -> None:
@@ -39,7 +39,7 @@ def upkeep(
 
 
 class Upkeep:
-    """One round after the other; what fails is logged when it begins and when it ends, and tried again."""
+    """Runs the tasks in rounds. A failing task is logged when it starts to fail and when it recovers."""
 
     def __init__(
         self, versions: KeyVersions, refreshes: Sequence[Callable[[], None]], logger: FilteringBoundLogger
@@ -50,7 +50,7 @@ class Upkeep:
         self._failing: dict[Callable[[], None], str] = {}
 
     def round(self) -> None:
-        """Refreshes, then destroys the key versions whose time has come."""
+        """Refresh, then destroy the key versions that are due."""
         for task in (*self._refreshes, self._destroy_due):
             failure = ""
             try:
@@ -58,8 +58,8 @@ class Upkeep:
             except KeyringError as error:
                 failure = error.message
             except Exception as bug:
-                # The top of the thread: were it to end here, no token would be renewed, no line signed and no
-                # key destroyed any more. Only the type is told, since the text may quote what was sent.
+                # The top of the thread: if it ended here, no token would be renewed, no line signed and no
+                # key destroyed. Only the type is logged, since the text may quote a request.
                 failure = type(bug).__name__
             if failure != self._failing.get(task, ""):
                 self._failing[task] = failure

@@ -1,4 +1,4 @@
-"""What every backend checks of an item before it uses a key: context, wrapper, and that their names agree."""
+"""What every backend checks in an item before it uses a key: context, wrapped key, matching names."""
 
 from __future__ import annotations
 
@@ -7,18 +7,20 @@ from kms.keyring import KEY_VERSION_PREFIX, CorruptDataKey, InvalidContext, Wrap
 
 
 def checked_context(octets: bytes, deployment_id: bytes) -> DekContext:
-    """The parsed CTX. Raises InvalidContext if it is malformed, or of another deployment or audience."""
+    """Parse a CTX. Raises InvalidContext if it is malformed, or of another deployment or audience."""
     try:
         context = parse_context(octets)
     except FormatError as error:
         raise InvalidContext(str(error)) from None
     if context.deployment_id != deployment_id:
-        raise InvalidContext("the context belongs to another deployment")
+        raise InvalidContext(
+            "belongs to another deployment: do both sides use the same CODEVECTOR_DEPLOYMENT_ID?"
+        )
     return context
 
 
 def checked_wrapper(item: WrappedDataKey, context: DekContext) -> Wrapper:
-    """The parsed wrapper. Raises CorruptDataKey if it is malformed, or not of the version the item says."""
+    """Parse a wrapped key. Raises CorruptDataKey if it is malformed or of another version than the item's."""
     try:
         wrapper = parse_wrapper(item.wrapped)
     except FormatError:

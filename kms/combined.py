@@ -1,8 +1,8 @@
-"""Several keyrings as one: the first wraps, the others only open, so that wrappers can move between them.
+"""Several keyrings as one: the first wraps, the others only open, so that data keys can move between them.
 
-Which keyring a wrapper is for is told by how its ref begins, `<backend>-<keyring id>-`, whether that keyring
-still has the version or not. A move from one keyring to another opens in the one and wraps in the other,
-inside the sidecar; DEKs that passed through are wiped.
+The beginning of its ref, ``<backend>-<keyring id>-``, says which keyring a wrapped key belongs to, even if
+that keyring no longer has the version. A move opens in one keyring and wraps in another, inside the sidecar.
+Sees DEKs during a move, and wipes them.
 """
 
 from __future__ import annotations
@@ -54,7 +54,7 @@ class CombinedKeyring:
     def status(self) -> KeyringStatus:
         """Return the first one's status; opening and the accepted versions are those of all.
 
-        ``seq`` is the highest, so that a keyring file is watched wherever it stands: Transit has none.
+        ``seq`` is the highest, so that a keyring file is watched wherever it is listed: Transit has none.
         """
         status = self._first.status()
         for member in self._members[1:]:
@@ -85,18 +85,20 @@ class CombinedKeyring:
         self._first.rewrap((), target)  # refuses a target that is not the primary
 
         def move(keyring: Keyring, share: Sequence[WrappedDataKey]) -> list[WrappedDataKey | KeyringError]:
-            return keyring.rewrap(share, target) if keyring is self._first else self._brought(keyring, share)
+            return (
+                keyring.rewrap(share, target) if keyring is self._first else self._transferred(keyring, share)
+            )
 
         results = self._shared(items, move)
-        # A rotation in between would have left what was brought over under the version after the target.
+        # A rotation in between would have wrapped under a newer version than the target.
         if any(isinstance(each, WrappedDataKey) and each.key_version != target for each in results):
             raise KeyVersionNotPrimary(self._first.status().primary)
         return results
 
-    def _brought(
+    def _transferred(
         self, keyring: Keyring, items: Sequence[WrappedDataKey]
     ) -> list[WrappedDataKey | KeyringError]:
-        """Each wrapper of another keyring, wrapped in the first; its commitment was checked on the way."""
+        """Wrap in the first keyring what another one opens and checks."""
         opened = keyring.unwrap(items)
         keys = [
             WrapItem(item.context, result)
@@ -115,7 +117,7 @@ class CombinedKeyring:
         items: Sequence[WrappedDataKey],
         act: Callable[[Keyring, Sequence[WrappedDataKey]], list[_Result]],
     ) -> list[_Result | KeyringError]:
-        """What `act` answers to each keyring's share of the items, in the order of the items."""
+        """Call ``act`` with each keyring's share of the items; return the results in the items' order."""
         shares: dict[int, list[int]] = {}
         for index, item in enumerate(items):
             shares.setdefault(self._member_of(item), []).append(index)
@@ -132,7 +134,7 @@ class CombinedKeyring:
         return [results[index] for index in range(len(items))]
 
     def _member_of(self, item: WrappedDataKey) -> int:
-        """The place of the wrapper's keyring; the first one tells what is wrong with one that is nobody's."""
+        """Return the index of the wrapped key's keyring; 0, whose keyring refuses it, if none matches."""
         try:
             ref = parse_wrapper(item.wrapped).ref
         except FormatError:

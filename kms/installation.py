@@ -1,6 +1,6 @@
-"""What `init` makes once and serving never does: directories, unlock key, deployment id, keyring.
+"""What ``init`` creates once and serving never does: directories, unlock key, deployment id, keyring.
 
-Each step leaves what it finds and the keyring comes last, so an interrupted `init` is simply run again.
+Each step keeps what exists and the keyring comes last, so an interrupted ``init`` is simply run again.
 """
 
 from __future__ import annotations
@@ -23,17 +23,17 @@ _FILE_LIMIT = 64
 
 
 def parse_deployment_id(text: str) -> bytes:
-    """16 bytes from 32 hex digits; raises ValueError for anything else."""
+    """Return 16 bytes from 32 hex digits. Raises ValueError."""
     if not _DEPLOYMENT_ID.fullmatch(text):
-        raise ValueError("not 32 hex digits")
+        raise ValueError("must be 32 hex digits, such as 0123456789abcdef0123456789abcdef")
     return bytes.fromhex(text)
 
 
 def read_deployment_id(file: Path, declared: bytes | None) -> bytes:
-    """The deployment id of `file` and of the setting, which must agree where both are there.
+    """Return the deployment id of ``file`` and of the setting, which must agree if both exist.
 
     Raises:
-        StartError: neither is there, the file is damaged or not private, or they disagree.
+        StartError: neither exists, the file is damaged or not private, or they disagree.
     """
     stored = _read_stored(file)
     if stored is None and declared is None:
@@ -46,10 +46,10 @@ def read_deployment_id(file: Path, declared: bytes | None) -> bytes:
 def initialise_identity(
     *, deployment_id_file: Path, declared_deployment_id: bytes | None, random: Callable[[int], bytes]
 ) -> bytes:
-    """Creates the deployment id of an installation whose keys are elsewhere; answers it.
+    """Create and return the deployment id of an installation whose keys are elsewhere.
 
     Raises:
-        StartError: there is one already, or something found is not private or does not fit.
+        StartError: there is one already, or an existing file is not private or does not fit.
     """
     make_private_directory(deployment_id_file.parent)
     try:
@@ -70,10 +70,10 @@ def initialise(
     clock: Callable[[], datetime],
     random: Callable[[int], bytes],
 ) -> bytes:
-    """Creates what is missing and then the keyring; answers the deployment id.
+    """Create what is missing, the keyring last, and return the deployment id.
 
     Raises:
-        StartError: there is a keyring already, or something found is not private or does not fit.
+        StartError: there is a keyring already, or an existing file is not private or does not fit.
     """
     for directory in (keyring.parent, deployment_id_file.parent, unlock_source.path.parent):
         make_private_directory(directory)
@@ -108,4 +108,6 @@ def _read_stored(file: Path) -> bytes | None:
     except FileNotFoundError:
         return None
     except ValueError:
-        raise StartError(f"{file} does not hold a deployment id of 32 hex digits") from None
+        raise StartError(
+            f"{file} must hold a deployment id: 32 hex digits, such as 0123456789abcdef0123456789abcdef"
+        ) from None

@@ -1,7 +1,7 @@
-"""What a keyring is to the rest of the sidecar: its values, its errors, its interface.
+"""What the rest of the sidecar knows of a keyring: its values, its errors, its two interfaces.
 
-Every backend implements `Keyring`, and the contract suite runs against each of them. Batches answer item
-by item, in order: an item's failure is a value in the result, a failure of the whole call is raised.
+Every backend implements ``Keyring`` and ``KeyVersions``, and the contract suite runs against each. A batch
+returns one result per item, in order: an item's failure is a value, a failure of the whole call is raised.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ class DataKey:
     __slots__ = ("_octets",)
 
     def __init__(self, octets: bytes | bytearray) -> None:
-        """Raises ValueError unless `octets` has 32 bytes; a bytearray is taken over, bytes are copied."""
+        """Take over a bytearray, or copy bytes. Raises ValueError unless ``octets`` has 32 bytes."""
         if len(octets) != DATA_KEY_LENGTH:
             raise ValueError(f"a data key has {DATA_KEY_LENGTH} bytes")
         self._octets = octets if isinstance(octets, bytearray) else bytearray(octets)
@@ -39,14 +39,14 @@ class DataKey:
         return self._octets
 
     def wipe(self) -> None:
-        """Overwrites the key with zeros."""
+        """Overwrite the key with zeros."""
         self._octets[:] = bytes(DATA_KEY_LENGTH)
 
     def __repr__(self) -> str:
         return "DataKey(<redacted>)"
 
     def __reduce__(self) -> NoReturn:
-        raise TypeError("a data key is not serialised")
+        raise TypeError("a data key cannot be serialised")
 
 
 class Backend(Enum):
@@ -77,9 +77,9 @@ DESTRUCTION_DELAY_CEILING = timedelta(days=365)
 
 @dataclass(frozen=True, slots=True)
 class KeyVersion:
-    """One KEK version as others may see it. `name` is `keyVersions/{v}`, never used twice.
+    """One KEK version as callers see it. ``name`` is ``keyVersions/{v}``, never used twice.
 
-    `destroy_time` is set where the state is DESTROY_SCHEDULED (when it will be) or DESTROYED (when it was).
+    ``destroy_time`` is set where the state is DESTROY_SCHEDULED (when it will be) or DESTROYED (when it was).
     """
 
     name: str
@@ -91,7 +91,7 @@ class KeyVersion:
 
 @dataclass(frozen=True, slots=True)
 class KeyringStatus:
-    """What a poller learns. `seq` grows with each change; an older one is a rolled-back keyring."""
+    """The state of a keyring. ``seq`` grows with each change; a smaller one means a rolled-back keyring."""
 
     backend: Backend
     deployment_id: bytes
@@ -113,7 +113,7 @@ class WrapItem:
 
 @dataclass(frozen=True, slots=True)
 class WrappedDataKey:
-    """A wrapper and what must accompany it: the version's name, the key commitment, the CTX."""
+    """A wrapped key with its version's name, key commitment and CTX."""
 
     wrapped: bytes
     key_version: str
@@ -132,7 +132,7 @@ class InvalidContext(KeyringError):
 
 
 class CorruptDataKey(KeyringError):
-    """The wrapper, its version or its commitment is not what was stored. One text, whichever check failed."""
+    """The wrapped key, its version or its commitment is not what was stored. One text for every check."""
 
     reason = "CREDENTIAL_CORRUPT"
 
@@ -146,7 +146,7 @@ class KeyVersionUnavailable(KeyringError):
     reason = "KEY_VERSION_UNAVAILABLE"
 
     def __init__(self, name: str) -> None:
-        super().__init__(f"{name} is not available in this keyring", key_version=name)
+        super().__init__(f"key version {name} is unknown, disabled or destroyed here", key_version=name)
 
 
 class KeyVersionNotPrimary(KeyringError):
@@ -156,12 +156,12 @@ class KeyVersionNotPrimary(KeyringError):
 
     def __init__(self, primary: str) -> None:
         super().__init__(
-            f"the target is not the primary version, which is {primary}", primary_key_version=primary
+            f"target_key_version must be the primary version, {primary}", primary_key_version=primary
         )
 
 
 class KeyVersionState(KeyringError):
-    """The version's state does not allow what was asked; `why` ends the sentence about it."""
+    """The version's state does not allow the act; ``why`` ends the sentence."""
 
     reason = "KEY_VERSION_STATE"
 
@@ -170,21 +170,21 @@ class KeyVersionState(KeyringError):
 
 
 class UnknownKeyVersion(KeyringError):
-    """An administrator named a version that does not exist."""
+    """There is no version of that name."""
 
     reason = "RESOURCE_NOT_FOUND"
 
     def __init__(self, name: str) -> None:
-        super().__init__(f"there is no {name}", key_version=name)
+        super().__init__(f"key version {name} not found", key_version=name)
 
 
 class LatestVersionConflict(KeyringError):
-    """Somebody else created a version since the caller looked."""
+    """Another caller created a version in the meantime."""
 
     reason = "CONFLICT"
 
     def __init__(self, latest: str) -> None:
-        super().__init__(f"the newest version is {latest}, not the one expected", current_latest=latest)
+        super().__init__(f"expected_latest must be the newest version, {latest}", current_latest=latest)
 
 
 class RequestIdReused(KeyringError):
@@ -194,30 +194,31 @@ class RequestIdReused(KeyringError):
 
     def __init__(self, request_id: UUID) -> None:
         super().__init__(
-            f"request {request_id} was made before with other content", request_id=str(request_id)
+            f"request_id {request_id} was used for another request: send a new one",
+            request_id=str(request_id),
         )
 
 
 class KeyringUnavailable(KeyringError):
-    """The keyring cannot be read or written just now; nothing has been acknowledged."""
+    """The keyring cannot be read or written at the moment; nothing was acknowledged."""
 
     reason = "KMS_UNAVAILABLE"
 
-    def __init__(self, message: str = "the keyring could not be stored or read back") -> None:
+    def __init__(self, message: str = "the keyring file could not be written or read back") -> None:
         super().__init__(message)
 
 
 class DecryptUnavailable(KeyringError):
-    """This sidecar's identity may not open wrappers: it only makes them, another one verifies."""
+    """This sidecar's identity may wrap but not open; another sidecar verifies."""
 
     reason = "VERIFY_UNAVAILABLE"
 
     def __init__(self) -> None:
-        super().__init__("this sidecar may not open data keys: ask one that may")
+        super().__init__("this sidecar may only wrap data keys: call one whose identity may decrypt")
 
 
 class KeyAdminUnavailable(KeyringError):
-    """This sidecar cannot change versions: they are changed where the keys are, and noticed here."""
+    """This sidecar may not change versions: change them where the keys are, and it follows."""
 
     reason = "KEY_VERSION_STATE"
 

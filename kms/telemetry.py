@@ -1,4 +1,4 @@
-"""Every log event of the sidecar. Fields never hold a message body, a context, a wrapper or a key."""
+"""Every log event of the sidecar. Fields never hold a message body, a context, a wrapped key or a key."""
 
 from __future__ import annotations
 

@@ -1,6 +1,6 @@
-"""Whether an audit is what was written: walks the chain to its end or to the first line that is wrong.
+"""Verify an audit: walk the chain to its end, or to the first line that is wrong.
 
-Pure, over lines: for whoever holds the files, the sidecar itself or an auditor with copies.
+Pure, over lines: for the sidecar itself, or an auditor with copies of the files.
 """
 
 from __future__ import annotations
@@ -37,7 +37,7 @@ class FaultReason(Enum):
 
 @dataclass(frozen=True, slots=True)
 class Fault:
-    """The first thing wrong: the line (from 1) of which file, and which line of the chain should be there."""
+    """The first fault: file and line (from 1), and which line of the chain should be there."""
 
     reason: FaultReason
     file: str
@@ -48,7 +48,7 @@ class Fault:
 
 @dataclass(frozen=True, slots=True)
 class Segment:
-    """One file: its name, and its lines in order with their line ends; the last may lack one."""
+    """One file: its name and its lines in order, with line ends; the last may lack one."""
 
     name: str
     lines: Iterable[bytes]
@@ -56,10 +56,10 @@ class Segment:
 
 @dataclass(frozen=True, slots=True)
 class Verification:
-    """What was found. `last` is the last good line, `signed_seq` the last one that is a checkpoint.
+    """The result. ``last`` is the last good line, ``signed_seq`` the last checkpoint.
 
-    `first_seq` above 1 means that older files are elsewhere; the first line is then vouched for by the next
-    checkpoint. `unfinished` holds what follows the last line end: a line being written, or cut by a crash.
+    ``first_seq`` above 1 means that older files are elsewhere; the next checkpoint then vouches for the first
+    line. ``unfinished`` holds what follows the last line end: a line being written, or cut by a crash.
     """
 
     first_seq: int
@@ -74,11 +74,11 @@ class Verification:
 def verify(
     segments: Iterable[Segment], *, public_key: bytes | None, expected: Sequence[Position] = ()
 ) -> Verification:
-    """Walks all lines, oldest file first.
+    """Walk all lines, oldest file first.
 
     Args:
         public_key: Of the sidecar's Ed25519 key, 32 bytes; None leaves signatures unchecked.
-        expected: Positions that somebody recorded. One older than the first line here is passed over.
+        expected: Positions recorded elsewhere. Those before the first line here are ignored.
     """
     walk = _Walk(public_key, expected)
     for place, following in _pairs(_places(segments)):
@@ -89,7 +89,7 @@ def verify(
 
 @dataclass(frozen=True, slots=True)
 class _Place:
-    """A line as it stands in its file."""
+    """A line and its place in a file."""
 
     file: str
     number: int
@@ -97,7 +97,7 @@ class _Place:
 
 
 class _Walk:
-    """The chain up to where the reading stands."""
+    """The chain as far as it has been read."""
 
     def __init__(self, public_key: bytes | None, expected: Sequence[Position]) -> None:
         self._public_key = public_key
@@ -113,7 +113,7 @@ class _Walk:
         self._before = self._here
 
     def goes_on(self, place: _Place, following: _Place | None) -> bool:
-        """Takes in one line; False at the end and at a fault."""
+        """Read one line. Returns False at the end and at a fault."""
         self._before, self._here = self._here, place
         if not place.octets.endswith(b"\n"):
             self._unfinished = place.octets if following is None else b""
@@ -137,7 +137,7 @@ class _Walk:
         return True
 
     def result(self) -> Verification:
-        """What was found so far, which is all if nothing was wrong."""
+        """Return what was found so far."""
         longest = max((position.seq for position in self._expected), default=0)
         if self._fault is None and longest > self._last.seq:
             self._fault = Fault(
@@ -145,7 +145,7 @@ class _Walk:
                 self._here.file,
                 self._here.number + (not self._unfinished),
                 self._last.seq + 1,
-                f"the audit ends at line {self._last.seq}, but line {longest} is known to have been written",
+                f"the audit ends at line {self._last.seq}, but line {longest} was recorded elsewhere",
             )
         return Verification(
             first_seq=self._first_seq,
@@ -158,7 +158,7 @@ class _Walk:
         )
 
     def _begin(self, line: Line) -> None:
-        """The very first line continues the genesis; the first of what is left, whatever it says."""
+        """Line 1 follows the genesis; the first line of what is left follows whatever it names."""
         self._first_seq = line.position.seq
         self._last = Position(line.position.seq - 1, line.prev)
         if self._first_seq == 1:
@@ -171,14 +171,14 @@ class _Walk:
         wanted = self._last.seq + 1
         if line.position.seq != wanted:
             text = (
-                f"line {line.position.seq} stands where line {wanted} should: "
-                "lines are missing, doubled or out of order"
+                f"line {line.position.seq} is where line {wanted} should be: "
+                "lines are missing, repeated or out of order"
             )
             return self._at_here(FaultReason.CHAIN_BROKEN, text)
         if line.prev == self._last.head:
             return None
-        # The hash of one line is in the next. Where the one after vouches for this line, the one before it is
-        # not what was written; else it is this one.
+        # The hash of each line is in the next. If the next line vouches for this one, the line before was
+        # changed; otherwise this one was.
         if wanted > self._first_seq and _vouches(following, line):
             text = f"line {self._last.seq} was changed after it was written"
             return Fault(
@@ -204,12 +204,12 @@ class _Walk:
         heads = {position.head for position in self._expected if position.seq == line.position.seq}
         if not heads or heads == {line.position.head}:
             return None
-        text = f"line {line.position.seq} is not the one that is known to have been written"
+        text = f"line {line.position.seq} is not the one that was recorded elsewhere"
         return self._at_here(FaultReason.UNEXPECTED_HEAD, text)
 
     def _malformed(self) -> Fault:
         return self._at_here(
-            FaultReason.MALFORMED, f"line {self._last.seq + 1} is no audit line, or is cut short"
+            FaultReason.MALFORMED, f"line {self._last.seq + 1} is not an audit line, or is cut short"
         )
 
     def _at_here(self, reason: FaultReason, description: str) -> Fault:
@@ -217,7 +217,7 @@ class _Walk:
 
 
 def _vouches(following: _Place | None, line: Line) -> bool:
-    """Whether the line after it holds this line's hash; the last line has nobody to deny it."""
+    """Return whether the next line holds this line's hash; nothing can contradict the last line."""
     if following is None:
         return True
     try:
@@ -233,7 +233,7 @@ def _places(segments: Iterable[Segment]) -> Iterator[_Place]:
 
 
 def _pairs(places: Iterator[_Place]) -> Iterator[tuple[_Place, _Place | None]]:
-    """Each line with the one after it."""
+    """Yield each line with the one after it."""
     previous: _Place | None = None
     for place in places:
         if previous is not None:

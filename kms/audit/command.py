@@ -1,6 +1,6 @@
-"""`python -m kms audit`: verifying and reading an audit from its files, for whoever has them but no socket.
+"""``python -m kms audit``: verify and read an audit from its files, without a socket.
 
-Opens files for reading only, the sidecar's own or copies, and answers lines of text with an exit code.
+Opens files for reading only, the sidecar's own or copies; returns lines of text and an exit code.
 """
 
 from __future__ import annotations
@@ -22,12 +22,12 @@ _COLUMNS = ("PROVIDER UID", "VERSION", "DATA KEY", "TIMES", "FIRST", "LAST", "PR
 
 
 class AuditUnreadable(StartError):
-    """There is no audit where one was named; one sentence."""
+    """There is no readable audit at the path; one sentence."""
 
 
 @dataclass(frozen=True, slots=True)
-class Answer:
-    """What goes to stdout, and the exit code: 0 where the audit is whole, 1 where it is not."""
+class Report:
+    """What goes to stdout, and the exit code: 0 for an intact audit, 1 otherwise."""
 
     lines: tuple[str, ...]
     exit_code: int
@@ -35,8 +35,8 @@ class Answer:
 
 def verify_files(
     place: Path, *, public_key: bytes | None, expected: Position | None, as_json: bool
-) -> Answer:
-    """Whether the audit in a file or directory is what was written. Raises AuditUnreadable."""
+) -> Report:
+    """Verify the audit in a file or directory. Raises AuditUnreadable."""
     try:
         found = verify(_segments(place), public_key=public_key, expected=[expected] if expected else [])
     except OSError as error:
@@ -54,21 +54,21 @@ def verify_files(
     }
     exit_code = 0 if found.fault is None else 1
     if as_json:
-        return Answer((json.dumps(facts, indent=2),), exit_code)
+        return Report((json.dumps(facts, indent=2),), exit_code)
     if found.fault is not None:
         fault = found.fault
-        return Answer((f"{fault.file}:{fault.line}: {fault.reason.value}: {fault.description}",), exit_code)
+        return Report((f"{fault.file}:{fault.line}: {fault.reason.value}: {fault.description}",), exit_code)
     signed = (
         f"signed up to line {found.signed_seq}" if public_key else "signatures not checked: no public key"
     )
-    return Answer(
+    return Report(
         (f"intact: lines {found.first_seq} to {found.last.seq}, {signed}", f"head: {found.last.head.hex()}"),
         exit_code,
     )
 
 
-def expose_files(place: Path, *, since: datetime, principal: str, as_json: bool) -> Answer:
-    """The credentials that a principal could have seen. Exit code 1 where the list may lack some."""
+def expose_files(place: Path, *, since: datetime, principal: str, as_json: bool) -> Report:
+    """List the credentials that a principal could have seen. Exit code 1 if the list may lack some."""
     try:
         whole = verify(_segments(place), public_key=None).fault
         found = exposure(_segments(place), since=since, principal=principal)
@@ -78,15 +78,15 @@ def expose_files(place: Path, *, since: datetime, principal: str, as_json: bool)
     if whole is not None:
         doubts.append(f"{whole.file}:{whole.line}: {whole.description}")
     if found.start_time is not None and found.start_time > since:
-        doubts.append("the audit here begins later than asked for: bring its older files back")
+        doubts.append("the audit here begins after --since: add its older files")
     if as_json:
         facts = {"exposedCredentials": [_exposed(each) for each in found.credentials], "doubts": doubts}
-        return Answer((json.dumps(facts, indent=2),), 1 if doubts else 0)
+        return Report((json.dumps(facts, indent=2),), 1 if doubts else 0)
     rows = [_COLUMNS, *(_row(each) for each in found.credentials)]
     widths = [max(len(row[column]) for row in rows) for column in range(len(_COLUMNS))]
     table = ("  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)) for row in rows)
-    told = [f"incomplete: {doubt}" for doubt in doubts]
-    return Answer((*(line.rstrip() for line in table), *told), 1 if doubts else 0)
+    notes = [f"incomplete: {doubt}" for doubt in doubts]
+    return Report((*(line.rstrip() for line in table), *notes), 1 if doubts else 0)
 
 
 def _segments(place: Path) -> Sequence[Segment]:
@@ -94,7 +94,7 @@ def _segments(place: Path) -> Sequence[Segment]:
         return [single_segment(place)]
     found = segments(place)
     if not found:
-        raise AuditUnreadable(f"there is no audit file in {place}")
+        raise AuditUnreadable(f"no audit file in {place}: expected names like audit-000000000001.jsonl")
     return found
 
 

@@ -1,7 +1,7 @@
-"""Whose eyes a credential came before: what must be replaced upstream when a principal is found compromised.
+"""Which credentials a principal could have seen: what to replace upstream after a compromise.
 
-Pure, over lines. Reads on where a line is damaged: after an attack a list that may lack something is better
-than none, and `audit_chain.verify` tells whether it may.
+Pure, over lines. A damaged line is skipped: after an attack an incomplete list is better than none, and
+``chain.verify`` says whether it may be incomplete.
 """
 
 from __future__ import annotations
@@ -15,12 +15,12 @@ from kms.audit.chain import Segment
 from kms.audit.lines import OK, Line, LineMalformed, parse
 
 EXPOSING = frozenset({"unwrap", "wrap"})
-"""The events whose caller had data keys in hand: it was given them, or it brought them."""
+"""The events whose caller had data keys: it received them, or it sent them."""
 
 
 @dataclass(slots=True)
 class Exposed:
-    """One credential: which, under which key versions, who had its data key in hand, when and how often."""
+    """One credential: under which key versions, who had its data key, when and how often."""
 
     provider_uid: str
     credential_version: int
@@ -36,7 +36,7 @@ class Exposed:
 class Exposure:
     """The credentials in the order they were first seen.
 
-    `start_time` is when the oldest line here was written, None where that is the very first of the audit.
+    ``start_time`` is when the oldest line here was written, None if that is line 1.
     """
 
     credentials: tuple[Exposed, ...]
@@ -44,9 +44,9 @@ class Exposure:
 
 
 def exposure(segments: Iterable[Segment], *, since: datetime, principal: str = "") -> Exposure:
-    """What `principal` could have seen from the first line of `since` or later on, whatever clocks did then.
+    """Return what ``principal`` could have seen, from the first line at or after ``since`` to the last line.
 
-    `principal` is `role:place` as lines have it, or the role alone; empty is everybody.
+    ``principal`` is ``role:place`` as in the lines, or the role alone; empty means all.
     """
     found: dict[tuple[str, str, int], Exposed] = {}
     oldest: tuple[Line, datetime] | None = None
@@ -77,7 +77,7 @@ def _is_of(line: Line, principal: str) -> bool:
 
 
 def _given(line: Line) -> Iterable[Mapping[str, Any]]:
-    """The items whose data key was in hand: unwrapped, or brought, whatever became of the wrapping."""
+    """Yield the items whose data key the caller had: unwrapped, or sent to be wrapped, even in vain."""
     items = line.fields.get("items")
     for item in items if isinstance(items, list) else ():
         if (

@@ -1,9 +1,9 @@
 """The sidecar's own Ed25519 key, which signs the audit's checkpoints and nothing else.
 
     audit.key   its seed, 32 bytes, mode 0600
-    audit.pub   its public key, 64 hex digits and a line end: whoever verifies keeps a copy of it elsewhere
+    audit.pub   its public key, 64 hex digits and a line end: auditors keep a copy elsewhere
 
-Sees the seed; hands out signatures and the public key.
+Sees the seed. Must never hand out more than signatures and the public key.
 """
 
 from __future__ import annotations
@@ -42,12 +42,12 @@ class AuditKey:
     __slots__ = ("_key", "public_key")
 
     def __init__(self, seed: bytes) -> None:
-        """From a seed of 32 bytes."""
+        """Derive the key from a seed of 32 bytes."""
         self._key = Ed25519PrivateKey.from_private_bytes(seed)
         self.public_key = self._key.public_key().public_bytes_raw()
 
     def sign(self, statement: bytes) -> bytes:
-        """64 bytes."""
+        """Return the signature, 64 bytes."""
         return self._key.sign(statement)
 
     def __repr__(self) -> str:
@@ -55,10 +55,10 @@ class AuditKey:
 
 
 def make_audit_key(directory: Path, random: Callable[[int], bytes]) -> tuple[AuditKey, bool]:
-    """The key in `directory`, and whether it was made now. The public key is put beside it where missing.
+    """Return the key in ``directory`` and whether it is new; write a missing public key beside it.
 
     Raises:
-        StartError: it cannot be written, or what is there is damaged or not private.
+        StartError: it cannot be written, or an existing one is damaged or not private.
     """
     try:
         make_private_directory(directory)
@@ -75,7 +75,7 @@ def make_audit_key(directory: Path, random: Callable[[int], bytes]) -> tuple[Aud
 
 
 def read_audit_key(directory: Path) -> AuditKey:
-    """The key that `init` made. Raises StartError if it is missing, damaged or not private."""
+    """Return the key that ``init`` made. Raises StartError if it is missing, damaged or not private."""
     path = directory / _KEY_NAME
     try:
         seed = read_private(path, limit=SEED_LENGTH)
@@ -88,7 +88,7 @@ def read_audit_key(directory: Path) -> AuditKey:
 
 @contextmanager
 def _alone(directory: Path) -> Iterator[None]:
-    """Waits for another `init`: of two keys made at once, the public key of the lost one would be kept."""
+    """Wait for another ``init``: of two keys made at once, the lost one's public key would be kept."""
     descriptor = open_private_directory(directory)
     try:
         fcntl.flock(descriptor, fcntl.LOCK_EX)
@@ -98,16 +98,16 @@ def _alone(directory: Path) -> Iterator[None]:
 
 
 def public_key_file(directory: Path) -> Path:
-    """Where the public key is."""
+    """Return the path of the public key."""
     return directory / _PUBLIC_NAME
 
 
 def read_public_key(path: Path) -> bytes:
-    """32 bytes from a file like audit.pub, whoever owns it. Raises AuditKeyError."""
+    """Return the 32 bytes in a file like audit.pub, of any owner. Raises AuditKeyError."""
     try:
         text = path.read_text("ascii")
     except (OSError, UnicodeDecodeError):
         raise AuditKeyError(f"the public key {path} cannot be read") from None
     if not _PUBLIC_KEY.fullmatch(text):
-        raise AuditKeyError(f"{path} does not hold a public key of 64 hex digits")
+        raise AuditKeyError(f"{path} must hold a public key: 64 hex digits, as in audit.pub")
     return bytes.fromhex(text)

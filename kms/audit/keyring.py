@@ -1,7 +1,7 @@
-"""A keyring whose every use by one principal is in the audit, before anything of it is answered.
+"""A keyring and its versions, with every use by one principal in the audit before the result is returned.
 
-Sees DEKs on their way out and wipes them where the audit cannot be written. Into the audit go identifiers
-that were parsed here, states and reasons; never a byte of a wrapper, a commitment or a key.
+Sees DEKs on their way out, and wipes them if the audit cannot be written. Records identifiers that were
+parsed here, states and reasons. Must never record a byte of a wrapped key, a commitment or a key.
 """
 
 from __future__ import annotations
@@ -30,13 +30,13 @@ from kms.keyring import (
 
 _BEGIN = "begin"
 _END = "end"
-# What callers send as a version is written down only where it could be one: it might be anything.
+# What callers send as a version is recorded only if it could be one: it might be anything.
 _VERSION = re.compile(r"keyVersions/[a-z0-9-]{1,116}")
 
 
 @dataclass(frozen=True, slots=True)
 class Principal:
-    """Who is asking: the role of a socket, and the socket, since nothing more is known of a peer."""
+    """The caller: the role of a socket and its path, since nothing more is known of a peer."""
 
     role: str
     place: str
@@ -176,7 +176,7 @@ class AuditedVersions:
 
 
 def _item(context: bytes, key_version: str, result: object) -> dict[str, Any]:
-    """What is known of one item: whose data key it is, under which version, what came of it."""
+    """Return what is known of one item: whose data key, under which version, with what outcome."""
     entry: dict[str, Any] = {"outcome": result.reason if isinstance(result, KeyringError) else OK}
     if version := _version(key_version):
         entry["key_version"] = version

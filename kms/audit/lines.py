@@ -1,10 +1,10 @@
-"""The audit line, byte for byte (docs/formats/audit.md): JSON that holds the hash of the line before.
+"""The audit line, byte for byte (docs/formats/audit.md): JSON with the hash of the line before.
 
     line        canonical JSON || "\\n";  hash of a line = SHA-256 of its bytes without the line end
     first prev  SHA-256(LP("codevector/audit/1", deployment_id[16]))
     checkpoint  Ed25519 over LP("codevector/audit-checkpoint/1", deployment_id[16], u64be seq, prev[32], time)
 
-Sees identifiers and outcomes; no key, wrapper, plaintext or token is ever handed to it.
+Sees identifiers and outcomes. Must never be given a key, a wrapped key, a plaintext or a token.
 """
 
 from __future__ import annotations
@@ -31,19 +31,19 @@ OK = "OK"
 """The outcome of what did not fail."""
 
 CHECKPOINT_LINES = 1000
-"""At most so many lines from one checkpoint to the next, the next one included."""
+"""The most lines from one checkpoint to the next, including that one."""
 
 _CHAIN_LABEL = b"codevector/audit/1"
 _CHECKPOINT_LABEL = b"codevector/audit-checkpoint/1"
 
 
 class LineMalformed(ValueError):
-    """Bytes that are no audit line."""
+    """Bytes that are not an audit line."""
 
 
 @dataclass(frozen=True, slots=True)
 class Position:
-    """A line of the chain: its number from 1, and its hash; 0 and the genesis hash before the first."""
+    """A line of the chain: its number from 1 and its hash; 0 and the genesis hash before the first."""
 
     seq: int
     head: bytes
@@ -51,7 +51,7 @@ class Position:
 
 @dataclass(frozen=True, slots=True)
 class Line:
-    """A line taken apart. `fields` is the whole object, `position` the line's own."""
+    """A parsed line. ``fields`` is the whole object, ``position`` that of the line itself."""
 
     position: Position
     prev: bytes
@@ -60,20 +60,20 @@ class Line:
 
     @property
     def time(self) -> datetime:
-        """When it was written, by the sidecar's clock. Raises LineMalformed."""
+        """Return when it was written, by the sidecar's clock. Raises LineMalformed."""
         try:
             return datetime.fromisoformat(self.fields["time"]).astimezone(UTC)
         except (KeyError, TypeError, ValueError):
-            raise LineMalformed("no time") from None
+            raise LineMalformed("no valid time") from None
 
 
 def genesis(deployment_id: bytes) -> Position:
-    """What the first line of a deployment's audit continues."""
+    """Return the position that the first line of a deployment's audit follows."""
     return Position(0, hashlib.sha256(length_prefixed(_CHAIN_LABEL, deployment_id)).digest())
 
 
 def time_text(moment: datetime) -> str:
-    """A moment as lines hold it: UTC, milliseconds, `2026-11-23T12:00:00.000Z`."""
+    """Return a time as lines hold it: UTC, milliseconds, ``2026-11-23T12:00:00.000Z``."""
     return moment.astimezone(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
 
 
@@ -81,12 +81,12 @@ def read_time(text: str) -> datetime:
     """Return a time that has an offset, such as ``2026-11-23T12:00:00Z``. Raises ValueError."""
     moment = datetime.fromisoformat(text)
     if moment.tzinfo is None:
-        raise ValueError("a time needs its offset, as in 2026-11-23T12:00:00Z")
+        raise ValueError("must be a time with its offset, such as 2026-11-23T12:00:00Z")
     return moment.astimezone(UTC)
 
 
 def encode(after: Position, event: str, time: datetime, fields: Mapping[str, Any]) -> tuple[bytes, Position]:
-    """The line that continues `after`, with its line end, and its position."""
+    """Return the line that follows ``after``, with its line end, and its position."""
     body = {
         **fields,
         "event": event,
@@ -99,25 +99,25 @@ def encode(after: Position, event: str, time: datetime, fields: Mapping[str, Any
 
 
 def parse(octets: bytes) -> Line:
-    """One line without its line end. Raises LineMalformed."""
+    """Parse one line without its line end. Raises LineMalformed."""
     try:
         fields = json.loads(octets)
         seq, prev, event = fields["seq"], bytes.fromhex(fields["prev"]), fields["event"]
     except (ValueError, TypeError, KeyError, RecursionError):
-        raise LineMalformed("no audit line") from None
+        raise LineMalformed("not an audit line") from None
     if type(seq) is not int or seq < 1 or len(prev) != 32 or not isinstance(event, str):
-        raise LineMalformed("no audit line")
+        raise LineMalformed("not an audit line")
     return Line(Position(seq, hashlib.sha256(octets).digest()), prev, event, fields)
 
 
 def checkpoint_statement(deployment_id: bytes, after: Position, time: str) -> bytes:
-    """What the signature of the checkpoint that continues `after` is over."""
+    """Return what the signature of the checkpoint after ``after`` covers."""
     seq = (after.seq + 1).to_bytes(8, "big")
     return length_prefixed(_CHECKPOINT_LABEL, deployment_id, seq, after.head, time.encode("ascii"))
 
 
 def is_signed(line: Line, public_key: bytes) -> bool:
-    """Whether a checkpoint line carries the signature of this key (32 bytes) over the chain before it."""
+    """Return whether a checkpoint is signed by this key (32 bytes) over the chain before it."""
     try:
         deployment_id = bytes.fromhex(line.fields["deployment_id"])
         signature = bytes.fromhex(line.fields["signature"])

@@ -1,7 +1,7 @@
-"""The sidecar's audit: every use of a key as a line in a hash chain, signed from time to time.
+"""The sidecar's audit: every use of a key as a line in a hash chain, signed at checkpoints.
 
-What is recorded has been written, and what gives a key away has been synced: a record that cannot be made
-raises, and the operation with it. Sees identifiers and outcomes, and has checkpoints signed.
+A record is written, and before a key leaves it is synced: a record that cannot be made fails the operation.
+Sees identifiers and outcomes, and has checkpoints signed. Must never see a key.
 """
 
 from __future__ import annotations
@@ -32,21 +32,21 @@ from kms.audit.sink import AuditError, AuditSink, segments
 from kms.keyring import KeyringUnavailable
 
 CHECKPOINT_SECONDS = 50.0
-"""After so long lines that no checkpoint covers get one; with upkeep each 10 s they wait a minute at most."""
+"""How long lines wait for a checkpoint. With upkeep every 10 s that is a minute at most."""
 
 _FORMAT = 1
 _UNSYNCED_LIMIT = 1 << 20  # bytes kept in memory until a sync
 
 
 class AuditUnavailable(KeyringUnavailable):
-    """The audit cannot be written, so nothing may be done that belongs in it."""
+    """The audit cannot be written, so nothing that belongs in it may be done."""
 
     def __init__(self) -> None:
         super().__init__("the audit of the key sidecar cannot be written")
 
 
 class Audit:
-    """One audit that is being written. Safe for threads; those that wait for a sync share one."""
+    """One audit that is being written. Safe for threads, which share a sync."""
 
     def __init__(
         self,
@@ -57,7 +57,7 @@ class Audit:
         clock: Callable[[], datetime],
         monotonic: Callable[[], float],
     ) -> None:
-        """Goes on where the lines in `sink` end, and says so in it. `close` closes the sink too.
+        """Continue where the lines in ``sink`` end, and record the start. ``close`` closes the sink too.
 
         Raises:
             AuditError: nothing can be written.
@@ -67,7 +67,7 @@ class Audit:
         self._deployment_id = deployment_id
         self._clock = clock
         self._monotonic = monotonic
-        # Whoever takes both takes them in this order. A sync may run while lines are appended.
+        # Take both in this order. A sync may run while lines are appended.
         self._syncing = threading.Lock()
         self._appending = threading.Lock()
         self._troubled = False
@@ -88,7 +88,7 @@ class Audit:
 
     @property
     def public_key(self) -> bytes:
-        """Of the key that signs checkpoints, 32 bytes."""
+        """The public key of the checkpoints, 32 bytes."""
         return self._key.public_key
 
     @property
@@ -97,7 +97,7 @@ class Audit:
         return not self._troubled
 
     def record(self, event: str, fields: Mapping[str, Any], *, synced: bool) -> None:
-        """Adds a line; with `synced` it is on disk for good when this returns, else within a minute.
+        """Add a line. With ``synced`` it is durable on return, otherwise within a minute.
 
         Raises:
             AuditUnavailable: it could not be written or synced.
@@ -113,7 +113,7 @@ class Audit:
             self._sync(position)
 
     def tick(self) -> None:
-        """To be called every few seconds: signs what has waited a minute, and tries again what failed.
+        """Sign what has waited a minute, and retry what failed. To be called every few seconds.
 
         Raises:
             AuditUnavailable: the audit still cannot be written.
@@ -127,16 +127,16 @@ class Audit:
             self._sync(position)
 
     def verify(self, expected: Sequence[Position] = ()) -> Verification:
-        """Reads the audit back and compares it with what is in memory, too. Raises OSError."""
+        """Read the audit back, and compare it with what is in memory too. Raises OSError."""
         known = (*expected, self._synced)
         return verify(segments(self._sink.path), public_key=self.public_key, expected=known)
 
     def exposure(self, since: datetime, principal: str) -> Exposure:
-        """See `audit_exposure.exposure`. Raises OSError."""
+        """Return the credentials that a principal could have seen. Raises OSError."""
         return exposure(segments(self._sink.path), since=since, principal=principal)
 
     def close(self) -> None:
-        """Signs and syncs the end. Raises AuditUnavailable; the files are closed all the same."""
+        """Sign and sync the end. Raises AuditUnavailable; the files are closed anyway."""
         try:
             if self._troubled:
                 self._restore()
@@ -163,7 +163,7 @@ class Audit:
         self._sync_all()
 
     def _restore(self) -> None:
-        """Mends what failed, and goes on in a new file where one is full. Raises AuditUnavailable."""
+        """Mend what failed, and start a new file if this one is full. Raises AuditUnavailable."""
         with self._syncing, self._appending, self._watched():
             mending = self._troubled
             if mending:
@@ -178,7 +178,7 @@ class Audit:
                 self._troubled, self._refused = False, 0
 
     def _begin_file(self) -> None:
-        """A file begins with a checkpoint, so that it can be verified when those before it are elsewhere."""
+        """Start a file with a checkpoint, so that it can be verified without the files before it."""
         self._sink.begin(self._last.seq + 1)
         if self._last.seq:
             self._append_checkpoint()
@@ -204,11 +204,11 @@ class Audit:
         self._checkpointed_at = self._monotonic()
 
     def _sync(self, position: Position) -> None:
-        """Returns once `position` is on disk; one sync serves all who came before it began."""
+        """Return when ``position`` is on disk; one sync serves all callers that came before it began."""
         with self._syncing:
             if self._synced.seq >= position.seq:
                 return
-            # After a sync has failed a second one succeeds without having written a thing.
+            # After a failed sync a second one succeeds without having written anything.
             with self._appending:
                 self._refuse_in_trouble()
                 reached, mark = self._last, self._sink.mark()
@@ -229,7 +229,7 @@ class Audit:
 
     @contextmanager
     def _watched(self) -> Iterator[None]:
-        """Nothing is written after a failure until `_restore` has succeeded."""
+        """After a failure write nothing until ``_restore`` has succeeded."""
         try:
             yield
         except OSError:

@@ -1,10 +1,10 @@
-"""The audit's files: one is appended to, the next begins where it is full, none is ever changed or deleted.
+"""The audit's files: one is appended to, a full one is followed by the next, none is changed or deleted.
 
     audit-<number of its first line, 12 digits>.jsonl     the lines; mode 0600 in a directory of mode 0700
 
-The directory is locked by the one process that writes. What has been written but not synced is kept in
-memory, so that after a failed sync it is written anew: the kernel may have dropped it, and would not say so a
-second time. Not safe for threads: `Audit` sees to that.
+The one process that writes locks the directory. What was written but not synced is kept in memory and is
+written again after a failed sync: the kernel may have dropped it, and would not report that a second time.
+Not safe for threads: ``Audit`` takes care of that.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ from kms.files.disk import DISK, Disk, write_all
 from kms.files.private import make_private_directory, open_private_directory
 
 SEGMENT_LIMIT = 16 << 20
-"""Bytes after which the next line begins a new file."""
+"""The size after which the next line begins a new file."""
 
 _NAME = re.compile(r"audit-([0-9]{12})\.jsonl")
 
@@ -32,22 +32,22 @@ class AuditError(StartError):
 
 
 def segments(directory: Path) -> list[Segment]:
-    """The files of an audit, oldest first; their lines are read as they are walked.
+    """Return the files of an audit, oldest first; their lines are read on iteration.
 
     Raises:
-        OSError: the directory cannot be read; while walking, a file cannot.
+        OSError: the directory cannot be read, or on iteration a file.
     """
     names = sorted(entry.name for entry in directory.iterdir() if _NAME.fullmatch(entry.name))
     return [Segment(name, _Lines(directory / name)) for name in names]
 
 
 def single_segment(file: Path) -> Segment:
-    """One file by itself."""
+    """Return one file as a segment."""
     return Segment(file.name, _Lines(file))
 
 
 class _Lines:
-    """The lines of a file, read anew each time."""
+    """The lines of a file, read on each iteration."""
 
     def __init__(self, path: Path) -> None:
         self._path = path
@@ -58,17 +58,17 @@ class _Lines:
 
 
 class AuditSink:
-    """Where lines go. Each method but `close` raises OSError, after which `mend` must come first."""
+    """Where lines go. Each method but ``close`` raises OSError; call ``mend`` before anything else then."""
 
     def __init__(
         self, directory: Path, *, public_key: bytes, disk: Disk = DISK, limit: int = SEGMENT_LIMIT
     ) -> None:
-        """Locks the directory, made where it is missing, and finds the end of the chain in it.
+        """Create the directory if it is missing, lock it, and find the end of the chain in it.
 
-        Afterwards `last` is the last line, None before the first; `torn` what a crash left of another one.
+        Afterwards ``last`` is the last line, None before the first; ``torn`` is what a crash left of a line.
 
         Raises:
-            AuditError: another process writes there, or the newest file is damaged or cannot be read.
+            AuditError: another process writes there, or the newest file is damaged or unreadable.
             FileError: the directory is not private.
         """
         self._path = directory
@@ -108,11 +108,11 @@ class AuditSink:
         return self._descriptor < 0 or self._length >= self._limit
 
     def begin(self, first_seq: int) -> None:
-        """Goes on in a new file, whose first line will have that number; the one before is synced first."""
+        """Start a new file, whose first line has that number, after syncing the one before."""
         if self._descriptor >= 0:
             self.sync()
         name = f"audit-{first_seq:012d}.jsonl"
-        # One that is there is empty: a file that was begun and then not written to.
+        # An existing one is empty: a file that was begun and not written to.
         descriptor = self._disk.open(name, os.O_WRONLY | os.O_CREAT, directory=self._directory)
         if self._descriptor >= 0:
             os.close(self._descriptor)
@@ -120,50 +120,50 @@ class AuditSink:
 
     @property
     def unsynced_length(self) -> int:
-        """How many bytes no sync has vouched for."""
+        """The number of bytes that no sync has covered."""
         return len(self._unsynced)
 
     def append(self, octets: bytes) -> None:
-        """Writes whole lines; others can read them, a loss of power may take them."""
+        """Write whole lines. Others can read them; a loss of power may take them."""
         write_all(self._disk, self._descriptor, octets)
         self._length += len(octets)
         self._unsynced += octets
 
     def sync(self) -> None:
-        """Returns once all lines would survive a loss of power."""
+        """Return when all lines would survive a loss of power."""
         mark = self.mark()
         self.sync_disk()
         self.synced(mark)
 
     def mark(self) -> int:
-        """The length up to which a sync that begins now will reach."""
+        """Return the length that a sync beginning now will cover."""
         return self._length
 
     def sync_disk(self) -> None:
-        """The slow part of `sync`, beside which lines may be appended to the same file."""
+        """Do the slow part of ``sync``; lines may be appended to the same file at the same time."""
         self._disk.sync(self._descriptor)
         if self._new_name:
             self._disk.sync(self._directory)
             self._new_name = False
 
     def synced(self, mark: int) -> None:
-        """Notes that a sync up to `mark` has succeeded; one that reached further may have come first."""
+        """Note that a sync up to ``mark`` succeeded; a longer one may have come first."""
         if mark <= self._synced_length:
             return
         self._unsynced = self._unsynced[mark - self._synced_length :]
         self._synced_length = mark
 
     def mend(self) -> None:
-        """Takes away what a failed write left behind, and writes anew, in place, what no sync vouched for."""
+        """Remove what a failed write left, and rewrite in place what no sync covered."""
         self._disk.truncate(self._descriptor, self._length)
         os.lseek(self._descriptor, self._synced_length, os.SEEK_SET)
         write_all(self._disk, self._descriptor, self._unsynced)
         self.sync()
 
     def replace_torn(self, octets: bytes) -> None:
-        """Writes whole lines over the torn end, then cuts off what is left of it.
+        """Write whole lines over the torn end, then cut off the rest of it.
 
-        In this order a crash in between leaves a torn end again, never a repair that nothing tells of.
+        In this order a crash in between leaves another torn end, never an unrecorded repair.
         """
         self.append(octets)
         self._disk.truncate(self._descriptor, self._length)
@@ -171,7 +171,7 @@ class AuditSink:
         self.torn = b""
 
     def close(self) -> None:
-        """Closes the files and gives up the lock."""
+        """Close the files and release the lock."""
         for descriptor in (self._descriptor, self._directory):
             if descriptor >= 0:
                 os.close(descriptor)
@@ -184,7 +184,7 @@ class AuditSink:
             raise AuditError(f"another process writes the audit in {self._path}") from None
 
     def _find_end(self, public_key: bytes) -> None:
-        """Reads the newest file, and the one before it where that has no line yet, and stands at the end."""
+        """Read the newest file, or the one before if that has no line yet, and move to its end."""
         found = segments(self._path)
         if not found:
             return

@@ -1,12 +1,14 @@
-"""The keyring file's discipline: one process, atomic replacement, three generations, nothing half-written.
+"""A locked file with generations: one process, atomic replacement, nothing half-written.
+
+Keyrings and Vault ledgers are kept in one.
 
     keyring.json         the keyring
     keyring.json.1, .2   the two generations before, for the operator to restore from
-    keyring.json.lock    held by flock for as long as the process lives, never deleted
-    keyring.json.tmp     a write that was cut off; replaced by the next one
+    keyring.json.lock    held by flock while the process lives, never deleted
+    keyring.json.tmp     left by an interrupted write; the next write replaces it
 
-All names are looked up in the descriptor of a directory that was checked once, so exchanging the directory on
-disk changes nothing for a running process.
+All names are looked up in the descriptor of a directory that was checked once, so replacing the directory
+does not affect a running process.
 """
 
 from __future__ import annotations
@@ -22,14 +24,14 @@ from kms.files.private import FileError, open_private_directory, read_private, w
 
 
 class KeyringLocked(StartError):
-    """Another process holds this keyring; one sentence."""
+    """Another process holds this file; one sentence."""
 
 
 class KeyringFile:
-    """One locked keyring file. Close it to give up the lock."""
+    """One locked file with its generations. Close it to release the lock."""
 
     def __init__(self, path: Path, *, limit: int, disk: Disk = DISK) -> None:
-        """Checks the directory and takes the lock; the file itself may not exist yet.
+        """Check the directory and take the lock; the file itself may not exist yet.
 
         Raises:
             FileError: the directory or the lock file is not private.
@@ -47,20 +49,20 @@ class KeyringFile:
 
     @property
     def path(self) -> Path:
-        """Where the keyring is."""
+        """The file's path."""
         return self._path
 
     def read(self) -> bytes:
-        """The file's bytes.
+        """Return the file's bytes.
 
         Raises:
-            FileNotFoundError: there is no keyring.
+            FileNotFoundError: there is no such file.
             FileError: the file is a link, not regular, of another owner, or open to others.
         """
         return read_private(self._path, limit=self._limit, directory=self._directory)
 
     def create(self, content: bytes) -> None:
-        """Writes the first generation, durable when this returns; raises FileExistsError if there is one."""
+        """Write the first generation, durable on return. Raises FileExistsError."""
         try:
             self.read()
         except FileNotFoundError:
@@ -70,9 +72,9 @@ class KeyringFile:
         raise FileExistsError(self._path)
 
     def replace(self, content: bytes) -> None:
-        """Makes `content` the keyring and keeps the two contents before; durable when this returns.
+        """Make ``content`` current and keep the two contents before it; durable on return.
 
-        At every moment `keyring.json` is the old content or the new one, whole. Raises OSError.
+        At every moment the file holds the old content or the new one, whole. Raises OSError.
         """
         first, second = self._generation(1), self._generation(2)
         current = self.read()
@@ -83,16 +85,16 @@ class KeyringFile:
         self.sync_directory()
 
     def replace_all(self, content: bytes) -> None:
-        """Makes `content` the keyring and both older generations, so that nothing they held is left.
+        """Make ``content`` current and both older generations, so that nothing they held is left.
 
-        The keyring itself comes first: cut off anywhere, the next call finishes the rest. Raises OSError.
+        The current file comes first: if interrupted, the next call finishes the rest. Raises OSError.
         """
         for path in (self._path, self._generation(1), self._generation(2)):
             self._put(path, content)
         self.sync_directory()
 
     def older(self) -> list[bytes | None]:
-        """The two contents before, newest first; None for one that is missing or cannot be read."""
+        """Return the two contents before, newest first; None for one that is missing or unreadable."""
         contents: list[bytes | None] = []
         for path in (self._generation(1), self._generation(2)):
             try:
@@ -102,11 +104,11 @@ class KeyringFile:
         return contents
 
     def sync_directory(self) -> None:
-        """Makes the names durable."""
+        """Make the names durable."""
         self._disk.sync(self._directory)
 
     def close(self) -> None:
-        """Gives up the lock; the lock file stays, since deleting it would let two processes hold one each."""
+        """Release the lock. The lock file stays: deleting it would let two processes hold one each."""
         os.close(self._lock)
         os.close(self._directory)
 

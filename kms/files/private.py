@@ -1,6 +1,6 @@
-"""Files that only this account may touch: opened without following links and checked once open.
+"""Files that only this account may touch: opened without following links, checked once open.
 
-Checks are made on the open descriptor (fstat), never on a path, so that nothing can be swapped in between.
+Checks use the open descriptor (fstat), never the path, so that nothing can be swapped in between.
 """
 
 from __future__ import annotations
@@ -17,18 +17,18 @@ _READ_FLAGS = os.O_RDONLY | os.O_NOFOLLOW | os.O_CLOEXEC | os.O_NONBLOCK
 
 
 class FileError(StartError):
-    """A file or directory that is not as private as it must be; the text is one sentence for the operator."""
+    """A file or directory is not private enough; one sentence for the operator."""
 
 
 def make_private_directory(path: Path) -> None:
-    """Creates `path` with mode 0700, parents as the umask says; leaves an existing one alone."""
+    """Create ``path`` with mode 0700 and parents by the umask; leave an existing one alone."""
     path.parent.mkdir(parents=True, exist_ok=True)
     with suppress(FileExistsError):
         path.mkdir(mode=0o700)
 
 
 def open_private_directory(path: Path) -> int:
-    """A descriptor of a directory that is owned by this account and has mode 0700.
+    """Return a descriptor of a directory that this account owns, of mode 0700.
 
     Raises:
         FileError: it is missing, a link, not a directory, of another owner, or open to others.
@@ -49,9 +49,9 @@ def open_private_directory(path: Path) -> int:
 
 
 def read_private(path: Path, *, limit: int, directory: int | None = None) -> bytes:
-    """The content of a file of at most `limit` bytes: owned by this account, mode 0600 or less, no link.
+    """Return the content of a file: at most ``limit`` bytes, of this account, mode 0600 or less, no link.
 
-    `directory`, a descriptor, is where the last component of `path` is looked up.
+    ``directory``, a descriptor, is where the last component of ``path`` is looked up.
 
     Raises:
         FileNotFoundError: there is no such file.
@@ -70,10 +70,10 @@ def read_private(path: Path, *, limit: int, directory: int | None = None) -> byt
 
 
 def read_systemd_credential(path: Path, *, limit: int) -> bytes:
-    """The content of a credential that systemd placed: owned by root or this account, closed to others.
+    """Return the content of a credential that systemd placed: of root or this account, closed to others.
 
-    systemd grants a non-root service access by an ACL, whose mask shows as group bits, so only the bits of
-    others are judged. Raises as `read_private` does.
+    systemd grants a non-root service access by an ACL, whose mask shows as group bits, so only the bits for
+    others are checked. Raises as ``read_private`` does.
     """
     descriptor = _open_existing(path, None)
     try:
@@ -88,10 +88,10 @@ def read_systemd_credential(path: Path, *, limit: int) -> bytes:
 
 
 def create_private(path: Path, content: bytes, *, disk: Disk = DISK) -> None:
-    """Writes a new file with mode 0600, durable when this returns; raises FileExistsError if there is one.
+    """Write a new file with mode 0600, durable on return. Raises FileExistsError.
 
-    The name appears only with the whole content behind it, so an interrupted `init` can be run again. The
-    caller holds a lock against another `init`.
+    The name appears only with the whole content, so an interrupted ``init`` can be run again. The caller
+    holds a lock against another ``init``.
     """
     if os.path.lexists(path):
         raise FileExistsError(path)
@@ -106,7 +106,7 @@ def create_private(path: Path, content: bytes, *, disk: Disk = DISK) -> None:
 
 
 def write_synced(path: Path, content: bytes, *, directory: int, disk: Disk = DISK) -> None:
-    """Writes `path`'s last component anew in `directory`, mode 0600, and syncs it; a left-over goes first."""
+    """Write a file of mode 0600 and sync it, after removing a left-over of that name."""
     with suppress(FileNotFoundError):
         disk.unlink(path.name, directory=directory)
     descriptor = disk.open(path.name, os.O_WRONLY | os.O_CREAT | os.O_EXCL, directory=directory)

@@ -1,4 +1,4 @@
-"""The content of a keyring file: bytes to checked values and back (docs/formats/keyring.md).
+"""The content of a keyring file, from bytes to checked values and back (docs/formats/keyring.md).
 
     root   the unlock secret, 32 bytes
     seal   HKDF(root, LP("codevector/keyring-seal/1", keyring_id))   encrypts each KEK
@@ -6,8 +6,8 @@
     kek    nonce[12] || AES-256-GCM(seal, nonce, KEK[32], AAD)
     AAD    LP("codevector/kek/1", deployment_id, ref, u32be number, create_time)
 
-The file is canonical JSON and one line end; bytes that are not exactly what this module writes are refused.
-Sees KEKs while sealing and opening them; keeps them only inside `Kek`, which does not print.
+The file is canonical JSON and one line end; any byte that this module would not write is refused.
+Sees KEKs while sealing and opening them. Must never keep one outside ``Kek``, which does not print.
 """
 
 from __future__ import annotations
@@ -60,7 +60,7 @@ class LocalVersion:
 
 @dataclass(frozen=True, slots=True)
 class KeyringDocument:
-    """A whole keyring. `versions` are in order of their number, which counts from 1 without gaps."""
+    """A whole keyring. ``versions`` are ordered by number, which counts from 1 without gaps."""
 
     keyring_id: bytes
     deployment_id: bytes
@@ -110,7 +110,7 @@ class DocumentCodec:
         return LocalVersion(record, sealed, kek)
 
     def encode(self, document: KeyringDocument) -> bytes:
-        """The file's bytes: the same document always gives the same bytes."""
+        """Return the file's bytes; the same document always gives the same bytes."""
         body = {
             "deployment_id": document.deployment_id.hex(),
             "format": FORMAT,
@@ -122,21 +122,23 @@ class DocumentCodec:
         return _canonical({**body, "mac": self._mac(body)})
 
     def decode(self, octets: bytes) -> KeyringDocument:
-        """The document, every KEK opened and compared with its name.
+        """Return the document, with every KEK opened and compared with its name.
 
         Raises:
-            DocumentError: any byte differs from what `encode` wrote under this unlock secret.
+            DocumentError: any byte differs from what ``encode`` wrote under this unlock secret.
         """
         body = _parse(octets)
         mac = str(body.pop("mac", "")).encode("ascii", "replace")
         if not hmac.compare_digest(mac, self._mac(body).encode("ascii")):
             raise DocumentError(
-                "the keyring does not verify: it was changed, or the unlock secret is another one"
+                "the keyring does not verify: the file was changed, or this is not its unlock secret"
             )
         try:
             return self._read(body)
         except (KeyError, TypeError, ValueError, AttributeError, InvalidTag):
-            raise DocumentError("the keyring's content does not agree with itself") from None
+            raise DocumentError(
+                "the keyring's content does not agree with itself: restore it from a backup"
+            ) from None
 
     def _mac(self, body: dict[str, Any]) -> str:
         return hmac.digest(self._mac_key, _canonical(body), "sha256").hex()
@@ -187,15 +189,17 @@ class DocumentCodec:
 
 
 def read_preamble(octets: bytes) -> tuple[bytes, UnlockMethod]:
-    """The keyring id and how to unlock, read before anything is authenticated.
+    """Return the keyring id and the unlock method, before anything is authenticated.
 
     Raises:
-        DocumentError: the bytes are no keyring of a format this release reads.
+        DocumentError: the bytes are not a keyring of a format that this release reads.
         UnlockError: the cost of unlocking is outside its bounds.
     """
     body = _parse(octets)
     if body.get("format") != FORMAT:
-        raise DocumentError("the keyring has a format that this release does not read")
+        raise DocumentError(
+            "the keyring has a format that this release cannot read: was it written by a newer one?"
+        )
     try:
         keyring_id = bytes.fromhex(body["keyring_id"])
         method = _read_unlock(body["unlock"])

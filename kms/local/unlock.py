@@ -1,7 +1,7 @@
 """The secret that opens the keyring file: a systemd credential, a key file, or a passphrase through scrypt.
 
-May see the unlock key and the passphrase; hands out the 32-byte root only, in a type that does not print.
-There is no default passphrase and no way to serve without one of the three.
+May see the unlock key and the passphrase. Must never hand out more than the 32-byte root.
+There is no default passphrase, and no way to serve without one of the three.
 """
 
 from __future__ import annotations
@@ -88,7 +88,7 @@ class UnlockRoot:
 
 
 def prepare(source: UnlockSource, random: Callable[[int], bytes]) -> UnlockMethod:
-    """What a new keyring will say of its unlocking; makes the key file if that is the source and missing.
+    """Return the unlock method of a new keyring; create the key file if it is the source and missing.
 
     Raises:
         UnlockError: the passphrase is weak, or the source cannot be read.
@@ -107,7 +107,7 @@ def prepare(source: UnlockSource, random: Callable[[int], bytes]) -> UnlockMetho
 
 
 def unlock(source: UnlockSource, method: UnlockMethod) -> UnlockRoot:
-    """The root for a keyring that says `method`.
+    """Return the root of a keyring with this unlock method.
 
     Raises:
         UnlockError: the source is missing, malformed, or of the other kind.
@@ -126,24 +126,28 @@ def unlock(source: UnlockSource, method: UnlockMethod) -> UnlockRoot:
 
 
 def refuse_weak(passphrase: bytes) -> None:
-    """Raises UnlockError for a passphrase that is short, repeats itself, or counts upwards or downwards.
+    """Refuse a passphrase that is short, repeats itself, or counts up or down. Raises UnlockError.
 
-    This catches carelessness only; 16 characters of a random generator, or six diceware words, are meant.
+    This catches carelessness only; use 16 random characters or six diceware words.
     """
     try:
         text = passphrase.decode("utf-8")
     except UnicodeDecodeError:
         raise UnlockError("the passphrase must be UTF-8 text") from None
     if len(text) < _PASSPHRASE_MIN_LENGTH:
-        raise UnlockError(f"the passphrase is too weak: {_PASSPHRASE_MIN_LENGTH} characters are the least")
+        raise UnlockError(
+            f"the passphrase is too weak: use {_PASSPHRASE_MIN_LENGTH} characters, or six random words"
+        )
     repeats = any(text == (text[:period] * len(text))[: len(text)] for period in range(1, len(text) // 2 + 1))
     steps = {ord(after) - ord(before) for before, after in pairwise(text)}
     if repeats or len(steps) <= _SIMPLE_STEPS or len(set(text.casefold())) < _PASSPHRASE_MIN_DISTINCT:
-        raise UnlockError("the passphrase is too weak: it repeats itself or follows a simple pattern")
+        raise UnlockError(
+            "the passphrase is too weak: it repeats itself or follows a simple pattern; use six random words"
+        )
 
 
 def _read_passphrase(source: UnlockSource) -> bytes:
-    """The file's content without one line end."""
+    """Return the file's content without a final line end."""
     content = _read(source, _PASSPHRASE_FILE_LIMIT)
     return content.removesuffix(b"\n").removesuffix(b"\r")
 

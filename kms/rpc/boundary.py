@@ -1,4 +1,4 @@
-"""What stands before every method: role, shape of the request, errors to statuses, one log line."""
+"""Around every method: the role, the shape of the request, errors to statuses, one log line."""
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ class Boundary:
     validator: Validator
     logger: FilteringBoundLogger
     refused: Callable[[str], None]
-    """Told the full name of each method that the role may not call."""
+    """Called with the full name of each method that the role may not call."""
 
     def handlers(
         self, service: ServiceDescriptor, behaviours: Mapping[str, Behaviour]
@@ -60,7 +60,7 @@ class Boundary:
     def _bounded(
         self, method: str, request_type: type[Message], behaviour: Behaviour
     ) -> Callable[[bytes, grpc.ServicerContext], Message]:
-        """Requests are parsed here: gRPC would do it before the role is checked, and call it a bug."""
+        """Parse requests here: gRPC would do it before the role is checked, and report a bug."""
         allowed = allowed_roles(method)
 
         def call(octets: bytes, context: grpc.ServicerContext) -> Message:
@@ -116,7 +116,7 @@ def _refuse_invalid(validator: Validator, request: Message) -> None:
 
 
 def _counts(response: Message) -> dict[str, int]:
-    """How many items a batch had and how many failed; nothing for what is no batch."""
+    """Return how many items a batch had and how many failed; nothing for other responses."""
     results = getattr(response, "results", None)
     if results is None:
         return {}

@@ -1,4 +1,4 @@
-"""The table from a refusal to `google.rpc.Status`: code, exactly one ErrorInfo, details of its kind."""
+"""The table from an error to ``google.rpc.Status``: code, exactly one ErrorInfo, details of its kind."""
 
 from __future__ import annotations
 
@@ -30,44 +30,47 @@ from runtime.statuses import Violation
 _KEY_VERSION = "codevector.kms.v1.KeyVersion"
 _WRAPPED_DATA_KEY = "codevector.kms.v1.WrappedDataKey"
 _RETRY_SECONDS = 1
-_VIOLATIONS_TOLD = 20
+_VIOLATIONS_LIMIT = 20
 
 
 class InvalidRequest(SidecarError):
-    """The request breaks rules of its shape; the first twenty are told, since statuses travel in headers."""
+    """The request breaks rules of its shape; the first twenty are listed: statuses travel in headers."""
 
     reason = "INVALID_FIELD"
 
     def __init__(self, violations: Sequence[Violation]) -> None:
         first = violations[0]
+        others = f" (first of {len(violations)} problems)" if len(violations) > 1 else ""
         super().__init__(
-            f"the request breaks {len(violations)} rules, first {first.subject}: {first.description}",
+            f"{first.subject}: {first.description}{others}",
             violations=str(len(violations)),
             field=first.subject,
             description=first.description,
         )
-        self.violations = tuple(violations[:_VIOLATIONS_TOLD])
+        self.violations = tuple(violations[:_VIOLATIONS_LIMIT])
 
 
 class MalformedRequest(SidecarError):
-    """The bytes are no request of the method."""
+    """The bytes cannot be parsed as the method's request."""
 
     reason = "INVALID_FIELD"
 
     def __init__(self, message_name: str) -> None:
         super().__init__(
-            f"the request is no {message_name}: wrong bytes, or a string that is not UTF-8",
+            "the request cannot be parsed: its bytes are malformed, or a string is not UTF-8",
             request_type=message_name,
         )
 
 
 class InvalidPageToken(SidecarError):
-    """The page token is not one that this process gave out."""
+    """This process did not issue the page token for this request."""
 
     reason = "INVALID_PAGE_TOKEN"
 
     def __init__(self) -> None:
-        super().__init__("the page token is not valid here: start again without one")
+        super().__init__(
+            "page_token was not issued for this list, or before a restart: start again without one"
+        )
         self.violations = (Violation("page_token", self.message, self.reason),)
 
 
@@ -78,16 +81,21 @@ class RoleRequired(SidecarError):
 
     def __init__(self, roles: frozenset[Role]) -> None:
         names = ",".join(sorted(role.value for role in roles))
-        super().__init__(f"the method needs a socket of the role {names or 'none'}", role=names)
+        super().__init__(
+            f"this socket may not call the method: use the socket of the role {names or 'none'}", role=names
+        )
 
 
 class InternalError(SidecarError):
-    """A bug; the caller learns only which log line tells of it."""
+    """A bug. The caller gets only the request id of the log line that describes it."""
 
     reason = "INTERNAL"
 
     def __init__(self, request_id: str) -> None:
-        super().__init__(f"internal error, request {request_id}", request_id=request_id)
+        super().__init__(
+            f"internal error: the sidecar's log has the details of request {request_id}",
+            request_id=request_id,
+        )
 
 
 def _bad_request(error: SidecarError, path: str) -> Message:
@@ -147,12 +155,12 @@ _TABLE: Mapping[type[SidecarError], tuple[grpc.StatusCode, _Detail]] = MappingPr
 
 
 def code_of(error: SidecarError) -> grpc.StatusCode:
-    """The status code of a refusal."""
+    """Return the status code of an error."""
     return _row(error)[0]
 
 
 def status_of(error: SidecarError, path: str = "") -> status_pb2.Status:
-    """The whole status; `path` is the proto path of the field at fault, where one is."""
+    """Return the whole status. ``path`` is the proto path of the field at fault, if any."""
     code, detail = _row(error)
     return statuses.make(
         code,
@@ -164,5 +172,5 @@ def status_of(error: SidecarError, path: str = "") -> status_pb2.Status:
 
 
 def _row(error: SidecarError) -> tuple[grpc.StatusCode, _Detail]:
-    """The row of the error's class, or of the nearest class it derives from."""
+    """Return the row of the error's class, or of its nearest base."""
     return next(_TABLE[kind] for kind in type(error).__mro__ if kind in _TABLE)

@@ -1,4 +1,4 @@
-"""Page tokens of lists that only grow at their end: an offset that only this process can have given out."""
+"""Page tokens of lists that only grow at their end: an offset, authenticated by this process."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ _TAG_LENGTH = 16
 class PageTokens:
     """Makes and reads tokens under a key of 32 random bytes.
 
-    Entries are only ever added, so an offset stays true. `of` is what else the next request must repeat.
+    Entries are only ever added, so an offset stays valid. ``of`` is what the next request must repeat.
     """
 
     __slots__ = ("_key",)
@@ -26,12 +26,12 @@ class PageTokens:
         self._key = key
 
     def issue(self, offset: int, of: bytes = b"") -> str:
-        """The token of the page that starts at `offset`."""
+        """Return the token of the page that starts at ``offset``."""
         octets = offset.to_bytes(4, "big")
         return base64.urlsafe_b64encode(octets + self._tag(octets, of)).decode("ascii")
 
     def read(self, token: str, of: bytes = b"") -> int:
-        """The offset; 0 for the empty token. Raises InvalidPageToken."""
+        """Return the offset; 0 for the empty token. Raises InvalidPageToken."""
         if not token:
             return 0
         try:
@@ -47,5 +47,5 @@ class PageTokens:
 
 
 def page_size(requested: int) -> int:
-    """The size in force: a default for 0, at most the limit."""
+    """Return the page size that applies: a default for 0, at most the limit."""
     return min(requested or PAGE_SIZE_DEFAULT, PAGE_SIZE_LIMIT)

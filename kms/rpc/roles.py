@@ -1,4 +1,4 @@
-"""Who may call what. The role is the socket's: grpcio cannot see a Unix-socket peer (grpc#28755)."""
+"""Who may call what. The role is that of the socket: grpcio cannot see a Unix-socket peer (grpc#28755)."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ class Role(Enum):
     ADMIN = "admin"
 
 
-# Default deny: a method that is not here may be called by nobody. The registry never unwraps.
+# Default deny: no role may call a method that is missing here. The registry never unwraps.
 ALLOWED: Mapping[str, frozenset[Role]] = MappingProxyType(
     {
         f"{MANAGEMENT}.GetStatus": frozenset({Role.REGISTRY, Role.ROUTER}),
@@ -40,5 +40,5 @@ ALLOWED: Mapping[str, frozenset[Role]] = MappingProxyType(
 
 
 def allowed_roles(method: str) -> frozenset[Role]:
-    """The roles that may call `method` (its full name, with dots); none for an unlisted one."""
+    """Return the roles that may call ``method`` (full name, with dots); none for an unlisted one."""
     return ALLOWED.get(method, frozenset())

@@ -29,12 +29,12 @@ from runtime import reflection
 
 _HEALTH = "grpc.health.v1.Health"
 _THREADS_PER_ROLE = 8
-_GRACE_SECONDS = 2.0  # no call takes longer; open health watches always wait it out
+_GRACE_SECONDS = 2.0  # no call takes longer; open health watches always use it up
 _OPTIONS = (
     ("grpc.so_reuseport", 0),
     ("grpc.max_receive_message_length", 1 << 20),
     ("grpc.max_metadata_size", 16 << 10),
-    # Clients ping idle connections every 30 s; the default minimum of 5 min would send them away.
+    # Clients ping idle connections every 30 s; the default minimum of 5 min would disconnect them.
     ("grpc.http2.min_recv_ping_interval_without_data_ms", 10_000),
     ("grpc.keepalive_permit_without_calls", 1),
 )
@@ -51,10 +51,10 @@ def serving(
     random: Callable[[int], bytes],
     logger: FilteringBoundLogger,
 ) -> Iterator[None]:
-    """Serves every role on its socket until the context ends; calls under way get 2 s to finish.
+    """Serve every role on its socket until the context ends; running calls get 2 s to finish.
 
     Raises:
-        SocketError: a socket cannot be had; nothing is served then.
+        SocketError: a socket cannot be bound; nothing is served.
     """
     pages = PageTokens(random(32))
     index = reflection.DescriptorIndex(reflection.described_files())
@@ -94,7 +94,7 @@ def serving(
 
 
 def _record_refusal(audit: Audit, principal: Principal, method: str) -> None:
-    """A call outside its role is refused whether or not that can be written down."""
+    """Record a refused call. It is refused even if that cannot be recorded."""
     with suppress(AuditUnavailable):
         audit.record("refused", {"method": method, "principal": str(principal)}, synced=False)
 

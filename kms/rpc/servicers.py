@@ -1,4 +1,4 @@
-"""The two services as functions from request to response; bytes pass straight through to the keyring."""
+"""The two services as functions from request to response. Bytes pass straight through to the keyring."""
 
 from __future__ import annotations
 
@@ -58,7 +58,7 @@ _FAULTS = {
 
 
 class KeyManagement:
-    """`codevector.kms.v1.KeyManagementService`."""
+    """``codevector.kms.v1.KeyManagementService``."""
 
     def __init__(
         self, keyring: Keyring, audit: Audit, *, release: str, clock: Callable[[], datetime]
@@ -69,7 +69,7 @@ class KeyManagement:
         self._clock = clock
 
     def behaviours(self) -> Mapping[str, Behaviour]:
-        """Every method of the service by its name."""
+        """Return every method of the service by its name."""
         return {
             "GetStatus": self.get_status,
             "BatchWrapDataKeys": self.wrap,
@@ -79,7 +79,7 @@ class KeyManagement:
         }
 
     def get_status(self, _: management_pb2.GetStatusRequest) -> management_pb2.GetStatusResponse:
-        """Health and the primary version."""
+        """Return health and the primary version."""
         status = self._keyring.status()
         audited = self._audit.position
         return management_pb2.GetStatusResponse(
@@ -100,7 +100,7 @@ class KeyManagement:
     def wrap(
         self, request: management_pb2.BatchWrapDataKeysRequest
     ) -> management_pb2.BatchWrapDataKeysResponse:
-        """Wraps under the primary version."""
+        """Wrap data keys under the primary version."""
         items = [WrapItem(item.context, DataKey(item.plaintext)) for item in request.items]
         try:
             results = self._keyring.wrap(items)
@@ -114,7 +114,7 @@ class KeyManagement:
     def unwrap(
         self, request: management_pb2.BatchUnwrapDataKeysRequest
     ) -> management_pb2.BatchUnwrapDataKeysResponse:
-        """Opens; the one method that answers key material."""
+        """Open wrapped keys. The only method that returns key material."""
         results = self._keyring.unwrap([_wrapped(item.wrapped) for item in request.items])
         response = management_pb2.BatchUnwrapDataKeysResponse()
         for index, result in enumerate(results):
@@ -128,7 +128,7 @@ class KeyManagement:
     def rewrap(
         self, request: management_pb2.BatchRewrapDataKeysRequest
     ) -> management_pb2.BatchRewrapDataKeysResponse:
-        """Moves to the primary version."""
+        """Move wrapped keys to the primary version."""
         results = self._keyring.rewrap([_wrapped(item) for item in request.items], request.target_key_version)
         return management_pb2.BatchRewrapDataKeysResponse(
             results=[_wrap_result(result, f"items[{i}].context") for i, result in enumerate(results)]
@@ -137,7 +137,7 @@ class KeyManagement:
     def verify(
         self, request: management_pb2.BatchVerifyDataKeysRequest
     ) -> management_pb2.BatchVerifyDataKeysResponse:
-        """Opens and tells only whether that went well."""
+        """Open wrapped keys, and return only whether they opened."""
         results = self._keyring.verify([_wrapped(item) for item in request.items])
         return management_pb2.BatchVerifyDataKeysResponse(
             results=[
@@ -148,7 +148,7 @@ class KeyManagement:
 
 
 class KeyAdmin:
-    """`codevector.kms.v1.KeyAdminService`."""
+    """``codevector.kms.v1.KeyAdminService``."""
 
     def __init__(self, versions: KeyVersions, audit: Audit, *, pages: PageTokens) -> None:
         self._versions = versions
@@ -156,7 +156,7 @@ class KeyAdmin:
         self._pages = pages
 
     def behaviours(self) -> Mapping[str, Behaviour]:
-        """Every method of the service by its name."""
+        """Return every method of the service by its name."""
         return {
             "ListKeyVersions": self.list_versions,
             "CreateKeyVersion": self.create_version,
@@ -170,7 +170,7 @@ class KeyAdmin:
         }
 
     def list_versions(self, request: admin_pb2.ListKeyVersionsRequest) -> admin_pb2.ListKeyVersionsResponse:
-        """A page of versions, oldest first."""
+        """Return a page of versions, oldest first."""
         versions = self._versions.list_versions()
         start = self._pages.read(request.page_token)
         end = start + page_size(request.page_size)
@@ -180,15 +180,15 @@ class KeyAdmin:
         )
 
     def create_version(self, request: admin_pb2.CreateKeyVersionRequest) -> management_pb2.KeyVersion:
-        """A new PENDING version."""
+        """Create a PENDING version."""
         return _key_version(self._versions.create_version(UUID(request.request_id), request.expected_latest))
 
     def activate_version(self, request: admin_pb2.ActivateKeyVersionRequest) -> management_pb2.KeyVersion:
-        """PENDING becomes PRIMARY."""
+        """Make a PENDING version PRIMARY."""
         return _key_version(self._versions.activate_version(request.name))
 
     def disable_version(self, request: admin_pb2.DisableKeyVersionRequest) -> management_pb2.KeyVersion:
-        """It opens nothing any more."""
+        """Make a version DISABLED: it opens nothing any more."""
         return _key_version(
             self._versions.disable_version(
                 request.name, confirmed_unreferenced=request.confirmed_unreferenced
@@ -196,24 +196,24 @@ class KeyAdmin:
         )
 
     def enable_version(self, request: admin_pb2.EnableKeyVersionRequest) -> management_pb2.KeyVersion:
-        """DISABLED becomes DECRYPT_ONLY."""
+        """Make a DISABLED version DECRYPT_ONLY."""
         return _key_version(self._versions.enable_version(request.name))
 
     def schedule_destruction(
         self, request: admin_pb2.ScheduleKeyVersionDestructionRequest
     ) -> management_pb2.KeyVersion:
-        """DISABLED becomes DESTROY_SCHEDULED."""
+        """Make a DISABLED version DESTROY_SCHEDULED."""
         delay = request.delay.ToTimedelta() if request.HasField("delay") else DESTRUCTION_DELAY_DEFAULT
         return _key_version(self._versions.schedule_destruction(request.name, delay))
 
     def cancel_destruction(
         self, request: admin_pb2.CancelKeyVersionDestructionRequest
     ) -> management_pb2.KeyVersion:
-        """DESTROY_SCHEDULED becomes DISABLED."""
+        """Make a DESTROY_SCHEDULED version DISABLED."""
         return _key_version(self._versions.cancel_destruction(request.name))
 
     def verify_audit(self, request: admin_pb2.VerifyAuditRequest) -> admin_pb2.VerifyAuditResponse:
-        """Whether the audit is what was written."""
+        """Return whether the audit is what was written."""
         expected = [Position(request.expected_seq, request.expected_head)] if request.expected_seq else []
         with _readable():
             found = self._audit.verify(expected)
@@ -230,7 +230,7 @@ class KeyAdmin:
         )
 
     def list_exposure(self, request: admin_pb2.ListExposureRequest) -> admin_pb2.ListExposureResponse:
-        """A page of credentials that a principal could have seen."""
+        """Return a page of the credentials that a principal could have seen."""
         filtered = request.since.SerializeToString() + b"/" + request.principal.encode()
         start = self._pages.read(request.page_token, filtered)
         end = start + page_size(request.page_size)

@@ -1,4 +1,4 @@
-"""Unix sockets: the socket's place is the identity, so a place is checked before it is bound."""
+"""Unix sockets: the path is the identity, so it is checked before it is bound."""
 
 from __future__ import annotations
 
@@ -17,9 +17,9 @@ class SocketError(StartError):
 
 
 def claim(path: Path) -> None:
-    """Makes `path` free to bind: its directory is private (a group may look in), nobody listens there.
+    """Make ``path`` free to bind: its directory is private (a group may enter), no process listens on it.
 
-    A left-over of a killed process is removed. gRPC itself would silently bind over a live server.
+    The left-over of a killed process is removed. gRPC itself would silently bind over a live server.
 
     Raises:
         SocketError: the directory is open to others, or the path is taken.
@@ -40,7 +40,7 @@ def claim(path: Path) -> None:
 
 
 def restrict(path: Path) -> None:
-    """Gives a bound socket mode 0600, or 0660 where its directory lets the group in (an account per role)."""
+    """Give a bound socket mode 0600, or 0660 where its directory lets the group in (an account per role)."""
     group = stat.S_IMODE(path.parent.stat().st_mode) & stat.S_IXGRP
     path.chmod(0o660 if group else 0o600)
 

@@ -1,4 +1,4 @@
-"""How the sidecar reaches Vault and as whom: values from the settings, secrets that print as nothing."""
+"""How the sidecar reaches Vault, and as whom. Secrets do not print."""
 
 from __future__ import annotations
 
@@ -16,19 +16,19 @@ class VaultSecret:
         self._text = text
 
     def reveal(self) -> str:
-        """The secret itself, for the one request that carries it."""
+        """Return the secret itself, for the one request that carries it."""
         return self._text
 
     def __repr__(self) -> str:
         return "VaultSecret(<redacted>)"
 
     def __reduce__(self) -> NoReturn:
-        raise TypeError("a Vault secret is not serialised")
+        raise TypeError("a Vault secret cannot be serialised")
 
 
 @dataclass(frozen=True, slots=True)
 class AppRole:
-    """An identity that logs in, again whenever its token has ended."""
+    """An identity that logs in, and again when its token has expired."""
 
     role_id: str
     secret_id: VaultSecret
@@ -36,10 +36,10 @@ class AppRole:
 
 @dataclass(frozen=True, slots=True)
 class VaultAccess:
-    """A server and an identity: an AppRole, or a token that is renewed for as long as Vault allows.
+    """A server and an identity: an AppRole, or a token that is renewed as long as Vault allows.
 
-    `admin_token_file` holds the token of the second identity, read for each administrative call, so that
-    whoever issues it can replace it; without it those calls are refused.
+    ``admin_token_file`` holds the token of the second identity. It is read for each administrative call, so
+    it can be replaced at any time; without it those calls are refused.
     """
 
     address: str

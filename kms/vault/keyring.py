@@ -2,8 +2,8 @@
 
     body = ASCII "vault:v<N>:<base64>", made with context = base64(CTX) under a key that derives per context
 
-Sees DEKs on their way, never a KEK; rewrapping shows it not even those. Errors tell which rule was broken,
-never what the server said, since its answers may quote a request.
+Sees DEKs in passing, never a KEK, and not even DEKs when rewrapping. Errors name the rule that was broken,
+never the server's text, since that may quote a request.
 """
 
 from __future__ import annotations
@@ -37,12 +37,12 @@ from kms.vault.view import Known, VaultView
 
 
 class VaultError(StartError):
-    """The key or the identity is not one to keep credentials with."""
+    """The key or the identity is not fit to protect credentials."""
 
 
 @dataclass(frozen=True, slots=True)
 class _Opening:
-    """One item to be opened or moved: where it stands, its checked parts."""
+    """One item to open or move: its index and its checked parts."""
 
     index: int
     item: WrappedDataKey
@@ -52,12 +52,12 @@ class _Opening:
 
     @property
     def question(self) -> tuple[bytes, str]:
-        """What the server is asked."""
+        """What is sent to the server."""
         return self.item.context, self.ciphertext
 
 
 class VaultKeyring:
-    """A `Keyring` over one Transit key. `refresh` is called from time to time by whoever built it."""
+    """A ``Keyring`` over one Transit key. ``refresh`` must be called every few seconds."""
 
     def __init__(self, view: VaultView, *, complaint: Callable[[], str], deployment_id: bytes) -> None:
         """Read the key and the identity's rights; an unreachable server does not prevent the start.
@@ -78,12 +78,12 @@ class VaultKeyring:
             raise VaultError(f"{known.faults} (docs/runbooks/vault.md)")
 
     def refresh(self) -> None:
-        """Reads metadata and rights again, which also keeps the identity's token alive.
+        """Read metadata and rights again, which also keeps the identity's token alive.
 
-        A key or an identity that went bad meanwhile wraps no more; what it wrapped before still opens.
+        If the key or the identity has become unfit, it wraps no more; what it wrapped before still opens.
 
         Raises:
-            KeyringUnavailable: the server does not answer, or not with that; `status` says so from then on.
+            KeyringUnavailable: the server cannot be used, which ``status`` then reports.
         """
         self._view.refresh()
 
@@ -118,7 +118,7 @@ class VaultKeyring:
                 good[index] = item
             except KeyringError as error:
                 done[index] = error
-        with self._view.heard(bool(good)):
+        with self._view.watched(bool(good)):
             done.update(zip(good, self._wrapped(known, list(good.values())), strict=True))
         return [done[index] for index in range(len(items))]
 
@@ -132,10 +132,10 @@ class VaultKeyring:
             raise DecryptUnavailable
         refused, openings = self._openings(items)
         done: dict[int, DataKey | KeyringError] = {**refused}
-        with self._view.heard(bool(openings)):
+        with self._view.watched(bool(openings)):
             outcomes = self._transit.decrypt([opening.question for opening in openings])
             if Fault.CORRUPT in outcomes:
-                # A key that was deleted and made again opens nothing either, and that is no corruption.
+                # A key that was deleted and re-created opens nothing either, but that is not corruption.
                 self._view.read_again()
         for opening, outcome in zip(openings, outcomes, strict=True):
             done[opening.index] = self._opened(opening, outcome)
@@ -150,10 +150,10 @@ class VaultKeyring:
             raise KeyVersionNotPrimary(key.primary)
         refused, openings = self._openings(items)
         done: dict[int, WrappedDataKey | KeyringError] = {**refused}
-        # The server would wrap the newest anew; what is where it should be comes back as it is.
+        # The server would wrap again what is already under the target; return that unchanged.
         done.update((each.index, each.item) for each in openings if each.number == key.latest)
         moving = [opening for opening in openings if opening.number != key.latest]
-        with self._view.heard(bool(moving)):
+        with self._view.watched(bool(moving)):
             outcomes = self._moved(key, moving)
         for opening, outcome in zip(moving, outcomes, strict=True):
             done[opening.index] = (
@@ -175,13 +175,13 @@ class VaultKeyring:
         return results
 
     def _still_there(self, key: TransitKey) -> None:
-        """The key a wrapper was just made under is the one whose creation time its name tells.
+        """Check that the key still has the creation time that is in the version's name.
 
         Raises:
-            KeyringUnavailable: it was deleted and made anew meanwhile.
+            KeyringUnavailable: it was deleted and re-created in the meantime.
         """
         if self._view.read().number(key.primary) is None:
-            raise KeyringUnavailable(f"the Transit key {key.address} was made anew")
+            raise KeyringUnavailable(f"the Transit key {key.address} was re-created")
 
     def _wrapped(self, known: Known, items: Sequence[WrapItem]) -> list[WrappedDataKey | KeyringError]:
         if not items:
@@ -189,7 +189,7 @@ class VaultKeyring:
         key = known.key
         questions = [(item.context, item.data_key) for item in items]
         outcomes = self._transit.encrypt(questions, key.latest)
-        if Fault.TARGET_CLOSED in outcomes:  # rotated by somebody else since it was last read
+        if Fault.TARGET_CLOSED in outcomes:  # rotated elsewhere since it was last read
             key = self._view.read()
             outcomes = self._transit.encrypt(questions, key.latest)
         self._still_there(key)
@@ -208,7 +208,7 @@ class VaultKeyring:
         ]
 
     def _opens_again(self, items: Sequence[WrapItem], outcomes: list[str | Fault]) -> None:
-        """Raises KeyringUnavailable if a new wrapper does not give back the key that went in."""
+        """Open each new wrapped key. Raises KeyringUnavailable if it does not hold the key that went in."""
         made = [
             (item, outcome)
             for item, outcome in zip(items, outcomes, strict=True)
@@ -222,7 +222,7 @@ class VaultKeyring:
             if isinstance(data_key, DataKey):
                 data_key.wipe()
             if not same:
-                raise KeyringUnavailable("Vault does not give back what it wrapped")
+                raise KeyringUnavailable("Vault does not return the key that it wrapped")
 
     def _moved(self, key: TransitKey, moving: Sequence[_Opening]) -> list[str | Fault]:
         if not moving:
@@ -235,7 +235,7 @@ class VaultKeyring:
         return outcomes
 
     def _openings(self, items: Sequence[WrappedDataKey]) -> tuple[dict[int, KeyringError], list[_Opening]]:
-        """What can be asked of the server, and the refusals of the rest by index."""
+        """Return the refused items by index, and what to send to the server."""
         refused: dict[int, KeyringError] = {}
         openings: list[_Opening] = []
         for index, item in enumerate(items):
@@ -257,7 +257,7 @@ class VaultKeyring:
         return _Opening(index, item, context, number, ciphertext)
 
     def _number(self, name: str) -> int | None:
-        """The number of a version that opens here, one that was made a moment ago elsewhere included."""
+        """Return the number of a version that opens here, including one created elsewhere a moment ago."""
         key = self._view.key
         number = key.number(name)
         if number is None and (version_number(name) or 0) > key.latest:
@@ -275,7 +275,7 @@ class VaultKeyring:
         return outcome
 
     def _failure(self, opening: _Opening, fault: Fault) -> KeyringError:
-        """The error of an item that the server did not do."""
+        """Return the error of an item that the server refused."""
         name = opening.item.key_version
         if fault is Fault.VERSION_CLOSED or self._view.key.number(name) is None:
             return KeyVersionUnavailable(name)

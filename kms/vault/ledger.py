@@ -1,9 +1,9 @@
-"""What Transit does not remember: names of versions that no longer open, since when, and who asked for them.
+"""What Transit does not remember: versions that no longer open, since when, and which request made them.
 
     {"format":1,"key":"MOUNT/KEY","versions":[{"create_time":…,"destroy_time":…,"disable_time":…,
      "expected_latest":…,"number":…,"ref":…,"request_id":…,"state":…},…]}      canonical JSON and one line end
 
-Kept by the sidecar that has the second identity. It holds no key: losing it loses soak times and tombstones.
+Kept by the sidecar that has the second identity. Holds no key: losing it loses soak times and tombstones.
 """
 
 from __future__ import annotations
@@ -28,14 +28,14 @@ _RETIRED = (VersionState.DISABLED, VersionState.DESTROY_SCHEDULED)
 
 
 class LedgerError(StartError):
-    """The ledger is damaged or another key's; one sentence."""
+    """The ledger is damaged or belongs to another key; one sentence."""
 
 
 class Ledger:
-    """The records of all versions of one key that were ever seen, oldest first; in a file, or in memory."""
+    """The records of all versions ever seen of one key, oldest first, in a file or in memory."""
 
     def __init__(self, address: TransitAddress, file: KeyringFile | None) -> None:
-        """Reads the file where there is one.
+        """Read the file, if there is one.
 
         Raises:
             LedgerError, FileError: it cannot be used.
@@ -50,17 +50,19 @@ class Ledger:
         except FileNotFoundError:
             return
         except (ValueError, KeyError, TypeError):
-            raise LedgerError(f"the ledger {file.path} is damaged or of another key") from None
+            raise LedgerError(
+                f"the ledger {file.path} is damaged or belongs to another key: restore it, or move it away"
+            ) from None
 
     def records(self) -> tuple[VersionRecord, ...]:
-        """As last noted."""
+        """Return the records as last noted."""
         return self._records
 
     def note(self, key: TransitKey, now: datetime) -> tuple[VersionRecord, ...]:
-        """The records after what the server tells, which is the truth about what opens and what is gone.
+        """Bring the records up to date with the server, which decides what opens, and return them.
 
         Raises:
-            KeyringUnavailable: they could not be stored.
+            KeyringUnavailable: the records could not be stored.
         """
         now = whole_seconds(now)
         records = {record.ref: record for record in self._records}
@@ -77,7 +79,7 @@ class Ledger:
         return self._records
 
     def store(self, records: Iterable[VersionRecord]) -> None:
-        """Makes `records` durable; nothing is written where nothing changed. Raises KeyringUnavailable."""
+        """Make ``records`` durable; write nothing if nothing changed. Raises KeyringUnavailable."""
         ordered = tuple(sorted(records, key=lambda record: (record.number, record.create_time)))
         if ordered == self._records:
             return
@@ -89,12 +91,12 @@ class Ledger:
         self._records = ordered
 
     def put(self, changed: VersionRecord) -> None:
-        """Stores one record in place of the one with its ref. Raises KeyringUnavailable."""
+        """Store one record in place of the one with its ref. Raises KeyringUnavailable."""
         self.store(changed if record.ref == changed.ref else record for record in self._records)
 
 
 def _retired(record: VersionRecord, key: TransitKey, now: datetime) -> VersionRecord:
-    """A version that the server tells nothing of: trimmed, gone with a deleted key, or may not open."""
+    """Return the record of a version that the server no longer reports: trimmed, deleted, or disabled."""
     if record.state is VersionState.DESTROYED:
         return record
     if record.number < key.min_available_version or record.number in key.created:
@@ -130,11 +132,11 @@ def _encode(address: TransitAddress, records: Iterable[VersionRecord]) -> bytes:
 
 
 def _decode(octets: bytes, address: TransitAddress) -> tuple[VersionRecord, ...]:
-    """Raises ValueError, KeyError or TypeError unless `octets` is exactly what `_encode` writes."""
+    """Raise ValueError, KeyError or TypeError unless ``octets`` is exactly what ``_encode`` writes."""
     document = json.loads(octets)
     records = tuple(_record(each) for each in document["versions"])
     if octets != _encode(address, records):
-        raise ValueError("not canonical, of another format, or of another key")
+        raise ValueError("not canonical, or of another format or key")
     return records
 
 

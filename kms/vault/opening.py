@@ -1,4 +1,4 @@
-"""Builds a Transit keyring: link, session, ledger, and the second identity where there is one."""
+"""Open a Transit keyring: link, session, ledger, and the second identity if there is one."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ def open_transit(
     monotonic: Callable[[], float],
     random: Callable[[int], bytes],
 ) -> OpenKeyring:
-    """A keyring whose connections and ledger the stack closes; the ledger is made in `directory`.
+    """Return a keyring whose connections and ledger the stack closes; the ledger lies in ``directory``.
 
     Raises:
         StartError: the key, an identity or the ledger cannot be used.
@@ -58,5 +58,5 @@ def open_transit(
 
 
 def _administration(link: VaultLink, token_file: Path, address: TransitAddress) -> Transit:
-    """Reads the token anew for each session, so that whoever issues it can replace it."""
+    """Read the token for each session, so that it can be replaced at any time."""
     return Transit(AdminSession(link, token_file), address)

@@ -1,6 +1,6 @@
-"""What the sidecar's token may do: enough for its work, and nothing that would undo its promise.
+"""What the sidecar's token may do: enough for its work, and nothing that would defeat its purpose.
 
-The server itself is asked (`sys/capabilities-self`), so it does not matter which policies say so.
+The server itself says so (``sys/capabilities-self``), whichever policies apply.
 """
 
 from __future__ import annotations
@@ -11,8 +11,8 @@ from typing import Any
 
 from kms.vault.key import TransitAddress
 
-# The metadata read is what tells names and faults; the three operations are `update`, never `create`, because
-# a token that may create turns a mistyped key name into a new key without the attributes that are required.
+# Names and faults come from the metadata read. The three operations are ``update``, never ``create``: a token
+# that may create turns a mistyped key name into a new key without the required attributes.
 _USES = ("encrypt", "decrypt", "rewrap")
 _READS = frozenset({"read"})
 _UPDATES = frozenset({"update"})
@@ -21,7 +21,7 @@ _NONE = frozenset({"deny"})
 
 @dataclass(frozen=True, slots=True)
 class Rights:
-    """What the token may do. `excess` names what it must not be able to do, `lack` what is missing."""
+    """What the token may do. ``excess`` names what it must not be able to do, ``lack`` what it needs."""
 
     wrap: bool
     open: bool
@@ -30,12 +30,12 @@ class Rights:
 
 
 def asked_paths(address: TransitAddress, probe: str) -> list[str]:
-    """Every path whose capabilities decide; `probe` is a key name that nobody uses."""
+    """Return every path whose capabilities matter. ``probe`` is the name of a key that does not exist."""
     return [*_allowed(address), *_forbidden(address, probe)]
 
 
 def judge(address: TransitAddress, probe: str, capabilities: Mapping[str, Any]) -> Rights:
-    """Reads the server's answer for the paths of `asked_paths`."""
+    """Judge the capabilities that the server returned for ``asked_paths``."""
     held = {path: frozenset(capabilities.get(path) or _NONE) - _NONE for path in asked_paths(address, probe)}
     excess = [
         f"{','.join(sorted(held[path] - wanted))} on {path}"
@@ -51,7 +51,7 @@ def judge(address: TransitAddress, probe: str, capabilities: Mapping[str, Any]) 
 
 
 def judge_admin(address: TransitAddress, probe: str, capabilities: Mapping[str, Any]) -> tuple[str, ...]:
-    """What the second identity must not be able to do: use the key, take it away, or touch other keys."""
+    """Return what the second identity may do but must not: use the key, remove it, touch other keys."""
     held = {path: frozenset(capabilities.get(path) or _NONE) - _NONE for path in asked_paths(address, probe)}
     administers = {f"{address.path('keys')}/{verb}" for verb in ("rotate", "config", "trim")}
     excess = [f"{use} with the key" for use in _USES if held[address.path(use)]]

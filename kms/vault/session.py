@@ -1,8 +1,11 @@
-"""Talking to Vault or OpenBao: one HTTP session, a token kept alive, every failure in words of our own.
+"""HTTP to Vault or OpenBao: one session, a token kept alive, every failure in our own words.
 
-Sees DEKs in the bodies that pass through it. So nothing of a request or an answer may reach an exception, its
-context, or a log: hvac's own exceptions quote bodies and those of `requests` carry the request, hence hvac is
-asked not to raise, and what `requests` raises is forgotten before anything else is raised.
+Sees DEKs in bodies. Must never let any part of a request or response reach an exception, its context, or a
+log: hvac's exceptions quote bodies and those of ``requests`` carry the request, so hvac is told not to raise,
+and what ``requests`` raises is dropped before anything else is raised.
+
+hvac serves as the HTTP adapter alone: URLs, namespaces, the token header. Its Transit methods do not know
+``reference`` and ``partial_failure_response_code``, so ``transit`` builds and reads the bodies itself.
 """
 
 from __future__ import annotations
@@ -35,25 +38,25 @@ _OK = 200
 _FORBIDDEN = 403
 _THROTTLED = 429
 _SEALED = 503
-# Standby nodes that were told not to forward requests.
+# Standby nodes that do not forward requests.
 _STANDBY = frozenset({472, 473})
 
 
 @dataclass(frozen=True, slots=True, repr=False)
 class Answer:
-    """What the server said: HTTP status and decoded body. Prints as its status, since bodies hold DEKs."""
+    """A response: HTTP status and decoded body. Prints as its status, since bodies hold DEKs."""
 
     status: int
     body: Mapping[str, Any]
 
     @property
     def data(self) -> Mapping[str, Any]:
-        """The `data` member, empty where there is none."""
+        """The ``data`` member; empty if there is none."""
         data = self.body.get("data")
         return data if isinstance(data, dict) else {}
 
     def complains_of(self, words: str) -> bool:
-        """Whether one of the server's error texts contains `words`."""
+        """Return whether one of the server's error texts contains ``words``."""
         errors = self.body.get("errors")
         return isinstance(errors, list) and any(words in str(error) for error in errors)
 
@@ -62,21 +65,21 @@ class Answer:
 
 
 class VaultForbidden(KeyringUnavailable):
-    """The server refuses this identity, also after a new login."""
+    """The server refuses this identity, even after a new login."""
 
     def __init__(self) -> None:
-        super().__init__("Vault refuses the sidecar: its identity has ended or its policy is too narrow")
+        super().__init__("Vault refuses the sidecar: its identity has expired, or its policy is too narrow")
 
 
 class VaultLink:
-    """Requests to one server, without an identity of their own. Safe for use by many threads."""
+    """Requests to one server, without an identity of its own. Safe for threads."""
 
     def __init__(
         self, access: VaultAccess, circuit: Circuit, *, timeout_seconds: int = TIMEOUT_SECONDS
     ) -> None:
         self._timeout_seconds = timeout_seconds
         session = requests.Session()
-        # Proxies and .netrc of the environment are not for keys.
+        # Keys must not pass through the environment's proxies, nor use its .netrc.
         session.trust_env = False
         session.verify = str(access.ca_file) if access.ca_file else True
         pool = HTTPAdapter(pool_maxsize=_CONNECTIONS)
@@ -97,16 +100,16 @@ class VaultLink:
         self._circuit = circuit
 
     def close(self) -> None:
-        """Closes the connections."""
+        """Close the connections."""
         self._session.close()
 
     def request(
         self, method: str, path: str, body: Mapping[str, object] | None, token: VaultSecret | None
     ) -> Answer:
-        """One request to `/v1/{path}`; answers whatever the server said of it.
+        """Send one request to ``/v1/{path}`` and return the response.
 
         Raises:
-            KeyringUnavailable: the server is unreachable, hung, sealed, throttling, a standby, or no Vault.
+            KeyringUnavailable: the server is unreachable, hung, sealed, throttling, a standby, or not Vault.
         """
         if self._circuit.admit() is not None:
             raise KeyringUnavailable("Vault did not answer a moment ago")
@@ -133,7 +136,7 @@ class VaultLink:
 
 
 class VaultSession:
-    """A link with the sidecar's identity: renews at two thirds of a token's life, logs in after its end."""
+    """A link with the sidecar's identity: renews a token at two thirds of its life, logs in after its end."""
 
     def __init__(
         self, link: VaultLink, identity: AppRole | VaultSecret, *, monotonic: Callable[[], float]
@@ -147,15 +150,15 @@ class VaultSession:
 
     @property
     def complaint(self) -> str:
-        """Why the token at hand will be the last one; empty while all is well."""
+        """Why the current token will be the last one; empty while all is well."""
         return self._complaint
 
     def request(self, method: str, path: str, body: Mapping[str, object] | None = None) -> Answer:
-        """As `VaultLink.request`, with a token that is alive; one that was revoked is replaced once.
+        """Send a request with a live token; replace a revoked token once.
 
         Raises:
             VaultForbidden: the identity, or a new token of it, may not do this.
-            KeyringUnavailable: see `VaultLink.request`.
+            KeyringUnavailable: see ``VaultLink.request``.
         """
         token = self._alive()
         answer = self._link.request(method, path, body, token.secret)
@@ -166,9 +169,9 @@ class VaultSession:
         return answer
 
     def _alive(self) -> _Token:
-        """The token, renewed or replaced where that is due.
+        """Return the token, renewed or replaced when due.
 
-        One thread renews, and the others go on with the old token, which has a third of its life left.
+        One thread renews while the others use the old token, which has a third of its life left.
         """
         token = self._token
         if token is not None and self._monotonic() < token.renew_at:
@@ -186,25 +189,25 @@ class VaultSession:
             self._changing.release()
 
     def _may_have_been_revoked(self, token: _Token) -> bool:
-        """Not a token fresh from a login: what that may not do, its successor may not either."""
+        """Return False for a token fresh from a login: its successor could do no more."""
         return isinstance(self._identity, AppRole) and self._monotonic() >= token.born_at + _FRESH_SECONDS
 
     def _replaced(self, refused: _Token) -> _Token:
-        """A token other than the refused one, which another thread may have fetched meanwhile."""
+        """Return another token than the refused one; another thread may have fetched it already."""
         with self._changing:
             if self._token is None or self._token.secret is refused.secret:
                 self._token = self._logged_in()
             return self._token
 
     def _renewed(self, token: _Token) -> _Token:
-        """The token with a new life, or a new token; where neither is to be had, the same, to try again."""
+        """Return the token renewed, or a new token; if neither can be had, the same one, to retry."""
         successor = self._renewal(token) if token.renewable else None
-        # Near its last end (token_max_ttl) a token is renewed for less and less: a new one comes before.
+        # Near its final end (token_max_ttl) each renewal is shorter: log in before that.
         ending = successor is None or successor.life_seconds < token.first_life_seconds / 2
         if ending and isinstance(self._identity, AppRole):
             successor = self._login(self._identity) or successor
         if successor is None:
-            self._complaint = "Vault renews the sidecar's token no more: it will end"
+            self._complaint = "Vault no longer renews the sidecar's token: it will expire"
             return replace(token, renew_at=self._monotonic() + _RETRY_SECONDS)
         self._complaint = ""
         return successor
@@ -220,7 +223,7 @@ class VaultSession:
         return token
 
     def _login(self, role: AppRole) -> _Token | None:
-        """A new token, None where the role or its secret id is refused."""
+        """Return a new token, None if the role or its secret id is refused."""
         now = self._monotonic()
         body = {"role_id": role.role_id, "secret_id": role.secret_id.reveal()}
         auth = _auth(self._link.request("post", "auth/approle/login", body, None))
@@ -232,7 +235,7 @@ class VaultSession:
         )
 
     def _renewal(self, token: _Token) -> _Token | None:
-        """The token with the life it has now, None where it is not renewed."""
+        """Return the token with its new life, None if it is not renewed."""
         now = self._monotonic()
         auth = _auth(self._link.request("post", "auth/token/renew-self", {}, token.secret))
         if auth is None:
@@ -241,7 +244,7 @@ class VaultSession:
         return replace(token, life_seconds=life, renew_at=_due(now, life))
 
     def _look_up(self, secret: VaultSecret) -> _Token | None:
-        """A token that was given, with the rest of its life; None where the server does not know it."""
+        """Return the configured token with the rest of its life, None if the server does not know it."""
         now = self._monotonic()
         answer = self._link.request("get", "auth/token/lookup-self", None, secret)
         if answer.status != _OK:
@@ -255,7 +258,7 @@ class AdminSession:
     """A link with the second identity, whose token is read from its file for each session.
 
     Raises:
-        KeyAdminUnavailable: the file cannot be used, or (by `request`) the server refuses its token.
+        KeyAdminUnavailable: the file cannot be used, or (by ``request``) the server refuses its token.
     """
 
     def __init__(self, link: VaultLink, token_file: Path) -> None:
@@ -263,7 +266,7 @@ class AdminSession:
         self._token = _read_token(token_file)
 
     def request(self, method: str, path: str, body: Mapping[str, object] | None = None) -> Answer:
-        """As `VaultLink.request`."""
+        """Send a request, as ``VaultLink.request`` does."""
         answer = self._link.request(method, path, body, self._token)
         if answer.status == _FORBIDDEN:
             raise KeyAdminUnavailable("Vault refuses the token of CODEVECTOR_KMS_ADMIN_VAULT_TOKEN_FILE")
@@ -282,7 +285,7 @@ def _read_token(file: Path) -> VaultSecret:
 
 @dataclass(frozen=True, slots=True)
 class _Token:
-    """A token and its life in seconds, which is infinite where it does not end; times are monotonic."""
+    """A token and its life in seconds, infinite if it does not expire; times are monotonic."""
 
     secret: VaultSecret
     renewable: bool
@@ -293,7 +296,7 @@ class _Token:
 
 
 def _due(now: float, life_seconds: float) -> float:
-    """When to renew; not more often than each second, however short the life that is left."""
+    """Return when to renew: at most once a second, however short the remaining life."""
     return now + max(life_seconds * _RENEW_AT, 1.0)
 
 
@@ -303,7 +306,7 @@ def _auth(answer: Answer) -> Mapping[str, Any] | None:
 
 
 def _answer(response: requests.Response) -> Answer:
-    """The answer taken apart. Raises KeyringUnavailable for what says that the server cannot serve now."""
+    """Parse a response. Raises KeyringUnavailable if it says that the server cannot serve now."""
     status = response.status_code
     if status == _THROTTLED:
         raise KeyringUnavailable("Vault limits the rate of requests")
@@ -314,10 +317,10 @@ def _answer(response: requests.Response) -> Answer:
         try:
             body = response.json()
         except ValueError:
-            status = 0  # remembered outside the handler, see the module's first lines
+            status = 0  # raised outside the handler: see the module's docstring
     answer = Answer(status, body if isinstance(body, dict) else {})
     if status == _SEALED and answer.complains_of("sealed"):
         raise KeyringUnavailable("Vault is sealed")
     if status == 0 or status >= 500:
-        raise KeyringUnavailable("Vault answers with an error of its own")
+        raise KeyringUnavailable("Vault returned a server error")
     return answer

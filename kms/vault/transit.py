@@ -1,6 +1,6 @@
 """The Transit operations on one key: batches cut to the server's limits, outcomes item by item.
 
-DEKs pass through as base64 strings, which cannot be wiped; none is kept, and none gets into an error.
+Sees DEKs as base64 strings, which cannot be wiped. Must never keep one or put one into an error.
 """
 
 from __future__ import annotations
@@ -26,15 +26,15 @@ _TOO_LARGE = 413
 
 
 class Fault(Enum):
-    """Why the server did not do an item."""
+    """Why the server did not process an item."""
 
     CORRUPT = "does not open"
     VERSION_CLOSED = "its version may not open"
     TARGET_CLOSED = "the version to encrypt under is not in use"
-    REFUSED = "for a reason of the server's own"
+    REFUSED = "for another reason"
 
 
-# By parts of the error text, which is all there is; OpenBao 2.7 and Vault 1.13 to 1.20 say the same.
+# Matched by parts of the error text: there is nothing else. The same in OpenBao 2.7 and Vault 1.13 to 1.20.
 _FAULTS = (
     ("message authentication failed", Fault.CORRUPT),
     ("disallowed by policy (too old)", Fault.VERSION_CLOSED),
@@ -46,10 +46,10 @@ _FAULTS = (
 
 
 class Session(Protocol):
-    """Whatever sends requests under an identity."""
+    """Sends requests under an identity."""
 
     def request(self, method: str, path: str, body: Mapping[str, object] | None = None) -> Answer:
-        """See `VaultSession.request`."""
+        """Send a request and return the response. Raises KeyringUnavailable."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,41 +60,41 @@ class Transit:
     address: TransitAddress
 
     def key(self) -> TransitKey:
-        """The key's metadata.
+        """Return the key's metadata.
 
         Raises:
-            KeyringUnavailable: see `VaultSession.request`; or there is no such symmetric key.
+            KeyringUnavailable: the server cannot be used, or has no such symmetric key.
         """
         return self._metadata(self.session.request("get", self.address.path("keys")))
 
     def rotate(self) -> TransitKey:
-        """Adds a version, which is the latest from then on; answers the metadata after it."""
+        """Add a version, which becomes the latest, and return the new metadata."""
         self._changed(self.session.request("post", f"{self.address.path('keys')}/rotate", {}))
         return self.key()
 
     def configure(self, **settings: int) -> TransitKey:
-        """Writes minimum versions to the key's configuration; answers the metadata after it."""
+        """Write minimum versions to the key's configuration, and return the new metadata."""
         self._changed(self.session.request("post", f"{self.address.path('keys')}/config", settings))
         return self.key()
 
     def trim(self, min_available_version: int) -> TransitKey:
-        """Destroys all versions before this one; both other minimums must have passed them."""
+        """Destroy all versions before this one; both other minimums must be above them."""
         body = {"min_available_version": min_available_version}
         self._changed(self.session.request("post", f"{self.address.path('keys')}/trim", body))
         return self.key()
 
     def capabilities(self, paths: Sequence[str]) -> Mapping[str, Any]:
-        """What this identity may do with each path. Raises KeyringUnavailable where one is not told of."""
+        """Return what this identity may do with each path. Raises KeyringUnavailable if one is missing."""
         answer = self.session.request("post", "sys/capabilities-self", {"paths": list(paths)})
-        # Vault repeats the answer under `data`; OpenBao too.
-        told = answer.data or answer.body
-        # A path that is left out is not one that may not be used.
-        if answer.status != _OK or not all(isinstance(told.get(path), list) for path in paths):
-            raise KeyringUnavailable("Vault does not tell what the sidecar's identity may do")
-        return told
+        # Vault and OpenBao repeat the response under ``data``.
+        held = answer.data or answer.body
+        # A missing path does not mean that it may not be used.
+        if answer.status != _OK or not all(isinstance(held.get(path), list) for path in paths):
+            raise KeyringUnavailable("Vault does not report what the sidecar's identity may do")
+        return held
 
     def encrypt(self, items: Sequence[tuple[bytes, DataKey]], version: int) -> list[str | Fault]:
-        """Ciphertexts of (context, DEK) under exactly `version`."""
+        """Return the ciphertexts of (context, DEK) under exactly ``version``."""
         batch: list[_Item] = [
             {"context": _text(context), "plaintext": _text(data_key.octets), "key_version": version}
             for context, data_key in items
@@ -102,7 +102,7 @@ class Transit:
         return [_ciphertext(result, version) for result in self._batch("encrypt", batch)]
 
     def rewrap(self, items: Sequence[tuple[bytes, str]], version: int) -> list[str | Fault]:
-        """Ciphertexts under exactly `version` of (context, ciphertext); their DEKs stay in the server."""
+        """Return ciphertexts under exactly ``version``; the DEKs stay in the server."""
         batch: list[_Item] = [
             {"context": _text(context), "ciphertext": ciphertext, "key_version": version}
             for context, ciphertext in items
@@ -110,19 +110,19 @@ class Transit:
         return [_ciphertext(result, version) for result in self._batch("rewrap", batch)]
 
     def decrypt(self, items: Sequence[tuple[bytes, str]]) -> list[DataKey | Fault]:
-        """The DEKs of (context, ciphertext)."""
+        """Return the DEKs of (context, ciphertext)."""
         batch: list[_Item] = [
             {"context": _text(context), "ciphertext": ciphertext} for context, ciphertext in items
         ]
         return [_data_key(result) for result in self._batch("decrypt", batch)]
 
     def _batch(self, operation: str, items: Sequence[_Item]) -> Iterator[Mapping[str, Any]]:
-        """The results in the order of `items`, each the answer to its item and no other's."""
+        """Yield one result per item, in order."""
         for start, end in _chunks(items):
             yield from self._chunk(operation, items[start:end], start)
 
     def _chunk(self, operation: str, items: Sequence[_Item], start: int) -> Iterator[Mapping[str, Any]]:
-        # The server repeats each item's reference, so an answer in another order is not taken for this one's.
+        # The server repeats each item's reference, so results in another order are noticed.
         references = [str(start + index) for index in range(len(items))]
         answer = self.session.request(
             "post",
@@ -132,16 +132,16 @@ class Transit:
                     {**item, "reference": reference}
                     for item, reference in zip(items, references, strict=True)
                 ],
-                # Without it one bad item makes the whole answer a 400; rewrap answers 200 by itself.
+                # Without it one bad item makes the whole response a 400; rewrap always returns 200.
                 **({} if operation == "rewrap" else {"partial_failure_response_code": _OK}),
             },
         )
         results = answer.data.get("batch_results")
-        # A batch of which every item fails is a 400 nevertheless, with its results.
+        # If every item of a batch fails, the response is a 400 nevertheless, with its results.
         if answer.status in (_OK, _BAD_REQUEST) and isinstance(results, list):
             if [result.get("reference") for result in results] != references:
                 raise KeyringUnavailable(
-                    "Vault answered other items than were asked: it must be 1.13 or newer"
+                    "Vault returned results for other items: it must be version 1.13 or newer"
                 )
             yield from results
         elif _says_too_much(answer) and len(items) > 1:
@@ -164,18 +164,18 @@ class Transit:
         return key
 
     def _changed(self, answer: Answer) -> None:
-        # Vault answers a change with 204, OpenBao with 200 and the metadata.
+        # To a change Vault returns 204, OpenBao 200 and the metadata.
         if answer.status not in (_OK, 204):
             raise KeyringUnavailable(self._failure(answer))
 
     def _failure(self, answer: Answer) -> str:
         if answer.status == 404 or answer.complains_of("key not found"):
-            return f"there is no Transit key {self.address}"
+            return f"the Transit key {self.address} does not exist"
         return f"Vault refuses a request to {self.address} (HTTP {answer.status})"
 
 
 def _chunks(items: Sequence[_Item]) -> Iterator[tuple[int, int]]:
-    """Ranges of at most as many items as the server takes at once; all items have the same members."""
+    """Yield ranges of at most as many items as the server takes at once; all items have the same members."""
     if not items:
         return
     values = sum(isinstance(value, str) for value in items[0].values())
@@ -186,7 +186,7 @@ def _chunks(items: Sequence[_Item]) -> Iterator[tuple[int, int]]:
 
 
 def _says_too_much(answer: Answer) -> bool:
-    """Whether the request was too large or complex for limits that were set lower than the defaults."""
+    """Return whether the request exceeds limits that were set below the defaults."""
     return answer.status == _TOO_LARGE or (answer.status == _BAD_REQUEST and answer.complains_of("JSON"))
 
 

@@ -4,7 +4,7 @@
     activate  min_encryption_version to it       destroy   trim
 
 Transit knows minimums, not states of single versions: one opens only if all after it do. What it does not
-remember (since when a version is disabled, when it is to go, what it was called) is in the ledger.
+remember (since when a version is disabled, when to destroy it, its name) is in the ledger.
 """
 
 from __future__ import annotations
@@ -46,7 +46,7 @@ class VaultVersions:
         admin: Callable[[], Transit] | None,
         clock: Callable[[], datetime],
     ) -> None:
-        """`admin` gives the key under the second identity, or raises KeyAdminUnavailable."""
+        """``admin`` returns the key under the second identity, or raises KeyAdminUnavailable."""
         self._view = view
         self._ledger = ledger
         self._admin = admin
@@ -55,13 +55,13 @@ class VaultVersions:
         self._asked: dict[UUID, str] = {}
 
     def list_versions(self) -> list[KeyVersion]:
-        """Those that open, and those that the ledger has seen."""
-        with self._changing, self._view.heard():
+        """Return the versions that open, and those that the ledger has seen."""
+        with self._changing, self._view.watched():
             return [record.public for record in self._records()]
 
     def create_version(self, request_id: UUID, expected_latest: str) -> KeyVersion:
-        """Rotates the key; the ledger keeps the request, so that a repeated one is known."""
-        with self._changing, self._view.heard():
+        """Rotate the key; the ledger keeps the request, so that a repeat is recognised."""
+        with self._changing, self._view.watched():
             admin = self._administration()
             records = self._records()
             made = next((each for each in records if each.request_id == str(request_id)), None)
@@ -76,15 +76,15 @@ class VaultVersions:
                 return self._note_request(request_id, expected_latest)
             if expected_latest != primary:
                 raise LatestVersionConflict(primary)
-            # From here on a failure leaves it open whether the server rotated: the next try finds out.
+            # From here a failure leaves it unknown whether the server rotated: the next attempt finds out.
             self._asked[request_id] = expected_latest
             if self._view.take(admin.rotate()).primary == expected_latest:
-                raise KeyringUnavailable("Vault did not make a new version")
+                raise KeyringUnavailable("Vault did not create a new version")
             return self._note_request(request_id, expected_latest)
 
     def activate_version(self, name: str) -> KeyVersion:
-        """The latest is the primary already; from now on the server encrypts under nothing older."""
-        with self._changing, self._view.heard():
+        """Pin encryption to the latest version, which is the primary already; refuse any other."""
+        with self._changing, self._view.watched():
             record = named(self._records(), name)
             if record.state is not VersionState.PRIMARY:
                 raise KeyVersionState(
@@ -95,8 +95,8 @@ class VaultVersions:
             return record.public
 
     def disable_version(self, name: str, *, confirmed_unreferenced: bool) -> KeyVersion:
-        """Oldest first, since the versions before it would be disabled with it."""
-        with self._changing, self._view.heard():
+        """Disable a version, oldest first: the versions before it would be disabled with it."""
+        with self._changing, self._view.watched():
             admin = self._administration()
             records = self._records()
             record = named(records, name)
@@ -105,8 +105,10 @@ class VaultVersions:
                 return record.public
             earlier = [each for each in records if each.number < record.number]
             if any(each.state is VersionState.DECRYPT_ONLY for each in earlier):
-                raise KeyVersionState(name, record.state, "is disabled after those before it")
-            # The server wants no minimum for encryption that is under the one for decryption.
+                raise KeyVersionState(
+                    name, record.state, "cannot be disabled before the older versions: disable those first"
+                )
+            # The server refuses a minimum for encryption below the one for decryption.
             self._view.take(
                 admin.configure(
                     min_encryption_version=self._view.key.latest, min_decryption_version=record.number + 1
@@ -115,8 +117,8 @@ class VaultVersions:
             return named(self._noted(), name).public
 
     def enable_version(self, name: str) -> KeyVersion:
-        """With all that are disabled after it."""
-        with self._changing, self._view.heard():
+        """Enable a version, and with it all disabled ones after it."""
+        with self._changing, self._view.watched():
             admin = self._administration()
             records = self._records()
             record = named(records, name)
@@ -125,24 +127,26 @@ class VaultVersions:
             later = [each for each in records if each.number > record.number]
             if any(each.state is VersionState.DESTROY_SCHEDULED for each in later):
                 raise KeyVersionState(
-                    name, record.state, "a version after it is to be destroyed: cancel that first"
+                    name,
+                    record.state,
+                    "cannot be enabled while a later version is scheduled for destruction: cancel that first",
                 )
             self._view.take(admin.configure(min_decryption_version=record.number))
             return named(self._noted(), name).public
 
     def schedule_destruction(self, name: str, delay: timedelta) -> KeyVersion:
-        """Noted in the ledger; `destroy_due` acts on it."""
+        """Note the destruction in the ledger; ``destroy_due`` acts on it."""
         return self._amended(name, lambda record: life.scheduled(record, self._clock(), delay))
 
     def cancel_destruction(self, name: str) -> KeyVersion:
-        """Struck from the ledger."""
+        """Remove the destruction from the ledger."""
         return self._amended(name, life.cancelled)
 
     def destroy_due(self) -> list[KeyVersion]:
-        """Trims the key up to the last version whose time has come and before which all are gone or due."""
+        """Trim the key up to the last due version before which all are destroyed or due."""
         if self._admin is None:
             return []
-        with self._changing, self._view.heard():
+        with self._changing, self._view.watched():
             now = self._clock()
             due: list[VersionRecord] = []
             for record in self._records():
@@ -159,7 +163,7 @@ class VaultVersions:
             return [record.public for record in destroyed.values()]
 
     def _amended(self, name: str, change: Callable[[VersionRecord], VersionRecord]) -> KeyVersion:
-        with self._changing, self._view.heard():
+        with self._changing, self._view.watched():
             self._administration()
             record = change(named(self._records(), name))
             self._ledger.put(record)
@@ -179,7 +183,7 @@ class VaultVersions:
             raise KeyringUnavailable(refusal)
 
     def _records(self) -> tuple[VersionRecord, ...]:
-        """All versions as they are now in the server."""
+        """Return all versions as they are in the server now."""
         self._view.read()
         return self._noted()
 
@@ -187,7 +191,7 @@ class VaultVersions:
         return self._ledger.note(self._view.key, self._clock())
 
     def _note_request(self, request_id: UUID, expected_latest: str) -> KeyVersion:
-        """The version after `expected_latest`, noted as this request's."""
+        """Note the version after ``expected_latest`` as this request's, and return it."""
         number = (version_number(expected_latest) or 0) + 1
         made = next(each for each in self._noted() if each.number == number)
         made = replace(made, request_id=str(request_id), expected_latest=expected_latest)
@@ -196,7 +200,7 @@ class VaultVersions:
         return made.public
 
     def _administration(self) -> Transit:
-        """The key under the second identity, checked to be able to do this and no more."""
+        """Return the key under the second identity, checked to be able to do this and no more."""
         if self._admin is None:
             raise KeyAdminUnavailable(_NO_ADMIN)
         admin = self._admin()

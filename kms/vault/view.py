@@ -1,4 +1,4 @@
-"""What the sidecar knows of its Transit key: last metadata, rights, and whether the server could be used."""
+"""What the sidecar knows of its Transit key: last metadata, rights, whether the server could be used."""
 
 from __future__ import annotations
 
@@ -18,14 +18,14 @@ _READ_AGAIN_SECONDS = 1.0
 
 @dataclass(frozen=True, slots=True)
 class Known:
-    """What the server last told: the key's metadata and what the identity may do."""
+    """What the server last reported: the key's metadata and what the identity may do."""
 
     key: TransitKey
     rights: Rights
 
     @property
     def faults(self) -> str:
-        """Why nothing is wrapped here; empty where all is as it must be."""
+        """Why nothing is wrapped here; empty if all is well."""
         found = [f"the Transit key {self.key.address} {fault}" for fault in self.key.faults]
         found += [f"the sidecar's identity has too much: {excess}" for excess in self.rights.excess]
         found += [f"the sidecar's identity lacks {lack}" for lack in self.rights.lack]
@@ -33,10 +33,10 @@ class Known:
 
 
 class VaultView:
-    """One place for what is known, written whole, so that threads need no lock to read it."""
+    """What is known, replaced as a whole, so that threads read it without a lock."""
 
     def __init__(self, transit: Transit, *, monotonic: Callable[[], float], probe: str) -> None:
-        """`probe` is the name of a key that nobody uses."""
+        """``probe`` is the name of a key that does not exist."""
         self.transit = transit
         self.probe = probe
         self._monotonic = monotonic
@@ -47,7 +47,7 @@ class VaultView:
 
     @property
     def trouble(self) -> str:
-        """Why the server could not be used the last time; empty if it could."""
+        """Why the server could not be used last time; empty if it could."""
         return self._trouble
 
     @property
@@ -57,26 +57,26 @@ class VaultView:
 
     @property
     def known(self) -> Known:
-        """Raises KeyringUnavailable before the server was reached for the first time."""
+        """Raise KeyringUnavailable before the server was reached for the first time."""
         if self._known is None:
             raise KeyringUnavailable(self._trouble)
         return self._known
 
     @property
     def key(self) -> TransitKey:
-        """The metadata as of the last read; raises as `known` does."""
+        """The metadata as of the last read; raises as ``known`` does."""
         return self.known.key
 
     def may_wrap(self) -> Known:
-        """Raises KeyringUnavailable where the key or the identity is not one to wrap with."""
+        """Return what is known. Raises KeyringUnavailable if the key or the identity may not wrap."""
         known = self.known
         if known.faults or not known.rights.wrap:
             raise KeyringUnavailable(known.faults or "the sidecar's identity may not wrap")
         return known
 
     @contextmanager
-    def heard(self, asking: bool = True) -> Iterator[None]:
-        """Remembers whether the server could be used, unless it was not even asked."""
+    def watched(self, asking: bool = True) -> Iterator[None]:
+        """Remember whether the server could be used, unless no request was made."""
         try:
             yield
         except KeyringUnavailable as error:
@@ -86,8 +86,8 @@ class VaultView:
             self._trouble = ""
 
     def refresh(self) -> None:
-        """Reads metadata and rights. Raises KeyringUnavailable."""
-        with self.heard():
+        """Read metadata and rights. Raises KeyringUnavailable."""
+        with self.watched():
             address = self.transit.address
             capabilities = self.transit.capabilities(asked_paths(address, self.probe))
             self._read_at = self._monotonic()
@@ -96,23 +96,23 @@ class VaultView:
                 self._known = known
 
     def read(self) -> TransitKey:
-        """Reads the metadata. Raises KeyringUnavailable."""
+        """Read the metadata. Raises KeyringUnavailable."""
         self._read_at = self._monotonic()
         return self.take(self.transit.key())
 
     def read_again(self) -> None:
-        """Reads the metadata unless that was just done: what callers send must not make us ask for ever.
+        """Read the metadata unless that was just done: callers must not be able to cause endless requests.
 
         Raises:
-            KeyringUnavailable: see `read`.
+            KeyringUnavailable: see ``read``.
         """
         if self._monotonic() >= self._read_at + _READ_AGAIN_SECONDS:
-            with self.heard():
+            with self.watched():
                 self.read()
 
     def take(self, key: TransitKey) -> TransitKey:
-        """Uses metadata that came with another answer."""
-        # Else rights that another thread has just read could be overwritten by those of before.
+        """Take over metadata that came with another response."""
+        # Without the lock, rights just read by another thread could be overwritten by older ones.
         with self._writing:
             self._known = replace(self.known, key=key)
         return key

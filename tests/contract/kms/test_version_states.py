@@ -103,7 +103,7 @@ def retired(keyring: Keyring, versions: KeyVersions, context: ContextOf) -> Wrap
 
 
 def bring_to(state: VersionState, versions: KeyVersions, name: str, clock: Clock) -> str:
-    """Brings the version `name`, which is DECRYPT_ONLY, to `state`; answers the version to look at."""
+    """Brings the version ``name``, which is DECRYPT_ONLY, to ``state``; answers the version to look at."""
     if state is VersionState.PRIMARY:
         return next(each.name for each in versions.list_versions() if each.state is state)
     if state is not VersionState.DECRYPT_ONLY:

@@ -53,7 +53,7 @@ def vault_keyring(
 ) -> OpenKeyring:
     """A keyring on a key of its own, under the repository's policies unless told otherwise.
 
-    `through` may stand between it and the server, `ledger` is a file that outlives it.
+    ``through`` may stand between it and the server, ``ledger`` is a file that outlives it.
     """
     address = address or server.transit_key()
     identity = identity or server.app_role(server.policy(policy, address))

@@ -26,7 +26,7 @@ REPOSITORY = Path(__file__).parents[3]
 
 
 class Sidecar:
-    """`python -m kms` with a home of its own and nothing else from this process's environment."""
+    """``python -m kms`` with a home of its own and nothing else from this process's environment."""
 
     def __init__(self, home: Path) -> None:
         self.home = home

@@ -24,7 +24,7 @@ _OF_EVERY_LINE = frozenset({"event", "prev", "seq", "time"})
 
 
 def written(directory: Path, count: int = 10) -> Lines:
-    """The lines of a small audit: start, checkpoint, `count` uses, stop, checkpoint."""
+    """The lines of a small audit: start, checkpoint, ``count`` uses, stop, checkpoint."""
     with closing(open_audit(directory)) as audit:
         for number in range(count):
             audit.record("use", {"number": number}, synced=False)
@@ -51,7 +51,7 @@ class TestFirstBadLine:
         fault = fault_of(lines[:index] + lines[index + 1 :])
         assert fault is not None
         assert (fault.reason, fault.line, fault.seq) == (FaultReason.CHAIN_BROKEN, index + 1, index + 1)
-        assert f"line {index + 2} stands where line {index + 1} should" in fault.description
+        assert f"line {index + 2} is where line {index + 1} should be" in fault.description
 
     @pytest.mark.parametrize("index", range(2, 12))
     def test_edited(self, lines: Lines, index: int) -> None:
@@ -136,7 +136,7 @@ class TestForgery:
     """An attacker who may write the files but has not the sidecar's key."""
 
     def forged(self, lines: Lines, sign: Callable[[bytes], bytes] | None) -> Lines:
-        """The chain written anew without its fourth line, with `sign` for the checkpoints or without them."""
+        """The chain rewritten without its fourth line, its checkpoints signed with ``sign``, or left out."""
         position, result = genesis(b"\1" * 16), []
         for octets in (*lines[:3], *lines[4:]):
             fields = json.loads(octets)

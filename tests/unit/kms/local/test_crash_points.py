@@ -181,7 +181,7 @@ def prepared(home: Path, scene: Scene) -> WrappedDataKey:
 
 
 def cut_off(home: Path, scene: Scene, at: int, code: int | None) -> list[str]:
-    """Does the scene's work with the fault at its `at`-th call; answers the calls up to it."""
+    """Does the scene's work with the fault at its ``at``-th call; answers the calls up to it."""
     disk = FaultyDisk()
 
     def fault() -> None:

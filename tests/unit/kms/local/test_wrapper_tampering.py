@@ -1,4 +1,4 @@
-"""No tampered wrapper is opened, verified or moved; `make torture` tries many more at random."""
+"""No tampered wrapper is opened, verified or moved; ``make torture`` tries many more at random."""
 
 from __future__ import annotations
 

@@ -121,7 +121,7 @@ class TestFile:
         Ledger(ADDRESS, file).note(key(1, 2, 3), NOW)
         assert callable(change)
         path.write_text(change(path.read_text()))
-        with pytest.raises(LedgerError, match="damaged or of another key"):
+        with pytest.raises(LedgerError, match="damaged or belongs to another key"):
             Ledger(ADDRESS, file)
 
     def test_in_memory_where_there_is_no_file(self) -> None:

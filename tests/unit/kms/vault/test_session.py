@@ -88,9 +88,9 @@ class TestLink:
         ("status", "body", "message"),
         [
             pytest.param(503, {"errors": ["Vault is sealed"]}, "Vault is sealed", id="sealed"),
-            pytest.param(503, {"errors": ["node not active"]}, "error of its own", id="unavailable"),
-            pytest.param(500, {"errors": [CANARY]}, "error of its own", id="internal error"),
-            pytest.param(502, None, "error of its own", id="proxy"),
+            pytest.param(503, {"errors": ["node not active"]}, "server error", id="unavailable"),
+            pytest.param(500, {"errors": [CANARY]}, "server error", id="internal error"),
+            pytest.param(502, None, "server error", id="proxy"),
             pytest.param(
                 429,
                 {"errors": ["rate limit quota exceeded"]},
@@ -275,7 +275,7 @@ class TestToken:
         assert session.complaint == ""
         time.now += 41
         assert session.request("get", "auth/token/lookup-self").status == 200, "used while it lasts"
-        assert "renews the sidecar's token no more" in session.complaint
+        assert "no longer renews the sidecar's token" in session.complaint
 
     def test_renews_while_it_may(self, stack: ExitStack, openbao: OpenBao) -> None:
         time = Time()

@@ -24,7 +24,7 @@ def test_a_path_that_is_not_told_of_counts_as_no_refusal(told: dict[str, Any]) -
     session = create_autospec(VaultSession, instance=True)
     transit = Transit(session, TransitAddress("transit", "k"))
     session.request.return_value = Answer(200, {"data": told})
-    with pytest.raises(KeyringUnavailable, match="does not tell"):
+    with pytest.raises(KeyringUnavailable, match="does not report"):
         transit.capabilities(PATHS)
 
 

@@ -17,7 +17,7 @@ from runtime.requests import REQUEST_ID
 from runtime.statuses import Violation
 
 if TYPE_CHECKING:
-    from grpc import UnaryUnaryMultiCallable
+    from grpc import UnaryStreamMultiCallable, UnaryUnaryMultiCallable
 
 Request = TypeVar("Request")
 Response = TypeVar("Response")
@@ -116,6 +116,23 @@ class Peer:
             return rpc(request, timeout=seconds, metadata=((REQUEST_ID, request_id), *self._metadata()))
         except grpc.RpcError as error:
             raise CallRefused(self._refusal(error, request_id)) from None
+
+    def stream(
+        self, rpc: UnaryStreamMultiCallable[Request, Response], request: Request
+    ) -> Iterator[Response]:
+        """Make a call whose responses are a stream without an end, and yield them; leaving off cancels it.
+
+        Raises:
+            CallRefused: the server refused, or ended the stream.
+        """
+        request_id = str(uuid4())
+        call = rpc(request, metadata=((REQUEST_ID, request_id), *self._metadata()))
+        try:
+            yield from call
+        except grpc.RpcError as error:
+            raise CallRefused(self._refusal(error, request_id)) from None
+        finally:
+            call.cancel()
 
     def close(self) -> None:
         """Close the channel; calls in flight are cancelled."""

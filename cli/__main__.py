@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import sys
 from collections.abc import Sequence
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NoReturn
 
 from cli.failures import ExitCode, Failure
 from cli.line import help as help_text
@@ -20,16 +20,14 @@ _NOBODY_READS = 141
 """What a shell reports for a process that SIGPIPE ended."""
 
 
-def main(arguments: Sequence[str] | None = None) -> int:
-    """Run a command and return its exit code."""
+def main() -> NoReturn:
+    """Run the command that this process was started with, and end it."""
     # gRPC reports connection failures on stderr, which the command says in a sentence.
     os.environ.setdefault("GRPC_VERBOSITY", "NONE")
-    tokens = sys.argv[1:] if arguments is None else list(arguments)
-    code = run(tokens, None)
-    # The interpreter flushes stdout once more as it ends, and would complain about a closed pipe.
-    if code == _NOBODY_READS:
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-    return code
+    code = run(sys.argv[1:], None)
+    # Everything is flushed and closed. The interpreter's own end would take a tenth of the command's time,
+    # and complain about a pipe that nobody reads any more.
+    os._exit(code)
 
 
 def run(tokens: Sequence[str], world: World | None) -> int:
@@ -87,4 +85,4 @@ def _width() -> int:
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    main()

@@ -91,11 +91,14 @@ def failure_of(refused: CallRefused, *, verbose: bool = False) -> Failure:
     """Return the failure of a command that ends with this refusal; ``verbose`` adds all that the server
     said."""
     refusal = refused.refusal
-    lines = [f"field: {violation}" for violation in (*refusal.fields, *refusal.preconditions)]
+    violations = (*refusal.fields, *refusal.preconditions)
+    lines = [f"field: {each}" for each in violations if each.description not in refusal.message]
     lines.append(f"reason: {refusal.reason or refusal.status}")
     if refusal.request_id:
         lines.append(f"request: {refusal.request_id}")
     if verbose:
         lines.append(f"status: {refused.status}")
         lines += [f"{name}: {value}" for name, value in sorted(refusal.metadata.items())]
-    return Failure(str(refused), code=exit_code_of(refused), lines=lines)
+    # Who refused is of interest only where the server itself did not answer.
+    sentence = refusal.message if refusal.request_id else str(refused)
+    return Failure(sentence, code=exit_code_of(refused), lines=lines)

@@ -33,6 +33,19 @@ def moment(text: str, now: datetime) -> datetime:
     return parsed.astimezone(UTC)
 
 
+def instant(text: str) -> datetime:
+    """Return the moment of ``2026-04-15T08:00:00Z`` or ``2026-04-15`` (UTC).
+
+    Raises:
+        UsageFailure: it is neither.
+    """
+    try:
+        parsed = datetime.fromisoformat(text)
+    except ValueError:
+        raise UsageFailure(f"invalid time {text!r}: use 2026-04-15T08:00:00Z or 2026-04-15") from None
+    return parsed.replace(tzinfo=parsed.tzinfo or UTC).astimezone(UTC)
+
+
 def span(text: str) -> timedelta:
     """``30d``, ``36h`` and the like.
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
-from difflib import get_close_matches
 from pathlib import Path
 
 from cli.failures import UsageFailure
@@ -137,7 +136,8 @@ def _value(option: Option, flag: str, attached: str | None, waiting: Iterable[st
 
 
 def _option_values(given: Sequence[tuple[Option, str | None]], target: Command) -> dict[str, Value]:
-    values = {option.key: _default(option) for option in (*target.options, *EVERYWHERE) if option is not HELP}
+    taken = [each for each in (*target.options, *EVERYWHERE) if each is not HELP and not each.refused]
+    values = {option.key: _default(option) for option in taken}
     repeated: dict[str, list[str]] = {}
     for option, text in given:
         if option.takes is Takes.TEXTS:
@@ -196,12 +196,18 @@ def _argument_values(words: Sequence[str], command: Command, path: Sequence[str]
 
 def _unknown_word(word: str, path: Sequence[str], group: Group) -> str:
     names = [member.name for member in group.members]
-    near = get_close_matches(word, names, n=1)
+    near = _near(word, names)
     hint = f"did you mean {near[0]!r}?" if near else f"choose from {', '.join(names)}"
     return f"there is no command {' '.join((*path, word))!r}: {hint}"
 
 
 def _unknown_flag(flag: str, known: Mapping[str, Option], path: Sequence[str]) -> str:
-    near = get_close_matches(flag, [each for each, option in known.items() if not option.refused], n=1)
+    near = _near(flag, [each for each, option in known.items() if not option.refused])
     hint = f"did you mean {near[0]}?" if near else f"see `providerctl {' '.join((*path, '--help'))}`"
     return f"there is no option {flag}: {hint}"
+
+
+def _near(word: str, known: Sequence[str]) -> list[str]:
+    from difflib import get_close_matches  # for mistakes alone
+
+    return get_close_matches(word, known, n=1)

@@ -96,6 +96,10 @@ class Terminal:
             self._print_document(data, names)
         self._stdout.flush()
 
+    def show_aside(self, part: Section | Facts) -> None:
+        """Print a part on stderr, for somebody who has to decide."""
+        print(*self._plain(part), sep="\n", file=self.stderr, flush=True)
+
     def stream(self, data: Any, line: str, name: str) -> None:
         """Print one of many items, as it comes: a JSON line, a YAML document, a name, or ``line``."""
         if self.output in (OutputFormat.JSON, OutputFormat.JSONL):
@@ -121,16 +125,24 @@ class Terminal:
     def _lines(self, part: Section | Facts) -> list[str]:
         if isinstance(part, Facts):
             if not self.fancy_out:
-                return [f"{name}: {tables.text(value)}" for name, value in part.pairs]
+                return self._plain(part)
             return tables.facts(part.pairs, colour=self._colour_out)
         columns = [Column(each) if isinstance(each, str) else each for each in part.columns]
-        lines = [tables.painted(part.title, Tone.TITLE, colour=self._colour_out)] if part.title else []
         if not self.fancy_out:
-            shown = [f"{line}:" for line in lines]
-            shown.append("\t".join(column.name.upper() for column in columns))
-            return shown + ["\t".join(tables.text(value) for value in row) for row in part.rows]
+            return self._plain(part)
+        lines = [tables.painted(part.title, Tone.TITLE, colour=self._colour_out)] if part.title else []
         width = None if self.output is OutputFormat.WIDE else self._width()
         return lines + tables.rows(columns, part.rows, width=width, colour=self._colour_out)
+
+    def _plain(self, part: Section | Facts) -> list[str]:
+        if isinstance(part, Facts):
+            return [f"{name}: {tables.text(value)}" for name, value in part.pairs]
+        names = [each if isinstance(each, str) else each.name for each in part.columns]
+        return [
+            *([f"{part.title}:"] if part.title else []),
+            "\t".join(name.upper() for name in names),
+            *("\t".join(tables.text(value) for value in row) for row in part.rows),
+        ]
 
     def _width(self) -> int:
         if self._columns.isdigit():

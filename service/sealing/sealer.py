@@ -34,7 +34,6 @@ class Sealer:
         destinations: Sequence[str],
         deployment_id: bytes,
         timeout_seconds: float | None = None,
-        request_id: str = "",
     ) -> SealedCredential:
         """The credential, sealed for exactly these destinations and this version, and its wrapped key.
 
@@ -61,7 +60,7 @@ class Sealer:
             nonce = self._random_bytes(envelope.NONCE_BYTES)
             sealed = envelope.seal(binding, material.reveal(), dek=dek, nonce=nonce)
             key = DataKey(context=sealed.context, commitment=sealed.commitment, dek=dek)
-            (wrapped,) = self._kms.wrap([key], timeout_seconds=timeout_seconds, request_id=request_id)
+            (wrapped,) = self._kms.wrap([key], timeout_seconds=timeout_seconds)
         finally:
             envelope.wipe(dek)
         return SealedCredential(

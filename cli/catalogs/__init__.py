@@ -1,0 +1,1 @@
+"""``providerctl catalog``: the bundled model catalogs."""

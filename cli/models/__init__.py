@@ -1,0 +1,1 @@
+"""``providerctl model``: the models that users ask for."""

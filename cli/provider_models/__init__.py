@@ -1,0 +1,1 @@
+"""``providerctl provider-model``: the models of upstream accounts."""

@@ -1,0 +1,2 @@
+"""What the commands of all resources share: names, tables, fields that are set, deletions that are
+confirmed."""

@@ -1,8 +1,7 @@
-"""Server reflection v1 and v1alpha over the descriptor set that keeps its comments, for both processes.
+"""Server reflection, v1 and v1alpha, over the descriptor set that keeps its comments.
 
-grpcio-reflection has v1alpha only, cannot describe a method (grpc#34743) and drops comments; the two versions
-have the same messages on the wire, so one handler serves both. This room knows descriptors and nothing of the
-registry or the sidecar, so that both can use it and still know nothing of each other.
+grpcio-reflection has v1alpha only, cannot describe a method (grpc#34743) and drops comments. Both versions have
+the same messages on the wire, so one handler serves both.
 """
 
 from __future__ import annotations
@@ -22,10 +21,10 @@ VERSIONS = ("grpc.reflection.v1.ServerReflection", "grpc.reflection.v1alpha.Serv
 
 
 class DescriptorIndex:
-    """Finds the file that defines a name; answers are serialised FileDescriptorProtos, it first."""
+    """Finds the file that defines a name. Returns serialised FileDescriptorProtos: that file, then its imports."""
 
     def __init__(self, files: Iterable[descriptor_pb2.FileDescriptorProto]) -> None:
-        """The first of several files with one name counts."""
+        """Index ``files``; of several with one name the first counts."""
         self._files: dict[str, descriptor_pb2.FileDescriptorProto] = {}
         self._by_symbol: dict[str, str] = {}
         self._extensions: dict[str, dict[int, str]] = {}
@@ -34,19 +33,22 @@ class DescriptorIndex:
                 self._add(file)
 
     def file_named(self, name: str) -> list[bytes]:
-        """Raises KeyError for an unknown file."""
+        """Return the file. Raises KeyError for an unknown one."""
         return self._closure(self._files[name].name)
 
     def file_containing(self, symbol: str) -> list[bytes]:
-        """`symbol`: a message, field, oneof, enum, enum value, service, method, extension; else KeyError."""
+        """Return the file of a message, field, oneof, enum, enum value, service, method or extension.
+
+        Raises KeyError for an unknown symbol.
+        """
         return self._closure(self._by_symbol[symbol])
 
     def file_extending(self, message: str, number: int) -> list[bytes]:
-        """The file of one extension; raises KeyError."""
+        """Return the file of an extension. Raises KeyError for an unknown one."""
         return self._closure(self._extensions[message][number])
 
     def extension_numbers(self, message: str) -> list[int]:
-        """The numbers of all extensions of a known message, ascending; raises KeyError."""
+        """Return the numbers of a message's extensions, ascending. Raises KeyError for an unknown message."""
         if message not in self._by_symbol:
             raise KeyError(message)
         return sorted(self._extensions.get(message, {}))
@@ -98,7 +100,7 @@ class DescriptorIndex:
 
 
 def reflection_files() -> list[descriptor_pb2.FileDescriptorProto]:
-    """The descriptions of both reflection services themselves; v1's is v1alpha's under the other package."""
+    """Return the descriptions of both reflection services; v1's is v1alpha's under the other package."""
     alpha = descriptor_pb2.FileDescriptorProto()
     pb2.DESCRIPTOR.CopyToProto(alpha)
     v1 = descriptor_pb2.FileDescriptorProto()
@@ -116,7 +118,7 @@ def reflection_files() -> list[descriptor_pb2.FileDescriptorProto]:
 
 
 def described_files() -> list[descriptor_pb2.FileDescriptorProto]:
-    """All that the processes serve: our contracts, with comments and imports, health and reflection."""
+    """Return all that our processes serve: contracts with comments and imports, health, reflection."""
     packed = importlib.resources.files("codevector").joinpath("descriptors.binpb").read_bytes()
     health = descriptor_pb2.FileDescriptorProto()
     health_pb2.DESCRIPTOR.CopyToProto(health)
@@ -124,7 +126,7 @@ def described_files() -> list[descriptor_pb2.FileDescriptorProto]:
 
 
 def handlers(index: DescriptorIndex, services: Sequence[str]) -> list[grpc.GenericRpcHandler]:
-    """Handlers of both versions for a synchronous server."""
+    """Return handlers of both versions for a synchronous server."""
 
     def stream(requests: Iterator[Request], _: grpc.ServicerContext) -> Iterator[Response]:
         for request in requests:
@@ -134,7 +136,7 @@ def handlers(index: DescriptorIndex, services: Sequence[str]) -> list[grpc.Gener
 
 
 def aio_handlers(index: DescriptorIndex, services: Sequence[str]) -> list[grpc.GenericRpcHandler]:
-    """Handlers of both versions for an asyncio server."""
+    """Return handlers of both versions for an asyncio server."""
 
     async def stream(
         requests: AsyncIterator[Request], _: grpc.aio.ServicerContext[Request, Response]
@@ -159,7 +161,7 @@ def _registered(stream: Any) -> list[grpc.GenericRpcHandler]:
 def answer(
     index: DescriptorIndex, services: Sequence[str], request: pb2.ServerReflectionRequest
 ) -> pb2.ServerReflectionResponse:
-    """The response to one request; the unknown is NOT_FOUND inside the response, as the protocol says."""
+    """Return the response to one request. What is unknown is NOT_FOUND inside it, as the protocol says."""
     response = pb2.ServerReflectionResponse(valid_host=request.host, original_request=request)
     try:
         match request.WhichOneof("message_request"):
@@ -179,9 +181,9 @@ def answer(
                 listed = response.list_services_response
                 listed.service.extend(pb2.ServiceResponse(name=name) for name in services)
             case _:
-                _fail(response, grpc.StatusCode.INVALID_ARGUMENT, "the request asks nothing")
+                _fail(response, grpc.StatusCode.INVALID_ARGUMENT, "the request is empty")
     except KeyError:
-        _fail(response, grpc.StatusCode.NOT_FOUND, "nothing of that name is served here")
+        _fail(response, grpc.StatusCode.NOT_FOUND, "not served here")
     return response
 
 

@@ -22,6 +22,7 @@ ROOT = Path(service.__file__).parent.parent / "catalogs"
 RELEASE = "2026.04.15"
 PUBLISHED = {"2026.04.15": "71deb6886b62b90eb860b4665183b8dd6c18b1954a24d2730b9985f36db91e25"}
 """The hash of each published release's manifest, which in turn has those of its files."""
+WITHOUT_CATALOG = {ProviderKind.OPENAI_COMPATIBLE}
 
 FILES = sorted(path for path in ROOT.glob("*/*.json") if path.parent.name != "schema") + sorted(
     ROOT.glob("*.json")
@@ -41,6 +42,9 @@ def schema(name: str) -> dict[str, Any]:
 class TestRelease:
     def test_everything_bundled_is_valid(self) -> None:
         assert validate_catalogs(ROOT).list()
+
+    def test_every_release_is_pinned(self) -> None:
+        assert {path.parent.name for path in ROOT.glob("*/manifest.json")} == set(PUBLISHED)
 
     @pytest.mark.parametrize("release", PUBLISHED)
     def test_a_published_release_is_what_it_was(self, release: str) -> None:
@@ -97,7 +101,7 @@ class TestFiles:
         check_canonical(path)
 
     def test_conforms_to_its_published_schema(self, path: Path) -> None:
-        name = path.stem if path.stem in ("manifest", "kinds", "exceptions") else "catalog"
+        name = path.stem if path.stem in ("manifest", "exceptions") else "catalog"
 
         jsonschema.Draft202012Validator(schema(name)).validate(json.loads(path.read_bytes()))
 
@@ -116,10 +120,10 @@ def test_schema_refuses_a_float_price() -> None:
 
 
 class TestKinds:
-    def test_only_the_generic_kind_has_no_catalog(self, catalogs: Catalogs) -> None:
-        without = [info.kind.kind for info in catalogs.kinds() if not info.catalog_version]
+    def test_all_but_the_known_ones_have_a_catalog(self, catalogs: Catalogs) -> None:
+        without = {info.kind.kind for info in catalogs.kinds() if not info.catalog_version}
 
-        assert without == [ProviderKind.OPENAI_COMPATIBLE]
+        assert without == WITHOUT_CATALOG
 
 
 def test_kinds_of_models_are_the_domains() -> None:

@@ -27,6 +27,7 @@ from cryptography.hazmat.primitives.asymmetric import ec
 
 from upstreams.addresses import AddressPolicy
 from upstreams.guard import Guard
+from upstreams.kinds import KINDS
 
 PUBLIC_ADDRESS = "8.8.4.4"
 """What all names stand for. Never dialled."""
@@ -42,11 +43,8 @@ HOSTS = (
     "sts.eu-west-1.amazonaws.com",
     "*.googleapis.com",
     "aiplatform.eu.rep.googleapis.com",
-    "api.groq.com",
-    "api.cohere.com",
-    "api.deepseek.com",
-    "api.moonshot.ai",
     "gateway.example",
+    *(urlsplit(kind.default_base_url).netloc for kind in KINDS.values() if kind.default_base_url),
 )
 
 

@@ -1,7 +1,7 @@
 """Server reflection, v1 and v1alpha, over the descriptor set that keeps its comments.
 
-grpcio-reflection has v1alpha only, cannot describe a method (grpc#34743) and drops comments. Both versions have
-the same messages on the wire, so one handler serves both.
+grpcio-reflection has v1alpha only, cannot describe a method (grpc#34743) and drops comments. Both versions
+have the same messages on the wire, so one handler serves both.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ VERSIONS = ("grpc.reflection.v1.ServerReflection", "grpc.reflection.v1alpha.Serv
 
 
 class DescriptorIndex:
-    """Finds the file that defines a name. Returns serialised FileDescriptorProtos: that file, then its imports."""
+    """Finds the file that defines a name; returns serialised FileDescriptorProtos, that file first."""
 
     def __init__(self, files: Iterable[descriptor_pb2.FileDescriptorProto]) -> None:
         """Index ``files``; of several with one name the first counts."""

@@ -11,6 +11,7 @@ from statistics import median
 from typing import cast
 
 from benchmarks.statements import counted
+from service.domain.calls import Call
 from service.domain.catalog import Catalogs
 from service.domain.impact import DeletionImpact
 from service.domain.model import (
@@ -35,6 +36,8 @@ from tests.support.servers.postgresql import running_server
 from tests.support.values.registry_values import ManualClock
 from upstreams.addresses import AddressPolicy
 
+CALL = Call("dev:loopback", "DeleteProvider")
+DRY_RUN = Call("dev:loopback", "DeleteProvider", validate_only=True)
 WIRES = 10
 """Backends that each model has at the provider, beside one elsewhere that every second model keeps."""
 
@@ -83,9 +86,13 @@ def _measure(url: str, provider_models: int, models: int) -> Reading:
     try:
         store.write(lambda unit: _fill(unit, provider_models, models))
         ctx = _context(store)
-        preview, shown = _timed(lambda: delete_provider(ctx, "providers/bench", validate_only=True).value)
+        preview, shown = _timed(lambda: delete_provider(ctx, DRY_RUN, "providers/bench").value)
         act, done = _timed(
-            lambda: delete_provider(ctx, "providers/bench", force=True, impact_token=shown.impact_token).value
+            lambda: (
+                delete_provider(
+                    ctx, CALL, "providers/bench", force=True, impact_token=shown.impact_token
+                ).value
+            )
         )
         assert done == shown
         assert (done.provider_model_count, done.backend_count) == (provider_models, models * WIRES)

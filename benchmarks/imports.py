@@ -8,11 +8,12 @@ import uuid
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 from statistics import median
-from typing import Any, cast
+from typing import cast
 
 from benchmarks.processes import ROOT
 from benchmarks.statements import counted
 from service.catalog_files import load_catalogs
+from service.domain.calls import Call
 from service.domain.catalog import Catalog, Catalogs
 from service.domain.imports import ExistingPolicy, ImportChoices, ImportPlan
 from service.domain.model import ModelFacts, ModelKind, Pricing, Provider, State
@@ -20,7 +21,7 @@ from service.domain.pages import PageTokens
 from service.sealing.kms_client import KmsClient
 from service.sealing.sealer import Sealer
 from service.store import Store, migrate, open_store
-from service.usecases.context import Call, Context
+from service.usecases.context import Context
 from service.usecases.imports import import_provider_models
 from service.usecases.providers import NOT_YET
 from tests.support.servers.postgresql import running_server
@@ -115,10 +116,9 @@ def _importer(store: Store, catalog: Catalog) -> Callable[..., ImportPlan]:
     provider = Provider("bench", uuid.uuid4(), "Bench", catalog.kind, State.ACTIVE, NOT_YET, NOT_YET)
     store.write(lambda unit: unit.insert_provider(provider, None))
 
-    def run(version: str, choices: ImportChoices, **options: Any) -> ImportPlan:
-        written = import_provider_models(
-            ctx, CALL, "providers/bench", choices, catalog_version=version, **options
-        )
+    def run(version: str, choices: ImportChoices, *, validate_only: bool = False) -> ImportPlan:
+        call = replace(CALL, validate_only=validate_only)
+        written = import_provider_models(ctx, call, "providers/bench", choices, catalog_version=version)
         return written.value.plan
 
     return run

@@ -26,12 +26,13 @@ from service.readmodel.live import LiveTable, Source
 from service.readmodel.ring import MAX_MESSAGES
 from service.readmodel.routers import Routers
 from service.readmodel.watch import Watchers
+from service.rpc.boundary import Boundary
 from service.rpc.enums import check_enums
 from service.rpc.model_service import ModelServicer
 from service.rpc.provider_service import ProviderServicer
 from service.rpc.routing_codec import CODEC
 from service.rpc.routing_service import RoutingServicer
-from service.rpc.server import Server
+from service.rpc.server import MODEL_SERVICE, PROVIDER_SERVICE, ROUTING_SERVICE, SYSTEM_SERVICE, Server
 from service.rpc.system_service import SystemServicer
 from service.rpc.threads import Threads
 from service.sealing.kms_client import KmsClient
@@ -110,22 +111,29 @@ async def build(settings: Settings, log: FilteringBoundLogger) -> AsyncIterator[
         store.on_commit = live.committed
         routers = Routers(_now, store.routers())
         watchers = Watchers(live, CODEC, routers, clock=_now)
-        fingerprint_key = secret.derive("codevector/request-fingerprint/1")
+        upstream_calls = UpstreamCalls(url_policy, now=_now)
         server = Server(
             settings.address,
-            ProviderServicer(
-                ctx,
-                threads,
-                fingerprint_key=fingerprint_key,
-                reached=live.reached,
-                upstream_calls=UpstreamCalls(url_policy, now=_now),
-                upstream_threads=upstream_threads,
-            ),
-            ModelServicer(ctx, threads, fingerprint_key=fingerprint_key, reached=live.reached),
-            RoutingServicer(ctx, threads, live, watchers, routers),
-            SystemServicer(ctx, threads, live, routers, Release(release(), settings.build)),
+            [
+                (
+                    PROVIDER_SERVICE,
+                    ProviderServicer(
+                        ctx,
+                        threads,
+                        live.reached,
+                        upstream_calls=upstream_calls,
+                        upstream_threads=upstream_threads,
+                    ),
+                ),
+                (MODEL_SERVICE, ModelServicer(ctx, threads, live.reached)),
+                (ROUTING_SERVICE, RoutingServicer(ctx, threads, live, watchers, routers)),
+                (
+                    SYSTEM_SERVICE,
+                    SystemServicer(ctx, threads, live, routers, Release(release(), settings.build)),
+                ),
+            ],
+            Boundary(log, fingerprint_key=secret.derive("codevector/request-fingerprint/1")),
             watchers,
-            log,
         )
         follower = KeyFollower(ctx, threads.run, server.report_kms, log, holder=str(uuid.uuid4()))
         stack.push_async_callback(_exchange_routers, store, routers, threads, log)

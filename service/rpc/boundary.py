@@ -7,13 +7,14 @@ Handlers raise domain errors; nothing but this module ends a call with a status.
 from __future__ import annotations
 
 import asyncio
+import hmac
 import itertools
 import logging
 import math
 import secrets
 import time
-from collections.abc import Awaitable, Callable, Iterable
-from dataclasses import dataclass
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass, field
 from typing import Any, TypeVar
 
 import grpc
@@ -26,17 +27,16 @@ from runtime import statuses
 from runtime.logs import bug_fields
 from runtime.requests import REQUEST_ID, broken_rule, request_id_of
 from runtime.statuses import Violation
+from service.domain.calls import Call, IdempotencyKey
 from service.domain.errors import FieldViolation, InvalidArgument, Reason, RegistryError
 from service.rpc import errors
 from service.telemetry import RPC_DONE, RPC_FAILED
-from service.usecases.context import Call
 
 MAX_SECONDS = 60.0
 DEFAULT_SECONDS = 30.0
 SHOWN_VIOLATIONS = 20
 REMEMBERED_BYTES = 256
 REMEMBERED_REQUESTS = 1024
-LOOPBACK_PRINCIPAL = "dev:loopback"
 
 _PRESENCE_RULES = frozenset(
     {
@@ -47,23 +47,40 @@ _PRESENCE_RULES = frozenset(
         "report_applied_revision.store_id",
     }
 )
+_NAMING_FIELDS = ("name", "parent", "provider", "provider_model", "model")
+"""The fields of requests that name the resource a write is about, or hold a message with its ``name``."""
 
 RequestT = TypeVar("RequestT", bound=Message)
 ResponseT = TypeVar("ResponseT")
+Identify = Callable[[grpc.aio.ServicerContext[Any, Any]], str]
+"""Returns the principal that makes a call."""
+
+
+def loopback_caller(_context: grpc.aio.ServicerContext[Any, Any]) -> str:
+    """Return the one principal of a registry that listens on loopback only: it may do everything."""
+    return "dev:loopback"
 
 
 @dataclass(slots=True)
 class Exchange:
-    """One call as its handler sees it: the caller and limits, and what the answer's trailers will say."""
+    """One call as its handler sees it, and what its trailers and its log line will say."""
 
-    call: Call
+    method: str
+    principal: str
     request_id: str
     peer: Callable[[], str]
+    seconds: float
+    started: float = field(default_factory=time.perf_counter)
+    call: Call = field(init=False)
+    """What use cases are given. Handlers that wait for nothing need none, and have none."""
+    code: str = "OK"
+    refusal: RegistryError | None = None
+    resource: str = ""
     revision: int | None = None
     warning: str | None = None
 
     def trailers(self) -> tuple[tuple[str, str], ...]:
-        """The answer's trailing metadata."""
+        """Return the trailing metadata of the answer."""
         pairs = [(REQUEST_ID, self.request_id)]
         if self.revision is not None:
             pairs.append(("x-revision", str(self.revision)))
@@ -78,25 +95,19 @@ Send = Callable[[bytes], Awaitable[None]]
 StreamHandler = Callable[[RequestT, Exchange, Send], Awaitable[None]]
 
 
-class _Run:
-    """One call from its start to its log line."""
-
-    __slots__ = ("code", "exchange", "seconds", "started")
-
-    def __init__(self, method: str, seconds: float, request_id: str, peer: Callable[[], str]) -> None:
-        self.started = time.perf_counter()
-        self.seconds = seconds
-        self.code = "OK"
-        call = Call(LOOPBACK_PRINCIPAL, method, time.monotonic() + seconds)
-        self.exchange = Exchange(call, request_id, peer)
-
-
 class Boundary:
-    """Wraps handlers. One instance per server."""
+    """Wraps handlers: `_begin` and `_end` surround each call, whatever its kind. One instance per server.
 
-    def __init__(self, log: FilteringBoundLogger) -> None:
+    ``fingerprint_key`` keys the fingerprints of requests that may be repeated.
+    """
+
+    def __init__(
+        self, log: FilteringBoundLogger, *, fingerprint_key: bytes, identify: Identify = loopback_caller
+    ) -> None:
         self._validator = protovalidate.Validator()
         self._log = log
+        self._fingerprint_key = fingerprint_key
+        self._identify = identify
         # Used when the caller sends no request id. A random one per call would cost more than the whole call.
         self._instance = secrets.token_hex(8)
         self._numbers = itertools.count(1)
@@ -109,7 +120,7 @@ class Boundary:
         *,
         read_only: bool,
     ) -> Callable[[bytes, grpc.aio.ServicerContext[bytes, ResponseT]], Awaitable[ResponseT]]:
-        """The handler as gRPC calls it. ``method`` is the RPC's name, as idempotency and logs know it.
+        """Return the handler as gRPC calls it. ``method`` is the RPC's name, as idempotency and logs know it.
 
         Requests are parsed here, since gRPC would answer bytes that do not parse as a bug of the service.
         Reads that succeed are logged at DEBUG only: routers poll, and a line per poll says nothing.
@@ -118,18 +129,23 @@ class Boundary:
         async def served(data: bytes, context: grpc.aio.ServicerContext[bytes, ResponseT]) -> ResponseT:
             remaining = context.time_remaining()
             seconds = DEFAULT_SECONDS if remaining is None else min(remaining, MAX_SECONDS)
-            run = _Run(method, seconds, self._request_id(context.invocation_metadata()), context.peer)
+            exchange = self._begin(method, seconds, context)
             try:
                 request = self._request(request_type, data)
+                exchange.call = self._call(exchange, request)
+                if not read_only:
+                    exchange.resource = _named_in(request)
                 async with asyncio.timeout(seconds):
-                    response = await handler(request, run.exchange)
-                context.set_trailing_metadata(run.exchange.trailers())
+                    response = await handler(request, exchange)
+                if not read_only:
+                    exchange.resource = getattr(response, "name", "") or exchange.resource
+                context.set_trailing_metadata(exchange.trailers())
                 return response
             except (Exception, asyncio.CancelledError) as error:
-                status = self._status_of(error, run)
+                status = self._status_of(error, exchange)
             finally:
-                self._tell(run, quiet=read_only)
-            await _abort(context, status, run.exchange)
+                self._end(exchange, quiet=read_only)
+            await _abort(context, status, exchange)
             raise AssertionError("abort does not return")
 
         return served
@@ -140,7 +156,7 @@ class Boundary:
         request_type: type[RequestT],
         handler: InstantHandler[RequestT],
     ) -> Callable[[bytes, grpc.aio.ServicerContext[bytes, bytes]], Awaitable[bytes]]:
-        """As ``unary``, for what is answered from memory without waiting for anything: no timer is armed.
+        """As `unary`, for what is answered from memory without waiting for anything: no timer is armed.
 
         Requests that were good before are remembered by their bytes, and neither parsed nor checked again:
         routers ask the same over and over. The handler must not change them.
@@ -148,8 +164,7 @@ class Boundary:
         known: dict[bytes, RequestT] = {}
 
         async def served(data: bytes, context: grpc.aio.ServicerContext[bytes, bytes]) -> bytes:
-            request_id = self._request_id(context.invocation_metadata())
-            run = _Run(method, DEFAULT_SECONDS, request_id, context.peer)
+            exchange = self._begin(method, DEFAULT_SECONDS, context)
             try:
                 request = known.get(data)
                 if request is None:
@@ -158,14 +173,14 @@ class Boundary:
                         if len(known) >= REMEMBERED_REQUESTS:
                             known.clear()
                         known[data] = request
-                response = handler(request, run.exchange)
-                context.set_trailing_metadata(run.exchange.trailers())
+                response = handler(request, exchange)
+                context.set_trailing_metadata(exchange.trailers())
                 return response
             except (Exception, asyncio.CancelledError) as error:
-                status = self._status_of(error, run)
+                status = self._status_of(error, exchange)
             finally:
-                self._tell(run, quiet=True)
-            await _abort(context, status, run.exchange)
+                self._end(exchange, quiet=True)
+            await _abort(context, status, exchange)
             raise AssertionError("abort does not return")
 
         return served
@@ -173,69 +188,95 @@ class Boundary:
     def stream(
         self, method: str, request_type: type[RequestT], handler: StreamHandler[RequestT]
     ) -> Callable[[bytes, grpc.aio.ServicerContext[bytes, bytes]], Awaitable[None]]:
-        """A handler that sends ready bytes for as long as it likes: no deadline but the caller's."""
+        """Return a handler that sends ready bytes for as long as it likes: no deadline but the caller's."""
 
         async def served(data: bytes, context: grpc.aio.ServicerContext[bytes, bytes]) -> None:
-            run = _Run(method, math.inf, self._request_id(context.invocation_metadata()), context.peer)
+            exchange = self._begin(method, math.inf, context)
             try:
                 request = self._request(request_type, data)
                 # Else it goes with the first message, and a stream that is cut off while that waits cannot be
                 # ended: its reader would get neither more nor the error.
                 await context.send_initial_metadata(())
-                await handler(request, run.exchange, context.write)
-                context.set_trailing_metadata(run.exchange.trailers())
+                await handler(request, exchange, context.write)
+                context.set_trailing_metadata(exchange.trailers())
                 return
             except (Exception, asyncio.CancelledError) as error:
-                status = self._status_of(error, run)
+                status = self._status_of(error, exchange)
             finally:
-                self._tell(run, quiet=False)
-            await _abort(context, status, run.exchange)
+                self._end(exchange, quiet=False)
+            await _abort(context, status, exchange)
 
         return served
 
-    def _status_of(self, error: Exception | asyncio.CancelledError, run: _Run) -> status_pb2.Status:
-        """The status that ends a call that failed; a caller that went away is not answered.
+    def _begin(self, method: str, seconds: float, context: grpc.aio.ServicerContext[Any, Any]) -> Exchange:
+        """Return the exchange of a call that has just come in: who makes it, under which request id."""
+        request_id = request_id_of(context.invocation_metadata() or ())
+        return Exchange(
+            method,
+            self._identify(context),
+            request_id or f"{self._instance}-{next(self._numbers):x}",
+            context.peer,
+            seconds,
+        )
+
+    def _end(self, exchange: Exchange, *, quiet: bool) -> None:
+        """Write the call's one log line; that of a read that went well at DEBUG only."""
+        level = logging.DEBUG if quiet and exchange.code == "OK" else logging.INFO
+        if self._log.is_enabled_for(level):
+            self._log.log(
+                level,
+                RPC_DONE,
+                method=exchange.method,
+                code=exchange.code,
+                request_id=exchange.request_id,
+                principal=exchange.principal,
+                milliseconds=round((time.perf_counter() - exchange.started) * 1000, 3),
+                **_particulars(exchange),
+            )
+
+    def _call(self, exchange: Exchange, request: Message) -> Call:
+        """Return what use cases are told of this call; of the body only what every write may carry."""
+        return Call(
+            exchange.principal,
+            exchange.method,
+            time.monotonic() + exchange.seconds,
+            exchange.request_id,
+            getattr(request, "validate_only", False),
+            self._key(request, getattr(request, "request_id", "")),
+        )
+
+    def _key(self, request: Message, request_id: str) -> IdempotencyKey | None:
+        """Return the body's ``request_id`` with a keyed fingerprint of the body, which may hold a secret."""
+        if not request_id:
+            return None
+        body = request.SerializeToString(deterministic=True)
+        return IdempotencyKey(request_id, hmac.digest(self._fingerprint_key, body, "sha256"))
+
+    def _status_of(self, error: Exception | asyncio.CancelledError, exchange: Exchange) -> status_pb2.Status:
+        """Return the status that ends a call that failed; a caller that went away is not answered.
 
         Raises:
             CancelledError: the error is one.
         """
         match error:
             case RegistryError():
-                run.code = errors.code_of(error).name
+                exchange.code = errors.code_of(error).name
+                exchange.refusal = error
                 return errors.status_of(error)
             case TimeoutError():
-                run.code = "DEADLINE_EXCEEDED"
-                return errors.deadline_status(run.seconds)
+                exchange.code = "DEADLINE_EXCEEDED"
+                return errors.deadline_status(exchange.seconds)
             case asyncio.CancelledError():
-                run.code = "CANCELLED"
+                exchange.code = "CANCELLED"
                 raise error
             case Exception():
-                return self._internal(error, run)
+                return self._internal(error, exchange)
 
-    def _internal(self, error: Exception, run: _Run) -> status_pb2.Status:
-        request_id = run.exchange.request_id
-        self._log.error(
-            RPC_FAILED, method=run.exchange.call.method, request_id=request_id, **bug_fields(error)
-        )
-        run.code = "INTERNAL"
+    def _internal(self, error: Exception, exchange: Exchange) -> status_pb2.Status:
+        request_id = exchange.request_id
+        self._log.error(RPC_FAILED, method=exchange.method, request_id=request_id, **bug_fields(error))
+        exchange.code = "INTERNAL"
         return errors.internal_status(request_id)
-
-    def _tell(self, run: _Run, *, quiet: bool) -> None:
-        """One line for the call; of a read that went well at DEBUG only."""
-        level = logging.DEBUG if quiet and run.code == "OK" else logging.INFO
-        if self._log.is_enabled_for(level):
-            self._log.log(
-                level,
-                RPC_DONE,
-                method=run.exchange.call.method,
-                code=run.code,
-                request_id=run.exchange.request_id,
-                principal=run.exchange.call.principal,
-                milliseconds=round((time.perf_counter() - run.started) * 1000, 3),
-            )
-
-    def _request_id(self, metadata: Iterable[Any] | None) -> str:
-        return request_id_of(metadata or ()) or f"{self._instance}-{next(self._numbers):x}"
 
     def _request(self, request_type: type[RequestT], data: bytes) -> RequestT:
         try:
@@ -243,7 +284,7 @@ class Boundary:
         except DecodeError:
             name = request_type.DESCRIPTOR.full_name
             raise InvalidArgument(
-                f"the request is no {name}: wrong bytes, or a string that is not UTF-8",
+                "the request cannot be read: not a message of this method, or a string is not UTF-8",
                 metadata={"message": name},
             ) from None
         found = self._validator.collect_violations(request)
@@ -257,6 +298,29 @@ async def _abort(
 ) -> None:
     trailers = (*statuses.trailers(status), (REQUEST_ID, exchange.request_id))
     await context.abort(statuses.code_of(status), status.message, trailers)
+
+
+def _named_in(request: Message) -> str:
+    """Return the name of the resource that a write is about, "" where its request has none."""
+    for name in _NAMING_FIELDS:
+        value = getattr(request, name, "")
+        if value:
+            return value if isinstance(value, str) else getattr(value, "name", "")
+    return ""
+
+
+def _particulars(exchange: Exchange) -> dict[str, str | int]:
+    """Return what the log says of this call alone: what was written, or why it was refused."""
+    found: dict[str, str | int] = {}
+    if exchange.resource:
+        found["resource"] = exchange.resource
+    if exchange.revision is not None:
+        found["revision"] = exchange.revision
+    if exchange.refusal is not None:
+        found["reason"] = exchange.refusal.reason.value
+        if "field" in exchange.refusal.metadata:
+            found["field"] = exchange.refusal.metadata["field"]
+    return found
 
 
 def _invalid(violations: list[FieldViolation]) -> InvalidArgument:

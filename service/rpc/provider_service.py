@@ -16,8 +16,8 @@ from service.domain.model import ProviderKind, State
 from service.domain.upstreams import Outcome, ProviderValidation
 from service.rpc import convert, convert_models, errors
 from service.rpc.boundary import Exchange
+from service.rpc.servicer import Servicer
 from service.rpc.threads import Threads
-from service.rpc.writing import WritingServicer
 from service.usecases import (
     batches,
     catalogs,
@@ -33,27 +33,26 @@ from service.usecases.sealed_writes import CredentialChange
 from service.usecases.upstream_calls import UpstreamCalls
 
 
-class ProviderServicer(WritingServicer):
+class ProviderServicer(Servicer):
     """The handlers, by RPC name. ``upstream_threads`` call upstreams: slow ones hold up no one else."""
 
     def __init__(
         self,
         ctx: Context,
         threads: Threads,
-        *,
-        fingerprint_key: bytes,
         reached: Callable[[int], Awaitable[None]],
+        *,
         upstream_calls: UpstreamCalls,
         upstream_threads: Threads,
     ) -> None:
-        super().__init__(ctx, threads, fingerprint_key=fingerprint_key, reached=reached)
+        super().__init__(ctx, threads, reached)
         self._upstream_calls = upstream_calls
         self._run_upstream = upstream_threads.run
 
     async def ListProviders(
         self, request: pb.ListProvidersRequest, exchange: Exchange
     ) -> pb.ListProvidersResponse:
-        page = await self._run(lambda: lists.list_providers(self._ctx, convert.list_query(request)))
+        page = await self._read(lists.list_providers, convert.list_query(request))
         return pb.ListProvidersResponse(
             providers=[convert.provider_to_pb(view) for view in page.items],
             next_page_token=page.next_page_token,
@@ -61,9 +60,7 @@ class ProviderServicer(WritingServicer):
         )
 
     async def GetProvider(self, request: pb.GetProviderRequest, exchange: Exchange) -> provider_pb2.Provider:
-        return convert.provider_to_pb(
-            await self._run(lambda: providers.get_provider(self._ctx, request.name))
-        )
+        return convert.provider_to_pb(await self._read(providers.get_provider, request.name))
 
     async def CreateProvider(
         self, request: pb.CreateProviderRequest, exchange: Exchange
@@ -72,17 +69,11 @@ class ProviderServicer(WritingServicer):
         credential = convert.credential_change(request.credential) if request.HasField("credential") else None
         view = await self._write(
             exchange,
-            lambda: providers.create_provider(
-                self._ctx,
-                exchange.call,
-                draft,
-                provider_id=request.provider_id,
-                credential=credential,
-                start_disabled=request.start_disabled,
-                validate_only=request.validate_only,
-                request=self._request_id(request.request_id, request),
-            ),
-            preview=request.validate_only,
+            providers.create_provider,
+            draft,
+            provider_id=request.provider_id,
+            credential=credential,
+            start_disabled=request.start_disabled,
         )
         _warn(exchange, view.provider.kind, credential)
         return convert.provider_to_pb(view)
@@ -94,16 +85,11 @@ class ProviderServicer(WritingServicer):
         credential = convert.credential_change(request.credential) if request.HasField("credential") else None
         view = await self._write(
             exchange,
-            lambda: providers.update_provider(
-                self._ctx,
-                exchange.call,
-                draft,
-                paths=request.update_mask.paths,
-                credential=credential,
-                allow_missing=request.allow_missing,
-                validate_only=request.validate_only,
-            ),
-            preview=request.validate_only,
+            providers.update_provider,
+            draft,
+            paths=request.update_mask.paths,
+            credential=credential,
+            allow_missing=request.allow_missing,
         )
         _warn(exchange, view.provider.kind, credential)
         return convert.provider_to_pb(view)
@@ -115,16 +101,10 @@ class ProviderServicer(WritingServicer):
         verified = await self._verified(request, credential, exchange) if request.verify else None
         view = await self._write(
             exchange,
-            lambda: providers.set_provider_credential(
-                self._ctx,
-                exchange.call,
-                request.name,
-                credential,
-                expected_version=request.expected_version,
-                validate_only=request.validate_only,
-                request=self._request_id(request.request_id, request),
-            ),
-            preview=request.validate_only,
+            providers.set_provider_credential,
+            request.name,
+            credential,
+            expected_version=request.expected_version,
         )
         _warn(exchange, view.provider.kind, credential)
         if verified is not None and verified.outcome is not Outcome.SUCCEEDED:
@@ -142,7 +122,6 @@ class ProviderServicer(WritingServicer):
                 request.name,
                 credential,
                 expected_version=request.expected_version,
-                request=None if request.validate_only else self._request_id(request.request_id, request),
             )
         )
 
@@ -182,11 +161,7 @@ class ProviderServicer(WritingServicer):
         self, request: pb.EnableProviderRequest | pb.DisableProviderRequest, exchange: Exchange, state: State
     ) -> provider_pb2.Provider:
         view = await self._write(
-            exchange,
-            lambda: providers.set_provider_state(
-                self._ctx, request.name, state, etag=request.etag, validate_only=request.validate_only
-            ),
-            preview=request.validate_only,
+            exchange, providers.set_provider_state, request.name, state, etag=request.etag
         )
         return convert.provider_to_pb(view)
 
@@ -195,16 +170,12 @@ class ProviderServicer(WritingServicer):
     ) -> pb.DeleteProviderResponse:
         impact = await self._write(
             exchange,
-            lambda: providers.delete_provider(
-                self._ctx,
-                request.name,
-                etag=request.etag,
-                force=request.force,
-                allow_missing=request.allow_missing,
-                validate_only=request.validate_only,
-                impact_token=request.impact_token,
-            ),
-            preview=request.validate_only,
+            providers.delete_provider,
+            request.name,
+            etag=request.etag,
+            force=request.force,
+            allow_missing=request.allow_missing,
+            impact_token=request.impact_token,
         )
         return pb.DeleteProviderResponse(
             impact=convert_models.impact_to_pb(impact), revision=exchange.revision or 0
@@ -213,9 +184,7 @@ class ProviderServicer(WritingServicer):
     async def ListProviderModels(
         self, request: pb.ListProviderModelsRequest, exchange: Exchange
     ) -> pb.ListProviderModelsResponse:
-        page = await self._run(
-            lambda: lists.list_provider_models(self._ctx, request.parent, convert.list_query(request))
-        )
+        page = await self._read(lists.list_provider_models, request.parent, convert.list_query(request))
         return pb.ListProviderModelsResponse(
             provider_models=[convert.provider_model_to_pb(view) for view in page.items],
             next_page_token=page.next_page_token,
@@ -225,7 +194,7 @@ class ProviderServicer(WritingServicer):
     async def GetProviderModel(
         self, request: pb.GetProviderModelRequest, exchange: Exchange
     ) -> provider_model_pb2.ProviderModel:
-        view = await self._run(lambda: provider_models.get_provider_model(self._ctx, request.name))
+        view = await self._read(provider_models.get_provider_model, request.name)
         return convert.provider_model_to_pb(view)
 
     async def CreateProviderModel(
@@ -234,16 +203,10 @@ class ProviderServicer(WritingServicer):
         draft = convert.provider_model_draft(request.provider_model)
         view = await self._write(
             exchange,
-            lambda: provider_models.create_provider_model(
-                self._ctx,
-                exchange.call,
-                request.parent,
-                draft,
-                model_id=request.provider_model_id,
-                validate_only=request.validate_only,
-                request=self._request_id(request.request_id, request),
-            ),
-            preview=request.validate_only,
+            provider_models.create_provider_model,
+            request.parent,
+            draft,
+            model_id=request.provider_model_id,
         )
         return convert.provider_model_to_pb(view)
 
@@ -253,15 +216,10 @@ class ProviderServicer(WritingServicer):
         draft = convert.provider_model_draft(request.provider_model)
         view = await self._write(
             exchange,
-            lambda: provider_models.update_provider_model(
-                self._ctx,
-                exchange.call,
-                draft,
-                paths=request.update_mask.paths,
-                allow_missing=request.allow_missing,
-                validate_only=request.validate_only,
-            ),
-            preview=request.validate_only,
+            provider_models.update_provider_model,
+            draft,
+            paths=request.update_mask.paths,
+            allow_missing=request.allow_missing,
         )
         return convert.provider_model_to_pb(view)
 
@@ -282,11 +240,7 @@ class ProviderServicer(WritingServicer):
         state: State,
     ) -> provider_model_pb2.ProviderModel:
         view = await self._write(
-            exchange,
-            lambda: provider_models.set_provider_model_state(
-                self._ctx, request.name, state, etag=request.etag, validate_only=request.validate_only
-            ),
-            preview=request.validate_only,
+            exchange, provider_models.set_provider_model_state, request.name, state, etag=request.etag
         )
         return convert.provider_model_to_pb(view)
 
@@ -295,16 +249,12 @@ class ProviderServicer(WritingServicer):
     ) -> pb.DeleteProviderModelResponse:
         impact = await self._write(
             exchange,
-            lambda: provider_models.delete_provider_model(
-                self._ctx,
-                request.name,
-                etag=request.etag,
-                force=request.force,
-                allow_missing=request.allow_missing,
-                validate_only=request.validate_only,
-                impact_token=request.impact_token,
-            ),
-            preview=request.validate_only,
+            provider_models.delete_provider_model,
+            request.name,
+            etag=request.etag,
+            force=request.force,
+            allow_missing=request.allow_missing,
+            impact_token=request.impact_token,
         )
         return pb.DeleteProviderModelResponse(
             impact=convert_models.impact_to_pb(impact), revision=exchange.revision or 0
@@ -328,32 +278,18 @@ class ProviderServicer(WritingServicer):
         exchange: Exchange,
         state: State,
     ) -> batches.BatchReport:
-        return await self._write(
-            exchange,
-            lambda: batches.set_states(
-                self._ctx,
-                request.names,
-                state,
-                parent=request.parent,
-                validate_only=request.validate_only,
-            ),
-            preview=request.validate_only,
-        )
+        return await self._write(exchange, batches.set_states, request.names, state, parent=request.parent)
 
     async def BatchDeleteProviderModels(
         self, request: pb.BatchDeleteProviderModelsRequest, exchange: Exchange
     ) -> pb.BatchDeleteProviderModelsResponse:
         report = await self._write(
             exchange,
-            lambda: batches.delete_models(
-                self._ctx,
-                request.names,
-                parent=request.parent,
-                force=request.force,
-                validate_only=request.validate_only,
-                impact_token=request.impact_token,
-            ),
-            preview=request.validate_only,
+            batches.delete_provider_models,
+            request.names,
+            parent=request.parent,
+            force=request.force,
+            impact_token=request.impact_token,
         )
         impact = convert_models.impact_to_pb(report.impact) if report.impact else None
         return pb.BatchDeleteProviderModelsResponse(**_batch(report, request.names), impact=impact)
@@ -376,17 +312,11 @@ class ProviderServicer(WritingServicer):
     ) -> pb.ImportProviderModelsResponse:
         report = await self._write(
             exchange,
-            lambda: imports.import_provider_models(
-                self._ctx,
-                exchange.call,
-                request.parent,
-                convert.import_choices(request),
-                catalog_version=request.catalog_version,
-                plan_digest=request.plan_digest,
-                validate_only=request.validate_only,
-                request=self._request_id(request.request_id, request),
-            ),
-            preview=request.validate_only,
+            imports.import_provider_models,
+            request.parent,
+            convert.import_choices(request),
+            catalog_version=request.catalog_version,
+            plan_digest=request.plan_digest,
         )
         return convert.import_report_to_pb(report)
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import inspect
 import socket
+from collections.abc import Sequence
 from typing import Any
 
 import grpc
@@ -18,27 +19,16 @@ from google.protobuf.message import Message
 from google.protobuf.message_factory import GetMessageClass
 from grpc_health.v1 import health_pb2, health_pb2_grpc
 from grpc_health.v1.health import aio as health_aio
-from structlog.typing import FilteringBoundLogger
 
 from runtime import reflection
 from service.readmodel.watch import Watchers
 from service.rpc.boundary import Boundary
-from service.rpc.model_service import ModelServicer
 from service.rpc.options import OPTIONS
-from service.rpc.provider_service import ProviderServicer
-from service.rpc.routing_service import RoutingServicer
-from service.rpc.system_service import SystemServicer
 
 PROVIDER_SERVICE: ServiceDescriptor = provider_service_pb2.DESCRIPTOR.services_by_name["ProviderService"]
 MODEL_SERVICE: ServiceDescriptor = model_service_pb2.DESCRIPTOR.services_by_name["ModelService"]
 ROUTING_SERVICE: ServiceDescriptor = routing_service_pb2.DESCRIPTOR.services_by_name["RoutingService"]
 SYSTEM_SERVICE: ServiceDescriptor = system_service_pb2.DESCRIPTOR.services_by_name["SystemService"]
-SERVICES = (
-    PROVIDER_SERVICE.full_name,
-    MODEL_SERVICE.full_name,
-    ROUTING_SERVICE.full_name,
-    SYSTEM_SERVICE.full_name,
-)
 
 GOODBYE_SECONDS = 2.0
 """How long stopping waits for watchers to take the goodbye; who does not read is cut off later."""
@@ -59,32 +49,25 @@ class Server:
     def __init__(
         self,
         address: str,
-        provider: ProviderServicer,
-        model: ModelServicer,
-        routing: RoutingServicer,
-        system: SystemServicer,
+        services: Sequence[tuple[ServiceDescriptor, object]],
+        boundary: Boundary,
         watchers: Watchers,
-        log: FilteringBoundLogger,
     ) -> None:
-        """
+        """Bind the address. ``services`` are descriptors, each with the servicer that has its methods.
+
         Raises:
             PortTaken: the address cannot be bound.
         """
         _check_free(address)
         self._watchers = watchers
-        boundary = Boundary(log)
+        self._names = [descriptor.full_name for descriptor, _ in services]
         self._server = grpc.aio.server(options=OPTIONS)
         self._server.add_generic_rpc_handlers(
-            (
-                _handlers(PROVIDER_SERVICE, provider, boundary),
-                _handlers(MODEL_SERVICE, model, boundary),
-                _handlers(ROUTING_SERVICE, routing, boundary),
-                _handlers(SYSTEM_SERVICE, system, boundary),
-            )
+            tuple(_handlers(descriptor, servicer, boundary) for descriptor, servicer in services)
         )
         self._health = health_aio.HealthServicer()
         health_pb2_grpc.add_HealthServicer_to_server(self._health, self._server)
-        self._server.add_generic_rpc_handlers(tuple(_reflection_handlers()))
+        self._server.add_generic_rpc_handlers(tuple(_reflection_handlers(self._names)))
         try:
             self._server.add_insecure_port(address)
         except RuntimeError:
@@ -93,7 +76,7 @@ class Server:
     async def start(self) -> None:
         """Serve, and say so in the health of the server and of each service."""
         await self._server.start()
-        for name in ("", *SERVICES):
+        for name in ("", *self._names):
             await self._health.set(name, health_pb2.HealthCheckResponse.SERVING)
 
     async def report_kms(self, wraps: bool, unwraps: bool) -> None:
@@ -138,8 +121,8 @@ def _taken(address: str) -> str:
     return f"{address} is taken: stop what listens there, or set CODEVECTOR_GRPC_PORT"
 
 
-def _reflection_handlers() -> list[grpc.GenericRpcHandler]:
-    listed = (*SERVICES, health_pb2.DESCRIPTOR.services_by_name["Health"].full_name, *reflection.VERSIONS)
+def _reflection_handlers(services: Sequence[str]) -> list[grpc.GenericRpcHandler]:
+    listed = (*services, health_pb2.DESCRIPTOR.services_by_name["Health"].full_name, *reflection.VERSIONS)
     return reflection.aio_handlers(reflection.DescriptorIndex(reflection.described_files()), sorted(listed))
 
 

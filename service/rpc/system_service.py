@@ -95,7 +95,6 @@ class SystemServicer:
                 self._ctx,
                 exchange.call,
                 batch_size=request.batch_size,
-                validate_only=request.validate_only,
                 release_quarantined=request.release_quarantined,
             )
         )

@@ -21,6 +21,7 @@ from sqlalchemy.exc import DBAPIError
 from sqlalchemy.exc import TimeoutError as PoolTimeout
 from sqlalchemy.orm import Session
 
+from service.domain.calls import OWN, Call
 from service.domain.routers import RouterRecord
 from service.domain.routing import ChangeSet
 from service.store import engines, migrating
@@ -102,18 +103,18 @@ class Store:
         """The kind of database that the store is in."""
         return Storage(self._engine.dialect.name)
 
-    def write(self, work: Callable[[WriteUnit], T], *, validate_only: bool = False) -> T:
+    def write(self, work: Callable[[WriteUnit], T], call: Call = OWN) -> T:
         """Run ``work`` in one transaction, and commit what it changed under one new revision.
 
-        ``work`` may run several times. It must not call the store, and whatever it raises rolls back. With
-        ``validate_only`` all of it happens, and then is rolled back. A unit that changes nothing uses no
-        revision; one that changes only what has none (requests, the KMS's record) commits without one.
+        ``work`` may run several times. It must not call the store, and whatever it raises rolls back. In a
+        dry run, ``call.validate_only``, all of it happens and then is rolled back. A unit that changes
+        nothing takes no revision; one that changes only the KMS record or kept requests commits without one.
 
         Raises:
             Aborted: CONFLICT, other writers were in the way five times.
             Unavailable: STORE_UNAVAILABLE; nothing was written, unless the message says that it is not known.
         """
-        result, change_set = self._retrying(lambda: self._write_once(work, validate_only))
+        result, change_set = self._retrying(lambda: self._write_once(work, call))
         self._checkpoint()
         if change_set is not None:
             self.on_commit(change_set)
@@ -186,13 +187,13 @@ class Store:
         self._checkpoint()
         self._close()
 
-    def _write_once(self, work: Callable[[WriteUnit], T], validate_only: bool) -> tuple[T, ChangeSet | None]:
+    def _write_once(self, work: Callable[[WriteUnit], T], call: Call) -> tuple[T, ChangeSet | None]:
         with self._writers, Session(self._engine, autoflush=False) as session:
             session.connection(execution_options=engines.WRITE)
-            unit = WriteUnit(session, self._now)
+            unit = WriteUnit(session, self._now, call)
             result = work(unit)
             outcome = unit.finish()
-            if validate_only or outcome is Outcome.NOTHING:
+            if call.validate_only or outcome is Outcome.NOTHING:
                 session.rollback()
                 return result, None
             self._commit(session)

@@ -14,6 +14,7 @@ from sqlalchemy.exc import IntegrityError
 from sqlalchemy.orm import Session
 
 from service.domain.backends import in_order
+from service.domain.calls import Call
 from service.domain.errors import AlreadyExists
 from service.domain.etags import model_etag, provider_etag, provider_model_etag
 from service.domain.model import Model, ModelView, Provider, ProviderModel, ProviderModelKey, SealedCredential
@@ -83,14 +84,15 @@ class Outcome(Enum):
 class WriteUnit(ReadUnit):
     """Reads and writes within one transaction that holds the counter row, so no other writer is in between.
 
-    ``revision`` is what this unit's changes will carry, and ``now`` their time. A resource is changed by
-    handing over what this unit read (``before``) and what it shall be (``after``).
+    ``revision`` is what this unit's changes will carry, ``now`` their time, ``call`` who asked for them. A
+    resource is changed by handing over what this unit read (``before``) and what it shall be (``after``).
     """
 
-    def __init__(self, session: Session, clock: Callable[[], datetime]) -> None:
+    def __init__(self, session: Session, clock: Callable[[], datetime], call: Call) -> None:
         self._connection = session.connection()
         self.revision: int = self._connection.execute(_TAKE_REVISION).scalar_one()
         super().__init__(session, clock())
+        self.call = call
         self._touched = Touched()
         self._bookkeeping = False
         self.change_set: ChangeSet | None = None

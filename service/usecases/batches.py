@@ -8,6 +8,7 @@ from dataclasses import dataclass, replace
 from enum import IntEnum
 
 from service.domain import ids
+from service.domain.calls import Call
 from service.domain.errors import (
     PROVIDER_MODEL_TYPE,
     FailedPrecondition,
@@ -42,7 +43,7 @@ class BatchReport:
 
 
 def set_states(
-    ctx: Context, names: Sequence[str], state: State, *, parent: str = "", validate_only: bool = False
+    ctx: Context, call: Call, names: Sequence[str], state: State, *, parent: str = ""
 ) -> Written[BatchReport]:
     """Enable or disable. The outcome of one that does not exist is an error; the others change all the same.
 
@@ -66,21 +67,21 @@ def set_states(
 
         return _written(unit, [outcome(*each) for each in zip(targets, names, strict=True)])
 
-    return ctx.store.write(work, validate_only=validate_only)
+    return ctx.store.write(work, call)
 
 
-def delete_models(
+def delete_provider_models(
     ctx: Context,
+    call: Call,
     names: Sequence[str],
     *,
     parent: str = "",
     force: bool = False,
-    validate_only: bool = False,
     impact_token: str = "",
 ) -> Written[BatchReport]:
     """Delete provider models with the backends to them.
 
-    Without ``force`` those that models are wired to are refused, each by itself. ``validate_only`` computes
+    Without ``force`` those that models are wired to are refused, each by itself. A dry run computes
     the impact of all of them and deletes nothing, whatever ``force`` says.
 
     Raises:
@@ -97,7 +98,7 @@ def delete_models(
         impact = provider_models_impact(ctx.impact_key, list(found.values()), wired)
         matching_impact(None, impact, impact_token)
         kept: dict[ProviderModelKey, FailedPrecondition] = {}
-        if not force and not validate_only:
+        if not force and not call.validate_only:
             holders: defaultdict[ProviderModelKey, list[str]] = defaultdict(list)
             for view in wired:
                 for backend in view.model.backends:
@@ -122,7 +123,7 @@ def delete_models(
         outcomes = [outcome(*each) for each in zip(targets, names, strict=True)]
         return _written(unit, outcomes, impact)
 
-    return ctx.store.write(work, validate_only=validate_only)
+    return ctx.store.write(work, call)
 
 
 def _targets(names: Sequence[str], parent: str) -> list[ProviderModelKey]:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Generic, TypeVar
@@ -36,27 +35,6 @@ class Context:
     new_uuid: Callable[[], UUID]
     primary_changed: Callable[[], None] = ignore_change
     """Called in the thread that recorded another primary key version: there are wrappers to move."""
-
-
-@dataclass(frozen=True, slots=True)
-class Call:
-    """One request's identity and limits. ``deadline`` is on the monotonic clock, in seconds."""
-
-    principal: str
-    method: str
-    deadline: float
-
-    def seconds_left(self) -> float:
-        """What remains for a part this request waits for; never below a millisecond."""
-        return max(0.001, self.deadline - time.monotonic())
-
-
-@dataclass(frozen=True, slots=True)
-class RequestId:
-    """A request's idempotency key and the keyed fingerprint of its whole body (32 bytes)."""
-
-    request_id: str
-    fingerprint: bytes
 
 
 @dataclass(frozen=True, slots=True)

@@ -11,6 +11,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from uuid import UUID
 
+from service.domain.calls import Call
 from service.domain.pages import Position, Query
 from service.sealing import envelope
 from service.sealing.kms_client import StoredWrapper
@@ -22,7 +23,7 @@ from service.sealing.kms_failures import (
 )
 from service.sealing.wrappers import key_version_of
 from service.store import DataKeyPair, ReadUnit
-from service.usecases.context import Call, Context
+from service.usecases.context import Context
 
 METHOD = "VerifyDataKeys"
 DEFAULT_PAGE_SIZE = 1024

@@ -5,10 +5,11 @@ from __future__ import annotations
 from dataclasses import dataclass
 from enum import Enum
 
+from service.domain.calls import Call
 from service.domain.errors import Unavailable
 from service.sealing.kms_client import KmsStatus
 from service.store import Backlog, DataKeyFault, ProvidersDigest, ReadUnit, RegistryRow
-from service.usecases.context import Call, Context
+from service.usecases.context import Context
 from service.usecases.kms_state import record_kms_status
 
 SHOWN_QUARANTINED = 100

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, replace
 
+from service.domain.calls import Call
 from service.domain.catalog import Catalog
 from service.domain.errors import (
     PROVIDER_TYPE,
@@ -18,7 +19,7 @@ from service.domain.imports import ExistingPolicy, ImportChoices, ImportPlan, Pl
 from service.domain.model import ModelSource, Provider, ProviderKind, ProviderModel, State
 from service.store import ReadUnit, WriteUnit
 from service.usecases import replays
-from service.usecases.context import Call, Context, RequestId, Written
+from service.usecases.context import Context, Written
 from service.usecases.preconditions import existing_provider
 from service.usecases.providers import NOT_YET
 
@@ -40,8 +41,6 @@ def import_provider_models(
     *,
     catalog_version: str = "",
     plan_digest: str = "",
-    validate_only: bool = False,
-    request: RequestId | None = None,
 ) -> Written[ImportReport]:
     """Create the catalog entries that the provider lacks, and skip or refresh those that it has.
 
@@ -67,7 +66,7 @@ def import_provider_models(
         return Written(ImportReport(provider.name, catalog.version, plan), unit.head().revision)
 
     def work(unit: WriteUnit) -> Written[ImportReport]:
-        if replays.replayed(unit, call, request) is not None:
+        if replays.replayed(unit, call) is not None:
             provider, catalog, plan = planned(unit, _replayed(choices), "")
         else:
             provider, catalog, plan = planned(unit, choices, plan_digest)
@@ -76,11 +75,11 @@ def import_provider_models(
                 [_new_model(ctx, provider, catalog, new, state) for new in plan.created]
             )
             unit.update_provider_models(plan.updates)
-            replays.remember(unit, call, request, provider.name)
+            replays.remember(unit, call, provider.name)
         return Written(ImportReport(provider.name, catalog.version, plan), unit.visible_revision)
 
     # A plan cannot be refused by the database, so that a preview need not hold up those who write.
-    return ctx.store.read(preview) if validate_only else ctx.store.write(work)
+    return ctx.store.read(preview) if call.validate_only else ctx.store.write(work, call)
 
 
 def find_catalog(ctx: Context, kind: ProviderKind, version: str) -> Catalog:

@@ -6,6 +6,7 @@ from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from service.domain import backends, ids
+from service.domain.calls import Call
 from service.domain.errors import (
     MODEL_TYPE,
     PROVIDER_MODEL_TYPE,
@@ -20,7 +21,7 @@ from service.domain.masks import MODEL_MASK, fields_to_write
 from service.domain.model import Model, ModelBackend, ModelKind, ModelView, State
 from service.store import ReadUnit, WriteUnit
 from service.usecases import replays
-from service.usecases.context import Call, Context, RequestId, Written
+from service.usecases.context import Context, Written
 from service.usecases.preconditions import existing_model, matching_etag, matching_impact
 from service.usecases.providers import NOT_YET, NOTHING_DELETED
 
@@ -57,9 +58,6 @@ def create_model(
     call: Call,
     model_id: str,
     draft: ModelDraft,
-    *,
-    validate_only: bool = False,
-    request: RequestId | None = None,
 ) -> Written[ModelView]:
     """A new, active model.
 
@@ -68,20 +66,18 @@ def create_model(
         NotFound: a backend leads to a provider model that does not exist.
         InvalidArgument: KIND_MISMATCH, or a provider model is wired twice.
     """
-    if validate_only:
-        request = None
     fresh = _new_model(ctx, model_id, draft)
 
     def work(unit: WriteUnit) -> Written[ModelView]:
-        again = replays.replayed(unit, call, request)
+        again = replays.replayed(unit, call)
         if again is not None:
             return _written(unit, existing_model(unit, again))
         _check_wires(unit, fresh.kind, draft.backends, field="model.backends")
         stored = unit.insert_model(fresh)
-        replays.remember(unit, call, request, stored.name)
+        replays.remember(unit, call, stored.name)
         return _written(unit, stored)
 
-    return ctx.store.write(work, validate_only=validate_only)
+    return ctx.store.write(work, call)
 
 
 def update_model(
@@ -91,7 +87,6 @@ def update_model(
     *,
     paths: Collection[str] = (),
     allow_missing: bool = False,
-    validate_only: bool = False,
 ) -> Written[ModelView]:
     """Write the masked fields; backends are replaced as a whole.
 
@@ -102,7 +97,7 @@ def update_model(
     model_id = ids.parse_model_name(draft.name, field="model.name")
     written = fields_to_write(MODEL_MASK, paths, draft.populated)
     if allow_missing and ctx.store.read(lambda unit: unit.model(model_id)) is None:
-        return create_model(ctx, call, model_id, draft, validate_only=validate_only)
+        return create_model(ctx, call, model_id, draft)
 
     def change(unit: ReadUnit, before: Model) -> Model:
         after = _with_fields(before, draft, written)
@@ -110,26 +105,28 @@ def update_model(
             _check_wires(unit, before.kind, draft.backends, field="model.backends")
         return after
 
-    return _change(ctx, draft.name, change, etag=draft.etag, field="model.name", validate_only=validate_only)
+    return _change(ctx, call, draft.name, change, etag=draft.etag, field="model.name")
 
 
-def set_model_state(ctx: Context, name: str, state: State, *, etag: str = "") -> Written[ModelView]:
+def set_model_state(
+    ctx: Context, call: Call, name: str, state: State, *, etag: str = ""
+) -> Written[ModelView]:
     """Enable or disable; repeating it changes nothing and succeeds."""
-    return _change(ctx, name, lambda _, before: replace(before, state=state), etag=etag, field="name")
+    return _change(ctx, call, name, lambda _, before: replace(before, state=state), etag=etag, field="name")
 
 
 def delete_model(
     ctx: Context,
+    call: Call,
     name: str,
     *,
     etag: str = "",
     allow_missing: bool = False,
-    validate_only: bool = False,
     impact_token: str = "",
 ) -> Written[DeletionImpact]:
     """Delete a model and its backends; the provider models stay as they are.
 
-    ``validate_only`` computes the same impact and deletes nothing.
+    A dry run computes the same impact and deletes nothing.
 
     Raises:
         Aborted: the etag is stale, or the impact is no longer what ``impact_token`` was given for.
@@ -148,10 +145,12 @@ def delete_model(
         unit.delete_model(view.model)
         return Written(impact, unit.revision)
 
-    return ctx.store.write(work, validate_only=validate_only)
+    return ctx.store.write(work, call)
 
 
-def add_backend(ctx: Context, name: str, backend: ModelBackend, *, etag: str = "") -> Written[ModelView]:
+def add_backend(
+    ctx: Context, call: Call, name: str, backend: ModelBackend, *, etag: str = ""
+) -> Written[ModelView]:
     """Wire a model to a provider model, or replace the wire there is. The same again changes nothing.
 
     Raises:
@@ -164,10 +163,12 @@ def add_backend(ctx: Context, name: str, backend: ModelBackend, *, etag: str = "
         _check_wires(unit, before.kind, [backend], field="backend")
         return replace(before, backends=backends.with_backend(before, backend))
 
-    return _change(ctx, name, change, etag=etag, field="model")
+    return _change(ctx, call, name, change, etag=etag, field="model")
 
 
-def remove_backend(ctx: Context, name: str, provider_model: str, *, etag: str = "") -> Written[ModelView]:
+def remove_backend(
+    ctx: Context, call: Call, name: str, provider_model: str, *, etag: str = ""
+) -> Written[ModelView]:
     """Take one wire out. Raises NotFound where there is none."""
     target = ids.parse_provider_model_name(provider_model, field="provider_model")
 
@@ -178,24 +179,24 @@ def remove_backend(ctx: Context, name: str, provider_model: str, *, etag: str = 
             raise NotFound(ResourceRef(PROVIDER_MODEL_TYPE, provider_model), text)
         return replace(before, backends=kept)
 
-    return _change(ctx, name, change, etag=etag, field="model")
+    return _change(ctx, call, name, change, etag=etag, field="model")
 
 
 def _change(
     ctx: Context,
+    call: Call,
     name: str,
     change: Callable[[ReadUnit, Model], Model],
     *,
     etag: str,
     field: str,
-    validate_only: bool = False,
 ) -> Written[ModelView]:
     def work(unit: WriteUnit) -> Written[ModelView]:
         before = existing_model(unit, name, field=field)
         matching_etag(before, etag)
         return _written(unit, unit.update_model(before, change(unit, before)))
 
-    return ctx.store.write(work, validate_only=validate_only)
+    return ctx.store.write(work, call)
 
 
 def _new_model(ctx: Context, model_id: str, draft: ModelDraft) -> Model:

@@ -6,6 +6,7 @@ from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass, replace
 
 from service.domain import ids, prices
+from service.domain.calls import Call
 from service.domain.errors import PROVIDER_MODEL_TYPE, NotFound, Reason, ResourceRef, invalid_field
 from service.domain.impact import DeletionImpact, provider_models_impact
 from service.domain.labels import check_labels
@@ -22,7 +23,7 @@ from service.domain.model import (
 from service.domain.routing import provider_model_routable
 from service.store import WriteUnit
 from service.usecases import replays
-from service.usecases.context import Call, Context, RequestId, Written
+from service.usecases.context import Context, Written
 from service.usecases.preconditions import (
     existing_provider,
     existing_provider_model,
@@ -60,21 +61,17 @@ def create_provider_model(
     draft: ProviderModelDraft,
     *,
     model_id: str = "",
-    validate_only: bool = False,
-    request: RequestId | None = None,
 ) -> Written[ProviderModelView]:
     """Add a custom model.
 
     Raises:
         AlreadyExists: NAME_TAKEN, or UPSTREAM_MODEL_EXISTS where the provider has that upstream id.
     """
-    if validate_only:
-        request = None
     facts = _checked(draft.facts)
     check_labels(draft.labels, field="provider_model.labels")
 
     def work(unit: WriteUnit) -> Written[ProviderModelView]:
-        again = replays.replayed(unit, call, request)
+        again = replays.replayed(unit, call)
         if again is not None:
             return _written(*existing_provider_model(unit, again))
         provider = existing_provider(unit, parent, field="parent")
@@ -97,10 +94,10 @@ def create_provider_model(
                 )
             ]
         )
-        replays.remember(unit, call, request, stored.name)
+        replays.remember(unit, call, stored.name)
         return _written(provider, stored)
 
-    return ctx.store.write(work, validate_only=validate_only)
+    return ctx.store.write(work, call)
 
 
 def update_provider_model(
@@ -110,7 +107,6 @@ def update_provider_model(
     *,
     paths: Collection[str] = (),
     allow_missing: bool = False,
-    validate_only: bool = False,
 ) -> Written[ProviderModelView]:
     """Write the masked fields; edited facts of an imported model are remembered as overridden.
 
@@ -125,7 +121,6 @@ def update_provider_model(
             ids.provider_name(provider_id),
             _complete(draft),
             model_id=model_id,
-            validate_only=validate_only,
         )
 
     def change(provider: Provider, before: ProviderModel) -> ProviderModel:
@@ -140,11 +135,16 @@ def update_provider_model(
             labels=draft.labels if "labels" in written else before.labels,
         )
 
-    return _change(ctx, draft.name, change, field="provider_model.name", validate_only=validate_only)
+    return _change(ctx, call, draft.name, change, field="provider_model.name")
 
 
 def set_provider_model_state(
-    ctx: Context, name: str, state: State, *, etag: str = "", validate_only: bool = False
+    ctx: Context,
+    call: Call,
+    name: str,
+    state: State,
+    *,
+    etag: str = "",
 ) -> Written[ProviderModelView]:
     """Enable or disable; repeating it changes nothing and succeeds."""
 
@@ -152,22 +152,22 @@ def set_provider_model_state(
         matching_etag(before, etag)
         return replace(before, state=state)
 
-    return _change(ctx, name, change, field="name", validate_only=validate_only)
+    return _change(ctx, call, name, change, field="name")
 
 
 def delete_provider_model(
     ctx: Context,
+    call: Call,
     name: str,
     *,
     etag: str = "",
     force: bool = False,
     allow_missing: bool = False,
-    validate_only: bool = False,
     impact_token: str = "",
 ) -> Written[DeletionImpact]:
     """Delete one provider model, and the backends that lead to it, in one revision.
 
-    ``validate_only`` computes the same impact and deletes nothing, whatever ``force`` says.
+    A dry run computes the same impact and deletes nothing, whatever ``force`` says.
 
     Raises:
         FailedPrecondition: MODEL_HAS_BACKENDS without ``force``.
@@ -185,27 +185,27 @@ def delete_provider_model(
         wired = unit.models_wired_to([(provider_id, model_id)])
         impact = provider_models_impact(ctx.impact_key, [model], wired)
         matching_impact(model, impact, impact_token)
-        if wired and not force and not validate_only:
+        if wired and not force and not call.validate_only:
             raise has_backends(name, [view.model.name for view in wired])
         unit.delete_provider_models([model], wired=wired)
         return Written(impact, unit.revision)
 
-    return ctx.store.write(work, validate_only=validate_only)
+    return ctx.store.write(work, call)
 
 
 def _change(
     ctx: Context,
+    call: Call,
     name: str,
     change: Callable[[Provider, ProviderModel], ProviderModel],
     *,
     field: str,
-    validate_only: bool,
 ) -> Written[ProviderModelView]:
     def work(unit: WriteUnit) -> Written[ProviderModelView]:
         provider, before = existing_provider_model(unit, name, field=field)
         return _written(provider, unit.update_provider_model(before, change(provider, before)))
 
-    return ctx.store.write(work, validate_only=validate_only)
+    return ctx.store.write(work, call)
 
 
 def _checked(facts: ModelFacts) -> ModelFacts:

@@ -7,6 +7,7 @@ from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 
 from service.domain import ids, kind_rules
+from service.domain.calls import Call
 from service.domain.errors import (
     PROVIDER_TYPE,
     Aborted,
@@ -30,7 +31,7 @@ from service.domain.model import (
 )
 from service.store import ReadUnit, WriteUnit
 from service.usecases import replays
-from service.usecases.context import Call, Context, RequestId, Written
+from service.usecases.context import Context, Written
 from service.usecases.preconditions import SHOWN_CHILDREN, existing_provider, matching_etag, matching_impact
 from service.usecases.sealed_writes import (
     Binding,
@@ -81,8 +82,6 @@ def create_provider(
     provider_id: str = "",
     credential: CredentialChange | None = None,
     start_disabled: bool = False,
-    validate_only: bool = False,
-    request: RequestId | None = None,
 ) -> Written[ProviderView]:
     """A new provider, sealed with its credential where one was sent.
 
@@ -92,12 +91,10 @@ def create_provider(
         Aborted: the request_id was used for another request.
         Unavailable: the KMS or the database is away; nothing was written.
     """
-    if validate_only:
-        request = None
     fresh = _new_provider(ctx, draft, provider_id, State.DISABLED if start_disabled else State.ACTIVE)
 
     def earlier(unit: ReadUnit) -> Written[ProviderView] | None:
-        return _replayed(unit, call, request)
+        return _replayed(unit, call)
 
     def insert(unit: WriteUnit, provider: Provider, sealed: SealedCredential | None) -> Written[ProviderView]:
         if not provider.provider_id:
@@ -106,13 +103,11 @@ def create_provider(
             )
             provider = replace(provider, provider_id=derived)
         stored = unit.insert_provider(provider, sealed)
-        replays.remember(unit, call, request, stored.name)
+        replays.remember(unit, call, stored.name)
         return Written(ProviderView(stored), stored.revision)
 
     if credential is None:
-        return ctx.store.write(
-            lambda unit: earlier(unit) or insert(unit, fresh, None), validate_only=validate_only
-        )
+        return ctx.store.write(lambda unit: earlier(unit) or insert(unit, fresh, None), call)
     binding = binding_for(uid=fresh.uid, kind=fresh.kind, config=fresh.config, version=1, change=credential)
     return write_sealed(
         ctx,
@@ -123,7 +118,6 @@ def create_provider(
             unit, replace(fresh, credential=credential_view(bound, credential, unit.now)), sealed
         ),
         earlier=earlier,
-        validate_only=validate_only,
     )
 
 
@@ -135,7 +129,6 @@ def update_provider(
     paths: Collection[str] = (),
     credential: CredentialChange | None = None,
     allow_missing: bool = False,
-    validate_only: bool = False,
 ) -> Written[ProviderView]:
     """Write the masked fields, and the credential in the same transaction where one was sent.
 
@@ -147,9 +140,7 @@ def update_provider(
     provider_id = ids.parse_provider_name(draft.name, field="provider.name")
     fields = fields_to_write(PROVIDER_MASK, paths, draft.populated)
     if allow_missing and ctx.store.read(lambda unit: unit.provider(provider_id)) is None:
-        return create_provider(
-            ctx, call, draft, provider_id=provider_id, credential=credential, validate_only=validate_only
-        )
+        return create_provider(ctx, call, draft, provider_id=provider_id, credential=credential)
 
     def change(unit: ReadUnit) -> tuple[Provider, Provider]:
         before = existing_provider(unit, draft.name, field="provider.name")
@@ -163,9 +154,9 @@ def update_provider(
             _keep_destinations(before, after)
             return _written(unit, unit.update_provider(before, after))
 
-        return ctx.store.write(update, validate_only=validate_only)
+        return ctx.store.write(update, call)
 
-    return _replace_credential(ctx, call, credential, change, validate_only=validate_only)
+    return _replace_credential(ctx, call, credential, change)
 
 
 def set_provider_credential(
@@ -175,8 +166,6 @@ def set_provider_credential(
     credential: CredentialChange,
     *,
     expected_version: int = 0,
-    validate_only: bool = False,
-    request: RequestId | None = None,
 ) -> Written[ProviderView]:
     """Replace the stored credential; the old data key is destroyed in the same transaction.
 
@@ -186,15 +175,13 @@ def set_provider_credential(
         Aborted: CREDENTIAL_VERSION_MISMATCH, REQUEST_ID_REUSED, or the provider kept changing.
         Unavailable: KMS_UNAVAILABLE; nothing was written.
     """
-    if validate_only:
-        request = None
 
     def change(unit: ReadUnit) -> tuple[Provider, Provider]:
         provider = existing_provider(unit, name)
         matching_version(provider, expected_version)
         return provider, provider
 
-    return _replace_credential(ctx, call, credential, change, validate_only=validate_only, request=request)
+    return _replace_credential(ctx, call, credential, change)
 
 
 def matching_version(provider: Provider, expected_version: int) -> None:
@@ -215,7 +202,12 @@ def matching_version(provider: Provider, expected_version: int) -> None:
 
 
 def set_provider_state(
-    ctx: Context, name: str, state: State, *, etag: str = "", validate_only: bool = False
+    ctx: Context,
+    call: Call,
+    name: str,
+    state: State,
+    *,
+    etag: str = "",
 ) -> Written[ProviderView]:
     """Enable or disable; repeating it changes nothing and succeeds."""
 
@@ -224,24 +216,24 @@ def set_provider_state(
         matching_etag(before, etag)
         return _written(unit, unit.update_provider(before, replace(before, state=state)))
 
-    return ctx.store.write(work, validate_only=validate_only)
+    return ctx.store.write(work, call)
 
 
 def delete_provider(
     ctx: Context,
+    call: Call,
     name: str,
     *,
     etag: str = "",
     force: bool = False,
     allow_missing: bool = False,
-    validate_only: bool = False,
     impact_token: str = "",
 ) -> Written[DeletionImpact]:
     """Delete the provider, its models, the backends to them and its credential in one revision.
 
     Its data key is gone with it.
 
-    ``validate_only`` computes the same impact and deletes nothing, whatever ``force`` says.
+    A dry run computes the same impact and deletes nothing, whatever ``force`` says.
 
     Raises:
         FailedPrecondition: PROVIDER_HAS_MODELS without ``force``.
@@ -259,12 +251,12 @@ def delete_provider(
         wired = unit.models_wired_to_provider(provider_id)
         impact = provider_impact(ctx.impact_key, provider, models, wired)
         matching_impact(provider, impact, impact_token)
-        if models and not force and not validate_only:
+        if models and not force and not call.validate_only:
             raise _has_models(name, impact)
         unit.delete_provider(provider, models=models, wired=wired)
         return Written(impact, unit.revision)
 
-    return ctx.store.write(work, validate_only=validate_only)
+    return ctx.store.write(work, call)
 
 
 def _replace_credential(
@@ -272,9 +264,6 @@ def _replace_credential(
     call: Call,
     credential: CredentialChange,
     change: Callable[[ReadUnit], tuple[Provider, Provider]],
-    *,
-    validate_only: bool,
-    request: RequestId | None = None,
 ) -> Written[ProviderView]:
     def bind(unit: ReadUnit) -> Binding:
         before, after = change(unit)
@@ -290,7 +279,7 @@ def _replace_credential(
         before, after = change(unit)
         after = replace(after, credential=credential_view(binding, credential, unit.now))
         stored = unit.update_provider(before, after, sealed)
-        replays.remember(unit, call, request, stored.name)
+        replays.remember(unit, call, stored.name)
         return _written(unit, stored)
 
     return write_sealed(
@@ -299,8 +288,7 @@ def _replace_credential(
         credential,
         bind,
         work,
-        earlier=lambda unit: _replayed(unit, call, request),
-        validate_only=validate_only,
+        earlier=lambda unit: _replayed(unit, call),
     )
 
 
@@ -393,8 +381,8 @@ def _has_models(name: str, impact: DeletionImpact) -> FailedPrecondition:
     )
 
 
-def _replayed(unit: ReadUnit, call: Call, request: RequestId | None) -> Written[ProviderView] | None:
-    name = replays.replayed(unit, call, request)
+def _replayed(unit: ReadUnit, call: Call) -> Written[ProviderView] | None:
+    name = replays.replayed(unit, call)
     return None if name is None else _written(unit, existing_provider(unit, name))
 
 

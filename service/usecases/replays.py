@@ -8,39 +8,41 @@ from __future__ import annotations
 
 from datetime import timedelta
 
+from service.domain.calls import Call
 from service.domain.errors import Aborted, Reason, ResourceRef
 from service.store import ReadUnit, WriteUnit
-from service.usecases.context import Call, RequestId
 from service.usecases.preconditions import resource_type
 
 KEPT = timedelta(hours=24)
 
 
-def replayed(unit: ReadUnit, call: Call, request: RequestId | None) -> str | None:
+def replayed(unit: ReadUnit, call: Call) -> str | None:
     """The resource that an earlier request with this id made, or None when it is new.
 
     Raises:
         Aborted: REQUEST_ID_REUSED, when the earlier request had another body.
     """
-    if request is None:
+    key = call.key
+    if key is None:
         return None
-    earlier = unit.remembered_request(call.principal, call.method, request.request_id)
+    earlier = unit.remembered_request(call.principal, call.method, key.request_id)
     if earlier is None:
         return None
-    if earlier.fingerprint != request.fingerprint:
+    if earlier.fingerprint != key.fingerprint:
         raise Aborted(
             f"this request_id made {earlier.resource} with a different request within the last 24 hours: "
             "send a new one",
             reason=Reason.REQUEST_ID_REUSED,
-            metadata={"request_id": request.request_id, "name": earlier.resource},
+            metadata={"request_id": key.request_id, "name": earlier.resource},
             resource=ResourceRef(resource_type(earlier.resource), earlier.resource),
         )
     return earlier.resource
 
 
-def remember(unit: WriteUnit, call: Call, request: RequestId | None, resource: str) -> None:
+def remember(unit: WriteUnit, call: Call, resource: str) -> None:
     """Keep the request beside what it wrote, in the same transaction."""
-    if request is not None:
+    key = call.key
+    if key is not None:
         unit.remember_request(
-            call.principal, call.method, request.request_id, request.fingerprint, resource, ttl=KEPT
+            call.principal, call.method, key.request_id, key.fingerprint, resource, ttl=KEPT
         )

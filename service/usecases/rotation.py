@@ -12,10 +12,11 @@ from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
 from enum import Enum
 
+from service.domain.calls import Call
 from service.sealing.kms_client import NotPrimary, StoredWrapper, WrappedDataKey
 from service.sealing.kms_failures import KEY_VERSION_UNAVAILABLE, ItemFailure
 from service.store import Backlog, DataKeyFault, Failed, RewrapUnit, StaleDataKey, Swap
-from service.usecases.context import Call, Context
+from service.usecases.context import Context
 from service.usecases.kms_state import refresh_kms_state
 
 BATCH_ITEMS = 1024
@@ -132,9 +133,7 @@ def end_sweep(ctx: Context, holder: str) -> None:
     ctx.store.rewrap(lambda unit: unit.give_lease(holder))
 
 
-def rewrap_data_keys(
-    ctx: Context, call: Call, *, batch_size: int, validate_only: bool, release_quarantined: bool
-) -> Rewrapped:
+def rewrap_data_keys(ctx: Context, call: Call, *, batch_size: int, release_quarantined: bool) -> Rewrapped:
     """Move one batch at once, beside a sweep that may be at work.
 
     It begins at a random place in key order and goes round, so that it and the sweep seldom want the same
@@ -145,7 +144,7 @@ def rewrap_data_keys(
     """
     primary = refresh_kms_state(ctx, timeout_seconds=call.seconds_left())[1].primary_key_version
     moved, failed = 0, list[str]()
-    if not validate_only:
+    if not call.validate_only:
         if release_quarantined:
             ctx.store.rewrap(lambda unit: unit.release_quarantined())
         moved, failed = _move_round(ctx, call, primary, min(batch_size or DEFAULT_ITEMS, MAX_ITEMS))

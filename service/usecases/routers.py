@@ -8,6 +8,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import partial
 
+from service.domain.calls import Call
 from service.domain.errors import OutOfRange, Reason
 from service.domain.filter_parser import parse_filter
 from service.domain.filters import matches
@@ -16,7 +17,7 @@ from service.domain.pages import Position, Query, effective_page_size
 from service.domain.routers import Router
 from service.readmodel.live import LiveTable
 from service.readmodel.routers import Routers
-from service.usecases.context import Call, Context, ListQuery
+from service.usecases.context import Context, ListQuery
 
 METHOD = "ListRouters"
 LOOK_SECONDS = 0.05

@@ -13,12 +13,13 @@ from datetime import datetime
 from typing import TypeVar
 from uuid import UUID
 
+from service.domain.calls import Call
 from service.domain.credentials import CredentialMaterial, shown_prefix
 from service.domain.errors import Aborted, Reason
 from service.domain.kind_rules import check_credential_type
 from service.domain.model import CredentialView, ProviderConfig, ProviderKind, SealedCredential
 from service.store import ReadUnit, RegistryRow, WriteUnit
-from service.usecases.context import Call, Context
+from service.usecases.context import Context
 from service.usecases.kms_state import refresh_kms_state
 from upstreams.kinds import destinations
 
@@ -88,26 +89,25 @@ def write_sealed(
     work: Callable[[WriteUnit, Binding, SealedCredential], T],
     *,
     earlier: Callable[[ReadUnit], T | None],
-    validate_only: bool,
 ) -> T:
     """Seal ``change`` to what ``bind`` reads, then run ``work`` if ``bind`` still reads the same inside it.
 
     ``earlier`` answers a request that was already done, before anything is sealed and again before it is
     written: of two that come at once, the second must not be told that the first was in its way.
-    ``validate_only`` runs the same transaction with an empty envelope, rolls it back, and never calls the
+    A dry run runs the same transaction with an empty envelope, rolls it back, and never calls the
     KMS.
 
     Raises:
         Aborted: the provider kept changing while its credential was sealed.
         Unavailable: KMS_UNAVAILABLE; nothing was written.
     """
-    if validate_only:
+    if call.validate_only:
 
         def preview(unit: WriteUnit) -> T:
             binding = bind(unit)
             return work(unit, binding, _unsealed(ctx, binding, change))
 
-        return ctx.store.write(preview, validate_only=True)
+        return ctx.store.write(preview, call)
 
     def begin(unit: ReadUnit) -> T | _Start:
         done = earlier(unit)
@@ -140,7 +140,7 @@ def write_sealed(
         if sealed.key_version != registry.primary_key_version:
             record_primary(ctx, call)
         try:
-            return ctx.store.write(lambda unit, b=binding, s=sealed: once(unit, b, s))  # type: ignore[misc]
+            return ctx.store.write(lambda unit, b=binding, s=sealed: once(unit, b, s), call)  # type: ignore[misc]
         except BindingChanged:
             continue
     raise Aborted(

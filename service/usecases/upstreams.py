@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from service.domain.calls import Call
 from service.domain.credentials import CredentialMaterial
 from service.domain.errors import (
     PROVIDER_TYPE,
@@ -30,7 +31,7 @@ from service.domain.routing import credential_required
 from service.domain.upstreams import DiscoveredModel, Discovery, Outcome, ProviderValidation
 from service.store import ReadUnit
 from service.usecases import replays
-from service.usecases.context import Call, Context, RequestId
+from service.usecases.context import Context
 from service.usecases.preconditions import existing_provider
 from service.usecases.providers import ProviderDraft, checked_config, matching_version
 from service.usecases.sealed_writes import CredentialChange
@@ -114,7 +115,6 @@ def try_credential(
     credential: CredentialChange,
     *,
     expected_version: int = 0,
-    request: RequestId | None = None,
 ) -> ProviderValidation | None:
     """Test a credential that is about to be set; None where the request was done before.
 
@@ -127,7 +127,7 @@ def try_credential(
     """
 
     def read(unit: ReadUnit) -> Provider | None:
-        if replays.replayed(unit, call, request) is not None:
+        if replays.replayed(unit, call) is not None:
             return None
         provider = existing_provider(unit, name)
         matching_version(provider, expected_version)

@@ -10,6 +10,7 @@ from typing import Any, cast
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
+from service.domain.calls import Call
 from service.domain.errors import Aborted, NotFound, Reason
 from service.domain.impact import BackendImpact, DeletionImpact
 from service.domain.model import ModelBackend, ProviderKind, State
@@ -18,7 +19,15 @@ from service.domain.routing import ActiveModel
 from service.store import ReadUnit, Store, WriteUnit
 from service.usecases import batches, provider_models, providers
 from service.usecases.context import Context
-from tests.support.values.registry_values import a_credential, a_model, a_provider, a_provider_model, new_uuid
+from tests.support.values.registry_values import (
+    A_CALL,
+    DRY_RUN,
+    a_credential,
+    a_model,
+    a_provider,
+    a_provider_model,
+    new_uuid,
+)
 from upstreams.addresses import AddressPolicy
 
 PROVIDERS = ("a", "b", "c")
@@ -226,24 +235,30 @@ changes = st.one_of(
 # ----- deletions
 
 Act = Callable[..., DeletionImpact]
-"""Takes ``validate_only``, or ``force`` and ``impact_token``."""
+"""Takes a call for a dry run, or ``force`` and ``impact_token``."""
 Deletion = Callable[[Context], Act]
 
 
 def of_provider(provider_id: str) -> Deletion:
-    return lambda ctx: lambda **how: providers.delete_provider(ctx, f"providers/{provider_id}", **how).value
+    return lambda ctx: (
+        lambda call=A_CALL, **how: (
+            providers.delete_provider(ctx, call, f"providers/{provider_id}", **how).value
+        )
+    )
 
 
 def of_provider_model(provider_id: str, model_id: str) -> Deletion:
     name = f"providers/{provider_id}/models/{model_id}"
-    return lambda ctx: lambda **how: provider_models.delete_provider_model(ctx, name, **how).value
+    return lambda ctx: (
+        lambda call=A_CALL, **how: provider_models.delete_provider_model(ctx, call, name, **how).value
+    )
 
 
 def of_batch(targets: list[tuple[str, str]]) -> Deletion:
     names = [f"providers/{provider_id}/models/{model_id}" for provider_id, model_id in targets]
 
-    def delete(ctx: Context, **how: Any) -> DeletionImpact:
-        impact = batches.delete_models(ctx, names, **how).value.impact
+    def delete(ctx: Context, call: Call = A_CALL, **how: Any) -> DeletionImpact:
+        impact = batches.delete_provider_models(ctx, call, names, **how).value.impact
         assert impact is not None
         return impact
 
@@ -283,7 +298,7 @@ def previewed(store: Store, act: Act) -> DeletionImpact | None:
     """The preview, which changes nothing; None where there is nothing to delete."""
     before = store.read(seen)
     try:
-        impact = act(validate_only=True)
+        impact = act(DRY_RUN)
     except NotFound:
         impact = None
     assert store.read(seen) == before

@@ -13,6 +13,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from service.domain.calls import Call, IdempotencyKey
 from service.domain.catalog import Catalog, Catalogs
 from service.domain.errors import Aborted, FailedPrecondition, InvalidArgument
 from service.domain.imports import Action, ExistingPolicy, ImportChoices
@@ -30,7 +31,7 @@ from service.sealing.kms_client import KmsClient
 from service.sealing.sealer import Sealer
 from service.store import Store, WriteUnit
 from service.usecases import provider_models
-from service.usecases.context import Call, Context, RequestId, Written
+from service.usecases.context import Context, Written
 from service.usecases.imports import ImportReport, import_provider_models
 from service.usecases.provider_models import ProviderModelDraft
 from tests.contract.store.test_statements import counted_statements
@@ -81,10 +82,17 @@ class Registry:
         self.store.write(lambda unit: unit.insert_provider(provider, None))
 
     def run(
-        self, choices: ImportChoices = REFRESH, version: str = "", **options: Any
+        self,
+        choices: ImportChoices = REFRESH,
+        version: str = "",
+        *,
+        validate_only: bool = False,
+        key: IdempotencyKey | None = None,
+        **options: Any,
     ) -> Written[ImportReport]:
+        call = replace(CALL, validate_only=validate_only, key=key)
         return import_provider_models(
-            self.ctx, CALL, f"providers/{self.provider_id}", choices, catalog_version=version, **options
+            self.ctx, call, f"providers/{self.provider_id}", choices, catalog_version=version, **options
         )
 
     def models(self) -> dict[str, ProviderModel]:
@@ -282,7 +290,7 @@ class TestPlanDigest:
     def test_changes_that_do_not_matter_do_not_abort(self, registry: Registry) -> None:
         digest = registry.run(validate_only=True).value.plan.digest
         name = registry.models()["b"].name
-        provider_models.set_provider_model_state(registry.ctx, name, State.DISABLED)
+        provider_models.set_provider_model_state(registry.ctx, CALL, name, State.DISABLED)
         registry.run(plan_digest=digest)
         assert registry.models()["b"].state is State.DISABLED
 
@@ -315,12 +323,12 @@ class TestRuns:
         unit.update_provider(provider, replace(provider, credential=view), sealed)
 
     def test_a_replay_does_nothing(self, registry: Registry) -> None:
-        request = RequestId("8d7e1f0e-4a5b-4c53-9c1c-0a7d3f0b8f11", bytes(32))
+        key = IdempotencyKey("8d7e1f0e-4a5b-4c53-9c1c-0a7d3f0b8f11", bytes(32))
         digest = registry.run(validate_only=True).value.plan.digest
-        registry.run(plan_digest=digest, request=request)
+        registry.run(plan_digest=digest, key=key)
         registry.edit("a", context_window=9)
         before, revision = registry.models(), registry.revision()
-        again = registry.run(plan_digest=digest, request=request).value
+        again = registry.run(plan_digest=digest, key=key).value
         assert (registry.models(), registry.revision()) == (before, revision)
         assert {one.action for one in again.plan.models} == {Action.SKIPPED_EXISTING}
 

@@ -24,6 +24,7 @@ from service.domain.model import (
 )
 from service.store import RegistryRow, Store, WriteUnit
 from tests.support.values.registry_values import (
+    DRY_RUN,
     START,
     ManualClock,
     a_credential,
@@ -359,5 +360,5 @@ class TestRememberedRequests:
             unit.insert_provider(a_provider(), None)
             unit.remember_request("a", "m", "r", b"f", "providers/acme", ttl=timedelta(hours=24))
 
-        store.write(work, validate_only=True)
+        store.write(work, DRY_RUN)
         assert store.read(lambda unit: unit.remembered_request("a", "m", "r")) is None

@@ -16,7 +16,7 @@ from sqlalchemy import text
 
 from service.domain.model import Provider, SealedCredential
 from service.store import ReadUnit, Store, StoreStartError, engines, migrate, open_store
-from tests.support.values.registry_values import ManualClock, a_credential, a_provider
+from tests.support.values.registry_values import DRY_RUN, ManualClock, a_credential, a_provider
 
 
 @pytest.fixture
@@ -161,7 +161,7 @@ class TestShredding:
 
     def test_does_not_happen_for_a_preview(self, store: Store, path: Path) -> None:
         provider, sealed = with_credential(store)
-        store.write(lambda unit: unit.delete_provider(provider), validate_only=True)
+        store.write(lambda unit: unit.delete_provider(provider), DRY_RUN)
         assert files_holding(sealed.wrapped_data_key, path)
         assert store.read(lambda unit: unit.sealed_credentials(["acme"])) == {"acme": sealed}
 

@@ -13,7 +13,7 @@ from service.domain.errors import FailedPrecondition, Reason
 from service.domain.model import Provider, State
 from service.domain.routing import ChangeSet
 from service.store import ReadUnit, RegistryRow, Store, WriteUnit
-from tests.support.values.registry_values import ManualClock, a_provider, a_provider_model
+from tests.support.values.registry_values import DRY_RUN, ManualClock, a_provider, a_provider_model
 
 
 def insert(store: Store, provider_id: str) -> Provider:
@@ -118,14 +118,14 @@ class TestValidateOnly:
     def test_shows_what_would_be_and_leaves_nothing(self, store: Store) -> None:
         told: list[int] = []
         store.on_commit = lambda change_set: told.append(change_set.revision)
-        preview = store.write(lambda unit: unit.insert_provider(a_provider("a"), None), validate_only=True)
+        preview = store.write(lambda unit: unit.insert_provider(a_provider("a"), None), DRY_RUN)
         assert preview.revision == 1
         assert store.read(lambda unit: (unit.provider("a"), unit.head().revision)) == (None, 0)
         assert told == []
 
     def test_then_the_act_answers_the_same(self, store: Store) -> None:
         provider = a_provider("a")
-        preview = store.write(lambda unit: unit.insert_provider(provider, None), validate_only=True)
+        preview = store.write(lambda unit: unit.insert_provider(provider, None), DRY_RUN)
         assert store.write(lambda unit: unit.insert_provider(provider, None)) == preview
 
 

@@ -11,6 +11,7 @@ from datetime import timedelta
 from pathlib import Path
 from uuid import UUID
 
+from service.domain.calls import Call
 from service.domain.catalog import Catalogs
 from service.domain.credentials import parse_material, shown_prefix
 from service.domain.model import CredentialType, CredentialView, ProviderKind, SealedCredential
@@ -19,7 +20,7 @@ from service.sealing.kms_client import KmsClient
 from service.sealing.sealer import Sealer
 from service.store import Store, WriteUnit, migrate, open_store
 from service.usecases import rotation
-from service.usecases.context import Call, Context
+from service.usecases.context import Context
 from service.usecases.kms_state import refresh_kms_state
 from service.usecases.rotation import Sweeping
 from tests.support.servers.key_sidecar import DEPLOYMENT_ID, KeySidecar, key_sidecar
@@ -30,8 +31,8 @@ KIND = ProviderKind.OPENAI
 MATERIAL = parse_material(CredentialType.API_KEY, {"api_key": "sk-" + "a" * 40}, field="credential")
 
 
-def a_call(seconds: float = 30.0) -> Call:
-    return Call("dev:loopback", "Test", time.monotonic() + seconds)
+def a_call(seconds: float = 30.0, *, validate_only: bool = False) -> Call:
+    return Call("dev:loopback", "Test", time.monotonic() + seconds, validate_only=validate_only)
 
 
 @dataclass

@@ -41,6 +41,7 @@ from kms.keyring import WrappedDataKey as KmsWrapped
 from kms.local.document import DOCUMENT_LIMIT
 from kms.local.opening import open_local
 from kms.local.unlock import UnlockKind, UnlockSource, unlock
+from service.domain.calls import Call
 from service.domain.catalog import Catalogs
 from service.domain.credentials import parse_material
 from service.domain.model import CredentialType, ProviderConfig, ProviderKind, SealedCredential, State
@@ -48,7 +49,7 @@ from service.domain.pages import PageTokens
 from service.sealing.sealer import Sealer
 from service.store import migrate
 from service.usecases import data_key_verification, providers, rotation
-from service.usecases.context import Call, Context
+from service.usecases.context import Context
 from service.usecases.kms_state import refresh_kms_state
 from service.usecases.sealed_writes import CredentialChange
 from tests.support.doubles.power_cuts import (
@@ -272,10 +273,10 @@ class Installation:
         providers.update_provider(self.ctx, a_call(), draft, paths=["display_name"], credential=credential)
 
     def set_state(self, name: str, state: State) -> None:
-        providers.set_provider_state(self.ctx, name, state)
+        providers.set_provider_state(self.ctx, a_call(), name, state)
 
     def delete(self, name: str) -> None:
-        providers.delete_provider(self.ctx, name, force=True)
+        providers.delete_provider(self.ctx, a_call(), name, force=True)
 
     def notice(self) -> None:
         refresh_kms_state(self.ctx)
@@ -295,9 +296,7 @@ class Installation:
 
     def rewrap(self, count: int) -> int:
         """Move some; how many are left."""
-        answer = rotation.rewrap_data_keys(
-            self.ctx, a_call(), batch_size=count, validate_only=False, release_quarantined=False
-        )
+        answer = rotation.rewrap_data_keys(self.ctx, a_call(), batch_size=count, release_quarantined=False)
         assert answer.failures == []
         return answer.backlog.stale
 

@@ -9,6 +9,7 @@ from datetime import UTC, datetime, timedelta
 from uuid import UUID
 
 from service.domain.backends import in_order
+from service.domain.calls import Call
 from service.domain.model import (
     CredentialType,
     CredentialView,
@@ -28,6 +29,8 @@ from service.domain.model import (
     State,
 )
 
+A_CALL = Call("dev:tests", "Test")
+DRY_RUN = Call("dev:tests", "Test", validate_only=True)
 START = datetime(2026, 4, 15, 12, 0, 0, 123456, tzinfo=UTC)
 
 _uuid_numbers = itertools.count(1)

@@ -14,16 +14,18 @@ from typing import Any, cast
 import grpc
 import pytest
 from codevector.providers.v1 import provider_service_pb2 as pb
+from google.protobuf.message import Message
 from google.rpc import error_details_pb2, status_pb2
 from grpc_status import rpc_status
 
 from runtime.logs import build_logger
-from service.domain.errors import NotFound, ResourceRef
+from service.domain.calls import Call
+from service.domain.errors import NotFound, ResourceRef, invalid_field
 from service.rpc.boundary import Boundary, Exchange
 
 CANARY = "cAnArY-41c2"
 REQUEST = pb.GetProviderRequest(name="providers/acme")
-Handler = Callable[[pb.GetProviderRequest, Exchange], Awaitable[pb.ListProvidersResponse]]
+Handler = Callable[[Any, Exchange], Awaitable[pb.ListProvidersResponse]]
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,10 +51,11 @@ def outcome(
     timeout: float | None = 5,
     read_only: bool = False,
     metadata: tuple[tuple[str, str], ...] = (),
+    request_type: type[Message] = pb.GetProviderRequest,
 ) -> Outcome:
-    """One call of a handler behind the boundary."""
+    """One call of a handler at the boundary."""
     stream = io.StringIO()
-    return asyncio.run(_outcome(handler, data, timeout, read_only, metadata, stream))
+    return asyncio.run(_outcome(handler, data, timeout, read_only, metadata, request_type, stream))
 
 
 async def _outcome(
@@ -61,11 +64,12 @@ async def _outcome(
     timeout: float | None,
     read_only: bool,
     metadata: tuple[tuple[str, str], ...],
+    request_type: type[Message],
     stream: io.StringIO,
 ) -> Outcome:
-    boundary = Boundary(build_logger(stream, logging.DEBUG))
+    boundary = Boundary(build_logger(stream, logging.DEBUG), fingerprint_key=bytes(32))
     method: grpc.RpcMethodHandler[bytes, Any] = grpc.unary_unary_rpc_method_handler(
-        boundary.unary("Try", pb.GetProviderRequest, handler, read_only=read_only),
+        boundary.unary("Try", request_type, handler, read_only=read_only),
         response_serializer=pb.ListProvidersResponse.SerializeToString,
     )
     server = grpc.aio.server()
@@ -116,6 +120,57 @@ class TestAnswers:
     def test_of_reads_are_logged_at_debug_alone(self, read_only: bool, level: str) -> None:
         [line] = outcome(respond, read_only=read_only).lines
         assert (line["event"], line["level"], line["code"]) == ("rpc_done", level, "OK")
+
+
+class TestLogLines:
+    def test_of_writes_name_the_resource_and_the_revision(self) -> None:
+        async def handler(request: pb.GetProviderRequest, exchange: Exchange) -> pb.ListProvidersResponse:
+            exchange.revision = 7
+            return pb.ListProvidersResponse()
+
+        [line] = outcome(handler).lines
+        assert (line["resource"], line["revision"], line["principal"]) == (
+            "providers/acme",
+            7,
+            "dev:loopback",
+        )
+
+    def test_of_refusals_say_why(self) -> None:
+        async def handler(request: pb.GetProviderRequest, exchange: Exchange) -> pb.ListProvidersResponse:
+            raise invalid_field("provider.kind", f"not {CANARY}", rule="immutable")
+
+        got = outcome(handler)
+        assert (got.lines[-1]["reason"], got.lines[-1]["field"]) == ("INVALID_FIELD", "provider.kind")
+        assert CANARY not in json.dumps(got.lines)
+
+    def test_repeat_nothing_of_a_request_that_broke_a_rule(self) -> None:
+        got = outcome(respond, pb.GetProviderRequest(name=CANARY).SerializeToString())
+        assert (got.lines[-1]["reason"], got.lines[-1]["field"]) == ("INVALID_FIELD", "name")
+        assert "resource" not in got.lines[-1]
+
+
+class TestCalls:
+    """What use cases are told of a request, and what of a dry run."""
+
+    @pytest.mark.parametrize(("validate_only", "repeated"), [(False, True), (True, False)])
+    def test_a_dry_run_has_no_idempotency_key(self, validate_only: bool, repeated: bool) -> None:
+        seen: list[Call] = []
+
+        async def handler(request: pb.DisableProviderRequest, exchange: Exchange) -> pb.ListProvidersResponse:
+            seen.append(exchange.call)
+            return pb.ListProvidersResponse()
+
+        request = pb.CreateProviderModelRequest(
+            parent="providers/acme",
+            provider_model={"upstream_model_id": "m", "kind": 1},
+            request_id="c0ffee00-0000-4000-8000-000000000000",
+            validate_only=validate_only,
+        )
+        outcome(handler, request.SerializeToString(), request_type=type(request))
+        [call] = seen
+        assert (call.principal, call.method, call.validate_only) == ("dev:loopback", "Try", validate_only)
+        assert (call.key is not None) is repeated
+        assert 0 < call.seconds_left() < 6
 
 
 class TestRefusals:

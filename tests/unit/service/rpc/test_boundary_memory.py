@@ -53,7 +53,7 @@ def calls(
 
     async def main() -> Outcome:
         server = grpc.aio.server()
-        method = make(Boundary(build_logger(stream, logging.DEBUG)))
+        method = make(Boundary(build_logger(stream, logging.DEBUG), fingerprint_key=bytes(32)))
         server.add_generic_rpc_handlers((grpc.method_handlers_generic_handler("test.S", {"Try": method}),))
         port = server.add_insecure_port("127.0.0.1:0")
         await server.start()
@@ -186,7 +186,9 @@ class TestStream:
                 )
 
             server = grpc.aio.server()
-            method = stream(handler)(Boundary(build_logger(io.StringIO(), logging.DEBUG)))
+            method = stream(handler)(
+                Boundary(build_logger(io.StringIO(), logging.DEBUG), fingerprint_key=bytes(32))
+            )
             server.add_generic_rpc_handlers(
                 (grpc.method_handlers_generic_handler("test.S", {"Try": method}),)
             )
@@ -236,7 +238,9 @@ class TestStream:
                 raise OutOfRange("gone", reason=Reason.REVISION_COMPACTED)
 
             server = grpc.aio.server()
-            method = stream(handler)(Boundary(build_logger(io.StringIO(), logging.DEBUG)))
+            method = stream(handler)(
+                Boundary(build_logger(io.StringIO(), logging.DEBUG), fingerprint_key=bytes(32))
+            )
             server.add_generic_rpc_handlers(
                 (grpc.method_handlers_generic_handler("test.S", {"Try": method}),)
             )

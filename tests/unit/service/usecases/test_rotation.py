@@ -46,7 +46,6 @@ def drive(registry: Rotating, *, batch_size: int = 0, release_quarantined: bool 
         registry.ctx,
         a_call(),
         batch_size=batch_size,
-        validate_only=False,
         release_quarantined=release_quarantined,
     )
 
@@ -192,16 +191,14 @@ class TestDriven:
         registry.sidecar.rotate()
         start = sorted(sealed.dek_id for sealed in registry.sealed().values())[position]
         ctx = replace(registry.ctx, new_uuid=lambda: UUID(str(start)))
-        done = rotation.rewrap_data_keys(
-            ctx, a_call(), batch_size=20, validate_only=False, release_quarantined=False
-        )
+        done = rotation.rewrap_data_keys(ctx, a_call(), batch_size=20, release_quarantined=False)
         assert (done.moved, done.backlog.stale) == (20, 0)
 
     def test_validate_only_moves_nothing(self, registry: Rotating) -> None:
         registry.add(*names(3))
         registry.sidecar.rotate()
         preview = rotation.rewrap_data_keys(
-            registry.ctx, a_call(), batch_size=0, validate_only=True, release_quarantined=True
+            registry.ctx, a_call(validate_only=True), batch_size=0, release_quarantined=True
         )
         assert (preview.moved, preview.backlog.remaining) == (0, 3)
         assert registry.sidecar.keyring.rewrapped == []
@@ -214,7 +211,6 @@ class TestDriven:
             registry.ctx,
             a_call(seconds=1.9),
             batch_size=600,
-            validate_only=False,
             release_quarantined=False,
         )
         assert 0 < done.moved < 600

@@ -13,6 +13,7 @@ from uuid import UUID
 
 import pytest
 
+from service.domain.calls import Call, IdempotencyKey
 from service.domain.catalog import Catalogs
 from service.domain.credentials import CredentialMaterial, Secret
 from service.domain.errors import Aborted, Reason
@@ -21,7 +22,7 @@ from service.domain.pages import PageTokens
 from service.sealing.kms_client import KmsClient
 from service.sealing.sealer import Sealer
 from service.store import Store, migrate, open_store
-from service.usecases.context import Call, Context, RequestId
+from service.usecases.context import Context
 from service.usecases.providers import (
     ProviderDraft,
     create_provider,
@@ -63,16 +64,21 @@ class Registry:
     sealer: InterruptedSealer
     store: Store
 
-    def call(self, method: str = "Try") -> Call:
-        return Call("dev:tests", method, time.monotonic() + 30)
+    def call(self, method: str = "Try", **how: Any) -> Call:
+        return Call("dev:tests", method, time.monotonic() + 30, **how)
 
-    def create(self, **arguments: Any) -> Any:
-        return create_provider(self.ctx, self.call(), draft("Acme"), **arguments).value.provider
+    def create(
+        self, *, validate_only: bool = False, key: IdempotencyKey | None = None, **arguments: Any
+    ) -> Any:
+        call = self.call(validate_only=validate_only, key=key)
+        return create_provider(self.ctx, call, draft("Acme"), **arguments).value.provider
 
-    def set_credential(self, **arguments: Any) -> Any:
-        return set_provider_credential(
-            self.ctx, self.call("Set"), "providers/acme", KEY, **arguments
-        ).value.provider
+    def set_credential(self, *, key: IdempotencyKey | None = None, **arguments: Any) -> Any:
+        call = self.call("Set", key=key)
+        return set_provider_credential(self.ctx, call, "providers/acme", KEY, **arguments).value.provider
+
+    def delete(self) -> None:
+        delete_provider(self.ctx, self.call(), "providers/acme")
 
     def move(self, base_url: str) -> None:
         update_provider(self.ctx, self.call(), draft("Acme", base_url), paths=["config"])
@@ -155,22 +161,22 @@ class TestLostRaces:
 
     def test_an_identical_request_that_came_first_is_answered(self, registry: Registry) -> None:
         registry.create(credential=KEY)
-        request = RequestId("c0ffee00-0000-4000-8000-000000000000", b"f" * 32)
-        same: dict[str, Any] = {"expected_version": 1, "request": request}
+        key = IdempotencyKey("c0ffee00-0000-4000-8000-000000000000", b"f" * 32)
+        same: dict[str, Any] = {"expected_version": 1, "key": key}
         registry.sealer.meanwhile.append(lambda: registry.set_credential(**same))
         assert registry.set_credential(**same).credential.version == 2
 
     def test_an_identical_create_that_came_first_is_answered(self, registry: Registry) -> None:
-        request = RequestId("c0ffee00-0000-4000-8000-000000000000", b"f" * 32)
+        key = IdempotencyKey("c0ffee00-0000-4000-8000-000000000000", b"f" * 32)
         uids: list[UUID] = []
-        registry.sealer.meanwhile.append(
-            lambda: uids.append(registry.create(credential=KEY, request=request).uid)
-        )
-        assert registry.create(credential=KEY, request=request).uid == uids[0]
+        registry.sealer.meanwhile.append(lambda: uids.append(registry.create(credential=KEY, key=key).uid))
+        assert registry.create(credential=KEY, key=key).uid == uids[0]
 
     def test_a_provider_deleted_meanwhile_stays_deleted(self, registry: Registry) -> None:
         registry.create()
-        registry.sealer.meanwhile.append(lambda: delete_provider(registry.ctx, "providers/acme"))
+        registry.sealer.meanwhile.append(
+            lambda: delete_provider(registry.ctx, registry.call(), "providers/acme")
+        )
         with pytest.raises(Exception, match="does not exist"):
             registry.set_credential()
 
@@ -178,7 +184,7 @@ class TestLostRaces:
         registry.create()
 
         def replace_it() -> None:
-            delete_provider(registry.ctx, "providers/acme")
+            registry.delete()
             registry.create()
 
         registry.sealer.meanwhile.append(replace_it)

@@ -261,6 +261,7 @@ class TestAllowMissing:
             assert api.update(sent, allow_missing=True, validate_only=True).name == "providers/unborn"
 
     def test_deleting_what_is_missing_succeeds(self, api: Api) -> None:
+        api.create()
         with api.nothing_changes():
             assert api.delete("providers/unborn", allow_missing=True) == pb.DeletionImpact()
             revision = api.trailers["x-revision"]

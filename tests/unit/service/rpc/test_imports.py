@@ -16,7 +16,7 @@ VERSION = max(path.parent.name for path in (ROOT / "catalogs").glob("*/manifest.
 CREATED = pb.ImportResult.ACTION_CREATED
 SKIPPED = pb.ImportResult.ACTION_SKIPPED_EXISTING
 OPENAI = KINDS.PROVIDER_KIND_OPENAI
-EVERY_KIND = [KINDS.Value(name) for name, number in KINDS.items() if number]
+EVERY_KIND = sorted(sample.kind for sample in SAMPLES)
 BUNDLED = [
     kind
     for kind in EVERY_KIND

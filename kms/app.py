@@ -25,12 +25,12 @@ from kms.rpc.server import serving
 from kms.settings import Settings
 from runtime.release import release
 
-_OWN_ROLE = "sidecar"  # the principal of what the sidecar does by itself
+_OWN_ROLE = "sidecar"  # the principal of what the sidecar does on its own
 
 
 @dataclass(frozen=True, slots=True)
 class Installation:
-    """What `init` has made. `has_new_keys` is false where all that was missing was the audit's key."""
+    """What ``init`` created. ``has_new_keys`` is False if only the audit's key was missing."""
 
     deployment_id: bytes
     audit_public_key: bytes
@@ -38,7 +38,7 @@ class Installation:
 
 
 def initialise_installation(settings: Settings) -> Installation:
-    """Makes keys, deployment id and directories where they are missing.
+    """Create keys, deployment id and directories that are missing.
 
     Keys in Vault are made in Vault. Raises:
         StartError: there is nothing to make, or something cannot be made.
@@ -52,7 +52,7 @@ def initialise_installation(settings: Settings) -> Installation:
 
 
 def audit_public_key(settings: Settings, named: Path | None) -> bytes | None:
-    """The key to verify checkpoints with: of the named file, else of the home, None where that has none.
+    """Return the key that verifies checkpoints: of the named file, or of the data directory, or None.
 
     Raises:
         AuditKeyError: the file is missing or holds no public key.
@@ -82,7 +82,7 @@ def _initialise_keys(settings: Settings) -> bytes:
 
 @contextmanager
 def build(settings: Settings, logger: FilteringBoundLogger) -> Iterator[None]:
-    """A serving sidecar for as long as the context lasts.
+    """Serve until the context ends.
 
     Raises:
         StartError: something is missing, not private, damaged, or taken.
@@ -98,7 +98,7 @@ def build(settings: Settings, logger: FilteringBoundLogger) -> Iterator[None]:
             random=os.urandom,
         )
         opened = open_keyrings(settings.keyrings, around, stack)
-        _tell(logger, settings, opened.keyring, around.deployment_id)
+        _log_opened(logger, settings, opened.keyring, around.deployment_id)
         audit = _open_audit(settings, around.deployment_id, logger, stack)
         own = AuditedVersions(opened.versions, audit, Principal(_OWN_ROLE, str(settings.directory)))
         stack.enter_context(upkeep(own, (*opened.refreshes, audit.tick), logger))
@@ -121,7 +121,7 @@ def build(settings: Settings, logger: FilteringBoundLogger) -> Iterator[None]:
 def _open_audit(
     settings: Settings, deployment_id: bytes, logger: FilteringBoundLogger, stack: ExitStack
 ) -> Audit:
-    """The audit, closed with its last checkpoint at the end."""
+    """Open the audit; the stack closes it with a last checkpoint."""
     key = read_audit_key(settings.directory)
     sink = stack.enter_context(closing(AuditSink(settings.audit_directory, public_key=key.public_key)))
     audit = Audit(sink, key, deployment_id=deployment_id, clock=_now, monotonic=time.monotonic)
@@ -144,8 +144,10 @@ def _close_audit(audit: Audit, logger: FilteringBoundLogger) -> None:
         logger.warning(telemetry.AUDIT_NOT_CLOSED, failure=error.message)
 
 
-def _tell(logger: FilteringBoundLogger, settings: Settings, keyring: Keyring, deployment_id: bytes) -> None:
-    """One line about what was opened; a keyring in Vault may not be reachable yet."""
+def _log_opened(
+    logger: FilteringBoundLogger, settings: Settings, keyring: Keyring, deployment_id: bytes
+) -> None:
+    """Log what was opened. A keyring in Vault may not be reachable yet."""
     fields: dict[str, object] = {
         "keyring": ",".join(map(str, settings.keyrings)),
         "unlocked_by": str(settings.unlock),

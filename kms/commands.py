@@ -39,16 +39,16 @@ def run(options: Namespace) -> int:
 def _init(settings: Settings) -> None:
     made = app.initialise_installation(settings)
     deployment_id = made.deployment_id
-    print(f"kms signs its audit: keep audit_public_key={made.audit_public_key.hex()} elsewhere")
-    if not made.has_new_keys:
-        return
-    if settings.keyring_file is None:
-        print(f"kms made deployment_id={deployment_id.hex()}; the keys are in {settings.keyrings[0]}")
-        return
-    print(
-        f"kms made keyring={settings.keyring_file} deployment_id={deployment_id.hex()}; it opens with the "
-        f"{settings.unlock}, which belongs in another backup than the keyring"
-    )
+    if made.has_new_keys:
+        print(f"New installation. Deployment id: {deployment_id.hex()}.")
+        if settings.keyring_file is None:
+            print(f"The keys are in {settings.keyrings[0]}: back up that server.")
+        else:
+            print(
+                f"Back up: the keyring {settings.keyring_file}; and in another place the {settings.unlock}, "
+                "which opens it. Without both, stored credentials are lost."
+            )
+    print(f"Store this audit public key off this machine: {made.audit_public_key.hex()}")
 
 
 def _audit(settings: Settings, options: Namespace) -> int:
@@ -64,15 +64,15 @@ def _audit(settings: Settings, options: Namespace) -> int:
 
 def _serve(settings: Settings) -> None:
     """Serve until SIGTERM or SIGINT."""
-    # Blocked before any thread starts, and taken where we wait: a handler would miss a signal that comes
-    # between its last look and the waiting.
+    # Blocked before any thread starts and taken where we wait: a handler would miss a signal that arrives
+    # between its last check and the wait.
     signals = (signal.SIGTERM, signal.SIGINT)
     signal.pthread_sigmask(signal.SIG_BLOCK, signals)
     logger = build_logger(sys.stderr, settings.logging_level)
     logging.getLogger().addHandler(LibraryLines(logger, telemetry.LIBRARY_MESSAGE))
     unlocked = hardening.lock_memory()
     with app.build(settings, logger):
-        # Not before: a start that is refused says its one sentence and nothing else.
+        # Not earlier: a refused start prints its one sentence and nothing else.
         logger.info(telemetry.MEMORY, locked=not unlocked, why_not=unlocked)
         sockets = " ".join(f"{role.value}={path}" for role, path in settings.sockets.items())
         print(f"kms serving {sockets}", flush=True)

@@ -260,7 +260,7 @@ class TestAudit:
     def test_init_prints_the_public_key_and_puts_it_beside(self, sidecar: Sidecar) -> None:
         printed = sidecar.run("init").stdout
         public_key = (sidecar.own / "audit.pub").read_text().strip()
-        assert f"audit_public_key={public_key}" in printed
+        assert f"Store this audit public key off this machine: {public_key}\n" in printed
         assert (sidecar.own / "audit.key").read_bytes().hex() not in printed
 
     def test_init_adds_the_key_that_an_older_installation_lacks(self, initialised: Sidecar) -> None:

@@ -98,6 +98,8 @@ class Traits:
     """Whether any version can be disabled by itself. In Transit all before it must have been."""
     rewrap_sees_keys: bool
     """Whether rewrapping can check commitments. In Transit the keys stay in the server."""
+    keeps_given_time: bool
+    """Whether versions are dated by the clock that is passed in. Transit has its own."""
     foreign: tuple[str, bytes, bytes]
     """Ref, backend and body of a wrapper that is another backend's."""
 
@@ -109,6 +111,7 @@ LOCAL = Traits(
     has_pending=True,
     one_by_one=True,
     rewrap_sees_keys=True,
+    keeps_given_time=True,
     foreign=("transit-0123abcd-v1-1764000000", b"\x02", b"vault:v1:AAAA"),
 )
 TRANSIT = Traits(
@@ -118,6 +121,7 @@ TRANSIT = Traits(
     has_pending=False,
     one_by_one=False,
     rewrap_sees_keys=False,
+    keeps_given_time=False,
     foreign=("local-0123abcd-v1-89abcdef01234567", b"\x01", bytes(60)),
 )
 

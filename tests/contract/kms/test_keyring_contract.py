@@ -28,7 +28,7 @@ from kms.keyring import (
     WrapItem,
     WrappedDataKey,
 )
-from tests.contract.kms.conftest import LOCAL, TRANSIT, Traits
+from tests.contract.kms.conftest import Traits
 
 ContextOf = Callable[[int], bytes]
 CORRUPT = "the wrapped data key cannot be opened"
@@ -296,9 +296,11 @@ class TestVersions:
         listed = versions.list_versions()
         assert states(versions) == ["PRIMARY"]
         assert listed[0].algorithm == "AES_256_GCM"
-        # The keyring file keeps the clock it is given, Transit has its own.
-        now = datetime(2026, 11, 23, 12, 0, 0, tzinfo=UTC) if traits is LOCAL else datetime.now(UTC)
-        assert abs(listed[0].create_time - now) < timedelta(minutes=1 if traits is TRANSIT else 0, seconds=1)
+        if traits.keeps_given_time:
+            expected, tolerance = datetime(2026, 11, 23, 12, 0, 0, tzinfo=UTC), timedelta(seconds=1)
+        else:
+            expected, tolerance = datetime.now(UTC), timedelta(minutes=1, seconds=1)
+        assert abs(listed[0].create_time - expected) < tolerance
         status = keyring.status()
         assert status.backend is traits.backend
         assert (status.primary, status.accepted) == (listed[0].name, (listed[0].name,))

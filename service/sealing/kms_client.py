@@ -23,6 +23,7 @@ from codevector.kms.v1 import key_management_service_pb2 as kms_pb2
 from codevector.kms.v1 import key_management_service_pb2_grpc as kms_grpc
 
 from runtime.circuit import Circuit
+from runtime.requests import REQUEST_ID
 from service.sealing import kms_failures as failures
 from service.sealing.kms_failures import ItemFailure, Refusal
 from service.sealing.wrappers import key_version_of
@@ -114,7 +115,8 @@ class KmsClient:
 
     A call that finds nobody is tried again after a random pause, three times within its deadline. What takes
     several messages has ``timeout_seconds`` for all of them, and each of them its own deadline. After
-    failures in a row callers are refused at once for a while (`Circuit`); `status` always asks.
+    failures in a row callers are refused at once for a while (`Circuit`); `status` always asks. Each method
+    takes the ``request_id`` of the call that needs it, which the sidecar writes into its log, too.
     """
 
     def __init__(
@@ -151,14 +153,14 @@ class KmsClient:
         """Close the channel; calls in flight are cancelled."""
         self._channel.close()
 
-    def status(self, *, timeout_seconds: float | None = None) -> KmsStatus:
+    def status(self, *, timeout_seconds: float | None = None, request_id: str = "") -> KmsStatus:
         """Ask how the sidecar is, and which key version is primary.
 
         Raises:
             Unavailable: reason KMS_UNAVAILABLE.
         """
         deadline = self._left(self._deadline_seconds, self._ends(timeout_seconds))
-        answer = self._tried(self._stub.GetStatus, kms_pb2.GetStatusRequest(), deadline)
+        answer = self._tried(self._stub.GetStatus, kms_pb2.GetStatusRequest(), deadline, request_id)
         if isinstance(answer, Refusal):
             raise answer.error()
         if answer.wrap_healthy:
@@ -182,7 +184,7 @@ class KmsClient:
         )
 
     def wrap(
-        self, keys: Sequence[DataKey], *, timeout_seconds: float | None = None
+        self, keys: Sequence[DataKey], *, timeout_seconds: float | None = None, request_id: str = ""
     ) -> tuple[WrappedDataKey, ...]:
         """Wrap data keys under the primary key version, all of them or none; the answer keeps the order.
 
@@ -199,7 +201,7 @@ class KmsClient:
                 items=[kms_pb2.WrapItem(context=key.context, plaintext=bytes(key.dek)) for key in batch]
             )
             answer = self._guarded(
-                self._stub.BatchWrapDataKeys, request, self._left(self._deadline_seconds, ends)
+                self._stub.BatchWrapDataKeys, request, self._left(self._deadline_seconds, ends), request_id
             )
             if isinstance(answer, Refusal):
                 raise answer.error()
@@ -209,7 +211,12 @@ class KmsClient:
         return tuple(wrapped)
 
     def rewrap(
-        self, items: Sequence[StoredWrapper], target: str, *, timeout_seconds: float | None = None
+        self,
+        items: Sequence[StoredWrapper],
+        target: str,
+        *,
+        timeout_seconds: float | None = None,
+        request_id: str = "",
     ) -> list[WrappedDataKey | ItemFailure]:
         """Move wrappers to ``target``; what became of each, in order.
 
@@ -228,7 +235,7 @@ class KmsClient:
                 items=[_message(items[index]) for index in sent], target_key_version=target
             )
             answer = self._guarded(
-                self._stub.BatchRewrapDataKeys, request, self._left(BATCH_DEADLINE_SECONDS, ends)
+                self._stub.BatchRewrapDataKeys, request, self._left(BATCH_DEADLINE_SECONDS, ends), request_id
             )
             if isinstance(answer, Refusal):
                 if answer.reason == failures.NOT_PRIMARY:
@@ -241,7 +248,7 @@ class KmsClient:
         return outcomes
 
     def verify(
-        self, items: Sequence[StoredWrapper], *, timeout_seconds: float | None = None
+        self, items: Sequence[StoredWrapper], *, timeout_seconds: float | None = None, request_id: str = ""
     ) -> list[ItemFailure | None]:
         """Whether each wrapper opens and matches; None where all is well, in order.
 
@@ -255,7 +262,7 @@ class KmsClient:
         for sent in _messages_of(items, good, VERIFY_BATCH_MAX_ITEMS):
             request = kms_pb2.BatchVerifyDataKeysRequest(items=[_message(items[index]) for index in sent])
             answer = self._guarded(
-                self._stub.BatchVerifyDataKeys, request, self._left(BATCH_DEADLINE_SECONDS, ends)
+                self._stub.BatchVerifyDataKeys, request, self._left(BATCH_DEADLINE_SECONDS, ends), request_id
             )
             if isinstance(answer, Refusal):
                 if answer.code is grpc.StatusCode.FAILED_PRECONDITION:
@@ -280,12 +287,13 @@ class KmsClient:
         method: grpc.UnaryUnaryMultiCallable[_Request, _Response],
         request: _Request,
         deadline_seconds: float,
+        request_id: str,
     ) -> _Response | Refusal:
         """One RPC, if the circuit lets it through."""
         pause = self._circuit.admit()
         if pause is not None:
             raise failures.unavailable(failures.MESSAGE_OPEN_CIRCUIT, retry_after_seconds=pause)
-        answer = self._tried(method, request, deadline_seconds)
+        answer = self._tried(method, request, deadline_seconds, request_id)
         if not isinstance(answer, Refusal):
             self._circuit.succeeded()
         return answer
@@ -295,6 +303,7 @@ class KmsClient:
         method: grpc.UnaryUnaryMultiCallable[_Request, _Response],
         request: _Request,
         deadline_seconds: float,
+        request_id: str,
     ) -> _Response | Refusal:
         """One RPC within its deadline, again where nobody answered. Failures are told to the circuit."""
         ends = self._clock() + deadline_seconds
@@ -302,7 +311,7 @@ class KmsClient:
         while True:
             attempt += 1
             left = max(ends - self._clock(), 0.0)
-            answer = _once(method, request, left)
+            answer = _once(method, request, left, request_id)
             if not isinstance(answer, Refusal):
                 return answer
             # The whole of the interval is drawn from, so that replicas do not come back together.
@@ -325,12 +334,16 @@ _UNSENT = ItemFailure("UNSENT")
 
 
 def _once(
-    method: grpc.UnaryUnaryMultiCallable[_Request, _Response], request: _Request, timeout: float
+    method: grpc.UnaryUnaryMultiCallable[_Request, _Response],
+    request: _Request,
+    timeout: float,
+    request_id: str,
 ) -> _Response | Refusal:
     if timeout <= 0.0:  # gRPC would fail it too, but may send it first
         return Refusal(grpc.StatusCode.DEADLINE_EXCEEDED, "")
+    metadata = ((REQUEST_ID, request_id),) if request_id else ()
     try:
-        return method(request, timeout=timeout)
+        return method(request, timeout=timeout, metadata=metadata)
     except grpc.RpcError as error:
         return failures.refusal_of(error)
 

@@ -34,6 +34,7 @@ class Sealer:
         destinations: Sequence[str],
         deployment_id: bytes,
         timeout_seconds: float | None = None,
+        request_id: str = "",
     ) -> SealedCredential:
         """The credential, sealed for exactly these destinations and this version, and its wrapped key.
 
@@ -60,7 +61,7 @@ class Sealer:
             nonce = self._random_bytes(envelope.NONCE_BYTES)
             sealed = envelope.seal(binding, material.reveal(), dek=dek, nonce=nonce)
             key = DataKey(context=sealed.context, commitment=sealed.commitment, dek=dek)
-            (wrapped,) = self._kms.wrap([key], timeout_seconds=timeout_seconds)
+            (wrapped,) = self._kms.wrap([key], timeout_seconds=timeout_seconds, request_id=request_id)
         finally:
             envelope.wipe(dek)
         return SealedCredential(

@@ -18,6 +18,7 @@ from codevector.kms.v1 import key_management_service_pb2_grpc as kms_grpc
 from google.rpc import code_pb2, error_details_pb2, status_pb2
 from grpc_status import rpc_status
 
+from runtime.requests import request_id_of
 from tests.support.values import oracle_envelope as oracle
 
 DEPLOYMENT_ID = b"\x01" * 16
@@ -62,6 +63,7 @@ class KmsDouble(kms_grpc.KeyManagementServiceServicer):
     batch_sizes: list[int] = field(default_factory=list)
     unwrap_count: int = 0
     call_count: int = 0
+    request_ids: list[str] = field(default_factory=list)
 
     def GetStatus(  # noqa: N802 - the generated name
         self, request: kms_pb2.GetStatusRequest, context: grpc.ServicerContext
@@ -133,6 +135,8 @@ class KmsDouble(kms_grpc.KeyManagementServiceServicer):
 
     def _refuse(self, context: grpc.ServicerContext) -> None:
         self.call_count += 1
+        request_id = request_id_of(context.invocation_metadata())
+        self.request_ids += [request_id] if request_id else []
         if self.abort and (self.abort_count is None or self.call_count <= self.abort_count):
             context.abort(self.abort, "refused by the test")
 

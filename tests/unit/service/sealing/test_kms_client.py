@@ -56,6 +56,26 @@ class TestHonestSidecar:
             assert client.wrap([]) == ()
 
 
+class TestRequestIds:
+    def test_every_message_and_every_try_carries_the_caller_s(self, tmp_path: Path) -> None:
+        double = KmsDouble(abort=grpc.StatusCode.UNAVAILABLE, abort_count=1)
+        with (
+            serving(double, tmp_path / "r.sock") as path,
+            KmsClient(path, sleep=lambda _: None) as client,
+        ):
+            client.wrap([data_key(number) for number in range(300)], request_id="call-1")
+            client.status(request_id="call-2")
+            client.verify([stored(0)], request_id="call-3")
+            client.rewrap([stored(0)], kms_double.KEY_VERSION, request_id="call-4")
+        assert double.request_ids == ["call-1"] * 3 + ["call-2", "call-3", "call-4"]
+
+    def test_none_is_sent_where_there_is_none(self, tmp_path: Path) -> None:
+        double = KmsDouble()
+        with serving(double, tmp_path / "r.sock") as path, KmsClient(path) as client:
+            client.wrap([data_key()])
+        assert double.request_ids == []
+
+
 class Garbled(KmsDouble):
     """Refuses with details that somebody on the way has spoilt."""
 

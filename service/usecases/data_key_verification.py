@@ -94,7 +94,11 @@ def verify_data_keys(ctx: Context, call: Call, *, page_size: int, page_token: st
 def _open(ctx: Context, call: Call, pairs: Sequence[DataKeyPair], reasons: list[str | None]) -> None:
     """Let the sidecar open what is right so far; its verdicts go into ``reasons``."""
     asked = [index for index, reason in enumerate(reasons) if reason is None]
-    outcomes = ctx.kms.verify([_stored(pairs[index]) for index in asked], timeout_seconds=call.seconds_left())
+    outcomes = ctx.kms.verify(
+        [_stored(pairs[index]) for index in asked],
+        timeout_seconds=call.seconds_left(),
+        request_id=call.request_id,
+    )
     for index, outcome in zip(asked, outcomes, strict=True):
         reasons[index] = _verdict(outcome)
 

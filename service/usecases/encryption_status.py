@@ -72,7 +72,9 @@ def _ask(ctx: Context, call: Call) -> tuple[bool, str, str]:
     """(healthy, message, primary version) of the sidecar, within a part of the call's time."""
     told: KmsStatus | None = None
     try:
-        told = ctx.kms.status(timeout_seconds=min(KMS_SECONDS, call.seconds_left() / 2))
+        told = ctx.kms.status(
+            timeout_seconds=min(KMS_SECONDS, call.seconds_left() / 2), request_id=call.request_id
+        )
         record_kms_status(ctx, told)
     except Unavailable as error:
         return False, error.message, told.primary_key_version if told else ""

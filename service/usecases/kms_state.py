@@ -36,18 +36,20 @@ class OlderKeyring(Unavailable):
         )
 
 
-def refresh_kms_state(ctx: Context, *, timeout_seconds: float | None = None) -> tuple[KmsStatus, RegistryRow]:
+def refresh_kms_state(
+    ctx: Context, *, timeout_seconds: float | None = None, request_id: str = ""
+) -> tuple[KmsStatus, RegistryRow]:
     """Ask the sidecar how it is, and record its primary version and what tells it from an older one.
 
     Raises:
         Unavailable: the sidecar is away, is another deployment's, or serves an older keyring than before.
     """
-    status = ctx.kms.status(timeout_seconds=timeout_seconds)
+    status = ctx.kms.status(timeout_seconds=timeout_seconds, request_id=request_id)
     try:
         return status, record_kms_status(ctx, status)
     except OlderKeyring:
         # Or this answer was overtaken: somebody recorded a newer one since it was asked for.
-        status = ctx.kms.status(timeout_seconds=timeout_seconds)
+        status = ctx.kms.status(timeout_seconds=timeout_seconds, request_id=request_id)
         return status, record_kms_status(ctx, status)
 
 

@@ -142,7 +142,7 @@ def rewrap_data_keys(ctx: Context, call: Call, *, batch_size: int, release_quara
     Raises:
         Unavailable: the sidecar or the database is away; what was moved stays moved.
     """
-    primary = refresh_kms_state(ctx, timeout_seconds=call.seconds_left())[1].primary_key_version
+    primary = _primary(ctx, call)
     moved, failed = 0, list[str]()
     if not call.validate_only:
         if release_quarantined:
@@ -164,7 +164,7 @@ def _move_round(ctx: Context, call: Call, primary: str, limit: int) -> tuple[int
             try:
                 batch = _store(ctx, _ask(ctx, primary, items, call))
             except NotPrimary:
-                primary = refresh_kms_state(ctx, timeout_seconds=call.seconds_left())[1].primary_key_version
+                primary = _primary(ctx, call)
                 continue
             moved += batch.moved
             failed += batch.failed
@@ -173,6 +173,11 @@ def _move_round(ctx: Context, call: Call, primary: str, limit: int) -> tuple[int
                 break
             after = items[-1].dek_id
     return moved, failed
+
+
+def _primary(ctx: Context, call: Call) -> str:
+    _, row = refresh_kms_state(ctx, timeout_seconds=call.seconds_left(), request_id=call.request_id)
+    return row.primary_key_version
 
 
 def _stale(
@@ -189,9 +194,13 @@ def _ask(ctx: Context, primary: str, items: list[StaleDataKey], call: Call | Non
         NotPrimary: the sidecar has another primary version by now.
         Unavailable: the sidecar is away.
     """
-    timeout_seconds = None if call is None else call.seconds_left()
     stored = [_stored(item) for item in items]
-    return Answered(items, ctx.kms.rewrap(stored, primary, timeout_seconds=timeout_seconds))
+    if call is None:
+        return Answered(items, ctx.kms.rewrap(stored, primary))
+    outcomes = ctx.kms.rewrap(
+        stored, primary, timeout_seconds=call.seconds_left(), request_id=call.request_id
+    )
+    return Answered(items, outcomes)
 
 
 def _store(ctx: Context, answered: Answered) -> Moved:

@@ -136,6 +136,7 @@ def write_sealed(
             material=change.material,
             destinations=binding.destinations,
             timeout_seconds=call.seconds_left(),
+            request_id=call.request_id,
         )
         if sealed.key_version != registry.primary_key_version:
             record_primary(ctx, call)
@@ -151,7 +152,7 @@ def write_sealed(
 
 def record_primary(ctx: Context, call: Call) -> RegistryRow:
     """Ask the sidecar for its primary key version and remember it (`kms_state.refresh_kms_state`)."""
-    return refresh_kms_state(ctx, timeout_seconds=call.seconds_left())[1]
+    return refresh_kms_state(ctx, timeout_seconds=call.seconds_left(), request_id=call.request_id)[1]
 
 
 def _deployment(registry: RegistryRow) -> bytes:

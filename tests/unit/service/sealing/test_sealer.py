@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from pathlib import Path
+from typing import Any
 from uuid import UUID
 
 import grpc
@@ -82,12 +83,10 @@ class TestSealer:
         seen: list[bytearray] = []
         wrap = KmsClient.wrap
 
-        def observed(
-            self: KmsClient, keys: list[DataKey], *, timeout_seconds: float | None = None
-        ) -> tuple[WrappedDataKey, ...]:
+        def observed(self: KmsClient, keys: list[DataKey], **options: Any) -> tuple[WrappedDataKey, ...]:
             seen.extend(key.dek for key in keys)
             assert any(seen[0])
-            return wrap(self, keys, timeout_seconds=timeout_seconds)
+            return wrap(self, keys, **options)
 
         monkeypatch.setattr(KmsClient, "wrap", observed)
         with serving(KmsDouble(abort=code), tmp_path / "r.sock") as path, KmsClient(path) as kms:

@@ -13,7 +13,7 @@ import time
 import grpc
 import uvloop
 
-from service.rpc.options import OPTIONS, settle_collector
+from service.rpc.options import OPTIONS, freeze_startup_objects
 
 Context = grpc.aio.ServicerContext[bytes, bytes]
 
@@ -60,7 +60,7 @@ async def _serve(port: str) -> None:
     server.add_generic_rpc_handlers((grpc.method_handlers_generic_handler("bench.Broadcast", methods),))
     server.add_insecure_port(f"127.0.0.1:{port}")
     await server.start()
-    settle_collector()
+    freeze_startup_objects()
     print("broadcast serving", flush=True)
     await server.wait_for_termination()
 

@@ -12,7 +12,7 @@ from pathlib import Path
 import grpc
 import uvloop
 
-from service.rpc.options import OPTIONS, settle_collector
+from service.rpc.options import OPTIONS, freeze_startup_objects
 
 
 def _constant(answer: bytes) -> Callable[[bytes, grpc.aio.ServicerContext[bytes, bytes]], Awaitable[bytes]]:
@@ -33,7 +33,7 @@ async def _serve(port: str, answers: list[str]) -> None:
         server.add_generic_rpc_handlers((grpc.method_handlers_generic_handler(service, {name: handler}),))
     server.add_insecure_port(f"127.0.0.1:{port}")
     await server.start()
-    settle_collector()
+    freeze_startup_objects()
     print("bare serving", flush=True)
     await server.wait_for_termination()
 

@@ -2,28 +2,25 @@
 
 from __future__ import annotations
 
-import asyncio
 import os
 import uuid
-from collections.abc import AsyncIterator, Coroutine
-from contextlib import AsyncExitStack, asynccontextmanager, closing, suppress
+from collections.abc import AsyncIterator
+from contextlib import AsyncExitStack, asynccontextmanager, closing
 from datetime import UTC, datetime
+from functools import partial
 from pathlib import Path
-from typing import Any
 
 from structlog.typing import FilteringBoundLogger
 
 import service
-from runtime.logs import bug_fields
 from runtime.release import release
 from service import telemetry
+from service.background.key_follower import KeyFollower
+from service.background.tasks import Nudge, attempt, repeat, running
+from service.background.upkeep import COMPACTION_SECONDS, ROUTERS_SECONDS, compact, exchange_routers
 from service.catalog_files import load_catalogs
-from service.domain.errors import RegistryError
 from service.domain.pages import PageTokens
-from service.domain.routers import RouterRecord
-from service.domain.routing import ChangeSet, Entry
-from service.readmodel.live import LiveTable, Source
-from service.readmodel.ring import MAX_MESSAGES
+from service.readmodel.live import LiveTable
 from service.readmodel.routers import Routers
 from service.readmodel.watch import Watchers
 from service.rpc.boundary import Boundary
@@ -39,18 +36,15 @@ from service.sealing.kms_client import KmsClient
 from service.sealing.registry_secret import create_registry_secret, load_registry_secret
 from service.sealing.sealer import Sealer
 from service.settings import Settings
-from service.store import ReadUnit, Store, migrate, open_store
+from service.store import migrate, open_store
 from service.usecases.context import Context
-from service.usecases.key_follower import KeyFollower
+from service.usecases.routing import routing_source
 from service.usecases.system_info import Release
 from service.usecases.upstream_calls import UpstreamCalls
 from upstreams.addresses import AddressPolicy
 
 CATALOGS = Path(service.__file__).parent.parent / "catalogs"
 GRACE_SECONDS = 5.0
-COMPACTION_SECONDS = 3600.0
-ROUTERS_SECONDS = 5.0
-"""How often what routers said is stored, and what replicas heard is read: a crash forgets that much."""
 UPSTREAM_THREADS = 4
 """How many upstreams are asked at once. Each may take a minute: they wait in a line of their own."""
 
@@ -96,6 +90,7 @@ async def build(settings: Settings, log: FilteringBoundLogger) -> AsyncIterator[
             allow_loopback_http=settings.allow_loopback_http,
             allow_private=settings.allow_private_upstreams,
         )
+        sweep_due = Nudge()
         ctx = Context(
             store=store,
             kms=kms,
@@ -105,10 +100,9 @@ async def build(settings: Settings, log: FilteringBoundLogger) -> AsyncIterator[
             page_tokens=PageTokens(secret.derive("codevector/page-token/1")),
             impact_key=secret.derive("codevector/impact-token/1"),
             new_uuid=uuid.uuid4,
-            primary_changed=lambda: follower.nudge(),
+            primary_changed=sweep_due,
         )
         live = LiveTable(routing_source(store), CODEC, threads.run, log)
-        store.on_commit = live.committed
         routers = Routers(_now, store.routers())
         watchers = Watchers(live, CODEC, routers, clock=_now)
         upstream_calls = UpstreamCalls(url_policy, now=_now)
@@ -135,105 +129,36 @@ async def build(settings: Settings, log: FilteringBoundLogger) -> AsyncIterator[
             Boundary(log, fingerprint_key=secret.derive("codevector/request-fingerprint/1")),
             watchers,
         )
-        follower = KeyFollower(ctx, threads.run, server.report_kms, log, holder=str(uuid.uuid4()))
-        stack.push_async_callback(_exchange_routers, store, routers, threads, log)
-        for task in (
-            live.follow(),
-            watchers.tick(),
-            _keep_routers(store, routers, threads, log),
-            _compact_hourly(store, threads, log),
-            follower.follow(),
-            follower.sweep(),
-        ):
-            stack.push_async_callback(_cancelled, asyncio.create_task(_missed(task, log)))
+        follower = KeyFollower(ctx, threads.run, server.report_kms, sweep_due, log, holder=str(uuid.uuid4()))
+        # Who is woken by what: commits advance the table, the table wakes watchers, and a new primary key
+        # version (`primary_changed` above) wakes the sweep.
+        store.on_commit = live.committed
+        live.on_advance = watchers.wake
+        exchange = partial(exchange_routers, store, routers, threads.run)
+        stack.push_async_callback(attempt, exchange, log, telemetry.ROUTERS_NOT_KEPT)
+        await stack.enter_async_context(
+            running(
+                [
+                    live.follow(),
+                    watchers.tick(),
+                    repeat(exchange, ROUTERS_SECONDS, log, telemetry.ROUTERS_NOT_KEPT),
+                    repeat(
+                        partial(compact, store, threads.run, log),
+                        COMPACTION_SECONDS,
+                        log,
+                        telemetry.COMPACTION_FAILED,
+                    ),
+                    follower.follow(),
+                    follower.sweep(),
+                ],
+                log,
+            )
+        )
         await server.start()
         stack.push_async_callback(server.stop, GRACE_SECONDS)
         log.info(telemetry.SERVING, address=settings.address, revision=live.current.revision)
         yield
         log.info(telemetry.STOPPING)
-
-
-def routing_source(store: Store) -> Source:
-    """How the read model reads the store: each answer is of one moment."""
-
-    def load() -> tuple[int, str, list[Entry]]:
-        def work(unit: ReadUnit) -> tuple[int, str, list[Entry]]:
-            head = unit.head()
-            return head.revision, str(head.store_id), unit.routing_entries()
-
-        return store.read(work)
-
-    def changes(since: int, store_id: str) -> tuple[int, list[ChangeSet]] | None:
-        def work(unit: ReadUnit) -> tuple[int, list[ChangeSet]] | None:
-            head = unit.head()
-            if str(head.store_id) != store_id or not head.compact_revision <= since <= head.revision:
-                return None
-            if head.revision - since > MAX_MESSAGES and unit.change_set_count(since) > MAX_MESSAGES:
-                return None
-            return head.revision, unit.changes_since(since) if head.revision > since else []
-
-        return store.read(work)
-
-    return Source(load, changes)
-
-
-async def _compact_hourly(store: Store, threads: Threads, log: FilteringBoundLogger) -> None:
-    while True:
-        try:
-            revision = await threads.run(store.compact)
-            log.info(telemetry.COMPACTED, compact_revision=revision)
-        except RegistryError as error:
-            log.warning(telemetry.COMPACTION_FAILED, reason=error.reason.value)
-        except Exception as error:
-            # As in _exchange_routers: the change log would grow for ever.
-            log.error(telemetry.COMPACTION_FAILED, **bug_fields(error))
-        await asyncio.sleep(COMPACTION_SECONDS)
-
-
-async def _keep_routers(store: Store, routers: Routers, threads: Threads, log: FilteringBoundLogger) -> None:
-    while True:
-        await asyncio.sleep(ROUTERS_SECONDS)
-        await _exchange_routers(store, routers, threads, log)
-
-
-async def _exchange_routers(
-    store: Store, routers: Routers, threads: Threads, log: FilteringBoundLogger
-) -> None:
-    """Store what routers said to this process, and hear what they said to other replicas."""
-    put, gone = routers.take_changed()
-
-    def exchange() -> list[RouterRecord]:
-        if put or gone:
-            store.save_routers(put, gone)
-        return store.routers()
-
-    stored = False
-    try:
-        found = await threads.run(exchange)
-        stored = True
-        routers.heard_elsewhere(found)
-    except RegistryError as error:
-        log.warning(telemetry.ROUTERS_NOT_KEPT, reason=error.reason.value)
-    except Exception as error:
-        # The top of a background task: were it to end here, what routers say would be kept no more.
-        log.error(telemetry.ROUTERS_NOT_KEPT, **bug_fields(error))
-    finally:
-        if not stored:
-            routers.put_back([record.watcher_id for record in put] + gone)
-
-
-async def _missed(work: Coroutine[Any, Any, None], log: FilteringBoundLogger) -> None:
-    """A background task that does not end in silence, should it end: what it does would be missed."""
-    try:
-        await work
-    except Exception as error:
-        log.error(telemetry.TASK_ENDED, **bug_fields(error))
-
-
-async def _cancelled(task: asyncio.Task[None]) -> None:
-    task.cancel()
-    with suppress(asyncio.CancelledError):
-        await task
 
 
 def _now() -> datetime:

@@ -16,7 +16,7 @@ from runtime.settings import SettingsError
 from service import app
 from service.catalog_files import CatalogFileError
 from service.rpc.enums import EnumWithoutRules
-from service.rpc.options import settle_collector
+from service.rpc.options import freeze_startup_objects
 from service.rpc.server import PortTaken
 from service.sealing.registry_secret import RegistrySecretError
 from service.settings import Settings, load
@@ -59,6 +59,6 @@ async def _serve(settings: Settings) -> None:
     log = build_logger(sys.stderr, settings.logging_level)
     logging.getLogger().addHandler(LibraryLines(log, LIBRARY_MESSAGE))
     async with app.build(settings, log):
-        settle_collector()
+        freeze_startup_objects()
         print(f"service serving grpc={settings.address}", flush=True)
         await stop.wait()

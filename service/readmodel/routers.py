@@ -69,8 +69,8 @@ class Routers:
         self._forget_silent()
         return all(_applied(known.record, store_id) >= revision for known in self._known.values())
 
-    def take_changed(self) -> tuple[list[RouterRecord], list[str]]:
-        """What is to be stored since the last time: records that are new or other, and the ids that went.
+    def drain_changes(self) -> tuple[list[RouterRecord], list[str]]:
+        """Return what is to be stored since the last time: new and changed records, and the ids that went.
 
         A router that has been watching since then shows life by that alone, once a minute.
         """
@@ -83,12 +83,12 @@ class Routers:
         put = [self._known[one].record for one in sorted(changed) if one in self._known]
         return put, sorted(changed - self._known.keys())
 
-    def put_back(self, watcher_ids: Iterable[str]) -> None:
-        """What was taken could not be stored: it is to be taken again."""
+    def requeue(self, watcher_ids: Iterable[str]) -> None:
+        """Drain these again the next time: they could not be stored."""
         self._changed.update(watcher_ids)
 
-    def heard_elsewhere(self, stored: Iterable[RouterRecord]) -> None:
-        """What is stored by now, by other replicas too. Of a router that watches here nobody knows more."""
+    def merge_stored(self, stored: Iterable[RouterRecord]) -> None:
+        """Take in what is stored, also by other replicas. Of a router that watches here nobody knows more."""
         found = {record.watcher_id: record for record in stored}
         for watcher_id in found.keys() | self._known.keys():
             known, record = self._known.get(watcher_id), found.get(watcher_id)

@@ -107,7 +107,6 @@ class Watchers:
         self._draining = False
         self._restarts = _Restarts()
         self._bookmark = (-1, "", False, -1.0, b"")
-        live.on_advance = self.wake
 
     def __len__(self) -> int:
         return len(self._watchers)

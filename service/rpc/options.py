@@ -28,8 +28,8 @@ OPTIONS = (
 )
 
 
-def settle_collector() -> None:
-    """Put what starting left out of the garbage collector's sight, and let it look for more now and then.
+def freeze_startup_objects() -> None:
+    """Exclude objects allocated during start-up from garbage collection, and collect less often.
 
     Each open watch is many objects that live for hours. By default a change sent to thousands of them makes
     the collector walk them all several times, which takes longer than the sending.

@@ -24,8 +24,11 @@ from service.domain.filters import matches
 from service.domain.lists import ACTIVE_PROVIDER_MODEL_LIST
 from service.domain.model import Provider, SealedCredential, State
 from service.domain.pages import Position, Query, effective_page_size
+from service.domain.routing import ChangeSet, Entry
+from service.readmodel.live import Source
+from service.readmodel.ring import MAX_MESSAGES
 from service.readmodel.snapshot import Row, Snapshot
-from service.store import ReadUnit
+from service.store import ReadUnit, Store
 from service.usecases.context import Context, ListQuery
 
 METHOD = "ListActiveProviderModels"
@@ -112,3 +115,27 @@ def _sealed(
             resource=resource,
         )
     return SealedFor(provider, sealed)
+
+
+def routing_source(store: Store) -> Source:
+    """Return how the read model reads the store: each answer is of one moment."""
+
+    def load() -> tuple[int, str, list[Entry]]:
+        def work(unit: ReadUnit) -> tuple[int, str, list[Entry]]:
+            head = unit.head()
+            return head.revision, str(head.store_id), unit.routing_entries()
+
+        return store.read(work)
+
+    def changes(since: int, store_id: str) -> tuple[int, list[ChangeSet]] | None:
+        def work(unit: ReadUnit) -> tuple[int, list[ChangeSet]] | None:
+            head = unit.head()
+            if str(head.store_id) != store_id or not head.compact_revision <= since <= head.revision:
+                return None
+            if head.revision - since > MAX_MESSAGES and unit.change_set_count(since) > MAX_MESSAGES:
+                return None
+            return head.revision, unit.changes_since(since) if head.revision > since else []
+
+        return store.read(work)
+
+    return Source(load, changes)

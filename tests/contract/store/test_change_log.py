@@ -10,7 +10,6 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from service import app
 from service.domain.model import (
     Model,
     ModelBackend,
@@ -32,6 +31,7 @@ from service.domain.routing import (
 )
 from service.store import ReadUnit, Store, WriteUnit
 from service.store.writes import KEPT_FOR, KEPT_REVISIONS
+from service.usecases import routing
 from tests.support.values.registry_values import (
     ManualClock,
     a_backend,
@@ -342,7 +342,7 @@ def test_more_changes_than_routers_can_be_sent_are_not_read(
     store: Store, monkeypatch: pytest.MonkeyPatch, visible: int, told: bool
 ) -> None:
     """Revisions that changed nothing for routers are not among them."""
-    monkeypatch.setattr(app, "MAX_MESSAGES", 2)
+    monkeypatch.setattr(routing, "MAX_MESSAGES", 2)
     provider = store.write(lambda unit: unit.insert_provider(a_provider("acme"), None))
     [model] = store.write(lambda unit: unit.insert_provider_models([a_provider_model("m")]))
     before = store.read(lambda unit: unit.head())
@@ -350,7 +350,7 @@ def test_more_changes_than_routers_can_be_sent_are_not_read(
         store.write(lambda unit, number=number: unit.insert_provider_models([a_provider_model(f"m{number}")]))  # type: ignore[misc]
     store.write(lambda unit: unit.update_provider(provider, replace(provider, annotations={"a": "b"})))
     store.write(lambda unit: unit.update_provider_model(model, with_facts(display_name="New")(model)))
-    found = app.routing_source(store).changes(before.revision, str(before.store_id))
+    found = routing.routing_source(store).changes(before.revision, str(before.store_id))
     assert (found is not None) is told
     assert found is None or (found[0], len(found[1])) == (before.revision + 4, 2)
 

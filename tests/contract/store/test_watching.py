@@ -23,7 +23,6 @@ import pytest
 from codevector.providers.v1 import routing_service_pb2 as pb
 
 from runtime.logs import build_logger
-from service.app import routing_source
 from service.domain.errors import OutOfRange
 from service.readmodel import live
 from service.readmodel.live import LiveTable
@@ -33,6 +32,7 @@ from service.readmodel.watch import Watchers, Wish
 from service.rpc.routing_codec import CODEC
 from service.rpc.threads import Threads
 from service.store import Store, WriteUnit, open_store
+from service.usecases.routing import routing_source
 from tests.support.values.router_table import Follower, Ledger, Reason, RouterTable
 from tests.support.values.routing_operations import Operations, some_operations
 
@@ -159,6 +159,7 @@ class Story:
             routing_source(self.store), CODEC, threads.run, build_logger(self.log, logging.INFO)
         )
         registry = Registry(table, Watchers(table, CODEC, Routers(now), clock=now))
+        table.on_advance = registry.watchers.wake
         self.store.on_commit = table.committed
         tasks = [asyncio.ensure_future(table.follow()), asyncio.ensure_future(registry.watchers.tick())]
         following = [asyncio.ensure_future(router.run(registry)) for router in self.routers]

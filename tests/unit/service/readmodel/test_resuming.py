@@ -145,6 +145,7 @@ def test_a_revision_of_another_replica_is_waited_for(monkeypatch: pytest.MonkeyP
     async def scenario(table: LiveTable, log: Log) -> list[pb.WatchRoutingResponse]:
         following = asyncio.ensure_future(table.follow())
         watchers = Watchers(table, CODEC, Routers(now), clock=now)
+        table.on_advance = watchers.wake
         log.ahead = 2
         had: list[pb.WatchRoutingResponse] = []
 

@@ -111,7 +111,7 @@ class TestKeeping:
     def test_what_was_taken_makes_the_same_routers_again(self, routers: Routers, clock: ManualClock) -> None:
         routers.reported("gw-1", "s", 7, PEER)
         routers.opened("gw-2", PEER)
-        put, gone = routers.take_changed()
+        put, gone = routers.drain_changes()
         again = Routers(clock, put)
         assert gone == []
         assert [(one.watcher_id, one.applied_revision) for one in again.all("s")] == [
@@ -122,31 +122,31 @@ class TestKeeping:
 
     def test_nothing_is_taken_twice(self, routers: Routers) -> None:
         routers.reported("gw-1", "s", 7, PEER)
-        routers.take_changed()
-        assert routers.take_changed() == ([], [])
+        routers.drain_changes()
+        assert routers.drain_changes() == ([], [])
 
     def test_those_that_went_are_told(self, routers: Routers, clock: ManualClock) -> None:
         routers.reported("stops", "s", 7, PEER)
         routers.reported("silent", "s", 7, PEER)
-        routers.take_changed()
+        routers.drain_changes()
         routers.stopping("stops")
         clock.now += REMEMBERED_FOR + SECOND
-        assert routers.take_changed() == ([], ["silent", "stops"])
+        assert routers.drain_changes() == ([], ["silent", "stops"])
 
     def test_a_watcher_is_noted_as_alive_every_minute(self, routers: Routers, clock: ManualClock) -> None:
         routers.opened("gw-1", PEER)
-        routers.take_changed()
+        routers.drain_changes()
         clock.now += NOTED_EVERY
-        assert routers.take_changed() == ([], [])
+        assert routers.drain_changes() == ([], [])
         clock.now += SECOND
-        [record], _ = routers.take_changed()
+        [record], _ = routers.drain_changes()
         assert record.seen_time == clock.now
 
     def test_what_could_not_be_stored_is_taken_again(self, routers: Routers) -> None:
         routers.reported("gw-1", "s", 7, PEER)
-        put, gone = routers.take_changed()
-        routers.put_back([record.watcher_id for record in put] + gone)
-        assert routers.take_changed() == (put, gone)
+        put, gone = routers.drain_changes()
+        routers.requeue([record.watcher_id for record in put] + gone)
+        assert routers.drain_changes() == (put, gone)
 
 
 class TestReplicas:
@@ -157,21 +157,21 @@ class TestReplicas:
     def test_what_another_was_told_is_heard(self, routers: Routers, other: Routers) -> None:
         other.opened("gw-1", PEER)
         other.reported("gw-1", "s", 7, PEER)
-        routers.heard_elsewhere(other.take_changed()[0])
+        routers.merge_stored(other.drain_changes()[0])
         assert (only(routers).applied_revision, only(routers).watching) == (7, False)
-        assert routers.take_changed() == ([], []), "it is stored already"
+        assert routers.drain_changes() == ([], []), "it is stored already"
 
     def test_the_newest_word_wins(self, routers: Routers, other: Routers, clock: ManualClock) -> None:
         other.reported("gw-1", "s", 7, PEER)
-        [older], _ = other.take_changed()
+        [older], _ = other.drain_changes()
         clock.now += SECOND
         routers.reported("gw-1", "s", 8, PEER)
-        routers.take_changed()
-        routers.heard_elsewhere([older])
+        routers.drain_changes()
+        routers.merge_stored([older])
         assert only(routers).applied_revision == 8
         clock.now += SECOND
         other.reported("gw-1", "s", 9, PEER)
-        routers.heard_elsewhere(other.take_changed()[0])
+        routers.merge_stored(other.drain_changes()[0])
         assert only(routers).applied_revision == 9
 
     def test_of_who_watches_here_nobody_knows_more(
@@ -181,25 +181,25 @@ class TestReplicas:
         closed = other.opened("gw-1", PEER)
         routers.opened("gw-1", PEER)
         routers.reported("gw-1", "s", 7, PEER)
-        routers.take_changed()
+        routers.drain_changes()
         clock.now += SECOND
         closed()
-        routers.heard_elsewhere(other.take_changed()[0])
-        routers.heard_elsewhere([])
+        routers.merge_stored(other.drain_changes()[0])
+        routers.merge_stored([])
         assert (only(routers).applied_revision, only(routers).watching) == (7, True)
 
     def test_who_stopped_elsewhere_counts_no_more(self, routers: Routers) -> None:
         routers.reported("gw-1", "s", 7, PEER)
-        routers.take_changed()
+        routers.drain_changes()
         routers.reported("gw-2", "s", 7, PEER)
-        routers.heard_elsewhere([])
+        routers.merge_stored([])
         assert only(routers).watcher_id == "gw-2", "what is not stored yet stays"
 
     def test_who_stopped_here_is_not_brought_back(self, routers: Routers) -> None:
         routers.reported("gw-1", "s", 7, PEER)
-        stored, _ = routers.take_changed()
+        stored, _ = routers.drain_changes()
         routers.stopping("gw-1")
-        routers.heard_elsewhere(stored)
+        routers.merge_stored(stored)
         assert routers.all("s") == []
 
 

@@ -123,6 +123,7 @@ def playing(scenario: Scenario, *, max_watchers: int = 100) -> None:
         desk.watchers = Watchers(
             desk.table, CODEC, desk.routers, clock=ManualClock(), max_watchers=max_watchers
         )
+        desk.table.on_advance = desk.watchers.wake
         tasks = [asyncio.create_task(desk.table.follow()), asyncio.create_task(desk.watchers.tick())]
         async with asyncio.timeout(20):
             await scenario(desk)

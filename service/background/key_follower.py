@@ -15,7 +15,7 @@ from typing import Any
 
 from structlog.typing import FilteringBoundLogger
 
-from runtime.logs import bug_fields
+from service.background.tasks import Nudge, attempt
 from service.domain.errors import RegistryError, Unavailable
 from service.sealing.kms_client import KmsStatus
 from service.telemetry import KMS_AWAY, KMS_BACK, SWEEP_ENDED, SWEEP_FAILED
@@ -34,8 +34,8 @@ Run = Callable[[Callable[[], Any]], Awaitable[Any]]
 class KeyFollower:
     """Create it inside the event loop that will run ``follow`` and ``sweep``.
 
-    ``report`` is told after each poll whether wrapping and whether unwrapping works. ``holder`` names this
-    process among replicas.
+    ``report`` is called after each poll with whether wrapping and whether unwrapping works. ``due`` wakes the
+    sweep. ``holder`` names this process among replicas.
     """
 
     def __init__(
@@ -43,6 +43,7 @@ class KeyFollower:
         ctx: Context,
         run: Run,
         report: Callable[[bool, bool], Awaitable[None]],
+        due: Nudge,
         log: FilteringBoundLogger,
         *,
         holder: str,
@@ -53,48 +54,34 @@ class KeyFollower:
         self._log = log
         self._holder = holder
         self._loop = asyncio.get_running_loop()
-        self._due = asyncio.Event()
+        self._due = due
         self._away = False
-
-    def nudge(self) -> None:
-        """Tell that there are wrappers to move. Safe from any thread, also when the loop has ended."""
-        if not self._loop.is_closed():
-            self._loop.call_soon_threadsafe(self._due.set)
 
     async def follow(self) -> None:
         """Ask the sidecar every 15 seconds until cancelled, more often while it is away; wake the sweep."""
         while True:
-            try:
-                await self._look()
-            except RegistryError as error:
-                self._went(away=True, reason=error.reason.value)
-                await self._report(False, False)
-            except Exception as error:
-                # The top of a background task: were it to end here, no rotation would be noticed any more.
-                self._log.error(KMS_AWAY, **bug_fields(error))
+            await attempt(self._look, self._log, KMS_AWAY)
             await asyncio.sleep(AWAY_POLL_SECONDS if self._away else POLL_SECONDS)
 
     async def sweep(self) -> None:
         """Move wrappers whenever there are some to move, until cancelled."""
         while True:
             await self._due.wait()
-            self._due.clear()
-            try:
-                await self._sweep()
-            except RegistryError as error:
-                self._log.warning(SWEEP_FAILED, reason=error.reason.value)
-            except Exception as error:
-                # As in follow: the next poll begins anew.
-                self._log.error(SWEEP_FAILED, **bug_fields(error))
+            await attempt(self._sweep, self._log, SWEEP_FAILED)
 
     async def _look(self) -> None:
         status: KmsStatus
-        status, _ = await self._run(lambda: refresh_kms_state(self._ctx))
+        try:
+            status, _ = await self._run(lambda: refresh_kms_state(self._ctx))
+        except RegistryError as error:
+            self._went(away=True, reason=error.reason.value)
+            await self._report(False, False)
+            return
         self._went(away=False, reason="")
         await self._report(status.wrap_healthy, status.unwrap_healthy)
         accepted = status.accepted_key_versions
         if status.wrap_healthy and await self._run(lambda: rotation.begin_sweep(self._ctx, accepted)):
-            self._due.set()
+            self._due()
 
     def _went(self, *, away: bool, reason: str) -> None:
         """One line when the sidecar goes and one when it comes back, none in between."""
@@ -113,7 +100,7 @@ class KeyFollower:
                 step = await self._run(partial(rotation.sweep_step, self._ctx, self._holder, after))
                 if step.found is Sweeping.HELD:
                     # Its holder may have been killed: look again as soon as its lease can have run out.
-                    self._loop.call_later(rotation.LEASE_SECONDS, self._due.set)
+                    self._loop.call_later(rotation.LEASE_SECONDS, self._due)
                     return
                 after, passed = step.after, passed + step.moved
                 if step.found is Sweeping.PASSED:

@@ -20,7 +20,7 @@ from console.assets import Assets
 from console.guard import Guard
 from console.pages import routes
 from console.pages.page import Console, Kinds, Page
-from console.registry import Channel
+from console.registry import Registry
 from console.settings import Settings
 from console.templating import environment
 from runtime.logs import bug_fields
@@ -30,7 +30,7 @@ from runtime.logs import bug_fields
 def build(settings: Settings, log: FilteringBoundLogger) -> Iterator[ASGIApp]:
     """Return the application; its connection to the registry lasts as long as the context."""
     assets = Assets()
-    registry = Channel(settings.registry)
+    registry = Registry(settings.registry)
 
     def missing(request: Request, _: Exception) -> Response:
         return Page(request).show("missing.html", status=404)

@@ -82,6 +82,7 @@ class Guard:
             self._admit(scope, headers)
             form = await self._form(scope, headers, receive, visitor)
             scope["state"]["form"] = form
+            session.enter(visitor)
             await self._app(scope, receive, guarded)
         except Refused as refused:
             self._log.warning(telemetry.REQUEST_REFUSED, why=refused.event, request_id=request_id)

@@ -10,6 +10,7 @@ import base64
 import hmac
 import secrets
 from collections.abc import Mapping
+from contextvars import ContextVar
 from dataclasses import dataclass, field
 
 COOKIE = "codevector_console"
@@ -45,6 +46,19 @@ class Session:
     def owns(self, text: str, code: str) -> bool:
         """Return whether ``code`` is this session's for ``text``."""
         return hmac.compare_digest(self.seal(text).encode(), code.encode())
+
+
+_CURRENT: ContextVar[Session] = ContextVar("session")
+
+
+def enter(session: Session) -> None:
+    """Make this the session of the request that the calling task serves."""
+    _CURRENT.set(session)
+
+
+def metadata() -> tuple[tuple[str, str], ...]:
+    """Return what a call made for the present request carries of its user."""
+    return _CURRENT.get().metadata
 
 
 def of_cookies(cookies: Mapping[str, str]) -> Session:

@@ -1,10 +1,13 @@
-"""Every log event of the console. Fields never hold a query, a form or a name that a user typed."""
+"""Every log event of the console.
+
+Fields are methods, routes, codes and times; never a query, a form or a name that a user typed.
+"""
 
 from __future__ import annotations
 
 from typing import Final
 
-CALL_REFUSED: Final = "call_refused"
+LIBRARY_MESSAGE: Final = "library_message"
 PAGE_DONE: Final = "page_done"
 PAGE_FAILED: Final = "page_failed"
 REQUEST_REFUSED: Final = "request_refused"

@@ -29,7 +29,9 @@ def environment(asset: Callable[[str], str]) -> Environment:
         last_part=views.last_part,
         plural=views.plural,
         prices=views.prices,
+        retiring=views.retiring,
         slug=views.slug,
+        source=views.source,
         summary=views.summary,
         tokens=views.tokens,
     )

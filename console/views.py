@@ -7,7 +7,12 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from urllib.parse import urlsplit
 
-from codevector.providers.v1 import catalog_pb2, provider_model_pb2, provider_pb2
+from codevector.providers.v1 import (
+    catalog_pb2,
+    provider_model_pb2,
+    provider_pb2,
+    provider_service_pb2,
+)
 from google.protobuf.timestamp_pb2 import Timestamp
 
 UNKNOWN = "\N{EN DASH}"
@@ -100,11 +105,11 @@ def summary(details: str) -> str:
     return parts.netloc + parts.path.rstrip("/") if parts.scheme in ("http", "https") else details
 
 
-def provider_status(provider: provider_pb2.Provider, *, needs_credential: bool) -> Status:
+def provider_status(provider: provider_pb2.Provider) -> Status:
     """Return whether a provider routes and, where it does not, why and what mends it."""
     if provider.state == provider_pb2.Provider.STATE_DISABLED:
         return Status("disabled", "off")
-    if needs_credential and not provider.HasField("credential"):
+    if provider.unroutable_reason == provider_pb2.Provider.UNROUTABLE_REASON_NO_CREDENTIAL:
         return Status("active", "warn", "routes nothing: add a credential")
     if not provider.active_model_count:
         return Status("active", "warn", "routes nothing: add or enable a model")
@@ -123,9 +128,100 @@ class KindNames:
 
     def needs_credential(self, kind: provider_pb2.ProviderKind) -> bool:
         """Return whether a provider of this kind routes nothing without a credential."""
-        return kind != provider_pb2.PROVIDER_KIND_OPENAI_COMPATIBLE
+        info = self._by_kind.get(kind)
+        return info is None or info.credential_required
 
 
 def slug(kind: provider_pb2.ProviderKind) -> str:
     """Return a kind's name in addresses, e.g. ``vertex-anthropic``."""
     return provider_pb2.ProviderKind.Name(kind).removeprefix("PROVIDER_KIND_").lower().replace("_", "-")
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """What a test of a credential came to; ``tone`` is good, warn or bad."""
+
+    tone: str
+    text: str
+    note: str = ""
+    request_id: str = ""
+
+
+_TONES = {
+    provider_pb2.ProviderValidation.OUTCOME_SUCCEEDED: "good",
+    provider_pb2.ProviderValidation.OUTCOME_CREDENTIAL_REJECTED: "bad",
+}
+
+
+def outcome(validation: provider_pb2.ProviderValidation, note: str) -> Outcome:
+    """Return the registry's sentence, with how long the upstream took where it answered."""
+    text = validation.message
+    if validation.latency_ms:
+        text = f"{text.rstrip('.')} ({validation.latency_ms / 1000:.1f} s)."
+    return Outcome(_TONES.get(validation.outcome, "warn"), text, note.strip())
+
+
+def trimmed_sentence(labels: Iterable[str]) -> str:
+    """Return what is said of blanks that were cut off around values; empty where there were none."""
+    told = ", ".join(labels)
+    return f" Blanks around it were removed: {told}." if told else ""
+
+
+@dataclass(frozen=True, slots=True)
+class Spread:
+    """How many routers have applied a revision, and some of those that have not."""
+
+    revision: int
+    applied: int
+    routers: int
+    lagging: tuple[str, ...] = ()
+
+    @property
+    def complete(self) -> bool:
+        """Return whether all that count have it."""
+        return self.applied >= self.routers
+
+
+@dataclass(frozen=True, slots=True)
+class Event:
+    """Something that happened, in words."""
+
+    when: Timestamp
+    text: str
+
+
+def model_status(model: provider_model_pb2.ProviderModel, provider_routes: bool) -> Status:
+    """Return whether a provider model routes and, where its provider keeps it from that, says so."""
+    if model.state == provider_model_pb2.ProviderModel.STATE_DISABLED:
+        return Status("disabled", "off")
+    return Status("active", "good" if provider_routes else "warn")
+
+
+def source(model: provider_model_pb2.ProviderModel) -> str:
+    """Return where a model came from: ``Catalog 2026.04.15`` or ``Custom``."""
+    return f"Catalog {model.catalog_version}" if model.catalog_version else "Custom"
+
+
+def retiring(stamp: Timestamp, now: datetime) -> str:
+    """Return when a model goes, in days: ``retires in 45 days``, ``retired 3 days ago``."""
+    days = (time_of(stamp).date() - now.date()).days
+    if days < 0:
+        return f"retired {plural(-days, 'day')} ago"
+    return f"retires in {plural(days, 'day')}" if days else "retires today"
+
+
+@dataclass(frozen=True, slots=True)
+class Losses:
+    """What a deletion takes from user-facing models: those that stop working, and what the others keep."""
+
+    broken: tuple[str, ...]
+    lessened: tuple[tuple[str, int], ...]
+
+
+def losses(impact: provider_service_pb2.DeletionImpact) -> Losses:
+    """Return the models that lose backends, those that stop working first."""
+    broken = tuple(last_part(name) for name in impact.models_left_unroutable)
+    kept: dict[str, int] = {}
+    for backend in impact.backends:
+        kept[last_part(backend.model)] = backend.remaining_routable_backends
+    return Losses(broken, tuple((name, count) for name, count in kept.items() if name not in broken))

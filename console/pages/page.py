@@ -19,7 +19,7 @@ from starlette.datastructures import ImmutableMultiDict
 from starlette.requests import Request
 from starlette.responses import HTMLResponse, RedirectResponse, Response
 
-from console.registry import CALL_SECONDS, CallRefused, Channel
+from console.registry import CALL_SECONDS, CallRefused, Registry, is_away
 from console.session import Session
 
 if TYPE_CHECKING:
@@ -68,7 +68,7 @@ class Kinds:
 class Console:
     """What one process has: the connection, the templates, the clock."""
 
-    registry: Channel
+    registry: Registry
     templates: Environment
     kinds: Kinds
     now: Callable[[], datetime]
@@ -91,6 +91,13 @@ class Notice:
     revision: int = 0
 
 
+class Blank(dict[str, str]):
+    """Values of inputs for a template: what is not there is empty."""
+
+    def __missing__(self, key: str) -> str:
+        return ""
+
+
 class Page:
     """One request on its way to a response."""
 
@@ -102,7 +109,7 @@ class Page:
         self.now = self.console.now()
 
     @property
-    def registry(self) -> Channel:
+    def registry(self) -> Registry:
         """The registry's services."""
         return self.console.registry
 
@@ -140,7 +147,7 @@ class Page:
         Raises:
             CallRefused: the registry refused, or did not answer.
         """
-        return self.registry.call(rpc, message, metadata=self.session.metadata, seconds=seconds)
+        return self.registry.call(rpc, message, seconds=seconds)
 
     def show(self, template: str, *, status: int = 200, **context: Any) -> Response:
         """Return the page, or the block of it that was asked for: one named like the element it goes into."""
@@ -208,7 +215,7 @@ def refusal_page(page: Page, refused: CallRefused) -> Response:
     """Return the page that says what the registry refused, or that it is away."""
     refusal = refused.refusal
     status = HTTP_STATUS.get(refusal.status, 500)
-    template = "away.html" if refusal.away else "refused.html"
+    template = "away.html" if is_away(refusal) else "refused.html"
     return page.show(template, status=status, refusal=refusal, address=page.registry.address)
 
 

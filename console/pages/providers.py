@@ -9,7 +9,8 @@ from codevector.providers.v1 import provider_pb2, provider_service_pb2
 from starlette.responses import Response
 
 from console import views
-from console.pages.page import Page, view
+from console.pages.page import Notice, Page, Undo, address, view
+from console.pages.shell import commands
 
 PAGE_ROWS = 50
 ORDERS = {
@@ -79,10 +80,7 @@ def listing(page: Page) -> Response:
     )
     answer = page.call(page.registry.providers.ListProviders, request)
     names = views.KindNames(page.kinds)
-    rows = [
-        (each, views.provider_status(each, needs_credential=names.needs_credential(each.kind)))
-        for each in answer.providers
-    ]
+    rows = [(each, views.provider_status(each)) for each in answer.providers]
     return page.show(
         "providers/list.html",
         asked=asked,
@@ -92,4 +90,64 @@ def listing(page: Page) -> Response:
         kinds=kinds,
         kind_names=names,
         states=STATES,
+        commands=commands(
+            page.registry.address, "provider list", "ProviderService/ListProviders", _shown(request)
+        ),
     )
+
+
+def _shown(request: provider_service_pb2.ListProvidersRequest) -> provider_service_pb2.ListProvidersRequest:
+    shown = provider_service_pb2.ListProvidersRequest()
+    shown.CopyFrom(request)
+    shown.ClearField("page_token")
+    return shown
+
+
+@view
+def actions(page: Page) -> Response:
+    """Show what can be done with one provider: the menu of its row, and a page of its own without scripts."""
+    provider = get(page, page.path("id"))
+    return page.show("providers/actions.html", provider=provider)
+
+
+@view
+def enable(page: Page) -> Response:
+    """Let routers use the provider, and go back to where the button was."""
+    request = provider_service_pb2.EnableProviderRequest(
+        name=name_of(page.path("id")), etag=page.form.get("etag", "")
+    )
+    provider = page.call(page.registry.providers.EnableProvider, request)
+    return page.go(
+        _origin(page), Notice(f"{provider.display_name} is active again.", revision=provider.revision)
+    )
+
+
+@view
+def disable(page: Page) -> Response:
+    """Hide the provider from routers, with a way to take that back."""
+    request = provider_service_pb2.DisableProviderRequest(
+        name=name_of(page.path("id")), etag=page.form.get("etag", "")
+    )
+    provider = page.call(page.registry.providers.DisableProvider, request)
+    undo = Undo(
+        address("providers", page.path("id"), "enable"),
+        {"etag": provider.etag, "from": page.form.get("from", "")},
+    )
+    text = f"{provider.display_name} is disabled: excluded from routing since revision {provider.revision}."
+    return page.go(_origin(page), Notice(text, undo, provider.revision))
+
+
+def get(page: Page, identifier: str) -> provider_pb2.Provider:
+    """Return a provider by its id."""
+    request = provider_service_pb2.GetProviderRequest(name=name_of(identifier))
+    return page.call(page.registry.providers.GetProvider, request)
+
+
+def name_of(identifier: str) -> str:
+    """Return the name of the provider of an id."""
+    return f"providers/{identifier}"
+
+
+def _origin(page: Page) -> str:
+    """Return the page that a form was on: the provider's own, or the list."""
+    return address("providers", page.path("id")) if page.form.get("from") == "detail" else "/admin/providers"

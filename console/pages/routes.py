@@ -2,8 +2,55 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
+from starlette.requests import Request
+from starlette.responses import Response
 from starlette.routing import Route
 
-from console.pages import providers
+from console.pages import adding, credential, deleting, detail, editing, importing, provider_models, providers
 
-ROUTES = (Route("/admin/providers", providers.listing),)
+Endpoint = Callable[[Request], Response]
+
+
+def shown(path: str, endpoint: Endpoint) -> Route:
+    """Return the route of something to look at."""
+    return Route(path, endpoint, methods=["GET"])
+
+
+def done(path: str, endpoint: Endpoint) -> Route:
+    """Return the route of a form that is sent."""
+    return Route(path, endpoint, methods=["POST"])
+
+
+def asked(path: str, form: Endpoint, act: Endpoint) -> list[Route]:
+    """Return the routes of a form at one address: shown, and sent."""
+    return [shown(path, form), done(path, act)]
+
+
+PROVIDER = "/admin/providers/{id}"
+MODEL = "/admin/providers/{id}/models/{model}"
+
+ROUTES = (
+    shown("/admin/providers", providers.listing),
+    *asked("/admin/providers/new", adding.form, adding.create),
+    done("/admin/providers/test", adding.test),
+    shown(PROVIDER, detail.detail),
+    shown(f"{PROVIDER}/actions", providers.actions),
+    *asked(f"{PROVIDER}/edit", editing.form, editing.save),
+    done(f"{PROVIDER}/enable", providers.enable),
+    done(f"{PROVIDER}/disable", providers.disable),
+    *asked(f"{PROVIDER}/credential", credential.form, credential.replace),
+    done(f"{PROVIDER}/credential/test", credential.test),
+    *asked(f"{PROVIDER}/delete", deleting.provider_form, deleting.delete_provider),
+    *asked(f"{PROVIDER}/import", importing.form, importing.run),
+    *asked(f"{PROVIDER}/refresh", importing.refresh_form, importing.refresh),
+    *asked(f"{PROVIDER}/models/new", provider_models.new, provider_models.create),
+    shown(MODEL, provider_models.detail),
+    shown(f"{MODEL}/actions", provider_models.actions),
+    *asked(f"{MODEL}/edit", provider_models.edit, provider_models.save),
+    done(f"{MODEL}/enable", provider_models.enable),
+    done(f"{MODEL}/disable", provider_models.disable),
+    *asked(f"{MODEL}/delete", deleting.model_form, deleting.delete_model),
+    shown("/admin/spread", detail.spread),
+)

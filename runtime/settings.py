@@ -144,9 +144,12 @@ def _level(text: str) -> str:
 
 def _socket_path(text: str) -> Path:
     parsed = path(text)
-    if len(os.fsencode(parsed)) > SOCKET_PATH_LIMIT:
-        remedy = "set it or CODEVECTOR_HOME to a shorter path"
-        raise ValueError(f"is longer than {SOCKET_PATH_LIMIT} bytes: {remedy} than {parsed}")
+    length = len(os.fsencode(parsed))
+    if length > SOCKET_PATH_LIMIT:
+        raise ValueError(
+            f"is {length} bytes long, and a socket's path may have {SOCKET_PATH_LIMIT}: "
+            "set it or CODEVECTOR_HOME to a shorter path"
+        )
     return parsed
 
 

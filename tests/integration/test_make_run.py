@@ -203,7 +203,7 @@ class TestRefusals:
 
     def test_the_home_is_too_deep_for_sockets(self, place: Path, launch: Launch) -> None:
         home = place / ("d" * 100)
-        assert "set CODEVECTOR_HOME to a shorter path" in self.refused(launch(home))
+        assert "set it or CODEVECTOR_HOME to a shorter path" in self.refused(launch(home))
         assert not home.exists()
 
     def test_the_home_cannot_be_made(self, place: Path, launch: Launch) -> None:

@@ -8,14 +8,19 @@ from dataclasses import dataclass
 from pathlib import Path
 from urllib.parse import urlsplit
 
+from console.settings import CONSOLE_PORT
+from runtime.settings import (
+    ADMIN_SOCKET,
+    GRPC_PORT,
+    HOME,
+    REGISTRY_SOCKET,
+    ROUTER_SOCKET,
+    SettingsError,
+    read,
+)
 from tools.steps import ROOT
 
-SOCKET_PATH_LIMIT = 107
-"""Bytes in the path of a Unix socket on Linux, whose field of 108 ends in NUL."""
-
-SOCKET_ROLES = ("registry", "router", "admin")
-DEFAULT_PORT = 50051
-DEFAULT_CONSOLE_PORT = 8080
+SETTINGS = (HOME, GRPC_PORT, CONSOLE_PORT, REGISTRY_SOCKET, ROUTER_SOCKET, ADMIN_SOCKET)
 DEPLOYMENT_ID = "deployment-id"
 AUDIT_KEY = "audit.key"
 
@@ -103,13 +108,21 @@ def plan_of(environment: Mapping[str, str]) -> Plan:
         RunRefused: a setting has no usable value.
     """
     given = {name: value for name, value in environment.items() if value}
-    home = Path(os.path.abspath(given.get("CODEVECTOR_HOME", ROOT / "var")))
+    try:
+        values = read({HOME.name: str(ROOT / "var"), **given}, SETTINGS)
+    except SettingsError as refusal:
+        raise RunRefused(str(refusal)) from None
+    home = values[HOME]
     shared = {**given, **QUIET_GRPC, "CODEVECTOR_HOME": str(home)}
     return Plan(
         home=home,
-        port=_port(given, "CODEVECTOR_GRPC_PORT", DEFAULT_PORT),
-        console_port=_port(given, "CODEVECTOR_CONSOLE_PORT", DEFAULT_CONSOLE_PORT),
-        sockets={role: _socket(given, home, role) for role in SOCKET_ROLES},
+        port=values[GRPC_PORT],
+        console_port=values[CONSOLE_PORT],
+        sockets={
+            "registry": values[REGISTRY_SOCKET],
+            "router": values[ROUTER_SOCKET],
+            "admin": values[ADMIN_SOCKET],
+        },
         made_by_init=_made_by_init(given, home),
         database_file=_database_file(given.get("CODEVECTOR_DATABASE_URL"), home),
         kms_environment=_without(shared, SERVICE_ONLY),
@@ -120,26 +133,6 @@ def plan_of(environment: Mapping[str, str]) -> Plan:
 
 def _without(environment: Mapping[str, str], prefixes: tuple[str, ...]) -> dict[str, str]:
     return {name: value for name, value in environment.items() if not name.startswith(prefixes)}
-
-
-def _port(given: Mapping[str, str], name: str, default: int) -> int:
-    text = given.get(name, str(default))
-    if not (text.isascii() and text.isdigit() and 1 <= int(text) <= 65535):
-        raise RunRefused(f"{name} is {text!r}, and must be a number from 1 to 65535")
-    return int(text)
-
-
-def _socket(given: Mapping[str, str], home: Path, role: str) -> Path:
-    setting = f"CODEVECTOR_KMS_{role.upper()}_SOCKET"
-    path = os.path.abspath(given.get(setting, home / "kms" / f"{role}.sock"))
-    length = len(os.fsencode(path))
-    if length > SOCKET_PATH_LIMIT:
-        fix = setting if setting in given else "CODEVECTOR_HOME"
-        raise RunRefused(
-            f"the socket path {path} has {length} bytes and the system takes {SOCKET_PATH_LIMIT}: "
-            f"set {fix} to a shorter path"
-        )
-    return Path(path)
 
 
 def _made_by_init(given: Mapping[str, str], home: Path) -> Path:

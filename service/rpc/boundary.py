@@ -287,6 +287,29 @@ async def _abort(
     await context.abort(statuses.code_of(status), status.message, trailers)
 
 
+def _named_in(request: Message) -> str:
+    """Return the name of the resource that a write is about, "" where its request has none."""
+    for name in _NAMING_FIELDS:
+        value = getattr(request, name, "")
+        if value:
+            return value if isinstance(value, str) else getattr(value, "name", "")
+    return ""
+
+
+def _particulars(exchange: Exchange) -> dict[str, str | int]:
+    """Return what the log says of this call alone: what was written, or why it was refused."""
+    found: dict[str, str | int] = {}
+    if exchange.resource:
+        found["resource"] = exchange.resource
+    if exchange.revision is not None:
+        found["revision"] = exchange.revision
+    if exchange.refusal is not None:
+        found["reason"] = exchange.refusal.reason.value
+        if "field" in exchange.refusal.metadata:
+            found["field"] = exchange.refusal.metadata["field"]
+    return found
+
+
 def _invalid(broken: list[Violation]) -> InvalidArgument:
     return InvalidArgument(
         summary(broken),

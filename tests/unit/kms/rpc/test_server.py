@@ -1,4 +1,4 @@
-"""What every call has, whatever it asks: request id, size limit, a boundary for bugs, a clean log."""
+"""What every call has: a request id, a size limit, a boundary for bugs, a clean log."""
 
 from __future__ import annotations
 

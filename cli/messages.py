@@ -1,4 +1,4 @@
-"""Messages of the API as JSON: proto JSON with empty fields too, so that names never come and go."""
+"""Messages of the API as proto JSON, with empty fields too, so that names never come and go."""
 
 from __future__ import annotations
 
@@ -9,5 +9,5 @@ from google.protobuf.message import Message
 
 
 def as_json(message: Message) -> dict[str, Any]:
-    """The message as proto JSON has it; an empty list is ``[]``."""
+    """Return the message as proto JSON; an empty list is ``[]``."""
     return MessageToDict(message, always_print_fields_with_no_presence=True)

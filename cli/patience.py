@@ -1,4 +1,4 @@
-"""Trying again while a server is away, with full jitter, for as long as nothing moves and no longer."""
+"""Retries with full jitter while a server is unavailable, until nothing has moved for too long."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ LONGEST_PAUSE_SECONDS = 5.0
 
 @dataclass(slots=True)
 class Patience:
-    """How long to wait without progress. ``random`` answers 0 to 1."""
+    """How long to wait without progress. ``random`` returns 0 to 1."""
 
     seconds: float
     monotonic: Callable[[], float]
@@ -26,12 +26,12 @@ class Patience:
     _pauses: int = 0
 
     def rewarded(self) -> None:
-        """Something moved: the waiting begins anew."""
+        """Start over: something moved."""
         self._since = None
         self._pauses = 0
 
     def pause(self) -> bool:
-        """Waits a moment; False, at once, when nothing has moved for too long.
+        """Wait a moment and return True; return False at once if nothing has moved for too long.
 
         Source: full jitter, as in Brooker, "Exponential Backoff And Jitter".
         """
@@ -46,10 +46,10 @@ class Patience:
         return True
 
     def insist(self, work: Callable[[], T]) -> T:
-        """The answer of ``work``, tried again while its server is away.
+        """Return the result of ``work``, retried while its server is unavailable.
 
         Raises:
-            CallRefused: it refused for good, or was away for too long.
+            CallRefused: it refused for good, or was unavailable for too long.
         """
         while True:
             try:

@@ -23,25 +23,25 @@ Document = Mapping[str, Any]
 
 
 def canonical(content: Document) -> bytes:
-    """The bytes of a document."""
+    """Return the bytes of a document."""
     text = json.dumps(content, sort_keys=True, separators=(",", ":"), ensure_ascii=True, allow_nan=False)
     return text.encode("ascii") + b"\n"
 
 
 def digest(content: Document) -> str:
-    """SHA-256 over everything but the digest itself, 64 hex digits."""
+    """Return SHA-256 over everything but the digest itself, as 64 hex digits."""
     return hashlib.sha256(
         canonical({name: value for name, value in content.items() if name != DIGEST_FIELD})
     ).hexdigest()
 
 
 def sealed(content: Document) -> dict[str, Any]:
-    """The document with its digest."""
+    """Return the document with its digest."""
     return {**content, DIGEST_FIELD: digest(content)}
 
 
 def write(path: Path, content: Document) -> None:
-    """Puts ``content`` at ``path``, mode 0600: wholly or not at all, and on disk when this returns.
+    """Write ``content`` to ``path``, mode 0600: completely or not at all, and on disk when this returns.
 
     Raises:
         Failure: the file cannot be written.
@@ -68,10 +68,10 @@ def write(path: Path, content: Document) -> None:
 
 
 def read(path: Path) -> dict[str, Any] | None:
-    """The document at ``path``, None where there is no file.
+    """Return the document at ``path``, or None if there is no file.
 
     Raises:
-        Failure: it cannot be read, or is no JSON object.
+        Failure: it cannot be read, or is not a JSON object.
     """
     try:
         content = json.loads(path.read_bytes())
@@ -80,21 +80,21 @@ def read(path: Path) -> dict[str, Any] | None:
     except OSError as error:
         raise Failure(f"{path} cannot be read: {error.strerror}") from None
     except ValueError:
-        raise Failure(f"{path} is not a document of providerctl: it is no JSON") from None
+        raise Failure(f"{path} is not a file of providerctl: it is not JSON") from None
     if not isinstance(content, dict):
-        raise Failure(f"{path} is not a document of providerctl")
+        raise Failure(f"{path} is not a file of providerctl")
     return content
 
 
 def read_sealed(path: Path, format_name: str) -> dict[str, Any]:
-    """The document at ``path``, of that format and with the digest it was written with.
+    """Return the document at ``path``, which has that format and an intact digest.
 
     Raises:
         Failure: it is missing (exit code 3), of another format, or not as it was written.
     """
     content = read(path)
     if content is None:
-        raise Failure(f"there is no {path}", code=ExitCode.NOT_FOUND)
+        raise Failure(f"{path} does not exist", code=ExitCode.NOT_FOUND)
     if content.get("format") != format_name:
         raise Failure(f"{path} is not of the format {format_name}")
     if content.get(DIGEST_FIELD) != digest(content):
@@ -103,7 +103,7 @@ def read_sealed(path: Path, format_name: str) -> dict[str, Any]:
 
 
 def remove(path: Path) -> None:
-    """Takes the file away, on disk when this returns. Nothing happens where there is none."""
+    """Remove the file if there is one; it is gone from the disk when this returns."""
     with suppress(FileNotFoundError):
         path.unlink()
         _sync(path.parent)
@@ -111,7 +111,7 @@ def remove(path: Path) -> None:
 
 @contextmanager
 def only_one(path: Path, what: str) -> Iterator[None]:
-    """Holds the lock file ``path``; the kernel lets go of it even after kill -9.
+    """Hold the lock file ``path``; the kernel releases it even after kill -9.
 
     Raises:
         Failure: another process holds it (exit code 5), or it cannot be made.
@@ -125,7 +125,7 @@ def only_one(path: Path, what: str) -> Iterator[None]:
         try:
             fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
-            raise Failure(f"another {what} is running on {path.parent}", code=ExitCode.CONFLICT) from None
+            raise Failure(f"another {what} is running in {path.parent}", code=ExitCode.CONFLICT) from None
         yield
     finally:
         os.close(descriptor)

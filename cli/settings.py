@@ -1,4 +1,4 @@
-"""Where registry and sidecar are: from flags, else from the environment that they read themselves."""
+"""Where registry and sidecar are: from options, else from the variables that they read themselves."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ _ADDRESS = re.compile(r"(?P<host>\[[0-9a-f:]+\]|[A-Za-z0-9.-]+):(?P<port>[0-9]{1
 
 @dataclass(frozen=True, slots=True)
 class Flags:
-    """What the command line says; None where it says nothing."""
+    """What the command line says; None where an option is not given."""
 
     server: str | None = None
     home: Path | None = None
@@ -47,7 +47,7 @@ class Settings:
 
     @property
     def receipts(self) -> Path:
-        """The folder of receipts and case files."""
+        """Return the folder of receipts and case files."""
         return self.home / "receipts"
 
 

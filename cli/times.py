@@ -1,4 +1,4 @@
-"""Moments as people type them and as documents keep them."""
+"""Times as people type them and as files hold them."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ _UNITS = {"s": "seconds", "m": "minutes", "h": "hours", "d": "days", "w": "weeks
 
 
 def moment(text: str, now: datetime) -> datetime:
-    """``2026-04-15T08:00:00Z``, ``2026-04-15`` (UTC), or ``36h`` ago.
+    """Return the time of ``2026-04-15T08:00:00Z``, ``2026-04-15`` (UTC), or ``36h`` ago.
 
     Raises:
         UsageFailure: it is none of these, or in the future.
@@ -25,7 +25,7 @@ def moment(text: str, now: datetime) -> datetime:
     try:
         parsed = datetime.fromisoformat(text)
     except ValueError:
-        raise UsageFailure(f"{text!r} is no time: write 2026-04-15T08:00:00Z, 2026-04-15 or 36h") from None
+        raise UsageFailure(f"invalid time {text!r}: use 2026-04-15T08:00:00Z, 2026-04-15 or 36h") from None
     if parsed.tzinfo is None:
         parsed = parsed.replace(tzinfo=UTC)
     if parsed > now:
@@ -47,34 +47,34 @@ def instant(text: str) -> datetime:
 
 
 def span(text: str) -> timedelta:
-    """``30d``, ``36h`` and the like.
+    """Return the duration of ``30d``, ``36h`` and the like.
 
     Raises:
-        UsageFailure: it is no span.
+        UsageFailure: it is not a duration.
     """
     match = _AGO.fullmatch(text)
     if match is None:
-        raise UsageFailure(f"{text!r} is no span of time: write 90s, 36h or 30d")
+        raise UsageFailure(f"invalid duration {text!r}: use 90s, 36h or 30d")
     return timedelta(**{_UNITS[match["unit"]]: int(match["count"])})
 
 
 def stamp(when: datetime) -> str:
-    """RFC 3339 in UTC with milliseconds, as documents keep it."""
+    """Return RFC 3339 in UTC with milliseconds, as files hold it."""
     return when.astimezone(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
 
 
 def parse_stamp(text: str) -> datetime:
-    """What `stamp` wrote. Raises ValueError."""
+    """Read what ``stamp`` wrote. Raises ValueError."""
     return datetime.fromisoformat(text)
 
 
 def of_message(timestamp: Timestamp) -> datetime:
-    """The moment of a message's field."""
+    """Return the time of a message's field."""
     return timestamp.ToDatetime(tzinfo=UTC)
 
 
 def shown(timestamp: Timestamp) -> str:
-    """For tables: UTC to the second; empty where it is unset."""
+    """Return UTC to the second for tables; empty if it is unset."""
     if not timestamp.seconds and not timestamp.nanos:
         return ""
     return of_message(timestamp).strftime("%Y-%m-%d %H:%M:%SZ")

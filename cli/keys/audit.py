@@ -1,4 +1,4 @@
-"""The sidecar's audit: whether it is whole, and whose data keys somebody had in hand."""
+"""The sidecar's audit: whether it is intact, and whose data keys a caller received."""
 
 from __future__ import annotations
 
@@ -20,26 +20,26 @@ _PAGE_SIZE = 1000
 
 @dataclass(frozen=True, slots=True)
 class Exposure:
-    """The credentials whose data keys somebody had in hand. ``doubt`` says why some may be missing."""
+    """The credentials whose data keys a caller received. ``doubt`` says why some may be missing."""
 
     credentials: tuple[pb.ExposedCredential, ...]
     doubt: str
 
 
 def verify(session: Session, expected_seq: int, expected_head: bytes) -> pb.VerifyAuditResponse:
-    """Has the sidecar read its whole audit; compared with what the registry recorded unless that is 0."""
+    """Have the sidecar check its whole audit, against what the registry recorded unless that is 0."""
     request = pb.VerifyAuditRequest(expected_seq=expected_seq, expected_head=expected_head)
     return session.admin.call(session.admin.admin.VerifyAudit, request, seconds=_AUDIT_SECONDS)
 
 
 def fault_sentence(fault: pb.AuditFault) -> str:
-    """Where and what the first wrong line is."""
+    """Return where the first wrong line is, and what is wrong with it."""
     reason = pb.AuditFault.Reason.Name(fault.reason).removeprefix("REASON_")
     return f"{fault.file} line {fault.line} (number {fault.seq}): {reason}: {fault.description}"
 
 
 def exposure(sidecar: Sidecar, since: datetime, principal: str) -> Exposure:
-    """What the audit of one sidecar has since then, of that principal; of everybody where it is empty."""
+    """Return what one sidecar's audit has since then about that principal, or about all if it is empty."""
     request = pb.ListExposureRequest(page_size=_PAGE_SIZE, principal=principal)
     request.since.FromDatetime(since)
     credentials: list[pb.ExposedCredential] = []
@@ -53,14 +53,14 @@ def exposure(sidecar: Sidecar, since: datetime, principal: str) -> Exposure:
 
 def _doubt(page: pb.ListExposureResponse, since: datetime) -> str:
     if page.HasField("fault"):
-        return f"the audit is not what was written: {fault_sentence(page.fault)}"
+        return f"the audit was changed after it was written: {fault_sentence(page.fault)}"
     if page.HasField("audit_start_time") and of_message(page.audit_start_time) > since:
-        return f"the audit here begins {shown(page.audit_start_time)} only: bring its older files back"
+        return f"the audit here begins only at {shown(page.audit_start_time)}: restore its older files"
     return ""
 
 
 def all_providers(session: Session) -> Iterator[Provider]:
-    """Every provider of the registry."""
+    """Yield every provider of the registry."""
     registry = session.registry
     request = provider_service_pb2.ListProvidersRequest(page_size=_PAGE_SIZE)
     while True:

@@ -1,4 +1,4 @@
-"""The commands of ``providerctl key``: what they take, what they print, what their exit code says."""
+"""The functions behind ``providerctl key``: what each prints, and how it ends."""
 
 from __future__ import annotations
 
@@ -42,7 +42,7 @@ def list_(session: Session) -> None:
 
 
 def create(session: Session, *, request_id: str, expected_latest: str) -> None:
-    """Create a version. It is PENDING until it is activated; in Vault it is PRIMARY at once."""
+    """Create a version: PENDING until it is activated, or PRIMARY at once in Vault."""
     if not expected_latest:
         versions = key_versions.list_versions(session.admin)
         expected_latest = versions[-1].name if versions else ""
@@ -55,40 +55,40 @@ def create(session: Session, *, request_id: str, expected_latest: str) -> None:
 
 
 def activate(session: Session, *, version: str) -> None:
-    """Make a pending version the primary. The registry then moves all data keys to it."""
+    """Make a pending version the primary; the registry then moves all data keys to it."""
     _show_version(session, key_versions.activate(session.admin, full_name(version)))
 
 
 def disable(session: Session, *, version: str, confirm_unreferenced: bool) -> None:
-    """Stop a version from opening wrappers, unasked; `retire` asks first."""
+    """Disable a version without checking that nothing needs it; ``retire`` checks first."""
     if not confirm_unreferenced:
         raise UsageFailure(
-            "every credential that needs this version stops to open: use `key retire`, which makes sure "
-            "that none does, or say --confirm-unreferenced"
+            "no credential that needs this version can be opened then: use `key retire`, which checks "
+            "that none does, or add --confirm-unreferenced"
         )
     _show_version(session, key_versions.disable(session.admin, full_name(version)))
 
 
 def enable(session: Session, *, version: str) -> None:
-    """Let a disabled version open wrappers again."""
+    """Let a disabled version unwrap data keys again."""
     _show_version(session, key_versions.enable(session.admin, full_name(version)))
 
 
 def schedule_destroy(session: Session, *, version: str, delay: str) -> None:
-    """Have the key of a version destroyed after a delay. It must have been disabled for 7 days."""
+    """Destroy the key of a version after a delay; it must have been disabled for 7 days."""
     wait = span(delay) if delay else None
     _show_version(session, key_versions.schedule_destruction(session.admin, full_name(version), wait))
 
 
 def cancel_destroy(session: Session, *, version: str) -> None:
-    """Take a scheduled destruction back; the version is disabled again."""
+    """Cancel a scheduled destruction; the version is disabled again."""
     _show_version(session, key_versions.cancel_destruction(session.admin, full_name(version)))
 
 
 def rotate(session: Session, *, receipt: Path | None, release_quarantined: bool) -> None:
-    """Rotate to a new version, move every data key, prove it, write a receipt. Never asks.
+    """Rotate to a new version, move every data key to it, verify all, and write a receipt.
 
-    Run again after a kill or a failure it finishes that rotation. It succeeds only if nothing is left.
+    It resumes an interrupted rotation, and succeeds only if no data key is left under an old version.
     """
     order = rotation.Order(
         rotation.default_journal(session), receipt, release_quarantined=release_quarantined
@@ -109,15 +109,15 @@ def rewrap(session: Session, *, release_quarantined: bool) -> None:
 
 
 def verify(session: Session) -> None:
-    """Open and check every data key, and count versions as the wrappers' own bytes name them."""
+    """Open and check every data key, and count them by the version that their own bytes name."""
     verification = verify_all(session)
     show_verification(session, verification)
     if verification.failures:
-        raise Failure(f"{len(verification.failures)} data keys are not sound: see `providerctl doctor`")
+        raise Failure(f"{len(verification.failures)} data keys failed verification: see `providerctl doctor`")
 
 
 def retire(session: Session, *, version: str) -> None:
-    """Disable a version that nothing refers to, after asking twice, more than a minute apart."""
+    """Disable a version that wraps no data key, after checking twice, more than a minute apart."""
     _show_version(session, retiring.retire(session, full_name(version)))
 
 
@@ -132,7 +132,7 @@ def receipt_check_(
     findings = receipt_check.check(content)
     if not offline:
         findings += receipt_check.check_live(session, content)
-    show_findings(session, findings, f"{file} does not hold")
+    show_findings(session, findings, f"{file} does not hold any more")
 
 
 def audit_verify(
@@ -140,7 +140,7 @@ def audit_verify(
     *,
     alone: bool,
 ) -> None:
-    """Have the sidecar's whole audit read: whether a line was deleted, edited, reordered, or the tail cut."""
+    """Check the sidecar's whole audit for lines that were deleted, edited, reordered or cut off."""
     expected_seq, expected_head = 0, b""
     if not alone:
         known = registry_status(session)
@@ -148,15 +148,15 @@ def audit_verify(
     answer = audit.verify(session, expected_seq, expected_head)
     show_audit(session, answer, compared_to=expected_seq)
     if not answer.intact:
-        raise Failure(f"the audit is not what was written: {audit.fault_sentence(answer.fault)}")
+        raise Failure(f"the audit was changed after it was written: {audit.fault_sentence(answer.fault)}")
 
 
 def audit_exposure(session: Session, *, since: str, principal: str) -> None:
-    """List the credentials whose data keys a caller of the sidecar had in hand since a time."""
+    """List the credentials whose data keys a caller of the sidecar received since a time."""
     found = audit.exposure(session.admin, moment(since, session.world.now()), principal)
     show_exposure(session, found, list(audit.all_providers(session)))
     if found.doubt:
-        raise Failure(f"the list may lack some: {found.doubt}")
+        raise Failure(f"the list may be incomplete: {found.doubt}")
 
 
 def compromise_start(
@@ -168,10 +168,7 @@ def compromise_start(
     all_: bool,
     sidecar: list[str],
 ) -> None:
-    """List what was exposed into a case file, then rotate. Run again after a kill it goes on.
-
-    Every sidecar has an audit of its own: name the admin sockets of all of them.
-    """
+    """List what was exposed in a case file, then rotate; resume where an earlier run was interrupted."""
     sockets = tuple(str(Path(socket).absolute()) for socket in sidecar)
     when = moment(since, session.world.now())
     question = compromise.Question(since, when, principal, all_, sockets)
@@ -194,7 +191,7 @@ def compromise_start(
 
 
 def compromise_status(session: Session, *, case: Path) -> None:
-    """Show which exposed credentials are still in use. Succeeds only when none is."""
+    """Show which exposed credentials are still in use; succeed only if none is."""
     opened = compromise.read(case)
     found = compromise.tracked(session, opened)
     show_case(session, opened, found)
@@ -202,7 +199,7 @@ def compromise_status(session: Session, *, case: Path) -> None:
     if left:
         raise Failure(f"{left} exposed credentials are still in use: replace them upstream and here")
     if opened["rotation"] is None:
-        raise Failure("the key was not rotated yet: run `key compromise start` again")
+        raise Failure("the key has not been rotated: run `key compromise start` again")
 
 
 def _show_version(session: Session, version: KeyVersion) -> None:

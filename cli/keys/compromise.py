@@ -40,7 +40,7 @@ class Use(Enum):
 
 @dataclass(frozen=True, slots=True)
 class Question:
-    """Whom the case is about. ``everything`` takes every stored credential, whatever the audit says.
+    """What the case is about. ``everything`` takes every stored credential, whatever the audit says.
 
     ``asked`` is the time as it was typed: typed again, it means the same case even where it counts from now.
     """
@@ -63,7 +63,7 @@ class Tracked:
 
 
 def place_of(folder: Path, question: Question) -> Path:
-    """Where the case goes: to the one that an earlier run left without a rotation, else to a new file."""
+    """Return where the case is written: the file of an earlier run that has no rotation, else a new one."""
     for path in sorted(folder.glob("compromise-*.json")):
         case = read(path)
         if case["rotation"] is None and _same(case, question):
@@ -90,19 +90,19 @@ def opened(session: Session, path: Path, question: Question) -> dict[str, Any]:
 
 
 def read(path: Path) -> dict[str, Any]:
-    """The case at ``path``, as it was written."""
+    """Return the case at ``path``, as it was written."""
     return proofs.read_sealed(path, FORMAT)
 
 
 def with_rotation(path: Path, case: Mapping[str, Any], rotation: Mapping[str, Any]) -> dict[str, Any]:
-    """Notes in the case that the key was rotated."""
+    """Record in the case that the key was rotated, and return it."""
     noted = proofs.sealed({**case, "rotation": dict(rotation)})
     proofs.write(path, noted)
     return noted
 
 
 def tracked(session: Session, case: Mapping[str, Any]) -> list[Tracked]:
-    """What became of each exposed credential, those in use first."""
+    """Return what became of each exposed credential, those in use first."""
     providers = {provider.uid: provider for provider in all_providers(session)}
     found = [
         Tracked(
@@ -159,7 +159,7 @@ def _new(session: Session, question: Question) -> dict[str, Any]:
 
 
 def _audits(session: Session, question: Question) -> list[Exposure]:
-    """What the audit of each sidecar has."""
+    """Return what the audit of each sidecar has."""
     found = [exposure(session.admin, question.since, question.principal)]
     for socket in question.sidecars:
         further = Sidecar("admin", Path(socket))
@@ -169,7 +169,7 @@ def _audits(session: Session, question: Question) -> list[Exposure]:
 
 
 def _merged(one: Mapping[str, Any], other: Mapping[str, Any]) -> dict[str, Any]:
-    """Two sidecars' entries of one credential."""
+    """Return two sidecars' entries of one credential as one."""
     return {
         **one,
         "key_versions": sorted({*one["key_versions"], *other["key_versions"]}),

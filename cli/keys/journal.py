@@ -1,4 +1,4 @@
-"""What a rotation has to remember to be finished after a kill, written before what cannot be repeated."""
+"""What an interrupted rotation needs to be resumed, written before each step that cannot be repeated."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ ORIGIN_UNDER_WAY = "UNDER_WAY"
 
 @dataclass(frozen=True, slots=True)
 class Journal:
-    """One rotation under way.
+    """One unfinished rotation.
 
     ``target`` is empty until the version exists; ``request_id`` is empty where it existed already: pending
     (``ORIGIN_PENDING``), or the primary with data keys still under others (``ORIGIN_UNDER_WAY``).
@@ -51,7 +51,7 @@ class Journal:
 
     @classmethod
     def parse(cls, content: Mapping[str, Any]) -> Journal:
-        """Raises KeyError, TypeError or ValueError where it is not what `as_json` made."""
+        """Read what ``as_json`` made. Raises KeyError, TypeError or ValueError on anything else."""
         fields = {name: content[name] for name in cls.__slots__}
         fields["start_time"] = parse_stamp(fields["start_time"])
         fields["rows_before"] = ProviderRows.parse(fields["rows_before"])
@@ -65,7 +65,7 @@ class JournalFile:
     path: Path
 
     def read(self) -> Journal | None:
-        """The rotation under way, None where there is none.
+        """Return the unfinished rotation, or None.
 
         Raises:
             Failure: the file is not one of ours.
@@ -79,13 +79,13 @@ class JournalFile:
             return Journal.parse(content)
         except (KeyError, TypeError, ValueError):
             raise Failure(
-                f"{self.path} is not a rotation's journal: look at it, and move it away to start anew"
+                f"{self.path} is not the journal of a rotation: move it away to start a new one"
             ) from None
 
     def write(self, journal: Journal) -> None:
-        """On disk when this returns."""
+        """Write the journal; it is on disk when this returns."""
         proofs.write(self.path, journal.as_json())
 
     def remove(self) -> None:
-        """The rotation is finished."""
+        """Remove the journal of a finished rotation."""
         proofs.remove(self.path)

@@ -1,4 +1,4 @@
-"""The receipt of a rotation: what was moved, that nothing was left, that provider rows stayed as they were.
+"""The receipt of a rotation: what was moved, that nothing was left, and that provider rows did not change.
 
 Times are RFC 3339 in UTC; counts are of data keys; `sha256` of the document is over all else in it.
 """
@@ -48,7 +48,7 @@ class ProviderRows:
 
     @classmethod
     def parse(cls, content: Mapping[str, Any]) -> ProviderRows:
-        """Raises KeyError or TypeError where it is not what `as_json` made."""
+        """Read what ``as_json`` made. Raises KeyError or TypeError on anything else."""
         return cls(**content)
 
     def as_json(self) -> dict[str, Any]:
@@ -56,7 +56,7 @@ class ProviderRows:
 
 
 def comparison(before: ProviderRows, after: ProviderRows) -> str:
-    """What two digests say of each other. Where others wrote meanwhile they say nothing."""
+    """Compare two digests. If somebody wrote in between, they cannot be compared."""
     if before.store_id != after.store_id:
         return STORE_CHANGED
     if before.revision != after.revision:
@@ -83,7 +83,7 @@ class Evidence:
 
 
 def receipt_of(evidence: Evidence) -> dict[str, Any]:
-    """The receipt. Only made where nothing was left behind or quarantined, and all of it was verified."""
+    """Return the receipt, for a rotation that left nothing, quarantined nothing and verified everything."""
     verification = evidence.verification
     return sealed(
         {
@@ -115,7 +115,7 @@ def receipt_of(evidence: Evidence) -> dict[str, Any]:
 
 
 def contradictions(receipt: Mapping[str, Any]) -> Iterator[str]:
-    """What in a receipt cannot be true together, or is no success. Its digest was checked already."""
+    """Yield what contradicts itself or is not a success. The receipt's digest was checked before."""
     try:
         keys, rows = receipt["data_keys"], receipt["provider_rows"]
         new = receipt["new_key_version"]

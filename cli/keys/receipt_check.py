@@ -1,4 +1,4 @@
-"""Checks a receipt again, months later: what it says by itself, and against what is stored now."""
+"""Checks a receipt later: by itself, and against what is stored now."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ _ROWS_THEN = {
 
 
 def check(receipt: Mapping[str, Any]) -> list[Finding]:
-    """What the receipt says by itself. Its digest was checked when it was read."""
+    """Return what the receipt says by itself. Its digest was checked when it was read."""
     wrong = [Finding("receipt", Level.FAILED, sentence) for sentence in contradictions(receipt)]
     if wrong:
         return wrong
@@ -37,14 +37,14 @@ def check(receipt: Mapping[str, Any]) -> list[Finding]:
         Finding(
             "data keys then",
             Level.OK,
-            f"all {keys['count_after']} verified under {new}, none left behind",
+            f"all {keys['count_after']} verified under {new}, none left",
         ),
         Finding("provider rows then", level, sentence),
     ]
 
 
 def check_live(session: Session, receipt: Mapping[str, Any]) -> list[Finding]:
-    """What of it still holds."""
+    """Return what of it still holds."""
     return [_deployment(session, receipt), _data_keys(session, receipt), _rows(session, receipt)]
 
 
@@ -52,7 +52,7 @@ def _deployment(session: Session, receipt: Mapping[str, Any]) -> Finding:
     now, then = registry_status(session).deployment_id, receipt["deployment_id"]
     if then and now != then:
         return Finding(
-            "installation", Level.FAILED, f"this is {now or 'a new one'}, the receipt is of {then}"
+            "installation", Level.FAILED, f"this is {now or 'a new one'}, the receipt is from {then}"
         )
     return Finding("installation", Level.OK, now or "nothing is stored yet")
 
@@ -75,11 +75,11 @@ def _data_keys(session: Session, receipt: Mapping[str, Any]) -> Finding:
         told = ", ".join(f"{count} under {short_name(name)}" for name, count in sorted(older.items()))
         return Finding("data keys now", Level.FAILED, f"not all under that version or a newer one: {told}")
     if verification.failures:
-        sentence = f"{len(verification.failures)} are not sound: see `providerctl doctor`"
+        sentence = f"{len(verification.failures)} failed verification: see `providerctl doctor`"
         return Finding("data keys now", Level.FAILED, sentence)
     sentence = f"all {verification.key_count} under that version or a newer one, each verified"
     if new not in order:
-        return Finding("data keys now", Level.NOTE, f"{sentence}; the sidecar lists that version no more")
+        return Finding("data keys now", Level.NOTE, f"{sentence}; the sidecar no longer lists that version")
     return Finding("data keys now", Level.OK, sentence)
 
 
@@ -89,7 +89,7 @@ def _rows(session: Session, receipt: Mapping[str, Any]) -> Finding:
     if said == EQUAL:
         return Finding("provider rows now", Level.OK, f"byte for byte as then, revision {now.revision}")
     if said == REVISION_MOVED:
-        sentence = f"providers were changed since: revision {then.revision} then, {now.revision} now"
+        sentence = f"providers have changed since: revision {then.revision} then, {now.revision} now"
         return Finding("provider rows now", Level.NOTE, sentence)
     if said == DIFFERENT:
         sentence = f"changed since, although the revision is still {now.revision}"

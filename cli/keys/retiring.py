@@ -1,4 +1,4 @@
-"""The end of a key version: asked twice, by every wrapper's own bytes, whether anything refers to it."""
+"""Retires a key version after checking twice, by every wrapped key's own bytes, that nothing refers to it."""
 
 from __future__ import annotations
 
@@ -14,14 +14,14 @@ from cli.keys.versions import short_name, state_word
 from cli.session import Session
 
 PAUSE_SECONDS = 61.0
-"""Between the two askings: the wrapper of a write that began before the first is seen by the second."""
+"""Between the two checks: the second sees the wrapped key of a write that began before the first."""
 
 _GONE = (KeyVersion.STATE_DISABLED, KeyVersion.STATE_DESTROY_SCHEDULED, KeyVersion.STATE_DESTROYED)
 _TRANSIT = re.compile(r"(?P<key>keyVersions/transit-[0-9a-f]{8})-v[0-9]+-[0-9]+")
 
 
 def retire(session: Session, name: str) -> KeyVersion:
-    """The version, disabled. Nothing happens where it is that already.
+    """Disable the version and return it; a disabled one stays as it is.
 
     Raises:
         Failure: it is the primary, or wrappers refer to it, or some name no version at all (exit code 5).
@@ -35,7 +35,7 @@ def retire(session: Session, name: str) -> KeyVersion:
         raise Failure(f"{short_name(name)} is the primary version: rotate first", code=ExitCode.CONFLICT)
     closing = _closed_with(name, versions)
     _refuse_references(closing, verify_all(session))
-    session.terminal.say(f"nothing refers to {short_name(name)}; asking once more in {PAUSE_SECONDS:.0f} s")
+    session.terminal.say(f"nothing refers to {short_name(name)}; checking again in {PAUSE_SECONDS:.0f} s")
     session.world.sleep(PAUSE_SECONDS)
     _refuse_references(closing, verify_all(session))
     disabled = key_versions.disable(session.admin, name)
@@ -44,7 +44,7 @@ def retire(session: Session, name: str) -> KeyVersion:
 
 
 def _closed_with(name: str, versions: Sequence[KeyVersion]) -> list[str]:
-    """The version, and in Vault the ones before it: Transit closes all below a number."""
+    """Return the version, and in Vault those before it: Transit disables all below a number."""
     match = _TRANSIT.fullmatch(name)
     if match is None:
         return [name]
@@ -71,7 +71,7 @@ def _refuse_references(closing: Sequence[str], verification: Verification) -> No
     unreadable = verification.unreadable()
     if unreadable:
         raise Failure(
-            f"{len(unreadable)} wrappers name no key version, so nobody knows which they need: "
+            f"{len(unreadable)} wrapped keys name no key version, so it is unknown which they need: "
             "`providerctl doctor` says what to do",
             code=ExitCode.CONFLICT,
             lines=[f"{each.resource}: {each.reason}" for each in unreadable],

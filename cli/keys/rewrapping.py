@@ -1,4 +1,4 @@
-"""Drives RewrapDataKeys until nothing is left to be moved; the registry's own sweep may be at it too."""
+"""Calls RewrapDataKeys until nothing is left to move; the registry's own sweep may run at the same time."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ _BATCH_SECONDS = 120.0
 
 @dataclass(frozen=True, slots=True)
 class Outcome:
-    """How the moving ended: nothing remains but what is quarantined."""
+    """How it ended: only quarantined data keys remain."""
 
     primary: str
     moved_here: int
@@ -27,7 +27,7 @@ class Outcome:
 
 
 def rewrap_all(session: Session, *, target: str, total: int, release_quarantined: bool) -> Outcome:
-    """Moves every data key to the primary version, which must be ``target`` unless that is empty.
+    """Move every data key to the primary version, which must be ``target`` unless that is empty.
 
     ``total`` data keys are there, as far as is known. A sidecar or registry that is away is waited for, until
     `AWAY_SECONDS` have passed without anything moving.
@@ -71,7 +71,7 @@ def rewrap_all(session: Session, *, target: str, total: int, release_quarantined
 
 
 def failure_lines(failures: tuple[pb.RewrapFailure, ...]) -> list[str]:
-    """One line for each data key that could not be moved."""
+    """Return a line for each data key that could not be moved."""
     return [
         f"{each.resource}: {each.reason} under {short_name(each.key_version)} ({each.failed_count} failures)"
         for each in failures

@@ -1,4 +1,4 @@
-"""Rotation from end to end: a new primary version, every data key under it, the proof, the receipt.
+"""A whole rotation: a new primary version, every data key under it, the verification, the receipt.
 
 Each step is a no-op where it is done, and the journal keeps what a step cannot find out again. So a run
 after a kill finishes the rotation it finds, and never starts another beside it.
@@ -58,12 +58,12 @@ class Rotated:
 
 
 def default_journal(session: Session) -> Path:
-    """The journal of ``key rotate``."""
+    """Return the journal of ``key rotate``."""
     return session.settings.receipts / JOURNAL_NAME
 
 
 def rotate(session: Session, order: Order) -> Rotated:
-    """Rotates, or finishes what is under way.
+    """Rotate, or resume an unfinished rotation.
 
     Raises:
         Failure: something is unmoved, quarantined, unproved, or could not be reached. The journal stays, so
@@ -71,7 +71,7 @@ def rotate(session: Session, order: Order) -> Rotated:
     """
     with proofs.only_one(session.settings.receipts / _LOCK_NAME, "rotation"):
         file = JournalFile(order.journal)
-        # Nothing has begun yet: a server that is not there at all is told at once.
+        # Nothing has begun yet, so a server that is unavailable is reported at once.
         versions = key_versions.list_versions(session.admin)
         known = registry_status(session)
         journal = _taken_up(session, file, versions, known) or _begun(session, order, versions, known)
@@ -94,7 +94,7 @@ def rotate(session: Session, order: Order) -> Rotated:
 
 
 def digest_rows(session: Session) -> ProviderRows:
-    """The digest over all provider rows at this moment."""
+    """Return the digest over all provider rows at this moment."""
     registry = session.registry
     return ProviderRows.of(
         session.patience().insist(
@@ -109,13 +109,13 @@ def _taken_up(
     versions: Sequence[KeyVersion],
     status: pb.GetEncryptionStatusResponse,
 ) -> Journal | None:
-    """The rotation that an earlier run left unfinished."""
+    """Return the rotation that an earlier run left unfinished."""
     journal = file.read()
     if journal is None:
         return None
     if journal.deployment_id and status.deployment_id not in ("", journal.deployment_id):
         raise Failure(
-            f"{file.path} belongs to a rotation of another installation: move it away", code=ExitCode.CONFLICT
+            f"{file.path} belongs to another installation's rotation: move it away", code=ExitCode.CONFLICT
         )
     if journal.target:
         state = next((each.state for each in versions if each.name == journal.target), None)
@@ -124,7 +124,7 @@ def _taken_up(
                 f"the rotation that an earlier run began, to {short_name(journal.target)}, was overtaken"
             )
             return None
-    session.terminal.say(f"finishing the rotation begun {journal.start_time:%Y-%m-%d %H:%M:%SZ}")
+    session.terminal.say(f"resuming the rotation that began {journal.start_time:%Y-%m-%d %H:%M:%SZ}")
     return replace(journal, run_count=journal.run_count + 1)
 
 
@@ -134,7 +134,7 @@ def _begun(
     versions: Sequence[KeyVersion],
     status: pb.GetEncryptionStatusResponse,
 ) -> Journal:
-    """A rotation from now on: to a version that waits for it, or to a new one."""
+    """Begin a rotation: to a pending version, or to a new one."""
     primary = next((each for each in versions if each.state == KeyVersion.STATE_PRIMARY), None)
     pending = [each for each in versions if each.state == KeyVersion.STATE_PENDING]
     origin, target = ORIGIN_NEW, ""
@@ -146,7 +146,7 @@ def _begun(
         )
     elif not order.fresh and pending:
         origin, target = ORIGIN_PENDING, pending[-1].name
-        session.terminal.say(f"{short_name(target)} was created before and waits to be activated: taking it")
+        session.terminal.say(f"{short_name(target)} is pending: using it")
     start = session.world.now()
     folder = session.settings.receipts
     return Journal(
@@ -166,14 +166,14 @@ def _begun(
 
 
 def _is_behind(status: pb.GetEncryptionStatusResponse, primary: str) -> bool:
-    """Whether data keys are under other versions than the sidecar's primary."""
+    """Return whether data keys are under other versions than the sidecar's primary."""
     return any(each.data_key_count for each in status.usage if each.key_version != primary)
 
 
 def _with_target(
     session: Session, file: JournalFile, journal: Journal, versions: Sequence[KeyVersion]
 ) -> Journal:
-    """The journal with the version to move to, which exists from here on."""
+    """Return the journal with the version to move to, which exists once this returns."""
     if journal.target:
         return journal
     try:
@@ -186,7 +186,7 @@ def _with_target(
         now = key_versions.list_versions(session.admin)
         newer = [each for each in now if each.name == latest and of_message(each.create_time) >= since]
         if journal.run_count > 1 and newer:
-            # An earlier run made it, and the sidecar has forgotten the request since.
+            # An earlier run created it, and the sidecar no longer remembers the request.
             made = newer[0]
         elif any(each.name == latest for each in versions):
             # Several keyrings: the newest of the one that wraps is not the newest of all.
@@ -213,7 +213,7 @@ def _activate(session: Session, journal: Journal) -> None:
 
 
 def _moved_and_proved(session: Session, journal: Journal, order: Order) -> Verification:
-    """Every data key is under the target, by the wrappers' own bytes, and opens."""
+    """Verify that every data key opens and is under the target, by its own bytes."""
     release = order.release_quarantined
     left: dict[str, int] = {}
     for _ in range(_VERIFY_ROUNDS):
@@ -226,14 +226,14 @@ def _moved_and_proved(session: Session, journal: Journal, order: Order) -> Verif
         verification = verify_all(session)
         if verification.failures:
             raise Failure(
-                f"{len(verification.failures)} data keys are not sound; `providerctl doctor` says what to do",
+                f"{len(verification.failures)} data keys failed verification: see `providerctl doctor`",
                 lines=[f"{each.resource}: {each.reason}" for each in verification.failures],
             )
         left = verification.under_others_than(journal.target)
         if not left:
             return verification
     raise Failure(
-        f"{sum(left.values())} wrappers name another key version than {short_name(journal.target)}",
+        f"{sum(left.values())} wrapped keys name another key version than {short_name(journal.target)}",
         lines=[f"{short_name(name)}: {count}" for name, count in sorted(left.items())],
     )
 
@@ -241,7 +241,7 @@ def _moved_and_proved(session: Session, journal: Journal, order: Order) -> Verif
 def _quarantined(session: Session, count: int) -> Failure:
     listed = tuple(registry_status(session).quarantined)
     return Failure(
-        f"{count} data keys failed three times to be moved and stand as they were; mend them as "
+        f"{count} data keys could not be moved in three attempts and are unchanged; repair them as "
         "`providerctl doctor` says, then run again with --release-quarantined",
         lines=failure_lines(listed),
     )

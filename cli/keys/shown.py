@@ -27,7 +27,7 @@ _USE_WORDS = {Use.IN_USE: "in use", Use.REPLACED: "replaced", Use.PROVIDER_DELET
 
 
 def show_receipt(session: Session, rotated: Rotated) -> None:
-    """The summary of a rotation; with JSON the receipt itself."""
+    """Print the summary of a rotation; as JSON the receipt itself."""
     receipt = rotated.receipt
     keys, rows = receipt["data_keys"], receipt["provider_rows"]
     equal = rows["comparison"] == EQUAL
@@ -43,7 +43,7 @@ def show_receipt(session: Session, rotated: Rotated) -> None:
                 ("primary", Cell(short_name(receipt["new_key_version"]), Tone.GOOD)),
                 ("before", before or "no data keys"),
                 ("after", f"{keys['count_after']} data keys, {keys['verified_count']} verified"),
-                ("left behind", keys["left_behind_count"]),
+                ("not moved", keys["left_behind_count"]),
                 ("quarantined", keys["quarantined_count"]),
                 ("provider rows", same),
                 ("receipt", str(rotated.path)),
@@ -54,7 +54,7 @@ def show_receipt(session: Session, rotated: Rotated) -> None:
 
 
 def show_rewrapped(session: Session, outcome: Outcome) -> None:
-    """How the moving ended."""
+    """Print how it ended."""
     session.terminal.show(
         {
             "primaryKeyVersion": outcome.primary,
@@ -77,7 +77,7 @@ def show_rewrapped(session: Session, outcome: Outcome) -> None:
 
 
 def show_verification(session: Session, verification: Verification) -> None:
-    """Counts, versions, and every data key that is not sound."""
+    """Print counts, versions, and every data key that failed verification."""
     failed = len(verification.failures)
     parts: list[Facts | Section] = [
         Facts(
@@ -100,7 +100,7 @@ def show_verification(session: Session, verification: Verification) -> None:
 
 
 def show_findings(session: Session, findings: Sequence[Finding], if_failed: str) -> None:
-    """All findings.
+    """Print all findings.
 
     Raises:
         Failure: one of them failed.
@@ -111,7 +111,7 @@ def show_findings(session: Session, findings: Sequence[Finding], if_failed: str)
 
 
 def show_audit(session: Session, answer: pb.VerifyAuditResponse, *, compared_to: int) -> None:
-    """What the audit is like."""
+    """Print the state of the audit."""
     session.terminal.show(
         as_json(answer),
         Facts(
@@ -132,7 +132,7 @@ def show_audit(session: Session, answer: pb.VerifyAuditResponse, *, compared_to:
 
 
 def show_exposure(session: Session, found: Exposure, providers: Sequence[Provider]) -> None:
-    """One row for each credential."""
+    """Print a row for each credential."""
     by_uid = {provider.uid: provider for provider in providers}
     rows: list[Sequence[Value]] = []
     data: list[dict[str, Any]] = []
@@ -155,7 +155,7 @@ def show_exposure(session: Session, found: Exposure, providers: Sequence[Provide
 
 
 def show_case(session: Session, case: Mapping[str, Any], found: Sequence[Tracked]) -> None:
-    """The case, and each exposed credential with what became of it."""
+    """Print the case, and what became of each exposed credential."""
     left = sum(each.use is Use.IN_USE for each in found)
     rotated = case["rotation"]
     rows: list[Sequence[Value]] = [

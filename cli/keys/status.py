@@ -1,4 +1,4 @@
-"""``key status``: how stored data keys are wrapped, and what registry and sidecar say of each other."""
+"""``key status``: how stored data keys are wrapped, and whether registry and sidecar agree."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ _SWEEP_TONES = {
 
 
 def show_status(session: Session) -> None:
-    """Prints it. What a closed socket would have told is left out, with a line on stderr."""
+    """Print it. What a closed socket would have added is left out, with a line on stderr."""
     status = registry_status(session)
     versions = _versions(session)
     sidecar = _sidecar(session)
@@ -50,7 +50,7 @@ def show_status(session: Session) -> None:
 
 
 def version_rows(versions: Sequence[KeyVersion]) -> Section:
-    """Versions as ``key list`` prints them."""
+    """Return the versions as ``key list`` prints them."""
     return Section(
         "",
         ("key version", "state", "algorithm", "created", "destroyed"),

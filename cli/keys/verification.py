@@ -1,4 +1,4 @@
-"""The proof over all data keys: each wrapper opened in its context, counted under the version it names."""
+"""Verifies all data keys: each is unwrapped in its context, and counted under the version that it names."""
 
 from __future__ import annotations
 
@@ -13,12 +13,12 @@ from cli.terminal.progress import Meter, progress
 
 _PAGE_SECONDS = 120.0
 NO_WRAPPER = "NO_DATA_KEY"
-"""The reason of the one failure that has no wrapper, so that nothing can refer to any version."""
+"""The reason of the one failure that has no wrapped key, and so refers to no version."""
 
 
 @dataclass(frozen=True, slots=True)
 class Verification:
-    """All pages together. ``usage`` counts wrappers by the version in their own bytes, sound or not."""
+    """All pages together. ``usage`` counts wrapped keys by the version in their own bytes, valid or not."""
 
     verified_count: int
     failures: tuple[pb.VerifyFailure, ...]
@@ -26,21 +26,21 @@ class Verification:
 
     @property
     def key_count(self) -> int:
-        """How many data keys were looked at."""
+        """Return how many data keys were checked."""
         return self.verified_count + sum(failure.reason != NO_WRAPPER for failure in self.failures)
 
     def under_others_than(self, name: str) -> dict[str, int]:
-        """How many wrappers name which other version."""
+        """Return how many wrapped keys name which other version."""
         return {version: count for version, count in self.usage.items() if version != name and count}
 
     def unreadable(self) -> tuple[pb.VerifyFailure, ...]:
-        """Wrappers that name no version: each might be under any."""
+        """Return the failures whose wrapped key names no version: each might be under any."""
         return tuple(
             failure for failure in self.failures if not failure.key_version and failure.reason != NO_WRAPPER
         )
 
     def message(self) -> pb.VerifyDataKeysResponse:
-        """All pages as one, for printing."""
+        """Return all pages as one message, for printing."""
         return pb.VerifyDataKeysResponse(
             verified_count=self.verified_count,
             failed_count=len(self.failures),
@@ -53,13 +53,13 @@ class Verification:
 
 
 def registry_status(session: Session) -> pb.GetEncryptionStatusResponse:
-    """What the registry says of its data keys, by their rows."""
+    """Return what the registry knows of its data keys from their rows."""
     registry = session.registry
     return registry.call(registry.system.GetEncryptionStatus, pb.GetEncryptionStatusRequest())
 
 
 def verify_all(session: Session) -> Verification:
-    """Asks for every page; a registry or sidecar that goes away meanwhile is waited for.
+    """Verify page by page, waiting for a registry or sidecar that becomes unavailable.
 
     Raises:
         CallRefused: one is away for longer, or this registry's sidecar cannot open wrappers.

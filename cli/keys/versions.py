@@ -17,22 +17,22 @@ _PAGE_SIZE = 1000
 
 
 def full_name(text: str) -> str:
-    """``keyVersions/{v}``, whether it was typed so or without the beginning."""
+    """Return ``keyVersions/{v}``, whether or not it was typed with its prefix."""
     return text if text.startswith(PREFIX) else f"{PREFIX}{text}"
 
 
 def short_name(name: str) -> str:
-    """What a person needs to see of it."""
+    """Return the name without its prefix."""
     return name.removeprefix(PREFIX)
 
 
 def state_word(version: KeyVersion) -> str:
-    """``PRIMARY`` and the like."""
+    """Return ``PRIMARY`` and the like."""
     return KeyVersion.State.Name(version.state).removeprefix("STATE_")
 
 
 def list_versions(admin: Sidecar) -> list[KeyVersion]:
-    """All versions, oldest first."""
+    """Return all versions, oldest first."""
     versions: list[KeyVersion] = []
     request = pb.ListKeyVersionsRequest(page_size=_PAGE_SIZE)
     while True:
@@ -44,7 +44,7 @@ def list_versions(admin: Sidecar) -> list[KeyVersion]:
 
 
 def find(versions: Sequence[KeyVersion], name: str) -> KeyVersion:
-    """The version of that name.
+    """Return the version of that name.
 
     Raises:
         Failure: there is none (exit code 3).
@@ -52,11 +52,11 @@ def find(versions: Sequence[KeyVersion], name: str) -> KeyVersion:
     for version in versions:
         if version.name == name:
             return version
-    raise Failure(f"the sidecar knows no {name}", code=ExitCode.NOT_FOUND)
+    raise Failure(f"key version {name} not found", code=ExitCode.NOT_FOUND)
 
 
 def create(admin: Sidecar, request_id: str, expected_latest: str) -> KeyVersion:
-    """The new version; the one made before where the same request was made before."""
+    """Create a version and return it; a repeated request returns the one made the first time."""
     request = pb.CreateKeyVersionRequest(request_id=request_id, expected_latest=expected_latest)
     return admin.call(admin.admin.CreateKeyVersion, request)
 
@@ -66,7 +66,7 @@ def activate(admin: Sidecar, name: str) -> KeyVersion:
 
 
 def disable(admin: Sidecar, name: str) -> KeyVersion:
-    """Only after it was made sure that no wrapper refers to it."""
+    """Disable a version. The caller has checked that no wrapped key refers to it."""
     request = pb.DisableKeyVersionRequest(name=name, confirmed_unreferenced=True)
     return admin.call(admin.admin.DisableKeyVersion, request)
 
@@ -76,7 +76,7 @@ def enable(admin: Sidecar, name: str) -> KeyVersion:
 
 
 def schedule_destruction(admin: Sidecar, name: str, delay: timedelta | None) -> KeyVersion:
-    """``delay`` None leaves it to the sidecar."""
+    """Schedule it after ``delay``; None means the sidecar's default."""
     request = pb.ScheduleKeyVersionDestructionRequest(name=name)
     if delay is not None:
         request.delay.CopyFrom(duration_pb2.Duration(seconds=int(delay.total_seconds())))

@@ -1,4 +1,4 @@
-"""What an upstream offers beside the catalog and what is registered, and adding some of it."""
+"""What an upstream offers, beside the catalog and what is registered, and registering some of it."""
 
 from __future__ import annotations
 
@@ -44,7 +44,7 @@ class Added:
 
 
 def beside(session: Session, name: str, kind: str) -> Beside:
-    """What the registry knows of a provider of that kind (``openai_compatible``)."""
+    """Return what the registry knows of a provider of that kind (``openai_compatible``)."""
     registry = session.registry
     try:
         catalog = registry.call(
@@ -64,7 +64,7 @@ def beside(session: Session, name: str, kind: str) -> Beside:
 def message(
     listing: Listing, known: Beside, validation: provider_pb2.ProviderValidation
 ) -> pb.DiscoverProviderModelsResponse:
-    """The listing as the API answers it for a candidate credential."""
+    """Return the listing as the API does for a candidate credential."""
     offered = {model.upstream_model_id for model in listing.models}
     missing = sorted(name for upstream_id, name in known.registered.items() if upstream_id not in offered)
     return pb.DiscoverProviderModelsResponse(
@@ -97,7 +97,9 @@ def add(
     kinds = {each: _KINDS.get(offered[each].kind.value) or _KINDS.get(kind) for each in custom}
     vague = [each for each, found in kinds.items() if found is None]
     if vague:
-        raise UsageFailure(f"what {', '.join(vague)} is for is not told: say --kind chat or --kind embedding")
+        raise UsageFailure(
+            f"the upstream does not say what {', '.join(vague)} is for: add --kind chat or --kind embedding"
+        )
     added = [Added(each, known.registered[each], "there already") for each in wanted if each not in fresh]
     imported = [each for each in fresh if each in known.catalog_ids]
     registry = session.registry

@@ -90,7 +90,7 @@ def _import(session: Session, request: pb.ImportProviderModelsRequest) -> None:
             [
                 ("catalog", answer.catalog_version),
                 *((title, count) for title, field in _COUNTS if (count := getattr(answer, field))),
-                ("plan digest", answer.plan_digest),
+                *([("plan digest", answer.plan_digest)] if request.validate_only else []),
             ]
         ),
         names=[each.provider_model for each in answer.results if each.provider_model],

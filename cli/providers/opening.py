@@ -1,7 +1,7 @@
-"""Opens a provider's stored credential with a router's identity, and asks the upstream with it.
+"""Opens a provider's stored credential as a router does, and asks the upstream with it.
 
-May see: one credential in plain, for the length of one command. Must never: print any of it. It goes to the
-room that calls upstreams and nowhere else.
+May see: one credential in plain, for the length of one command. Must never: print any of it. It is passed to
+the room that calls upstreams and nowhere else.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ _SWITCHES = {"": False, "0": False, "false": False, "1": True, "true": True}
 
 @dataclass(frozen=True, slots=True)
 class Opened:
-    """A provider as routers see it, with its credential; ``identity`` is None where it has none."""
+    """A provider as routers see it, with its credential; ``identity`` is None if it has none."""
 
     name: str
     target: Target
@@ -35,13 +35,8 @@ class Opened:
     credential_version: int
 
 
-def full_name(text: str) -> str:
-    """``providers/openai`` of that or of ``openai``."""
-    return text if text.startswith("providers/") else f"providers/{text}"
-
-
 def test_stored(session: Session, name: str) -> tuple[Outcome, int]:
-    """Whether the stored credential works upstream, and its version.
+    """Return whether the stored credential works upstream, and its version.
 
     Raises:
         Failure: it cannot be opened here.
@@ -55,7 +50,7 @@ def test_stored(session: Session, name: str) -> tuple[Outcome, int]:
 
 
 def list_offered(session: Session, name: str) -> tuple[Listing, str]:
-    """What the upstream lists for the stored credential, and the provider's kind (``openai_compatible``).
+    """Return what the upstream lists for the stored credential, and the provider's kind.
 
     Raises:
         Failure: it cannot be opened here.

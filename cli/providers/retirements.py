@@ -5,7 +5,7 @@ from __future__ import annotations
 from codevector.providers.v1 import provider_service_pb2 as pb
 
 from cli.messages import as_json
-from cli.providers import opening
+from cli.resources.names import provider_name
 from cli.session import Session
 from cli.terminal.output import Cell, Facts, Section, Tone, Value
 
@@ -13,8 +13,8 @@ _PAGE_SIZE = 1000
 
 
 def retirements(session: Session, *, days: int, provider: str) -> None:
-    """List what upstreams retire within --days, and the models that lose a backend or their last."""
-    answer = _read(session, days, opening.full_name(provider) if provider else "")
+    """List what upstreams retire within ``days``, and the models that lose a backend or their last one."""
+    answer = _read(session, days, provider_name(provider) if provider else "")
     session.terminal.show(
         as_json(answer),
         Facts(
@@ -39,7 +39,7 @@ def retirements(session: Session, *, days: int, provider: str) -> None:
 
 
 def _read(session: Session, days: int, parent: str) -> pb.ListRetirementsResponse:
-    """All pages as one answer."""
+    """Return all pages as one response."""
     registry = session.registry
     request = pb.ListRetirementsRequest(page_size=_PAGE_SIZE, within_days=days, parent=parent)
     whole = registry.call(registry.providers.ListRetirements, request)

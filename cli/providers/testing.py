@@ -10,6 +10,7 @@ from google.protobuf.timestamp_pb2 import Timestamp
 from cli.failures import ExitCode, Failure
 from cli.messages import as_json
 from cli.providers import discovery, opening
+from cli.resources.names import provider_name
 from cli.session import Session
 from cli.terminal.output import Cell, Facts, Section, Tone, Value
 
@@ -26,8 +27,8 @@ _EXITS = {
 
 
 def test(session: Session, *, name: str) -> None:
-    """Ask the upstream whether the stored credential works. Opens it with a router's identity."""
-    provider = opening.full_name(name)
+    """Ask the upstream whether the stored credential works, opening it as a router does."""
+    provider = provider_name(name)
     outcome, version = opening.test_stored(session, provider)
     validation = _validation(session, outcome, version)
     session.terminal.show(as_json(validation), _facts(provider, validation))
@@ -35,8 +36,8 @@ def test(session: Session, *, name: str) -> None:
 
 
 def discover(session: Session, *, name: str, add: list[str], kind: str) -> None:
-    """List what the upstream offers, beside the catalog and what is registered; --add registers some."""
-    provider, ids = opening.full_name(name), add
+    """List what the upstream offers, beside the catalog and what is registered, or register some of it."""
+    provider, ids = provider_name(name), add
     listing, provider_kind = opening.list_offered(session, provider)
     known = discovery.beside(session, provider, provider_kind)
     if ids:
@@ -68,8 +69,15 @@ def discover(session: Session, *, name: str, add: list[str], kind: str) -> None:
 
 def _end(provider: str, outcome: Outcome) -> None:
     code = _EXITS[outcome.verdict.name][0]
-    if code is not ExitCode.OK:
-        raise Failure(f"{provider}: {outcome.message}", code=code, lines=[f"reason: {outcome.reason.name}"])
+    if code is ExitCode.OK:
+        return
+    lines = [f"reason: {outcome.reason.name}"]
+    if outcome.reason.name == "ADDRESS_REFUSED":
+        lines.append(
+            "The command calls the upstream itself: set CODEVECTOR_ALLOW_LOOPBACK_HTTP=1 or "
+            "CODEVECTOR_ALLOW_PRIVATE_UPSTREAMS=1 for it, as for the registry"
+        )
+    raise Failure(f"{provider}: {outcome.message}", code=code, lines=lines)
 
 
 def _validation(session: Session, outcome: Outcome, version: int) -> provider_pb2.ProviderValidation:

@@ -1,4 +1,4 @@
-"""The commands of ``providerctl router``: what they take, what they print, what their exit code says."""
+"""The functions behind ``providerctl router``: what each prints, and how it ends."""
 
 from __future__ import annotations
 
@@ -38,12 +38,12 @@ def wait(session: Session, *, revision: int, timeout: str) -> None:
     session.terminal.show(as_json(answer), facts, *behind)
     told = tally(answer.applied_count, answer.router_count, answer.revision)
     if not answer.reached:
-        raise Failure(f"not within {timeout}: {told}")
+        raise Failure(f"timed out after {timeout}: {told}")
     session.terminal.say(told)
 
 
 def _read(session: Session, filter_: str) -> pb.ListRoutersResponse:
-    """All pages as one answer, at the revision of the first."""
+    """Return all pages as one response, at the revision of the first."""
     registry = session.registry
     request = pb.ListRoutersRequest(page_size=_PAGE_SIZE, filter=filter_)
     whole = registry.call(registry.system.ListRouters, request)
@@ -58,7 +58,7 @@ def _read(session: Session, filter_: str) -> pb.ListRoutersResponse:
 def _section(routers: Iterable[pb.Router], revision: int) -> Section:
     return Section(
         "",
-        ("router", "applied", "behind", "watching", "last seen", "counts until", "peer"),
+        ("router", "applied", "lag", "watching", "last seen", "counts until", "peer"),
         [_row(each, revision) for each in routers],
     )
 

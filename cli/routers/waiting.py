@@ -1,4 +1,4 @@
-"""Waits until all routers have a revision, and tells on stderr who is still without it."""
+"""Waits until all routers have applied a revision, and says on stderr which are still lagging."""
 
 from __future__ import annotations
 
@@ -18,12 +18,12 @@ _NAMED = 3
 
 
 def await_revision(session: Session, revision: int, seconds: float) -> pb.AwaitAppliedRevisionResponse:
-    """The last answer: all routers have ``revision`` (0: the registry's own now), or ``seconds`` are over.
+    """Return the last response: all routers have ``revision`` (0: the current one), or ``seconds`` are over.
 
-    Once it has answered, a registry that is away is asked again until then.
+    Once it has responded, a registry that becomes unavailable is asked again until then.
 
     Raises:
-        CallRefused: it has not reached the revision, or is away at first or at the end.
+        CallRefused: it has not reached the revision, or is unavailable at first or at the end.
     """
     monotonic = session.world.monotonic
     end = monotonic() + seconds
@@ -43,7 +43,7 @@ def await_revision(session: Session, revision: int, seconds: float) -> pb.AwaitA
 def tally(have: int, count: int, revision: int) -> str:
     """``41 of 42 routers have revision 120``."""
     if not count:
-        return f"there is no router that could have revision {revision}"
+        return "no routers are connected"
     return f"{have} of {count} {'router has' if count == 1 else 'routers have'} revision {revision}"
 
 

@@ -153,7 +153,7 @@ class TestRotate:
         killed_at(made, line, "key", "rotate")
         told = command(made, "key", "rotate", "-o", "json")
         assert told.code == 0, told.err
-        assert "finishing the rotation begun" in told.err
+        assert "resuming the rotation that began" in told.err
         after = versions(made)
         assert len(after) == before + 1, "the second run began another rotation"
         receipt = told.data
@@ -188,14 +188,14 @@ class TestRotate:
         assert told.code == 0, told.err
         assert "\x1b" not in told.out + told.err
         assert re.search(r"^rewrap: 200 of 200 data keys$", told.err, re.MULTILINE)
-        assert re.search(r"^left behind: 0$", told.out, re.MULTILINE)
+        assert re.search(r"^not moved: 0$", told.out, re.MULTILINE)
 
     def test_on_a_terminal_it_draws_a_bar(self, stocked: tuple[Instance, dict[str, str]]) -> None:
         code, shown = on_a_terminal(stocked[0], "key", "rotate")
         text = re.sub(r"\x1b\[[0-9;?]*[a-zA-Z]", "", shown)
         assert code == 0
         assert re.search(r"rewrap \[#+\] 100%, 200 of 200", text)
-        assert "left behind    0" in text
+        assert "not moved    0" in text
 
     def test_no_color(self, stocked: tuple[Instance, dict[str, str]]) -> None:
         _, shown = on_a_terminal(stocked[0], "key", "status", NO_COLOR="1")

@@ -151,7 +151,7 @@ def test_a_disabled_provider_is_out_of_use_once_the_wait_ends(
     assert (code, missing["reached"], missing["appliedCount"]) == (1, False, 2)
     assert [each["watcherId"] for each in missing["lagging"]] == [slow.name]
     assert f"waiting for {slow.name} (watching, has {disabled.revision - 1})" in err
-    assert err.endswith(f"providerctl: not within 2s: 2 of 3 routers have revision {revision}\n")
+    assert err.endswith(f"providerctl: timed out after 2s: 2 of 3 routers have revision {revision}\n")
     assert PROVIDER in slow.table
 
     with providerctl(installation, "wait", "--revision", revision, "--timeout", "50s") as command:

@@ -178,7 +178,7 @@ class TestAudit:
         told = bench.run("key", "audit", "exposure", "--since", "2026-04-01", "-o", "json")
         assert told.code == 1
         assert told.data == []
-        assert "may lack some" in told.err
+        assert "may be incomplete" in told.err
 
 
 @pytest.mark.parametrize(

@@ -120,7 +120,7 @@ def test_run_again_after_a_kill_it_goes_on_with_the_same_case(exposed: Bench) ->
     made.providers["providers/p0003"].credential.version = 2
     told = exposed.run("key", "compromise", "status", str(case))
     assert told.code == 1
-    assert "not rotated yet" in told.err
+    assert "has not been rotated" in told.err
     assert start(exposed) == case
     assert len(made.versions) == 2
     assert status(exposed, case)[0] == 0

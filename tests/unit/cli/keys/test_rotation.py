@@ -45,7 +45,7 @@ class TestUndisturbed:
             "quarantined_count": 0,
         }
         assert receipt["provider_rows"]["comparison"] == "EQUAL"
-        assert "left behind: 0" in told.out
+        assert "not moved: 0" in told.out
         assert sorted(os.listdir(bench.home / "receipts")) == [".rotation.lock", path.name]
 
     def test_prints_the_receipt_itself_as_json(self, bench: Bench, tmp_path: Path) -> None:
@@ -137,7 +137,7 @@ class TestNeverSuccessWithAnythingLeft:
         made.wrappers["providers/p0003"].sick = "CREDENTIAL_CORRUPT"
         told = bench.run("key", "rotate")
         assert told.code == 1
-        assert "1 data keys failed three times" in told.err
+        assert "1 data keys could not be moved in three attempts" in told.err
         assert "providers/p0003: CREDENTIAL_CORRUPT" in told.err
         assert bench.receipts() == []
         assert bench.run("key", "rotate").code == 1, "a second run must not begin another rotation"
@@ -156,7 +156,7 @@ class TestNeverSuccessWithAnythingLeft:
         bench.made.before = lies
         told = bench.run("key", "rotate")
         assert told.code == 1
-        assert "1 wrappers name another key version than local-v2" in told.err
+        assert "1 wrapped keys name another key version than local-v2" in told.err
         assert bench.receipts() == []
 
     def test_a_data_key_that_does_not_open(self, bench: Bench) -> None:

@@ -364,7 +364,7 @@ class TestImport:
         told = shell.ok("provider import openai-prod gpt-4o --catalog-version 2026.04.15")
         assert told.out.startswith(
             "PROVIDER MODEL\tUPSTREAM ID\tACTION\tCHANGED\tKEPT\nopenai-prod/gpt-4o\tgpt-4o\tcreated\t\t\n\n"
-            "catalog: 2026.04.15\ncreated: 1\nplan digest: "
+            "catalog: 2026.04.15\ncreated: 1\n"
         )
         plan = shell.ok("provider-model import openai-prod --disabled --dry-run -o json").data
         assert plan["skippedCount"] == 1

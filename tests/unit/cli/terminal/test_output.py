@@ -3,8 +3,12 @@ from __future__ import annotations
 import io
 import json
 import re
+from typing import Any
 
-from cli.terminal.output import Cell, Facts, OutputFormat, Section, Terminal, Tone
+import pytest
+
+from cli.failures import UsageFailure
+from cli.terminal.output import Cell, Facts, OutputFormat, Section, Terminal, Tone, yaml_lines
 from tests.unit.cli.terminal.test_progress import Screen
 
 PARTS = (
@@ -46,3 +50,29 @@ def test_data_and_talk_go_apart() -> None:
     terminal = Terminal(out, err, {}, output=OutputFormat.TABLE, quiet=False)
     terminal.say("talk")
     assert (out.getvalue(), err.getvalue()) == ("", "talk\n")
+
+
+class TestYaml:
+    @pytest.mark.parametrize(
+        ("data", "lines"),
+        [
+            ([], ["[]"]),
+            ({}, ["{}"]),
+            ({"a": [], "b": {}}, ["a: []", "b: {}"]),
+            ({"a": {"b": 1, "c": None}}, ["a:", "  b: 1", "  c: null"]),
+            ({"a": [1, "x"]}, ["a:", "- 1", "- x"]),
+            ([{"a": 1, "b": [2]}, "x"], ["- a: 1", "  b:", "  - 2", "- x"]),
+            ({"yes": "no", "n": "1", "t": True}, ['"yes": "no"', '"n": "1"', "t: true"]),
+            ({"a": "b: c", "d": " e", "f": "- g"}, ['a: "b: c"', 'd: " e"', 'f: "- g"']),
+            ({"a": "line\nline", "b": "ü", "c": ""}, ['a: "line\\nline"', 'b: "ü"', 'c: ""']),
+            ({"a": "providers/x", "b": "2026-04-15"}, ["a: providers/x", 'b: "2026-04-15"']),
+        ],
+    )
+    def test_lines(self, data: Any, lines: list[str]) -> None:
+        assert yaml_lines(data) == lines
+
+
+class TestNames:
+    def test_of_what_has_none(self) -> None:
+        with pytest.raises(UsageFailure, match="has no names"):
+            shown(io.StringIO(), OutputFormat.NAME)

@@ -38,6 +38,7 @@ lint: setup ## Format, lint, types, import rules, contracts
 	$(BIN)/buf breaking --against protos/baseline.binpb
 	$(BIN)/python -m tools.generate --check
 	$(BIN)/python -m tools.settings --check
+	$(BIN)/python -m tools.commands --check
 
 .PHONY: bench
 bench: setup bench-tools ## Measure against a bare server, as ratios in one run
@@ -46,6 +47,10 @@ bench: setup bench-tools ## Measure against a bare server, as ratios in one run
 .PHONY: generate
 generate: setup ## Make gen/ anew from protos/
 	$(BIN)/python -m tools.generate
+
+.PHONY: commands
+commands: setup ## Write the tables of commands in docs/cli.md from the command line itself
+	$(BIN)/python -m tools.commands
 
 .PHONY: settings
 settings: setup ## Write the tables of settings in README.md and docs/settings.md from the code

@@ -24,7 +24,7 @@ SERVICES = (
 )
 ERRORS = ("google/rpc/error_details.proto", "google/rpc/status.proto")
 
-STRIPPED = ("buf/", "google/api/", "codevector/rules/")
+STRIPPED = ("buf/", "google/api/")
 """Folders whose files define options only, no message that is sent."""
 
 OWN = "codevector/"

@@ -25,7 +25,6 @@ from kms.keyring import (
 )
 from kms.rpc.roles import Role
 from runtime import statuses
-from runtime.requests import UNREADABLE, summary
 from runtime.statuses import Violation
 
 _KEY_VERSION = "codevector.kms.v1.KeyVersion"
@@ -41,8 +40,9 @@ class InvalidRequest(SidecarError):
 
     def __init__(self, violations: Sequence[Violation]) -> None:
         first = violations[0]
+        others = f" (first of {len(violations)} problems)" if len(violations) > 1 else ""
         super().__init__(
-            summary(violations),
+            f"{first.subject}: {first.description}{others}",
             violations=str(len(violations)),
             field=first.subject,
             description=first.description,
@@ -55,8 +55,11 @@ class MalformedRequest(SidecarError):
 
     reason = "INVALID_FIELD"
 
-    def __init__(self) -> None:
-        super().__init__(UNREADABLE)
+    def __init__(self, message_name: str) -> None:
+        super().__init__(
+            "the request cannot be parsed: its bytes are malformed, or a string is not UTF-8",
+            request_type=message_name,
+        )
 
 
 class InvalidPageToken(SidecarError):

@@ -1,14 +1,15 @@
-"""The plan of a catalog import: what happens to each entry, and to each model that a refresh concerns.
+"""The plan of a catalog import: what becomes of each entry, and of each model that a refresh concerns.
 
-A pure function, so that preview and import are the same. Nothing is ever deleted, disabled or enabled.
+Pure, so that the preview and the import are one function. Nothing is ever deleted, disabled or enabled.
 
 |                                | skip    | refresh                                             |
 |--------------------------------|---------|-----------------------------------------------------|
 | the provider lacks the entry   | created | created, or left out where only existing are wanted |
 | it has it, imported            | skipped | refreshed or unchanged, by `merge`                  |
-| it has it, custom              | skipped | stays custom, or adopted if requested               |
-| it has it, of another kind     | skipped | skipped; the result names both kinds                |
-| imported, not in this catalog  | -       | gone: reported, unchanged (if all entries wanted)   |
+| it has it, custom              | skipped | stays custom, or adopted where that is asked for    |
+| it has it, of another kind     | skipped | skipped, telling both kinds                         |
+| imported, and not in this      | -       | gone: told and left alone (all entries wanted)      |
+| catalog                        |         |                                                     |
 """
 
 from __future__ import annotations
@@ -29,14 +30,14 @@ SHOWN_VIOLATIONS = 20
 
 
 class ExistingPolicy(IntEnum):
-    """What to do with models that the provider already has. Numbers equal those of the API."""
+    """What to do with what the provider has already. Numbers equal those of the API."""
 
     SKIP = 1
     REFRESH = 2
 
 
 class Action(IntEnum):
-    """What happens to one model. Numbers equal those of the API."""
+    """What becomes of one model. Numbers equal those of the API."""
 
     CREATED = 1
     SKIPPED_EXISTING = 2
@@ -49,9 +50,9 @@ class Action(IntEnum):
 
 @dataclass(frozen=True, slots=True)
 class ImportChoices:
-    """What an import shall do. An empty ``upstream_model_ids`` means all that the catalog has.
+    """What an import is asked to do. ``upstream_model_ids`` empty means all that the catalog has.
 
-    ``adopt_custom`` turns custom models that the catalog has into imported ones; ``existing_only`` creates
+    ``adopt_custom`` makes imported models of custom ones that the catalog has; ``existing_only`` creates
     nothing. Both need REFRESH.
     """
 
@@ -64,7 +65,7 @@ class ImportChoices:
 
 @dataclass(frozen=True, slots=True)
 class PlannedModel:
-    """What happens to one model, under ``model_id``.
+    """What becomes of one model, under ``model_id``.
 
     ``entry`` is the catalog's, None when gone; ``before`` the provider's, None when created. ``changed``,
     ``changes`` and ``kept`` are those of the merge.
@@ -83,7 +84,7 @@ class PlannedModel:
 
 @dataclass(frozen=True, slots=True)
 class ImportPlan:
-    """The whole plan: entries in the requested order or the catalog's, then what is gone, by upstream ID.
+    """All of it: entries in the order asked or of the catalog, then what is gone, by upstream id.
 
     ``digest`` (64 hex digits) is the same for two plans only if they do the same to the same models.
     """
@@ -93,12 +94,12 @@ class ImportPlan:
 
     @property
     def created(self) -> tuple[PlannedModel, ...]:
-        """Return the models to create."""
+        """The models to create."""
         return tuple(planned for planned in self.models if planned.action is Action.CREATED)
 
     @property
     def updates(self) -> list[tuple[ProviderModel, ProviderModel]]:
-        """Return the stored models that change, before and after, even if only their release changes."""
+        """The stored models that change, before and after, be it only in which release they are of."""
         return [
             (planned.before, planned.after)
             for planned in self.models
@@ -106,12 +107,12 @@ class ImportPlan:
         ]
 
     def count(self, action: Action) -> int:
-        """Return how many models it happens to."""
+        """How many models it happens to."""
         return sum(planned.action is action for planned in self.models)
 
 
 def selected(catalog: Catalog, upstream_model_ids: Sequence[str]) -> tuple[ModelFacts, ...]:
-    """Return the requested entries in the requested order, or all of them by ID.
+    """The asked-for entries in the order asked, or all of them by id.
 
     Raises:
         InvalidArgument: ids that this catalog lacks, each with its position (the first 20).
@@ -141,10 +142,10 @@ def selected(catalog: Catalog, upstream_model_ids: Sequence[str]) -> tuple[Model
 def plan_import(
     catalog: Catalog, choices: ImportChoices, *, provider: Provider, stored: Iterable[ProviderModel]
 ) -> ImportPlan:
-    """Return the plan for a provider; ``stored`` are all models that it has.
+    """What to do to a provider; ``stored`` are all models that it has.
 
     Raises:
-        InvalidArgument: see ``selected``.
+        InvalidArgument: as `selected`.
     """
     entries = selected(catalog, choices.upstream_model_ids)
     existing = {model.facts.upstream_model_id: model for model in stored}
@@ -214,7 +215,7 @@ def _gone(catalog: Catalog, existing: Mapping[str, ProviderModel]) -> list[Plann
 def _digest(
     catalog: Catalog, choices: ImportChoices, provider: Provider, models: Iterable[PlannedModel]
 ) -> str:
-    """Return the SHA-256 over what the plan does and to what; what it leaves alone may change meanwhile."""
+    """SHA-256 over everything that the plan does and to what; what it leaves alone may change under it."""
     told = {
         "provider": str(provider.uid),
         "catalog": [catalog.name, catalog.version, catalog.digest],

@@ -26,7 +26,7 @@ REPOSITORY = Path(__file__).parents[3]
 
 
 class Sidecar:
-    """``python -m kms`` with its own data directory and nothing else of this process's environment."""
+    """``python -m kms`` with a home of its own and nothing else from this process's environment."""
 
     def __init__(self, home: Path) -> None:
         self.home = home
@@ -49,7 +49,7 @@ class Sidecar:
 
     @contextmanager
     def serving(self, **changes: str) -> Iterator[tuple[subprocess.Popen[str], str]]:
-        """A serving process and the line in which it said so; killed at the end if it still runs."""
+        """A process that has said that it serves, with that line; killed at the end if still there."""
         with subprocess.Popen(
             [sys.executable, "-m", "kms"],
             cwd=REPOSITORY,
@@ -79,7 +79,7 @@ def initialised(sidecar: Sidecar) -> Sidecar:
 
 
 def refused(finished: subprocess.CompletedProcess[str]) -> str:
-    """Return the sentence of a refusal: alone on stderr, exit code 1, nothing on stdout."""
+    """The sentence of a refusal: alone on stderr, exit code 1, nothing on stdout."""
     assert (finished.returncode, finished.stdout) == (1, ""), finished.stderr
     said = [line for line in finished.stderr.splitlines() if not line.startswith("{")]
     assert len(said) == 1, finished.stderr
@@ -230,7 +230,7 @@ for path in sys.argv[1:]:
 
 
 class TestOtherAccounts:
-    """As root, another account really tries; otherwise the modes that would stop it are checked."""
+    """Where tests run as root another account really tries; elsewhere what would stop it is looked at."""
 
     @pytest.mark.parametrize("mode", [0o700, 0o750], ids=["own directory", "a group's directory"])
     def test_reach_no_socket_and_no_file(self, initialised: Sidecar, mode: int) -> None:
@@ -287,7 +287,7 @@ class TestAudit:
         assert (finished.returncode, "cut tail" in finished.stdout) == (1, True)
 
     def test_a_full_disk_keeps_keys_in_and_does_not_end_the_process(self, initialised: Sidecar) -> None:
-        """A real process whose files may not grow: the system itself refuses."""
+        """A real process whose files may not grow any more, as the system itself tells it."""
         with initialised.serving() as (process, _), ExitStack() as stack:
             registry, router = (
                 management_grpc.KeyManagementServiceStub(

@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
-import json
-import re
+import pytest
 
+from cli.line.command import Command
+from cli.line.parsing import parse
+from cli.nouns.root import ROOT
 from tools.launcher import welcome
 from tools.launcher.plan import plan_of
 
-TEXT = welcome.text(plan_of({"CODEVECTOR_GRPC_PORT": "50999", "CODEVECTOR_CONSOLE_PORT": "8999"}))
+PLAN = plan_of({"CODEVECTOR_GRPC_PORT": "50999", "CODEVECTOR_CONSOLE_PORT": "8999"})
+TEXT = welcome.text(PLAN)
+COMMANDS = welcome.commands(PLAN)
 
 
 def test_the_last_line_alone_says_ready() -> None:
@@ -24,11 +28,19 @@ def test_says_who_is_an_administrator_and_where_no_boundary_is() -> None:
 
 
 def test_the_key_is_given_by_stdin() -> None:
-    assert "api_key" not in "".join(line for line in TEXT.splitlines() if "grpcurl" in line)
+    first, *others = COMMANDS
+    assert first.startswith(f"echo {welcome.KEY} | ")
+    assert first.count(welcome.KEY) == 1
+    assert welcome.KEY not in "".join(others)
 
 
-def test_the_requests_to_paste_are_json() -> None:
-    requests = [*re.findall(r"-d '(.*?)' 127", TEXT), re.findall(r"<<EOF\n(.*?)\nEOF", TEXT, re.DOTALL)[0]]
-    assert len(requests) == 5
-    for request in requests:
-        json.loads(request)
+@pytest.mark.parametrize("line", COMMANDS)
+def test_the_lines_to_paste_are_commands(line: str) -> None:
+    """And they name the port, which another shell does not know."""
+    words = line.rpartition("| ")[2].split()
+    assert words[:3] == [".venv/bin/providerctl", "--server", "127.0.0.1:50999"]
+    assert isinstance(parse(ROOT, words[1:]).target, Command)
+
+
+def test_the_usual_port_goes_without_saying() -> None:
+    assert "--server" not in "".join(welcome.commands(plan_of({})))

@@ -1,4 +1,4 @@
-"""Writing the audit: records are there and signed in time, and without a record nothing is done."""
+"""Writing the audit: what is recorded is there, signed in time, and nothing goes on where it cannot be."""
 
 from __future__ import annotations
 
@@ -213,7 +213,7 @@ class TestTornLine:
 
 
 class TestFailingSink:
-    """A failed write or sync fails the operation; after a repair the chain is whole."""
+    """A write or a sync that fails makes the operation fail; what comes after a mend is one whole chain."""
 
     @pytest.mark.parametrize("code", [errno.ENOSPC, errno.EIO], ids=["disk full", "I/O error"])
     @pytest.mark.parametrize("step", [1, 2], ids=["at the write", "at the sync"])
@@ -345,7 +345,7 @@ class TestThreads:
 
 
 class _SwitchedDisk(Disk):
-    """Accepts nothing while it is full."""
+    """Takes nothing more while it is full."""
 
     def __init__(self) -> None:
         self.is_full = False

@@ -20,13 +20,13 @@ from tests.support.servers.audits import open_audit
 
 @pytest.fixture
 def log(tmp_path: Path) -> Path:
-    """The log of the served sidecar, at debug level."""
+    """Where the served sidecar logs, at its most talkative."""
     return tmp_path / "log"
 
 
 @pytest.fixture
 def audit(tmp_path: Path) -> Iterator[Audit]:
-    """The audit of the served sidecar."""
+    """Of the served sidecar."""
     with closing(open_audit(tmp_path / "audit")) as opened:
         yield opened
 

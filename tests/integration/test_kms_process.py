@@ -6,6 +6,7 @@ import json
 import os
 import resource
 import select
+import shutil
 import signal
 import socket
 import subprocess
@@ -22,7 +23,7 @@ from codevector.kms.v1 import key_management_service_pb2_grpc as management_grpc
 
 from kms.formats import DekContext
 
-REPOSITORY = Path(__file__).parents[3]
+REPOSITORY = Path(__file__).parents[2]
 
 
 class Sidecar:
@@ -72,9 +73,18 @@ def sidecar() -> Iterator[Sidecar]:
         yield Sidecar(Path(name))
 
 
+@pytest.fixture(scope="module")
+def template() -> Iterator[Sidecar]:
+    """A home as ``init`` leaves it, to copy."""
+    with TemporaryDirectory(prefix="kms-") as name:
+        made = Sidecar(Path(name))
+        assert made.run("init").returncode == 0
+        yield made
+
+
 @pytest.fixture
-def initialised(sidecar: Sidecar) -> Sidecar:
-    assert sidecar.run("init").returncode == 0
+def initialised(sidecar: Sidecar, template: Sidecar) -> Sidecar:
+    shutil.copytree(template.home, sidecar.home, dirs_exist_ok=True)
     return sidecar
 
 

@@ -9,14 +9,37 @@ from codevector.providers.v1 import routing_service_pb2 as pb
 from service.domain.errors import RegistryError
 from service.readmodel.live import LiveTable
 from service.readmodel.routers import Routers
+from service.readmodel.snapshot import Snapshot
 from service.readmodel.watch import Watchers, Wish
 from service.rpc import convert, errors, routing_codec
 from service.rpc.boundary import Exchange, Send
 from service.rpc.threads import Threads
 from service.usecases import routing
-from service.usecases.context import Context
+from service.usecases.context import Context, ListQuery
 
 BOOKMARK_SECONDS = 15.0
+KEPT_PAGE_BYTES = 16 << 20
+ENTRY_BYTES = 512
+
+
+_Asked = tuple[int, str, str]
+"""Page size, page token and filter."""
+
+
+class _Pages:
+    """Encoded pages of one snapshot, by what was asked for."""
+
+    def __init__(self, snapshot: Snapshot) -> None:
+        self.snapshot = snapshot
+        self.ready: dict[_Asked, bytes] = {}
+        self._room = KEPT_PAGE_BYTES
+
+    def keep(self, asked: _Asked, page: bytes) -> None:
+        """Keep a page while there is room. What was asked for is counted too: filters differ for ever."""
+        size = len(page) + sum(len(text) for text in asked[1:]) + ENTRY_BYTES
+        if size <= self._room:
+            self._room -= size
+            self.ready[asked] = page
 
 
 class RoutingServicer:
@@ -30,6 +53,7 @@ class RoutingServicer:
         self._live = live
         self._watchers = watchers
         self._routers = routers
+        self._pages = _Pages(live.current)
 
     def GetRoutingSnapshot(self, request: pb.GetRoutingSnapshotRequest, exchange: Exchange) -> bytes:
         snapshot = self._live.current
@@ -42,13 +66,22 @@ class RoutingServicer:
         self, request: pb.ListActiveProviderModelsRequest, exchange: Exchange
     ) -> bytes:
         snapshot = self._live.current
-        page = routing.list_active(self._ctx, snapshot, convert.list_query(request))
-        return routing_codec.encode_page(
+        if self._pages.snapshot is not snapshot:
+            self._pages = _Pages(snapshot)
+        asked = (request.page_size, request.page_token, request.filter)
+        return self._pages.ready.get(asked) or self._page(snapshot, asked, convert.list_query(request))
+
+    def _page(self, snapshot: Snapshot, asked: _Asked, query: ListQuery) -> bytes:
+        """Make a page, and keep it for the next router that asks for the same, which most do."""
+        page = routing.list_active(self._ctx, snapshot, query)
+        made = routing_codec.encode_page(
             [row.encoded for row in page.rows],
             next_page_token=page.next_page_token,
             revision=page.revision,
             store_id=snapshot.store_id,
         )
+        self._pages.keep(asked, made)
+        return made
 
     def ReportAppliedRevision(self, request: pb.ReportAppliedRevisionRequest, exchange: Exchange) -> bytes:
         if request.stopping:

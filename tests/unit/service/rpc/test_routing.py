@@ -320,6 +320,18 @@ class TestActiveModels:
         rest = api.call("ListActiveProviderModels", request)
         assert [one.name for one in rest.active_provider_models] == [models[2].name, models[3].name]
 
+    def test_asked_for_again_show_the_last_write(self, api: Api) -> None:
+        provider = api.create()
+        stays, goes = (api.create_provider_model(provider.name, name) for name in ("stays", "goes"))
+        filters = f"provider={provider.name}"
+        request = routing_service_pb2.ListActiveProviderModelsRequest(filter=filters)
+        before = api.call("ListActiveProviderModels", request)
+        assert api.call("ListActiveProviderModels", request) == before
+        api.delete(goes.name, force=True)
+        after = api.call("ListActiveProviderModels", request)
+        assert [one.name for one in after.active_provider_models] == [stays.name]
+        assert after.revision > before.revision
+
     def test_the_default_page_holds_50(self, api: Api) -> None:
         provider = api.create(kind=KINDS.PROVIDER_KIND_OPENAI, credential=api_key())
         for number in range(51):

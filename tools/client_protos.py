@@ -24,7 +24,7 @@ SERVICES = (
 )
 ERRORS = ("google/rpc/error_details.proto", "google/rpc/status.proto")
 
-STRIPPED = ("buf/", "google/api/")
+STRIPPED = ("buf/", "google/api/", "codevector/rules/")
 """Folders whose files define options only, no message that is sent."""
 
 OWN = "codevector/"

@@ -1,9 +1,10 @@
-"""Calls to the providers' own APIs: whether a credential works there, and which models they offer.
+"""The providers' world: what a kind is, how far away a host is, and calls to the providers' own APIs.
 
-This room knows kinds by the names of their config members, HTTP, and how each API wants to be asked. It knows
-nothing of the registry, of messages, of SQL and of how credentials are sealed, so that the registry can use
-it for a credential it is given and a router's tools for one they have opened.
+``kinds`` and ``addresses`` need the standard library alone. The rest knows HTTP and how each API is called:
+whether a credential works there, and which models it offers. None of it knows the registry, messages, SQL or
+how credentials are sealed. So the registry can use it for a credential that it is given, and a router's tools
+for one that they have opened.
 
-May see: one credential in plain, for the length of one call. Must never: log one, put one into a message, an
-exception or a repr, or send one anywhere but to the destinations of its provider.
+May see: one plaintext credential, for the duration of one call. Must never: log one, put one into a message,
+an exception or a repr, or send one anywhere but to the destinations of its provider.
 """

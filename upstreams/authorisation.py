@@ -1,4 +1,4 @@
-"""Which headers make an upstream believe who is asking, for each type of credential.
+"""The headers that authenticate a call, for each type of credential.
 
 May see: a credential, and the tokens it is exchanged for. Each goes only where it belongs: client secrets and
 assertions to the token endpoint, minted tokens to the API, AWS secrets nowhere at all.
@@ -24,14 +24,14 @@ _KEY_HEADERS: Mapping[str, str] = {
     "azure": "api-key",
     "google": "x-goog-api-key",
 }
-"""Of all other kinds: ``Authorization: Bearer``. Google's key never goes into a query: those are logged."""
+"""Of all other kinds: ``Authorization: Bearer``. Google's key never goes into a query: queries are logged."""
 _TOKEN = re.compile(r"[\x21-\x7e]{1,16384}")
 
 Authorise = Callable[[Call], Call]
 
 
 class Refused(Exception):
-    """No call can be authorised. Says why by its reason alone."""
+    """A call cannot be authorised. Its reason says why, and nothing else does."""
 
     def __init__(self, reason: Reason, http_status_code: int = 0) -> None:
         super().__init__(reason.value)
@@ -42,11 +42,11 @@ class Refused(Exception):
 def authorisation(
     target: Target, identity: Identity | None, exchange: Exchange, now: Callable[[], datetime]
 ) -> Authorise:
-    """What makes calls to the target's API authorised ones, tokens fetched where it takes one.
+    """Return what authorises calls to the target's API, with a token fetched where one is needed.
 
     Raises:
         Refused: the identity cannot be used, or the token endpoint rejects it.
-        Unreached: the token endpoint did not answer.
+        Unreached: the token endpoint did not respond.
     """
     own = _own_headers(target)
     if identity is None:
@@ -70,7 +70,7 @@ def _check(target: Target, identity: Identity) -> None:
 
 
 def _own_headers(target: Target) -> dict[str, str]:
-    """What the provider's settings ask for, beside the credential."""
+    """Return the headers that the provider's settings ask for, beside the credential."""
     config = target.config
     match target.kind:
         case "openai":

@@ -1,4 +1,4 @@
-"""Requests signed for AWS (Signature Version 4), and the role that a key may be exchanged for.
+"""Requests signed for AWS (Signature Version 4), and the role that a key can assume.
 
 May see: a secret access key, which signs and is never sent, and a session token, which is. Must never: let
 botocore log what it signs; its own `add_auth` writes the session token into the debug log, so the steps of
@@ -25,12 +25,12 @@ BEDROCK_SIGNING_NAME: Final = "bedrock"
 """For the runtime's host, too."""
 _SESSION_NAME: Final = "codevector-provider-test"
 _SESSION_SECONDS: Final = 900
-"""The least that STS gives."""
+"""The shortest that STS allows."""
 
 
 @dataclass(frozen=True, slots=True)
 class AccessKey:
-    """What botocore's signer wants to see of credentials, by the names it reads."""
+    """Credentials under the names that botocore's signer reads."""
 
     access_key: str = field(repr=False)
     secret_key: str = field(repr=False)
@@ -38,7 +38,7 @@ class AccessKey:
 
 
 def sign(call: Call, key: AccessKey, *, service: str, region: str, now: datetime) -> Call:
-    """The call with its date, session token and signature. Nothing may be added to it afterwards."""
+    """Return the call with its date, session token and signature. Nothing may be added afterwards."""
     timestamp = now.strftime(SIGV4_TIMESTAMP)
     headers = dict(call.headers) | {"X-Amz-Date": timestamp}
     if key.token:
@@ -56,7 +56,7 @@ def sign(call: Call, key: AccessKey, *, service: str, region: str, now: datetime
 
 
 def assume_role_call(token_origin: str, key: AccessKey, role_arn: str, *, region: str, now: datetime) -> Call:
-    """What asks STS for a role's own temporary key."""
+    """Return the call that asks STS for a role's temporary key."""
     body = form(
         {
             "Action": "AssumeRole",
@@ -72,7 +72,7 @@ def assume_role_call(token_origin: str, key: AccessKey, role_arn: str, *, region
 
 
 def assumed_key(answer: Answer) -> AccessKey | None:
-    """The temporary key in STS's answer; None where the answer is something else.
+    """Return the temporary key in STS's response; None where the response is something else.
 
     Three elements of plain text are all that is wanted: no parser of XML, with its entities, is needed.
     """

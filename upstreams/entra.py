@@ -13,7 +13,7 @@ from upstreams.exchange import Call, form
 
 
 def token_call(authority: str, scope: str, *, tenant_id: str, client_id: str, client_secret: str) -> Call:
-    """What asks the tenant for a token."""
+    """Return the call that asks the tenant for a token."""
     body = form(
         {
             "grant_type": "client_credentials",

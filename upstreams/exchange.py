@@ -1,4 +1,4 @@
-"""One call and its answer: the whole body in memory, within the limits of time and size.
+"""One call and its response: the whole body in memory, within the limits of time and size.
 
 May see: authorised requests. Must never: keep one, or let one into an exception. Answers are read and thrown
 away; what people see are the fixed texts of outcome.py.
@@ -40,7 +40,7 @@ class Call:
     body: bytes = field(default=b"", repr=False)
 
     def with_headers(self, headers: Mapping[str, str]) -> Call:
-        """The same call with more headers. Of two with one name, in whatever case, the given one stays."""
+        """Return the call with more headers, which replace those of the same name regardless of case."""
         names = {name.lower() for name in headers}
         kept = {name: value for name, value in self.headers.items() if name.lower() not in names}
         return Call(self.method, self.url, {**kept, **headers}, self.body)
@@ -48,14 +48,14 @@ class Call:
 
 @dataclass(frozen=True, slots=True)
 class Answer:
-    """An answer of at most 5 MiB. What it says is an upstream's text: judged, never shown."""
+    """A response of at most 5 MiB. Its content is an upstream's text: judged, never shown."""
 
     status: int
     headers: Mapping[str, str] = field(repr=False)
     body: bytes = field(repr=False)
 
     def document(self) -> Any:
-        """The JSON value of the body, None where there is none."""
+        """Return the JSON value of the body; None where it is not JSON."""
         try:
             return json.loads(self.body)
         except (ValueError, RecursionError):
@@ -66,7 +66,7 @@ class Exchange:
     """Calls one upstream, with its connections kept between calls. A context manager, for one thread."""
 
     def __init__(self, guard: Guard, *, seconds: float) -> None:
-        """All calls together may take ``seconds``, each of them 15."""
+        """All calls together may take ``seconds``, and each of them 15."""
         self._transport = guard.transport(seconds=seconds)
 
     def __enter__(self) -> Self:
@@ -78,7 +78,7 @@ class Exchange:
         self._transport.close()
 
     def send(self, call: Call) -> Answer:
-        """The answer, whatever its status. Redirects are answers like any other.
+        """Return the response, whatever its status. Redirects are responses like any other.
 
         Raises:
             Unreached: no answer, or one that is too large or not readable.
@@ -96,17 +96,17 @@ class Exchange:
 
 
 def with_query(url: str, parameters: Mapping[str, str]) -> str:
-    """The URL with a query in the one encoding that request signers and servers agree about."""
+    """Return the URL with a query, in the one encoding that request signers and servers agree on."""
     return f"{url}?{urlencode(parameters, quote_via=quote, safe='-_.~')}" if parameters else url
 
 
 def form(parameters: Mapping[str, str]) -> bytes:
-    """A body of type application/x-www-form-urlencoded."""
+    """Return a body of type application/x-www-form-urlencoded."""
     return urlencode(parameters).encode("ascii")
 
 
 def _body(response: httpx.Response) -> bytes:
-    """The body, decoded where the server compressed it unasked; the limit holds before and after."""
+    """Return the body, decoded if the server compressed it anyway; the limit holds before and after."""
     encoding = response.headers.get("content-encoding", "identity").strip().lower()
     if encoding in ("", "identity"):
         return b"".join(response.iter_raw())

@@ -1,11 +1,11 @@
-"""An httpx transport that connects to checked addresses only, and lets no answer be endless.
+"""An httpx transport that connects to checked addresses only and bounds every response.
 
-Where a connection is made is decided once: the name is resolved, every address is judged, and the socket is
-opened to an address that was judged. Nothing asks the name server a second time, so an answer that changes in
-between (DNS rebinding) changes nothing. TLS still verifies, and the Host header still says, the name.
+The target of a connection is decided once: the name is resolved, every address is judged, and the socket is
+opened to an address that was judged. Nothing resolves the name a second time, so DNS rebinding has no effect.
+TLS still verifies the name, and the Host header still has it.
 
-No proxy and no certificate store is taken from the environment, no redirect is followed, and time and bytes
-have limits: a call may last until its deadline, whatever each single read does.
+No proxy and no certificate store comes from the environment, and no redirect is followed. Time and bytes are
+limited: a call ends at its deadline, however long a single read would take.
 """
 
 from __future__ import annotations
@@ -37,7 +37,7 @@ Connector = Callable[[str, int, float], httpcore.NetworkStream]
 
 
 class Obstacle(Enum):
-    """What kept a call from being answered."""
+    """Why a call got no response."""
 
     NAME_UNKNOWN = "the name is unknown"
     ADDRESS_REFUSED = "the address is refused"
@@ -49,7 +49,7 @@ class Obstacle(Enum):
 
 
 class Unreached(Exception):
-    """A call that was not answered. Says no more than its obstacle: neither address, headers nor body."""
+    """A call without a response. Says its obstacle and nothing else: no address, headers or body."""
 
     def __init__(self, obstacle: Obstacle) -> None:
         super().__init__(obstacle.value)
@@ -57,9 +57,9 @@ class Unreached(Exception):
 
 
 def resolve_name(host: str, port: int, seconds: float) -> Sequence[str]:
-    """The addresses that the system's resolver knows, in its order of preference.
+    """Return the addresses that the system's resolver knows, in its order of preference.
 
-    The resolver has no time limit of its own, so it is asked in a thread that is left behind when it is late.
+    The resolver has no time limit of its own, so it runs in a thread that is abandoned when it is late.
 
     Raises:
         TimeoutError: no answer in time.
@@ -88,12 +88,12 @@ def resolve_name(host: str, port: int, seconds: float) -> Sequence[str]:
 
 
 def connect_address(address: str, port: int, seconds: float) -> httpcore.NetworkStream:
-    """A TCP connection to an address, never to a name."""
+    """Open a TCP connection to an address, never to a name."""
     return httpcore.SyncBackend().connect_tcp(address, port, timeout=seconds)
 
 
 class Guard:
-    """How an installation calls upstreams. Has no connections and no state: make one, and share it."""
+    """How an installation calls upstreams. It has no connections and no state: create one and share it."""
 
     def __init__(
         self,
@@ -104,7 +104,7 @@ class Guard:
         ssl_context: ssl.SSLContext | None = None,
         monotonic: Callable[[], float] = time.monotonic,
     ) -> None:
-        """``ssl_context`` defaults to the certificate authorities that httpx brings, and must verify."""
+        """``ssl_context`` defaults to the certificate authorities that httpx ships, and must verify."""
         self.policy = policy
         self.resolve = resolve
         self.connect = connect
@@ -113,7 +113,7 @@ class Guard:
         _keep_answers_out_of_the_log()
 
     def transport(self, *, seconds: float) -> GuardedTransport:
-        """A transport whose calls together may take ``seconds``. To be closed."""
+        """Return a transport whose calls together may take ``seconds``. The caller closes it."""
         return GuardedTransport(self, Deadline(self.monotonic, seconds))
 
 
@@ -129,7 +129,7 @@ def _tells_no_answer(record: logging.LogRecord) -> bool:
 
 
 class Deadline:
-    """A moment after which nothing is waited for."""
+    """A moment after which nothing waits any more."""
 
     def __init__(self, monotonic: Callable[[], float], seconds: float) -> None:
         self._monotonic = monotonic
@@ -137,17 +137,17 @@ class Deadline:
         self._call_end = self._end
 
     def begin_call(self, seconds: float) -> None:
-        """From now on, `remaining` is at most ``seconds``, and never beyond the whole."""
+        """Limit ``remaining`` to ``seconds`` from now, and never beyond the whole."""
         self._call_end = min(self._end, self._monotonic() + seconds)
 
     def remaining(self, at_most: float | None = None) -> float:
-        """Seconds left, 0 when there are none."""
+        """Return the seconds left, 0 when there are none."""
         left = max(0.0, self._call_end - self._monotonic())
         return left if at_most is None else min(left, at_most)
 
 
 class GuardedTransport(httpx.BaseTransport):
-    """Sends requests to admitted addresses, each answer at most 5 MiB. For one thread at a time."""
+    """Sends requests to admitted addresses; a response has at most 5 MiB. For one thread at a time."""
 
     def __init__(self, guard: Guard, deadline: Deadline) -> None:
         self.deadline = deadline
@@ -220,7 +220,7 @@ def _obstacle(error: Exception) -> Obstacle:
 
 
 class _BoundedBody(httpx.SyncByteStream):
-    """The body of one answer, as it came over the wire."""
+    """The body of one response, as it came over the wire."""
 
     def __init__(self, response: httpcore.Response) -> None:
         self._response = response
@@ -248,7 +248,7 @@ class _BoundedBody(httpx.SyncByteStream):
 
 
 class _GuardedBackend(httpcore.NetworkBackend):
-    """Where sockets are opened: to an address that was judged, and within the time that is left."""
+    """Opens sockets to addresses that were judged, within the time that is left."""
 
     def __init__(self, guard: Guard, deadline: Deadline) -> None:
         self._guard = guard
@@ -286,7 +286,7 @@ class _GuardedBackend(httpcore.NetworkBackend):
         raise Unreached(Obstacle.ADDRESS_REFUSED)
 
     def _addresses(self, host: str, port: int, deadline: Deadline) -> list[str]:
-        """All are judged, the first few are tried: a name that mixes good and bad addresses is a bad name."""
+        """Judge all addresses and return the first few: one bad address makes the name a bad name."""
         addresses: Sequence[str] = [host]
         obstacle = None
         if parse_address(host) is None:
@@ -308,7 +308,7 @@ class _GuardedBackend(httpcore.NetworkBackend):
 
 
 def _families_in_turn(addresses: Sequence[str]) -> list[str]:
-    """The preferred address first, then one of each family in turn, so that a broken IPv6 is got round."""
+    """Return the preferred address first, then one of each family in turn, to get around a broken IPv6."""
     unique = list(dict.fromkeys(addresses))
     six = [address for address in unique if ":" in address]
     four = [address for address in unique if ":" not in address]
@@ -318,7 +318,7 @@ def _families_in_turn(addresses: Sequence[str]) -> list[str]:
 
 
 class _DeadlineStream(httpcore.NetworkStream):
-    """A connection on which no wait goes beyond the deadline, however slowly the other side drips."""
+    """A connection on which no wait exceeds the deadline, however slowly the other side sends."""
 
     def __init__(self, stream: httpcore.NetworkStream, deadline: Deadline) -> None:
         self._stream = stream

@@ -1,8 +1,8 @@
-"""What an upstream's answer means, kind by kind: a pure function of status, a few headers and the body.
+"""What an upstream's response means, kind by kind: a pure function of status, a few headers and the body.
 
-Statuses alone do not tell: Google says 400 for a wrong key, AWS 403 for a wrong key and for a missing
-permission alike, several say 429 where the account is empty. So the error's own code decides where there is
-one, and the status where there is none.
+The status alone is not enough: Google returns 400 for a wrong key, AWS 403 for both a wrong key and a missing
+permission, and several return 429 for an empty account. So the error's own code decides where there is one,
+and the status otherwise.
 
 Source: the vendors' error references; Microsoft's for AADSTS codes; RFC 6749 section 5.2 and RFC 7523 for
 token endpoints; AWS' common errors.
@@ -42,7 +42,7 @@ LISTING_MEMBERS: Mapping[str, str] = {
     "vertex_anthropic": "publisherModels",
     "cohere": "models",
 }
-"""Where the entries of a listing are; for all other kinds in ``data``."""
+"""The member that holds the entries of a listing; ``data`` for all other kinds."""
 _LEAVE_EMPTY_OUT = frozenset({"google", "vertex", "vertex_anthropic"})
 
 _AWS_BAD_KEY = frozenset(
@@ -68,7 +68,7 @@ _GOOGLE_SKEW = re.compile(r"short-lived token|reasonable timeframe|check your ia
 
 
 def judge(kind: str, answer: Answer, *, with_credential: bool = True, member: str = "") -> Reason:
-    """What the answer to a listing call means. LISTED only where the body is the listing of this kind.
+    """Return what the response to a listing call means: LISTED only if the body is the listing of this kind.
 
     ``member`` names the list in the body where it is not the kind's main one.
     """
@@ -99,7 +99,7 @@ def judge(kind: str, answer: Answer, *, with_credential: bool = True, member: st
 
 
 def judge_google_token(answer: Answer) -> Reason | None:
-    """What an answer of Google's token endpoint means; None where it is good."""
+    """Return what a response of Google's token endpoint means; None where it is good."""
     if answer.status == 200:
         return None
     error = ErrorText(answer.document())
@@ -111,7 +111,7 @@ def judge_google_token(answer: Answer) -> Reason | None:
 
 
 def judge_entra(answer: Answer) -> Reason | None:
-    """What an answer of Entra's token endpoint means; None where it is good."""
+    """Return what a response of Entra's token endpoint means; None where it is good."""
     if answer.status == 200:
         return None
     document = answer.document()
@@ -129,7 +129,7 @@ def judge_entra(answer: Answer) -> Reason | None:
 
 
 def judge_role(answer: Answer) -> Reason | None:
-    """What STS says to AssumeRole; None where it is good. Its errors are XML."""
+    """Return what a response of STS to AssumeRole means; None where it is good. Its errors are XML."""
     if answer.status == 200:
         return None
     text = answer.body[:_MAX_ERROR_TEXT].decode("utf-8", "replace")
@@ -193,7 +193,7 @@ def _refusal(kind: str, answer: Answer, error: ErrorText, *, with_credential: bo
     if kind == "azure":
         return _azure_refusal(answer.status, error)
     if answer.status == 401:
-        # A restricted key of OpenAI hears either status; the scope is what it misses.
+        # A restricted key of OpenAI gets either status; it lacks the scope.
         scoped = kind == "openai" and "missing scopes" in error.text.lower()
         return Reason.MISSING_PERMISSION if scoped else Reason.BAD_KEY
     if not error.is_json:

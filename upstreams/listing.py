@@ -20,7 +20,7 @@ LISTING_SECONDS: Final = 60.0
 MAX_IDS: Final = 10_000
 MAX_PAGES: Final = 50
 _PROFILE_OF = re.compile(r"[a-z]{2,8}(?:-[a-z]{2,8})?\.(?P<base>.+)")
-"""A profile is called as its base model, behind a group of regions (us., eu., us-gov., global.)."""
+"""A profile is named after its base model, with a group of regions first (us., eu., us-gov., global.)."""
 _MISSING_SHELF = frozenset(
     {Reason.WRONG_REGION, Reason.MISSING_PERMISSION, Reason.NOT_THE_API, Reason.UNEXPECTED_ANSWER}
 )
@@ -28,7 +28,7 @@ _MISSING_SHELF = frozenset(
 
 @dataclass(frozen=True, slots=True)
 class Listing:
-    """What was found. Models come in the upstream's order, each id once.
+    """What was found. Models are in the upstream's order, each ID once.
 
     ``complete`` is False where a page is missing: an error (``outcome`` says which), a limit reached, or a
     part that the credential may not see. What is not in an incomplete listing may still be offered.
@@ -48,7 +48,8 @@ def list_models(
     now: Callable[[], datetime],
     seconds: float = LISTING_SECONDS,
 ) -> Listing:
-    """All models of the upstream: at most 10,000 ids from 50 pages of 5 MiB, within ``seconds`` altogether.
+    """Return all models of the upstream: at most 10,000 IDs from 50 pages of 5 MiB, within ``seconds`` in
+    all.
 
     ``identity`` is None for a provider without a credential. ``now`` dates signatures, and is in UTC.
     """
@@ -107,7 +108,7 @@ class _Reading:
                 self._target.kind, answer, with_credential=self._with_credential, member=shelf.member
             )
             if shelf.optional and reason in _MISSING_SHELF:
-                # A publisher without a shelf is none; one that may not be seen is a gap.
+                # A publisher without a list has no models; a list that may not be seen is a gap.
                 self.complete = self.complete and answer.status == 404
                 return True
             if reason is not Reason.LISTED:
@@ -122,7 +123,7 @@ class _Reading:
             if not cursor or not shelf.cursor_parameter:
                 return True
             if cursor in seen or (len(self.models) == known and page.models):
-                self.complete = False  # the upstream's cursor goes round in circles
+                self.complete = False  # the upstream's cursor runs in circles
                 return True
             seen.add(cursor)
 
@@ -135,7 +136,7 @@ class _Reading:
 
 
 def _with_base_models(models: Sequence[Discovered]) -> Sequence[Discovered]:
-    """Inference profiles with the kind and lifecycle of the models that they stand for."""
+    """Give inference profiles the kind and lifecycle of their base models."""
     by_id = {model.upstream_model_id: model for model in models}
     result = []
     for model in models:

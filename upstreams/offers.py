@@ -1,7 +1,7 @@
-"""What each kind's listing says: where its pages are, and what of an entry is taken.
+"""What each kind's listing holds: where its pages are, and what is taken from an entry.
 
-Nothing in a page is trusted: an entry without a usable id is skipped and counted, a number that is no
-sensible one is unknown, and a name is cut to what can be stored.
+Nothing in a page is trusted: an entry without a usable ID is skipped and counted, a number that makes no
+sense is unknown, and a name is cut to what can be stored.
 
 Source: the vendors' references of their listing calls.
 """
@@ -24,7 +24,7 @@ _ID = re.compile(r"[\x21-\x7e]{1,256}")
 _DATED = re.compile(r"[0-9]{8}")
 _LAST_YEAR: Final = 9000
 _FIRST_MILLISECONDS: Final = 100_000_000_000
-"""As seconds, this lies 3,000 years ahead; as milliseconds, in 1973."""
+"""As seconds this is 3,000 years ahead, as milliseconds 1973."""
 
 VERTEX_PUBLISHERS: Final = (
     "google",
@@ -39,7 +39,7 @@ VERTEX_PUBLISHERS: Final = (
     "zai-org",
 )
 _BARE_PUBLISHERS: Final = frozenset({"google", "anthropic", "mistralai", "ai21"})
-"""Whose models are called by their id alone; all others by ``publisher/id``."""
+"""Their models are called by the ID alone, all others by ``publisher/id``."""
 
 
 class ModelKind(StrEnum):
@@ -52,9 +52,9 @@ class ModelKind(StrEnum):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Discovered:
-    """A model that the upstream offers. What it does not say is 0, empty, None or UNKNOWN.
+    """A model that the upstream offers. What the upstream leaves out is 0, empty, None or UNKNOWN.
 
-    Azure lists base models: what is called there is the name of a deployment, which no listing has.
+    Azure lists base models. Calls name a deployment, which no listing has.
     """
 
     upstream_model_id: str
@@ -94,7 +94,7 @@ class Shelf:
 
 
 def shelves(target: Target) -> list[Shelf]:
-    """All lists of a target, in the order in which they are read."""
+    """Return all lists of a target, in the order in which they are read."""
     api = target.api
     match target.kind:
         case "anthropic":
@@ -133,7 +133,7 @@ def shelves(target: Target) -> list[Shelf]:
 
 
 def _plain_page(document: Any) -> Page:
-    """openai, groq, deepseek, moonshot: one list, ids and whatever limits the vendor adds."""
+    """Read the one list of kinds that speak the OpenAI protocol: IDs, and whatever limits the vendor adds."""
     return _page(document["data"], _plain_model)
 
 
@@ -147,7 +147,7 @@ def _plain_model(entry: Mapping[str, Any]) -> Discovered | None:
 
 
 def _compatible_page(document: Any) -> Page:
-    """Some servers answer with the bare list; few have pages, and then a cursor of the last id."""
+    """Some servers return the bare list; few have pages, and then the last ID is the cursor."""
     if isinstance(document, list):
         return _page(document, _plain_model)
     page = _plain_page(document)
@@ -296,7 +296,7 @@ def _discovered(
     deprecated: bool = False,
     callable_by_id: bool = True,
 ) -> Discovered | None:
-    """None where the id could not be sent back to the upstream as it is."""
+    """Return the model; None where its ID could not be sent back as it is."""
     if not isinstance(model_id, str) or not _ID.fullmatch(model_id):
         return None
     return Discovered(
@@ -312,7 +312,7 @@ def _discovered(
 
 
 def _name(value: Any) -> str:
-    """On one line, without what terminals would obey, at most 63 characters."""
+    """Return the text on one line, without control characters, at most 63 characters long."""
     printable = (character if character.isprintable() else " " for character in _text(value)[:512])
     return " ".join("".join(printable).split())[:MAX_DISPLAY_NAME].rstrip()
 
@@ -322,14 +322,14 @@ def _first(entry: Mapping[str, Any], *names: str) -> int:
 
 
 def _tokens(value: Any) -> int:
-    """A number of tokens; 0, which vendors also write for it, is unknown."""
+    """Return a number of tokens; 0, which some vendors write for unknown, stays 0."""
     if isinstance(value, bool) or not isinstance(value, int):
         return 0
     return value if 0 < value <= MAX_TOKENS else 0
 
 
 def _time(value: Any) -> datetime | None:
-    """Of seconds or milliseconds since 1970, or of an ISO date and time; UTC where it names no zone."""
+    """Read seconds or milliseconds since 1970, or an ISO date and time; UTC where it names no zone."""
     moment = None
     try:
         if isinstance(value, int | float) and not isinstance(value, bool):

@@ -1,4 +1,4 @@
-"""What a test or a listing came to. Every text that is shown stands here: upstreams add none to it."""
+"""The result of a test or a listing. Every text that is shown stands here: upstreams add nothing."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ class Verdict(StrEnum):
 
 
 class Reason(StrEnum):
-    """The fine one: what somebody has to do about it."""
+    """The reason: what has to be done about it."""
 
     LISTED = "listed"
     MISSING_PERMISSION = "missing_permission"
@@ -62,7 +62,7 @@ class Reason(StrEnum):
 class Outcome:
     """One test, or one listing as a whole.
 
-    ``http_status_code`` is of the last answer, 0 where there was none; ``latency_ms`` of all its calls.
+    ``http_status_code`` is that of the last response, 0 without one; ``latency_ms`` is of all calls.
     """
 
     reason: Reason
@@ -72,19 +72,19 @@ class Outcome:
 
     @property
     def verdict(self) -> Verdict:
-        """What the API calls `outcome`."""
+        """What the API calls ``outcome``."""
         return _MEANING[self.reason][0]
 
 
 def outcome(reason: Reason, kind: str, *, http_status_code: int = 0, latency_ms: int = 0) -> Outcome:
-    """An outcome with the text for ``kind``: fixed ones, so that nothing an upstream says is repeated."""
+    """Return an outcome with a fixed text for ``kind``, so that nothing an upstream says is repeated."""
     message = _MEANING[reason][1]
     hint = _HINTS.get((reason, kind))
     return Outcome(reason, f"{message} {hint}" if hint else message, http_status_code, latency_ms)
 
 
 def reason_of(obstacle: Obstacle) -> Reason:
-    """The reason of a call that was not answered."""
+    """Return the reason of a call without a response."""
     return _OBSTACLES[obstacle]
 
 
@@ -108,42 +108,42 @@ _MEANING: Mapping[Reason, tuple[Verdict, str]] = {
     Reason.EXPIRED_KEY: (Verdict.CREDENTIAL_REJECTED, "The credential has expired."),
     Reason.MALFORMED_KEY: (
         Verdict.CREDENTIAL_REJECTED,
-        "The credential is malformed: it could not be used, and nothing was sent.",
+        "The credential is malformed. Nothing was sent: check that all of it was pasted.",
     ),
     Reason.KEY_REQUIRED: (
         Verdict.CREDENTIAL_REJECTED,
-        "The upstream wants a credential, and this provider has none.",
+        "The upstream requires a credential, and this provider has none.",
     ),
     Reason.KEY_TYPE_DISABLED: (
         Verdict.CREDENTIAL_REJECTED,
-        "The upstream has switched off this type of credential for the resource.",
+        "The upstream has disabled this type of credential for the resource.",
     ),
-    Reason.NAME_UNKNOWN: (Verdict.UNREACHABLE, "The upstream's host name is unknown."),
+    Reason.NAME_UNKNOWN: (Verdict.UNREACHABLE, "The upstream's host name does not exist: check the address."),
     Reason.NO_CONNECTION: (
         Verdict.UNREACHABLE,
-        "No connection to the upstream: check the network, its firewall, and the port.",
+        "No connection to the upstream: check the network, firewalls and the port.",
     ),
     Reason.ADDRESS_REFUSED: (
         Verdict.UNREACHABLE,
-        "The host resolves to an address that may not be called.",
+        "The upstream's host resolves to an address that this installation does not call.",
     ),
     Reason.TLS_FAILED: (
         Verdict.UNREACHABLE,
-        "No secure connection to the upstream: its certificate was not accepted.",
+        "The upstream's TLS certificate was not accepted.",
     ),
-    Reason.TIMED_OUT: (Verdict.UNREACHABLE, "The upstream did not answer in time."),
-    Reason.ANSWER_TOO_LARGE: (Verdict.UNREACHABLE, "The upstream's answer is larger than 5 MiB."),
+    Reason.TIMED_OUT: (Verdict.UNREACHABLE, "The upstream did not respond in time."),
+    Reason.ANSWER_TOO_LARGE: (Verdict.UNREACHABLE, "The upstream's response is larger than 5 MiB."),
     Reason.NOT_THE_API: (
         Verdict.UNREACHABLE,
-        "Something answered, but not as this kind of API does: check the address and its path.",
+        "Something responded, but not this kind of API: check the address and its path.",
     ),
     Reason.REDIRECTED: (
         Verdict.UNREACHABLE,
-        "The upstream redirects elsewhere, and credentials do not follow: set the final address.",
+        "The upstream redirects, and credentials do not follow redirects: set the final address.",
     ),
     Reason.WRONG_HOST: (
         Verdict.UNREACHABLE,
-        "The host answers, but has no such resource: check the address.",
+        "The host responds but has no such resource: check the address.",
     ),
     Reason.WRONG_REGION: (
         Verdict.UNREACHABLE,
@@ -151,7 +151,7 @@ _MEANING: Mapping[Reason, tuple[Verdict, str]] = {
     ),
     Reason.FIREWALLED: (
         Verdict.UNREACHABLE,
-        "The upstream refuses callers from this network: check its firewall rules.",
+        "The upstream refuses this network: check its firewall rules.",
     ),
     Reason.API_DISABLED: (
         Verdict.UNREACHABLE,
@@ -159,14 +159,14 @@ _MEANING: Mapping[Reason, tuple[Verdict, str]] = {
     ),
     Reason.ROLE_REFUSED: (
         Verdict.UNREACHABLE,
-        "The access key is valid, but may not assume the role: check the role and whom it trusts.",
+        "The access key is valid but may not assume the role: check the role and its trust policy.",
     ),
     Reason.CLOCK_SKEW: (
         Verdict.UNREACHABLE,
-        "The upstream does not accept the time of the signature: check this machine's clock.",
+        "The upstream rejects the signature's time: check this machine's clock.",
     ),
-    Reason.UPSTREAM_FAULT: (Verdict.UNREACHABLE, "The upstream has a fault of its own: try again later."),
-    Reason.UNEXPECTED_ANSWER: (Verdict.UNREACHABLE, "The upstream gave an answer that tells nothing."),
+    Reason.UPSTREAM_FAULT: (Verdict.UNREACHABLE, "The upstream reports an internal error: try again later."),
+    Reason.UNEXPECTED_ANSWER: (Verdict.UNREACHABLE, "The upstream sent an unexpected response."),
     Reason.RATE_LIMITED: (Verdict.RATE_LIMITED, "The upstream limits the rate of requests: try again later."),
     Reason.OVERLOADED: (Verdict.RATE_LIMITED, "The upstream is overloaded: try again later."),
     Reason.NO_FUNDS: (
@@ -175,20 +175,23 @@ _MEANING: Mapping[Reason, tuple[Verdict, str]] = {
     ),
     Reason.AMBIENT_IDENTITY: (
         Verdict.UNSUPPORTED,
-        "An ambient identity is the router's own: only the router can test it.",
+        "An ambient identity is the router's own, so only the router can test it.",
     ),
     Reason.NO_CREDENTIAL: (Verdict.UNSUPPORTED, "There is no credential to test."),
     Reason.WRONG_TYPE: (Verdict.UNSUPPORTED, "This kind of provider takes no credential of this type."),
     Reason.LISTING_NOT_OFFERED: (
         Verdict.UNSUPPORTED,
-        "The upstream is reachable, but does not offer a list of models.",
+        "The upstream is reachable but offers no list of models, so the key could not be tested.",
     ),
 }
 
 _HINTS: Mapping[tuple[Reason, str], str] = {
-    (Reason.BAD_KEY, "moonshot"): "Keys of api.moonshot.ai and api.moonshot.cn do not work at the other.",
+    (
+        Reason.BAD_KEY,
+        "moonshot",
+    ): "Keys of api.moonshot.ai do not work at api.moonshot.cn, nor the other way round.",
     (Reason.BAD_KEY, "bedrock"): "API keys are valid in one region, and new regions must be enabled.",
-    (Reason.CLOCK_SKEW, "bedrock"): "If it is right, the secret access key is not.",
+    (Reason.CLOCK_SKEW, "bedrock"): "If the clock is right, the secret access key is wrong.",
     (Reason.MISSING_PERMISSION, "bedrock"): "It needs bedrock:ListFoundationModels.",
     (Reason.NAME_UNKNOWN, "azure"): "Check the name of the resource in the endpoint.",
     (Reason.NAME_UNKNOWN, "bedrock"): "Check the region.",
@@ -196,5 +199,5 @@ _HINTS: Mapping[tuple[Reason, str], str] = {
     (Reason.NAME_UNKNOWN, "vertex_anthropic"): "Check the location.",
     (Reason.API_DISABLED, "vertex"): "Enable aiplatform.googleapis.com.",
     (Reason.API_DISABLED, "vertex_anthropic"): "Enable aiplatform.googleapis.com.",
-    (Reason.WRONG_HOST, "azure"): "The endpoint is that of the resource, without a deployment's path.",
+    (Reason.WRONG_HOST, "azure"): "Use the resource's endpoint, without a deployment's path.",
 }

@@ -1,4 +1,4 @@
-"""Whether a credential works: the cheapest call of each kind that needs it and costs nothing."""
+"""Whether a credential works: the cheapest call of each kind that needs one and costs nothing."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ def probe(
     now: Callable[[], datetime],
     seconds: float = PROBE_SECONDS,
 ) -> Outcome:
-    """Ask the upstream, within ``seconds`` altogether. Everything that can go wrong there is an outcome.
+    """Call the upstream, within ``seconds`` in all. Everything that can go wrong there is an outcome.
 
     ``identity`` is None for a provider without a credential. ``now`` dates signatures, and is in UTC.
     """
@@ -46,7 +46,7 @@ def probe(
 
 
 def probe_call(target: Target) -> Call:
-    """The call of a test, without anybody's authority."""
+    """Return the call of a test, without a credential."""
     path, parameters = _PATHS.get(target.kind, ("/models", {}))
     return Call("GET", with_query(target.api + path, parameters))
 
@@ -73,7 +73,7 @@ def _asked(
 
 
 def _is_empty(target: Target, authorise: Authorise, exchange: Exchange) -> bool:
-    """DeepSeek lists models for an empty account too, and says so only here. No answer is no verdict."""
+    """DeepSeek lists models for an empty account too and says so only here. No response is no verdict."""
     try:
         answer = exchange.send(authorise(Call("GET", f"{target.api}/user/balance")))
     except Unreached:

@@ -28,7 +28,7 @@ class _Signer(Protocol):
 
 
 def assertion_call(*, client_email: str, private_key: str, private_key_id: str, now: datetime) -> Call | None:
-    """What asks for an access token; None where the private key is none that can sign RS256."""
+    """Return the call that asks for an access token; None where the private key cannot sign RS256."""
     signer = _signer(private_key, private_key_id)
     if signer is None:
         return None

@@ -106,7 +106,7 @@ def _parsed(request_type: type[Message], octets: bytes) -> Message:
     try:
         return request_type.FromString(octets)
     except DecodeError:
-        raise MalformedRequest(request_type.DESCRIPTOR.full_name) from None
+        raise MalformedRequest from None
 
 
 def _refuse_invalid(validator: Validator, request: Message) -> None:

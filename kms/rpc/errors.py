@@ -25,6 +25,7 @@ from kms.keyring import (
 )
 from kms.rpc.roles import Role
 from runtime import statuses
+from runtime.requests import UNREADABLE, summary
 from runtime.statuses import Violation
 
 _KEY_VERSION = "codevector.kms.v1.KeyVersion"
@@ -40,9 +41,8 @@ class InvalidRequest(SidecarError):
 
     def __init__(self, violations: Sequence[Violation]) -> None:
         first = violations[0]
-        others = f" (first of {len(violations)} problems)" if len(violations) > 1 else ""
         super().__init__(
-            f"{first.subject}: {first.description}{others}",
+            summary(violations),
             violations=str(len(violations)),
             field=first.subject,
             description=first.description,
@@ -55,11 +55,8 @@ class MalformedRequest(SidecarError):
 
     reason = "INVALID_FIELD"
 
-    def __init__(self, message_name: str) -> None:
-        super().__init__(
-            "the request cannot be parsed: its bytes are malformed, or a string is not UTF-8",
-            request_type=message_name,
-        )
+    def __init__(self) -> None:
+        super().__init__(UNREADABLE)
 
 
 class InvalidPageToken(SidecarError):

@@ -1,15 +1,14 @@
-"""The plan of a catalog import: what becomes of each entry, and of each model that a refresh concerns.
+"""The plan of a catalog import: what happens to each entry, and to each model that a refresh concerns.
 
-Pure, so that the preview and the import are one function. Nothing is ever deleted, disabled or enabled.
+A pure function, so that preview and import are the same. Nothing is ever deleted, disabled or enabled.
 
 |                                | skip    | refresh                                             |
 |--------------------------------|---------|-----------------------------------------------------|
 | the provider lacks the entry   | created | created, or left out where only existing are wanted |
 | it has it, imported            | skipped | refreshed or unchanged, by `merge`                  |
-| it has it, custom              | skipped | stays custom, or adopted where that is asked for    |
-| it has it, of another kind     | skipped | skipped, telling both kinds                         |
-| imported, and not in this      | -       | gone: told and left alone (all entries wanted)      |
-| catalog                        |         |                                                     |
+| it has it, custom              | skipped | stays custom, or adopted if requested               |
+| it has it, of another kind     | skipped | skipped; the result names both kinds                |
+| imported, not in this catalog  | -       | gone: reported, unchanged (if all entries wanted)   |
 """
 
 from __future__ import annotations
@@ -30,14 +29,14 @@ SHOWN_VIOLATIONS = 20
 
 
 class ExistingPolicy(IntEnum):
-    """What to do with what the provider has already. Numbers equal those of the API."""
+    """What to do with models that the provider already has. Numbers equal those of the API."""
 
     SKIP = 1
     REFRESH = 2
 
 
 class Action(IntEnum):
-    """What becomes of one model. Numbers equal those of the API."""
+    """What happens to one model. Numbers equal those of the API."""
 
     CREATED = 1
     SKIPPED_EXISTING = 2
@@ -50,9 +49,9 @@ class Action(IntEnum):
 
 @dataclass(frozen=True, slots=True)
 class ImportChoices:
-    """What an import is asked to do. ``upstream_model_ids`` empty means all that the catalog has.
+    """What an import shall do. An empty ``upstream_model_ids`` means all that the catalog has.
 
-    ``adopt_custom`` makes imported models of custom ones that the catalog has; ``existing_only`` creates
+    ``adopt_custom`` turns custom models that the catalog has into imported ones; ``existing_only`` creates
     nothing. Both need REFRESH.
     """
 
@@ -65,7 +64,7 @@ class ImportChoices:
 
 @dataclass(frozen=True, slots=True)
 class PlannedModel:
-    """What becomes of one model, under ``model_id``.
+    """What happens to one model, under ``model_id``.
 
     ``entry`` is the catalog's, None when gone; ``before`` the provider's, None when created. ``changed``,
     ``changes`` and ``kept`` are those of the merge.
@@ -84,7 +83,7 @@ class PlannedModel:
 
 @dataclass(frozen=True, slots=True)
 class ImportPlan:
-    """All of it: entries in the order asked or of the catalog, then what is gone, by upstream id.
+    """The whole plan: entries in the requested order or the catalog's, then what is gone, by upstream ID.
 
     ``digest`` (64 hex digits) is the same for two plans only if they do the same to the same models.
     """
@@ -94,12 +93,12 @@ class ImportPlan:
 
     @property
     def created(self) -> tuple[PlannedModel, ...]:
-        """The models to create."""
+        """Return the models to create."""
         return tuple(planned for planned in self.models if planned.action is Action.CREATED)
 
     @property
     def updates(self) -> list[tuple[ProviderModel, ProviderModel]]:
-        """The stored models that change, before and after, be it only in which release they are of."""
+        """Return the stored models that change, before and after, even if only their release changes."""
         return [
             (planned.before, planned.after)
             for planned in self.models
@@ -107,12 +106,12 @@ class ImportPlan:
         ]
 
     def count(self, action: Action) -> int:
-        """How many models it happens to."""
+        """Return how many models it happens to."""
         return sum(planned.action is action for planned in self.models)
 
 
 def selected(catalog: Catalog, upstream_model_ids: Sequence[str]) -> tuple[ModelFacts, ...]:
-    """The asked-for entries in the order asked, or all of them by id.
+    """Return the requested entries in the requested order, or all of them by ID.
 
     Raises:
         InvalidArgument: ids that this catalog lacks, each with its position (the first 20).
@@ -142,10 +141,10 @@ def selected(catalog: Catalog, upstream_model_ids: Sequence[str]) -> tuple[Model
 def plan_import(
     catalog: Catalog, choices: ImportChoices, *, provider: Provider, stored: Iterable[ProviderModel]
 ) -> ImportPlan:
-    """What to do to a provider; ``stored`` are all models that it has.
+    """Return the plan for a provider; ``stored`` are all models that it has.
 
     Raises:
-        InvalidArgument: as `selected`.
+        InvalidArgument: see ``selected``.
     """
     entries = selected(catalog, choices.upstream_model_ids)
     existing = {model.facts.upstream_model_id: model for model in stored}
@@ -215,7 +214,7 @@ def _gone(catalog: Catalog, existing: Mapping[str, ProviderModel]) -> list[Plann
 def _digest(
     catalog: Catalog, choices: ImportChoices, provider: Provider, models: Iterable[PlannedModel]
 ) -> str:
-    """SHA-256 over everything that the plan does and to what; what it leaves alone may change under it."""
+    """Return the SHA-256 over what the plan does and to what; what it leaves alone may change meanwhile."""
     told = {
         "provider": str(provider.uid),
         "catalog": [catalog.name, catalog.version, catalog.digest],

@@ -7,6 +7,7 @@ mutable field, ``*`` means all mutable fields, so that what is left out is clear
 
 from __future__ import annotations
 
+import re
 from collections.abc import Collection
 from dataclasses import dataclass
 
@@ -33,6 +34,8 @@ PROVIDER_MASK = MaskRules(
             "details",
             "active_model_count",
             "model_count",
+            "routable",
+            "unroutable_reason",
             "create_time",
             "update_time",
             "revision",
@@ -78,38 +81,51 @@ MODEL_MASK = MaskRules(
 
 # Identity and concurrency travel in the resource but are never written by an update.
 _IGNORED = frozenset({"name", "etag"})
+_CAPITAL = re.compile("(?<=[a-z])[A-Z]")
 
 
 def fields_to_write(rules: MaskRules, paths: Collection[str], populated: Collection[str]) -> frozenset[str]:
-    """The fields an update writes, immutable ones among them where the caller sent one to be compared.
+    """Return the fields an update writes, immutable ones among them where the caller sent one to be compared.
 
     Raises:
-        InvalidArgument: INVALID_UPDATE_MASK, naming each unknown, nested, or output-only path.
+        InvalidArgument: INVALID_UPDATE_MASK, naming the unknown, nested, or output-only path.
     """
     settable = rules.mutable | rules.immutable
     if "*" in paths:
         if len(paths) > 1:
-            raise _bad_mask('"*"', "stands alone")
+            raise _bad_mask("*", "* cannot be combined with other paths")
         return rules.mutable | (rules.immutable & set(populated))
     if not paths:
         return settable & set(populated)
-    for path in paths:
+    for index, path in enumerate(paths):
         if path in rules.output_only:
-            raise _bad_mask(path, "is output only: leave it out of the mask")
+            raise _bad_mask(path, f"{path} is output only: leave it out of the mask")
         if path in _IGNORED:
-            raise _bad_mask(path, "cannot be written: leave it out of the mask")
+            raise _bad_mask(path, f"{path} cannot be written: leave it out of the mask")
         if path not in settable:
-            # Not named: it may be anything, a pasted secret included.
-            known = ", ".join(sorted(rules.mutable))
-            raise _bad_mask("a path", f"is not a field that an update writes: {known}")
+            raise _unknown(rules, path, index)
     return frozenset(paths)
 
 
+def _unknown(rules: MaskRules, path: str, index: int) -> InvalidArgument:
+    """The refusal of a path that an update does not write.
+
+    Only what is spelt like a field of the resource is repeated: anything else may be a pasted secret.
+    """
+    first, dot, _ = path.partition(".")
+    writable = f"writable: {', '.join(sorted(rules.mutable))}"
+    if dot and first in rules.mutable | rules.immutable:
+        return _bad_mask(first, f"{first} is written as a whole: name it without a sub-field; {writable}")
+    field = _CAPITAL.sub(lambda capital: f"_{capital[0].lower()}", first)
+    if field in rules.mutable | rules.immutable | rules.output_only:
+        return _bad_mask(first, f"unknown field {first}: did you mean {field}? {writable}")
+    return _bad_mask(f"paths[{index}]", f"unknown field at paths[{index}]; {writable}")
+
+
 def _bad_mask(path: str, description: str) -> InvalidArgument:
-    text = f"{path} {description}"
     return InvalidArgument(
-        f"update_mask: {text}",
+        f"update_mask: {description}",
         reason=Reason.INVALID_UPDATE_MASK,
-        violations=[FieldViolation("update_mask", text, "update_mask.path")],
+        violations=[FieldViolation("update_mask", description, "update_mask.path")],
         metadata={"path": path},
     )

@@ -1,15 +1,15 @@
-"""The three-way merge of one provider model: as imported, as it is now, as a catalog has it.
+"""The three-way merge of one provider model: as imported, as it is now, as the catalog has it.
 
-A field is what an update writes, so a price list is one field: a list of which some prices are an
-administrator's and some a catalog's would be one that nobody has agreed to. Kind and upstream id never merge.
+A field is what an update writes, so a price list is one field: a mixture of an administrator's prices and a
+catalog's would be a list that nobody chose. Kind and upstream ID never merge.
 
 | field as it is now             | becomes       |
 |--------------------------------|---------------|
 | as imported                    | the catalog's |
 | what the catalog has now       | the catalog's |
-| anything else: it was edited   | stays         |
+| anything else: an edit         | stays         |
 
-``needs_review`` is about the price and goes with it.
+``needs_review`` is about the price and follows it.
 """
 
 from __future__ import annotations
@@ -32,7 +32,7 @@ FACT_FIELDS = (
     "capabilities",
     "retire_time",
 )
-"""What both an administrator and a catalog set, in the order of the API."""
+"""The fields that both administrators and catalogs set, in the order of the API."""
 
 REVIEW = "needs_review"
 
@@ -48,7 +48,7 @@ class FieldChange:
 
 @dataclass(frozen=True, slots=True)
 class KeptField:
-    """A value that stays since it was edited, beside the one it was imported with and the catalog's."""
+    """A value that stays because it was edited, with the imported value and the catalog's."""
 
     field: str
     value: str | None
@@ -58,9 +58,9 @@ class KeptField:
 
 @dataclass(frozen=True, slots=True)
 class Merge:
-    """What a merge makes of a model's facts. ``overridden`` are the fields that still are edits, sorted.
+    """The result of a merge. ``overridden`` are the fields that still are edits, sorted.
 
-    ``changed`` are field names; ``changes`` and ``kept`` tell values, each price of a price list by itself.
+    ``changed`` are field names; ``changes`` and ``kept`` have values, with one entry for each price.
     """
 
     facts: ModelFacts
@@ -71,7 +71,7 @@ class Merge:
 
 
 def overridden_fields(facts: ModelFacts, imported: ModelFacts) -> tuple[str, ...]:
-    """The fields that differ from what was imported, sorted."""
+    """Return the fields that differ from what was imported, sorted."""
     return tuple(sorted(name for name in FACT_FIELDS if getattr(facts, name) != getattr(imported, name)))
 
 
@@ -101,7 +101,7 @@ def adopt(local: ModelFacts, catalog: ModelFacts) -> Merge:
 
 
 def kind_difference(local: ModelFacts, catalog: ModelFacts) -> KeptField:
-    """What keeps a catalog's entry and a model apart when they are not of one kind."""
+    """Return the difference between a model and a catalog's entry of another kind."""
     ours, theirs = (f"MODEL_KIND_{facts.kind.name}" for facts in (local, catalog))
     return KeptField("kind", ours, ours, theirs)
 
@@ -125,12 +125,12 @@ def _kept(name: str, local: ModelFacts, imported: ModelFacts, catalog: ModelFact
 
 
 def _fields(one: Mapping[str, str | None], other: Mapping[str, str | None]) -> list[str]:
-    """The paths of both, in the order of the first and then of the second."""
+    """Return the paths of both, in the order of the first and then of the second."""
     return list({**one, **other})
 
 
 def _texts(name: str, facts: ModelFacts) -> dict[str, str | None]:
-    """A field's value as text by path: one path, but for a price list."""
+    """Return a field's value as text by path; only a price list has several paths."""
     value = getattr(facts, name)
     if name == "pricing":
         return {} if value is None else _pricing_texts(value)

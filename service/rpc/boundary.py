@@ -25,7 +25,7 @@ from structlog.typing import FilteringBoundLogger
 
 from runtime import statuses
 from runtime.logs import bug_fields
-from runtime.requests import REQUEST_ID, broken_rule, request_id_of
+from runtime.requests import REQUEST_ID, UNREADABLE, broken_rule, request_id_of, summary
 from runtime.statuses import Violation
 from service.domain.calls import Call, IdempotencyKey
 from service.domain.errors import FieldViolation, InvalidArgument, Reason, RegistryError
@@ -38,15 +38,6 @@ SHOWN_VIOLATIONS = 20
 REMEMBERED_BYTES = 256
 REMEMBERED_REQUESTS = 1024
 
-_PRESENCE_RULES = frozenset(
-    {
-        "create_provider.required",
-        "create_provider_model.required",
-        "create_model.required",
-        "watch_routing.store_id",
-        "report_applied_revision.store_id",
-    }
-)
 _NAMING_FIELDS = ("name", "parent", "provider", "provider_model", "model")
 """The fields of requests that name the resource a write is about, or hold a message with its ``name``."""
 
@@ -282,14 +273,10 @@ class Boundary:
         try:
             request = request_type.FromString(data)
         except DecodeError:
-            name = request_type.DESCRIPTOR.full_name
-            raise InvalidArgument(
-                "the request cannot be read: not a message of this method, or a string is not UTF-8",
-                metadata={"message": name},
-            ) from None
+            raise InvalidArgument(UNREADABLE) from None
         found = self._validator.collect_violations(request)
         if found:
-            raise _invalid([_violation(broken_rule(violation)) for violation in found[:SHOWN_VIOLATIONS]])
+            raise _invalid([broken_rule(violation) for violation in found[:SHOWN_VIOLATIONS]])
         return request
 
 
@@ -323,21 +310,10 @@ def _particulars(exchange: Exchange) -> dict[str, str | int]:
     return found
 
 
-def _invalid(violations: list[FieldViolation]) -> InvalidArgument:
-    first = violations[0]
-    more = f" (and {len(violations) - 1} more)" if len(violations) > 1 else ""
+def _invalid(broken: list[Violation]) -> InvalidArgument:
     return InvalidArgument(
-        f"{first.field}: {first.description}{more}",
+        summary(broken),
         reason=Reason.INVALID_FIELD,
-        violations=violations,
-        metadata={"field": first.field},
+        violations=[FieldViolation(each.subject, each.description, each.rule) for each in broken],
+        metadata={"field": broken[0].subject},
     )
-
-
-def _violation(broken: Violation) -> FieldViolation:
-    """Return the domain's form of a broken rule. A rule of a whole message names the field that it misses."""
-    path = broken.subject
-    if broken.rule in _PRESENCE_RULES:
-        field = broken.description.split()[0]
-        path = f"{path}.{field}" if path else field
-    return FieldViolation(path, broken.description, broken.rule)

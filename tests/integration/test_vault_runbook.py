@@ -108,7 +108,7 @@ def test_set_up_serve_and_rotate(server: OpenBao) -> None:
             check=False,
         )
         assert init.returncode == 0, init.stderr
-        assert "the keys are in vault-transit:transit/codevector" in init.stdout
+        assert "The keys are in vault-transit:transit/codevector" in init.stdout
         process = stack.enter_context(sidecar(environment))
 
         def channel(role: str) -> grpc.Channel:
@@ -155,12 +155,12 @@ def test_set_up_serve_and_rotate(server: OpenBao) -> None:
         assert not [secret for secret in secrets if secret in log]
 
 
-def test_the_messages_it_explains_are_those_that_are_told() -> None:
+def test_the_messages_it_explains_are_those_of_the_source() -> None:
     """Each row of the table of troubles begins with words of the source."""
     table = RUNBOOK.read_text().split("## When something is wrong")[1]
-    told = re.findall(r"^\| ([^|]+) \|", table, re.M)[2:]
-    source = "".join(path.read_text() for path in (ROOT / "kms").glob("vault_*.py"))
-    for cell in told:
+    explained = re.findall(r"^\| ([^|]+) \|", table, re.M)[2:]
+    source = "".join(path.read_text() for path in (ROOT / "kms" / "vault").glob("*.py"))
+    for cell in explained:
         for words in cell.split(" · "):
             for part in words.split(" … "):
                 assert re.sub(r"\d+ s$", "", part) in source, part

@@ -1,1 +1,1 @@
-"""Builds and validates the bundled catalogs: ``python -m tools.catalog``."""
+"""Builds and validates catalog releases: ``python -m tools.catalog``."""

@@ -18,7 +18,7 @@ DEFAULT_CATALOGS = Path(__file__).parent.parent.parent / "catalogs"
 
 
 def main(arguments: Sequence[str]) -> int:
-    """Runs one command; what was done goes to stdout, what is wrong to stderr."""
+    """Run one command. Results go to stdout, refusals to stderr."""
     parser = argparse.ArgumentParser(prog="python -m tools.catalog", description=__doc__)
     commands = parser.add_subparsers(dest="command", required=True)
     build = commands.add_parser("build", help="build a release from facts, and validate it")
@@ -26,7 +26,7 @@ def main(arguments: Sequence[str]) -> int:
     build.add_argument("--facts", type=Path, required=True, metavar="DIRECTORY", help="one .json per kind")
     build.add_argument("--replace", action="store_true", help="overwrite a release that was never published")
     validate = commands.add_parser("validate", help="check everything that is bundled")
-    diff = commands.add_parser("diff", help="tell what one release changes against another")
+    diff = commands.add_parser("diff", help="show what one release changes against another")
     diff.add_argument("before", type=_release, metavar="BEFORE")
     diff.add_argument("now", type=_release, metavar="NOW")
     diff.add_argument("-o", "--output", choices=["table", "json"], default="table")

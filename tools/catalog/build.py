@@ -1,4 +1,4 @@
-"""Builds one release: facts in, canonical files and a manifest out, checked by the service's own reader."""
+"""Builds one release: facts in, canonical files and a manifest out, checked by the strict reader."""
 
 from __future__ import annotations
 
@@ -20,12 +20,12 @@ EXCEPTIONS = "exceptions.json"
 
 
 class BuildError(Exception):
-    """A release cannot be built, for a reason that no single line of a file shows."""
+    """A release cannot be built, for a reason that is not on one line of a file."""
 
 
 @dataclass(frozen=True, slots=True)
 class BuildResult:
-    """What ``build_release`` did. ``changed`` is False when the release was there already, byte for byte."""
+    """What ``build_release`` did. ``changed`` is False when the release existed already, byte for byte."""
 
     directory: Path
     models: int
@@ -34,12 +34,12 @@ class BuildResult:
 
 
 def build_release(release: str, facts: Path, catalogs: Path, *, replace: bool) -> BuildResult:
-    """Builds ``release`` from the folder ``facts`` into ``catalogs``, all of it or nothing.
+    """Build ``release`` from the folder ``facts`` into ``catalogs``, all of it or nothing.
 
     ``facts`` holds one file per kind, or a folder named like the release that does.
 
     Raises:
-        CatalogFileError: facts are refused, or the release that they make is.
+        CatalogFileError: facts are refused, or the release made of them is.
         BuildError: the release exists with other content and ``replace`` is not set.
     """
     gathered = _gather(facts, release, catalogs / EXCEPTIONS)

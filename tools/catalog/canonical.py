@@ -100,7 +100,7 @@ _RANK = {key: rank for rank, key in enumerate(KEY_ORDER)}
 
 
 def canonical_bytes(document: Mapping[str, Any]) -> bytes:
-    """The document's only spelling. The order of lists is the caller's.
+    """Return the document's only spelling. The order of lists is the caller's.
 
     Raises:
         TypeError: the document holds a float or anything else that has no place in a catalog.

@@ -1,6 +1,6 @@
 """What one release changes against another: models added and gone, prices, windows, capabilities, lifecycles.
 
-Compares the files, not what the service serves of them, so that batch prices and lifecycles are told as well.
+Compares the files, not what the service serves, so that batch prices and lifecycles are shown too.
 Prices are compared as decimals: another spelling of the same price is no change. Provenance is left out.
 """
 
@@ -80,13 +80,13 @@ class ReleaseDifference:
     changes: tuple[CatalogChange, ...]
 
     def counts(self) -> dict[str, int]:
-        """How many changes there are of each kind of change."""
+        """Return how many changes there are of each kind."""
         counted = Counter(change.change for change in self.changes)
         return {kind.value: counted[kind] for kind in ChangeKind}
 
 
 def release_before(root: Path, release: str) -> str | None:
-    """The newest release under ``root`` that is older than ``release``."""
+    """Return the newest release under ``root`` that is older than ``release``."""
     older = [
         path.name for path in root.iterdir() if RELEASE_NAME.fullmatch(path.name) and path.name < release
     ]
@@ -94,7 +94,7 @@ def release_before(root: Path, release: str) -> str | None:
 
 
 def compare_releases(before: Path, now: Path) -> ReleaseDifference:
-    """What the release in the folder ``now`` changes against the one in ``before``.
+    """Return what the release in the folder ``now`` changes against the one in ``before``.
 
     Raises:
         CatalogFileError: one of them is no valid release.
@@ -113,7 +113,7 @@ def compare_releases(before: Path, now: Path) -> ReleaseDifference:
 
 
 def as_json(difference: ReleaseDifference) -> str:
-    """For programs: the counts and every change, prices as decimal strings."""
+    """Return the counts and every change for programs, prices as decimal strings."""
     value = {
         "before": difference.before,
         "now": difference.now,
@@ -126,7 +126,7 @@ def as_json(difference: ReleaseDifference) -> str:
 
 
 def as_table(difference: ReleaseDifference) -> str:
-    """For people: a line of counts, then a row per change."""
+    """Return a line of counts and a row per change, for people."""
     counts = ", ".join(f"{count} {name}" for name, count in difference.counts().items() if count)
     lines = [f"{difference.before} -> {difference.now}: {counts or 'no change'}"]
     for kind in difference.kinds_added:
@@ -139,7 +139,7 @@ def as_table(difference: ReleaseDifference) -> str:
 
 
 def _read(directory: Path) -> dict[str, dict[str, Model]]:
-    """The models of a valid release as they are written, by kind and upstream id."""
+    """Return the models of a valid release as they are written, by kind and upstream ID."""
     return {
         slug: {
             model["upstream_model_id"]: model
@@ -170,7 +170,7 @@ def _model_changes(kind: str, model_id: str, before: Model, now: Model) -> Itera
 
 
 def _leaves(path: str, value: object) -> Iterator[tuple[str, str]]:
-    """Each known value below ``path`` as text; tiers go by their threshold, capabilities one by one."""
+    """Yield each known value below ``path`` as text; tiers by their threshold, capabilities one by one."""
     if isinstance(value, Mapping):
         for key, inner in value.items():
             yield from _leaves(f"{path}.{key}", inner)

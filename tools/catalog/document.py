@@ -1,4 +1,4 @@
-"""Strict JSON documents that know on which line each value stands.
+"""Strict JSON documents that know the line of each value.
 
 Stricter than JSON: no floating-point number, no number of more than 18 digits, no repeated key, no
 byte-order mark, UTF-8 only. The fast C parser reads; only when something is refused is the text walked again
@@ -20,7 +20,7 @@ DECIMAL = re.compile(r"(0|[1-9][0-9]{0,8})(\.[0-9]{1,12})?")
 
 _FLOAT = re.compile(r"-?[0-9]+(\.[0-9]|[eE])|-?Infinity|NaN")
 _MAX_DIGITS = 18
-"""Nothing counted has more, and Python refuses to read thousands of them."""
+"""No count has more, and Python refuses to read thousands of digits."""
 _LONG = re.compile(rf"-?[0-9]{{{_MAX_DIGITS + 1}}}")
 _SPACE = re.compile(r"[ \t\n\r]*")
 
@@ -52,7 +52,7 @@ class Document:
     root: dict[str, Any]
 
     def refuse(self, where: Where, problem: str) -> CatalogFileError:
-        """The error for the value at ``where``, or for its nearest parent that exists."""
+        """Return the error for the value at ``where``, or for its nearest existing parent."""
         line = 1
         for path, offset, _ in _walk(self.text):
             if path == where[: len(path)]:
@@ -61,7 +61,7 @@ class Document:
         return CatalogFileError(self.path, line, f"{dotted}: {problem}" if dotted else problem)
 
     def fields(self) -> Fields:
-        """The top-level object."""
+        """Return the top-level object."""
         return Fields(self, (), self.root)
 
 
@@ -78,7 +78,7 @@ class Fields:
         self._values: dict[str, Any] = values
 
     def refuse(self, problem: str, *where: str | int) -> NoReturn:
-        """Raises for the value at ``where`` below this object.
+        """Raise for the value at ``where`` below this object.
 
         Raises:
             CatalogFileError: always.
@@ -86,7 +86,7 @@ class Fields:
         raise self._document.refuse((*self._where, *where), problem)
 
     def allow(self, required: frozenset[str], optional: frozenset[str] = frozenset()) -> Fields:
-        """Self, once its keys are exactly the required ones and any of the optional ones."""
+        """Return self if its keys are exactly the required ones and any of the optional ones."""
         if missing := required - self._values.keys():
             self.refuse(f"lacks {', '.join(sorted(missing))}")
         if unknown := self._values.keys() - required - optional:
@@ -98,11 +98,11 @@ class Fields:
         return key in self._values
 
     def names(self) -> Iterable[str]:
-        """The keys in the file's order."""
+        """Return the keys in the file's order."""
         return self._values.keys()
 
     def text(self, key: str, *, max_length: int = 2048) -> str:
-        """A non-empty string of printable characters."""
+        """Return a non-empty string of printable characters."""
         value = self._values[key]
         if type(value) is not str or not 0 < len(value) <= max_length or not value.isprintable():
             self.refuse(f"must be a string of 1 to {max_length} printable characters", key)
@@ -113,35 +113,35 @@ class Fields:
         return None if self._values.get(key) is None else self.text(key)
 
     def matching(self, key: str, pattern: re.Pattern[str], meaning: str) -> str:
-        """A string that matches the whole ``pattern``; ``meaning`` completes "must be ..."."""
+        """Return a string that matches the whole ``pattern``; ``meaning`` completes "must be ..."."""
         value = self._values[key]
         if type(value) is not str or pattern.fullmatch(value) is None:
             self.refuse(f"must be {meaning}", key)
         return value
 
     def one_of(self, key: str, allowed: Collection[str]) -> str:
-        """One of the ``allowed`` strings."""
+        """Return one of the ``allowed`` strings."""
         value = self._values[key]
         if type(value) is not str or value not in allowed:
             self.refuse(f"must be one of {', '.join(sorted(allowed))}", key)
         return value
 
     def flag(self, key: str) -> bool:
-        """true or false."""
+        """Return true or false."""
         value = self._values[key]
         if type(value) is not bool:
             self.refuse("must be true or false", key)
         return value
 
     def integer(self, key: str, *, low: int, high: int) -> int:
-        """A whole number from ``low`` to ``high``."""
+        """Return a whole number from ``low`` to ``high``."""
         value = self._values[key]
         if type(value) is not int or not low <= value <= high:
             self.refuse(f"must be a whole number from {low} to {high}", key)
         return value
 
     def count_or_none(self, key: str, *, high: int) -> int | None:
-        """A whole number from 1 to ``high``, or None for null. Unknown is null, so zero is refused."""
+        """Return a whole number from 1 to ``high``, or None for null. Unknown is null, so zero is refused."""
         value = self._values[key]
         if value is None:
             return None
@@ -150,7 +150,7 @@ class Fields:
         return value
 
     def price_or_none(self, key: str) -> str | None:
-        """A decimal string, or None when the field is null or absent."""
+        """Return a decimal string, or None when the field is null or absent."""
         value = self._values.get(key)
         if value is None:
             return None
@@ -159,21 +159,21 @@ class Fields:
         return value
 
     def day(self, key: str) -> date:
-        """A calendar day, YYYY-MM-DD."""
+        """Return a calendar day, YYYY-MM-DD."""
         value = self._values[key]
         if type(value) is not str or len(value) != len("YYYY-MM-DD"):
             self.refuse("must be a date, YYYY-MM-DD", key)
         try:
             return date.fromisoformat(value)
         except ValueError:
-            self.refuse("is no day of the calendar", key)
+            self.refuse("is not a day of the calendar", key)
 
     def day_or_none(self, key: str) -> date | None:
         """Like ``day``; None for null."""
         return None if self._values[key] is None else self.day(key)
 
     def month_or_day_or_none(self, key: str) -> str | None:
-        """YYYY-MM or YYYY-MM-DD as written, since some vendors tell no day; None for null."""
+        """Return YYYY-MM or YYYY-MM-DD as written, since some vendors name no day; None for null."""
         value = self._values[key]
         if value is None:
             return None
@@ -182,24 +182,24 @@ class Fields:
         try:
             date.fromisoformat(value if len(value) > len("YYYY-MM") else f"{value}-01")
         except ValueError:
-            self.refuse("is no day or month of the calendar", key)
+            self.refuse("is not a day or month of the calendar", key)
         return value
 
     def nested(self, key: str) -> Fields:
-        """A nested object."""
+        """Return a nested object."""
         return Fields(self._document, (*self._where, key), self._values[key])
 
     def nested_or_none(self, key: str) -> Fields | None:
-        """A nested object; None when the field is null or absent."""
+        """Return a nested object; None when the field is null or absent."""
         return None if self._values.get(key) is None else self.nested(key)
 
     def objects(self, key: str) -> list[Fields]:
-        """A list of objects."""
+        """Return a list of objects."""
         values = self._list(key)
         return [Fields(self._document, (*self._where, key, at), value) for at, value in enumerate(values)]
 
     def texts(self, key: str) -> tuple[str, ...]:
-        """A list of different, non-empty, printable strings, in the file's order."""
+        """Return a list of different, non-empty, printable strings, in the file's order."""
         values = self._list(key)
         seen: set[str] = set()
         for index, value in enumerate(values):
@@ -218,10 +218,10 @@ class Fields:
 
 
 def read_document(path: Path) -> Document:
-    """The document at ``path``.
+    """Return the document at ``path``.
 
     Raises:
-        CatalogFileError: it cannot be read, or is no strict JSON object.
+        CatalogFileError: it cannot be read, or is not a strict JSON object.
     """
     try:
         data = path.read_bytes()
@@ -231,10 +231,10 @@ def read_document(path: Path) -> Document:
 
 
 def parse_document(path: Path, data: bytes) -> Document:
-    """The document in ``data``; ``path`` is for messages.
+    """Return the document in ``data``; ``path`` is for messages.
 
     Raises:
-        CatalogFileError: it is no strict JSON object.
+        CatalogFileError: it is not a strict JSON object.
     """
     try:
         text = data.decode("utf-8")
@@ -286,7 +286,7 @@ def _line_not_strict(text: str) -> int:
 
 
 def _walk(text: str) -> Generator[tuple[Where, int, bool], None, None]:
-    """Each value's path, its offset, and whether its key had occurred before in the same object."""
+    """Yield each value's path, its offset, and whether its key occurred before in the same object."""
     yield from _walk_value(text, _skip_space(text, 0), (), repeated=False)
 
 

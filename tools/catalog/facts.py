@@ -1,6 +1,6 @@
 """From one model's facts, as gathered from the public price tables, to its block in a catalog file.
 
-Nothing is invented and nothing silently dropped: a fact that has no place in a catalog is refused, so that a
+Nothing is invented and nothing is dropped silently: a fact without a place in a catalog is refused, so that a
 new form of facts is noticed by whoever builds the release.
 """
 
@@ -99,7 +99,7 @@ ExceptionKey = tuple[str, str, SanityRule]
 
 
 def read_exceptions(path: Path) -> dict[ExceptionKey, str]:
-    """The reasons for which models may break a rule, in whatever release they occur.
+    """Return the reasons for which models may break a rule, in whatever release they occur.
 
     Raises:
         CatalogFileError: the file is not what it must be.
@@ -115,7 +115,7 @@ def read_exceptions(path: Path) -> dict[ExceptionKey, str]:
 
 
 def read_facts(path: Path, release: str, reasons: Mapping[ExceptionKey, str]) -> KindFacts:
-    """The facts in ``path``, which must be those of ``release``.
+    """Return the facts in ``path``, which must be those of ``release``.
 
     Raises:
         CatalogFileError: with the facts' file and line; they are of another release, hold something that is
@@ -156,17 +156,17 @@ def read_facts(path: Path, release: str, reasons: Mapping[ExceptionKey, str]) ->
 
 
 def _kind(fields: Fields, path: Path) -> ProviderKind:
-    """The kind, which the file is named after; facts may spell it with underscores."""
+    """Return the kind that the file is named after; facts may spell it with underscores."""
     kind = kind_from_slug(fields.text("kind").replace("_", "-"))
     if kind is None:
-        fields.refuse("is no kind of provider", "kind")
+        fields.refuse("is not a provider kind", "kind")
     if path.stem.replace("_", "-") != kind_slug(kind):
         fields.refuse(f"is not what the file is named after, {path.stem}", "kind")
     return kind
 
 
 def _as_served(facts: Fields, path: Path, block: dict[str, Any]) -> ModelFacts:
-    """The model as the service will read it; what the service would refuse is refused at the facts' line."""
+    """Return the model as a release has it; what a release may not have is refused at the facts' line."""
     try:
         return read_model(parse_document(path, canonical_bytes(block)).fields())
     except CatalogFileError as error:
@@ -205,7 +205,7 @@ def _block(facts: Fields) -> dict[str, Any]:
 
 
 def _month_if_no_day(published: str | None) -> str | None:
-    """A cutoff of 2025-02-31 was published once: its month is kept, and the model's notes tell."""
+    """A cutoff of 2025-02-31 was published once: its month is kept, and the model's notes say so."""
     try:
         date.fromisoformat(published or "")
     except ValueError:

@@ -1,4 +1,4 @@
-"""One model's block of a catalog file: all of it is checked, and what the registry serves is returned."""
+"""One model's block of a catalog file: checks all of it, and returns what the registry serves."""
 
 from __future__ import annotations
 
@@ -71,7 +71,7 @@ _PROVENANCE_EXTRAS = frozenset({"release_date_from", "metadata_from", "checked_d
 
 
 def read_model(fields: Fields) -> ModelFacts:
-    """The model's facts; unknown counts become 0 and a day becomes its first instant in UTC.
+    """Return the model's facts; unknown counts become 0 and a day becomes its first instant in UTC.
 
     Raises:
         CatalogFileError: a field is missing, unknown, of another type or out of its range.
@@ -148,7 +148,7 @@ def _read_retire_time(model: Fields) -> datetime | None:
 
 
 def _check_untold(model: Fields) -> None:
-    """Checks what the files keep for people and other tools, and the registry does not serve."""
+    """Check what the files keep for people and other tools and the registry does not serve."""
     model.one_of("lifecycle", LIFECYCLES)
     model.count_or_none("max_input_tokens", high=MAX_TOKENS)
     model.month_or_day_or_none("knowledge_cutoff")

@@ -1,4 +1,4 @@
-"""From the folder of catalogs to the domain's values.
+"""From the folder of catalogs to the domain's values, with every field checked.
 
 A release is a folder ``YYYY.MM.DD`` with a manifest and one file per kind. The manifest's hashes are checked
 before a file's content is. docs/catalogs.md describes the files; the JSON Schemas beside them say the same
@@ -50,7 +50,7 @@ _Exception = tuple[str, str, SanityRule]
 
 @dataclass(frozen=True, slots=True)
 class _Release:
-    """What a manifest says of the whole release; ``needed`` gathers the exceptions that models do need."""
+    """What a manifest says of the whole release; ``needed`` collects the exceptions that models need."""
 
     version: str
     day: date
@@ -59,7 +59,7 @@ class _Release:
 
 
 def load_catalogs(root: Path) -> Catalogs:
-    """Return every release under ``root``. Files of no release are left alone.
+    """Return every release under ``root``. Files outside a release are ignored.
 
     Raises:
         CatalogFileError: a file is missing, does not have its hash, or holds something it must not.
@@ -75,7 +75,7 @@ def load_catalogs(root: Path) -> Catalogs:
 
 
 def read_release(directory: Path) -> tuple[Catalog, ...]:
-    """The catalogs of one release folder, as its manifest lists them.
+    """Return the catalogs of one release folder, as its manifest lists them.
 
     Raises:
         CatalogFileError: see ``load_catalogs``.
@@ -100,7 +100,7 @@ def read_release(directory: Path) -> tuple[Catalog, ...]:
 
 def _check_schema_version(document: Fields) -> None:
     if document.integer("schema_version", low=1, high=1_000_000) != SCHEMA_VERSION:
-        document.refuse(f"is not the version that is read here, {SCHEMA_VERSION}", "schema_version")
+        document.refuse(f"must be {SCHEMA_VERSION}, the version that is read here", "schema_version")
 
 
 def _read_release_head(manifest: Fields, folder: str) -> _Release:
@@ -128,7 +128,7 @@ def _read_catalog(directory: Path, entry: Fields, release: _Release) -> Catalog:
     entry.allow(_FILE_KEYS, _FILE_EXTRAS)
     kind = kind_from_slug(entry.text("kind"))
     if kind is None:
-        entry.refuse("is no kind of provider", "kind")
+        entry.refuse("is not a provider kind", "kind")
     if entry.text("file") != f"{kind_slug(kind)}.json":
         entry.refuse(f"must be {kind_slug(kind)}.json", "file")
     if "as_of" in entry and entry.day("as_of") >= release.day:

@@ -1,4 +1,4 @@
-"""Checks the bundled catalogs as they lie there: all that the service checks at start, and their spelling."""
+"""Validates the bundled catalogs: every field, and their spelling."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from tools.catalog.reader import RELEASE_NAME, load_catalogs
 
 
 def validate_catalogs(root: Path) -> Catalogs:
-    """The catalogs under ``root``, once every file of theirs is right and canonically written.
+    """Return the catalogs under ``root`` if every file is valid and written canonically.
 
     Raises:
         CatalogFileError: the first file that is not, with its line.
@@ -25,7 +25,7 @@ def validate_catalogs(root: Path) -> Catalogs:
 
 
 def check_canonical(path: Path) -> None:
-    """Raises unless the file is written in the one canonical way.
+    """Raise unless the file is written in the one canonical way.
 
     Raises:
         CatalogFileError: with the first line that differs.

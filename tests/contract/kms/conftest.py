@@ -32,7 +32,7 @@ DEPLOYMENT_ID = bytes.fromhex("0123456789abcdef0123456789abcdef")
 
 
 class Clock:
-    """A clock that only tests move."""
+    """A clock that only the test moves."""
 
     def __init__(self) -> None:
         self.now = datetime(2026, 11, 23, 12, 0, 0, tzinfo=UTC)
@@ -87,21 +87,21 @@ def served(stack: ExitStack, opened: OpenKeyring, now: Clock) -> OpenKeyring:
 
 @dataclass(frozen=True)
 class Traits:
-    """In what the backends may differ, and in nothing else."""
+    """Everything in which backends may differ."""
 
     backend: Backend
     wrapper_head: bytes
     body_length: int
     has_pending: bool
-    """Whether a version is made before it is used. In Transit creating is rotating."""
+    """Whether a version is created before it is used. In Transit creating is rotating."""
     one_by_one: bool
-    """Whether any version can be disabled by itself. In Transit all before it must have been."""
+    """Whether a version can be disabled alone. In Transit all before it must be disabled first."""
     rewrap_sees_keys: bool
     """Whether rewrapping can check commitments. In Transit the keys stay in the server."""
     keeps_given_time: bool
     """Whether versions are dated by the clock that is passed in. Transit has its own."""
     foreign: tuple[str, bytes, bytes]
-    """Ref, backend and body of a wrapper that is another backend's."""
+    """Ref, backend and body of another backend's wrapped key."""
 
 
 LOCAL = Traits(
@@ -139,7 +139,7 @@ def build(stack: ExitStack, request: pytest.FixtureRequest, clock: Clock) -> tup
 
 @pytest.fixture
 def clock() -> Clock:
-    """What a local keyring takes for now."""
+    """The clock of a local keyring."""
     return Clock()
 
 

@@ -1,4 +1,4 @@
-"""What every keyring promises; each test runs against every implementation."""
+"""What every keyring guarantees; each test runs against every implementation."""
 
 from __future__ import annotations
 
@@ -251,7 +251,7 @@ class TestRewrap:
     def test_a_wrong_commitment_never_gets_past_verify(
         self, keyring: Keyring, versions: KeyVersions, traits: Traits, context: ContextOf
     ) -> None:
-        """A backend that rewraps unseen keeps the commitment it was given, and opening tells."""
+        """A backend that rewraps without seeing the key keeps the given commitment; opening then fails."""
         rows = wrap(keyring, context, range(3))
         rows[1] = replace(rows[1], commitment=rows[2].commitment)
         results = keyring.rewrap(rows, rotate(versions).name)

@@ -1,4 +1,4 @@
-"""Moving between a keyring file and Vault: both open at once, the first wraps; real keyrings, both ways."""
+"""Moving between a keyring file and Vault: both open, the first wraps; real keyrings, in both directions."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ WEEK = timedelta(days=7)
 
 @dataclass(frozen=True)
 class Move:
-    """The keyring that is left, the one that is moved to, and both as the sidecar holds them meanwhile."""
+    """The keyring to leave, the one to move to, and both as the sidecar holds them during the move."""
 
     old: OpenKeyring
     new: OpenKeyring

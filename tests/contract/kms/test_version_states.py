@@ -1,4 +1,4 @@
-"""What every keyring promises about retiring versions; each test runs against every backend that can."""
+"""What every keyring guarantees about retiring versions; each test runs against every backend that can."""
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ ACTS: dict[str, Act] = {
     "schedule": lambda versions, name: versions.schedule_destruction(name, WEEK),
     "cancel": lambda versions, name: versions.cancel_destruction(name),
 }
-# From each state: what each act leads to; what is missing is refused.
+# From each state: the result of each act; a missing act is refused.
 OUTCOMES: dict[VersionState, dict[str, VersionState]] = {
     VersionState.PRIMARY: {"activate": VersionState.PRIMARY},
     VersionState.DECRYPT_ONLY: {
@@ -89,21 +89,21 @@ def state_of(versions: KeyVersions, name: str) -> VersionState:
 
 @pytest.fixture(params=["local", "grpc in front of local"])
 def implementation(request: pytest.FixtureRequest, clock: Clock) -> Iterator[tuple[OpenKeyring, Traits]]:
-    """The backends that retire versions one by one, by a clock that is handed in."""
+    """The backends that retire versions one by one, by a clock that is passed in."""
     with ExitStack() as stack:
         yield build(stack, request, clock)
 
 
 @pytest.fixture
 def retired(keyring: Keyring, versions: KeyVersions, context: ContextOf) -> WrappedDataKey:
-    """A wrapper under a version that is DECRYPT_ONLY now."""
+    """A data key wrapped under a version that is DECRYPT_ONLY now."""
     wrapped = wrap_one(keyring, context)
     rotate(versions)
     return wrapped
 
 
 def bring_to(state: VersionState, versions: KeyVersions, name: str, clock: Clock) -> str:
-    """Brings the version ``name``, which is DECRYPT_ONLY, to ``state``; answers the version to look at."""
+    """Bring the DECRYPT_ONLY version ``name`` to ``state``; return the name of the version in that state."""
     if state is VersionState.PRIMARY:
         return next(each.name for each in versions.list_versions() if each.state is state)
     if state is not VersionState.DECRYPT_ONLY:
@@ -170,7 +170,9 @@ class TestDisabled:
         assert opened(keyring.unwrap([retired])) == [KEY]
         assert retired.key_version in keyring.status().accepted
 
-    def test_nobody_confirmed(self, keyring: Keyring, versions: KeyVersions, retired: WrappedDataKey) -> None:
+    def test_without_a_confirmation(
+        self, keyring: Keyring, versions: KeyVersions, retired: WrappedDataKey
+    ) -> None:
         with pytest.raises(KeyVersionState, match="confirmed"):
             versions.disable_version(retired.key_version, confirmed_unreferenced=False)
         assert opened(keyring.unwrap([retired])) == [KEY]

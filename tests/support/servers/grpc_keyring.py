@@ -1,4 +1,4 @@
-"""The keyring seen through the wire: ``Keyring`` over three sockets, statuses turned back into its errors."""
+"""A keyring over the wire: three sockets, with statuses turned back into its errors."""
 
 from __future__ import annotations
 

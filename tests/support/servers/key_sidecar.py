@@ -38,7 +38,7 @@ Rewrapped = list[WrappedDataKey | KeyringError]
 
 @dataclass
 class FaultyKeyring:
-    """The keyring, and what tests have it do wrong. It is the real one in every other respect."""
+    """The real keyring, with the faults that a test asks for."""
 
     real: Keyring
     before_rewrap: Callable[[], None] = lambda: None
@@ -61,7 +61,7 @@ class FaultyKeyring:
 
 @dataclass(frozen=True)
 class KeySidecar:
-    """A sidecar at work."""
+    """A serving sidecar."""
 
     keyring: FaultyKeyring
     versions: KeyVersions
@@ -74,13 +74,13 @@ class KeySidecar:
         return self.keyring.real.status().primary
 
     def rotate(self) -> str:
-        """Create and activate a version, as an administrator does. Returns its name."""
+        """Create and activate a version, as an administrator does; return its name."""
         latest = self.versions.list_versions()[-1].name
         version = self.versions.create_version(uuid4(), latest)
         return self.versions.activate_version(version.name).name
 
     def opens(self, sealed: SealedCredential) -> bool:
-        """Whether a router gets the data key of this credential."""
+        """Return whether a router gets the data key of this credential."""
         wrapped = kms_pb2.WrappedDataKey(
             wrapped_data_key=sealed.wrapped_data_key,
             key_version=sealed.key_version,

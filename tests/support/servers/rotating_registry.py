@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -12,20 +11,16 @@ from pathlib import Path
 from uuid import UUID
 
 from service.domain.calls import Call
-from service.domain.catalog import Catalogs
 from service.domain.credentials import parse_material, shown_prefix
 from service.domain.model import CredentialType, CredentialView, ProviderKind, SealedCredential
-from service.domain.pages import PageTokens
-from service.sealing.kms_client import KmsClient
-from service.sealing.sealer import Sealer
-from service.store import Store, WriteUnit, migrate, open_store
+from service.store import Store, WriteUnit, migrate
 from service.usecases import rotation
 from service.usecases.context import Context
 from service.usecases.kms_state import refresh_kms_state
 from service.usecases.rotation import Sweeping
+from tests.support.servers.contexts import a_context
 from tests.support.servers.key_sidecar import DEPLOYMENT_ID, KeySidecar, key_sidecar
 from tests.support.values.registry_values import START, ManualClock, a_provider
-from upstreams.addresses import AddressPolicy
 
 KIND = ProviderKind.OPENAI
 MATERIAL = parse_material(CredentialType.API_KEY, {"api_key": "sk-" + "a" * 40}, field="credential")
@@ -118,21 +113,15 @@ def rotating_registry(directory: Path) -> Iterator[Rotating]:
     database = directory / "registry.db"
     migrate(f"sqlite:///{database}")
     clock = ManualClock()
-    store = open_store(f"sqlite:///{database}", clock=clock)
     woken: list[None] = []
-    with key_sidecar() as sidecar, KmsClient(sidecar.registry_socket) as kms:
-        ctx = Context(
-            store=store,
-            kms=kms,
-            sealer=Sealer(kms, os.urandom),
-            catalogs=Catalogs(()),
-            url_policy=AddressPolicy(),
-            page_tokens=PageTokens(bytes(32)),
-            impact_key=bytes(32),
+    with (
+        key_sidecar() as sidecar,
+        a_context(
+            database,
+            sidecar.registry_socket,
+            clock=clock,
             new_uuid=lambda: UUID(int=0),  # where a batch that is driven begins: before every key
             primary_changed=lambda: woken.append(None),
-        )
-        try:
-            yield Rotating(ctx, sidecar, clock, database, woken)
-        finally:
-            store.close()
+        ) as ctx,
+    ):
+        yield Rotating(ctx, sidecar, clock, database, woken)

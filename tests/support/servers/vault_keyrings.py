@@ -1,4 +1,4 @@
-"""Transit keyrings over a real server, as the sidecar builds them, with what tests want to hold of them."""
+"""Transit keyrings over a real server, as the sidecar builds them, with the parts that tests replace."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ def now() -> datetime:
 
 
 def vault_link(stack: ExitStack, address: str, monotonic: Callable[[], float] = time.monotonic) -> VaultLink:
-    """A link whose circuit closes again at once, so that tests need not wait for it."""
+    """A link whose circuit closes at once, so that tests need not wait."""
     access = VaultAccess(address, VaultSecret(""))
     return stack.enter_context(
         closing(VaultLink(access, Circuit(monotonic=monotonic, uniform=lambda low, _: low)))
@@ -51,7 +51,7 @@ def vault_keyring(
     clock: Callable[[], datetime] = now,
     monotonic: Callable[[], float] = time.monotonic,
 ) -> OpenKeyring:
-    """A keyring on a key of its own, under the repository's policies unless told otherwise.
+    """A keyring on its own key, under the repository's policies by default.
 
     ``through`` may stand between it and the server, ``ledger`` is a file that outlives it.
     """

@@ -255,7 +255,7 @@ REFUSED: dict[str, tuple[Edit, str]] = {
     "duplicate id": (lambda c: c["models"].append(c["models"][0]), "wide-1 occurs twice"),
     "other release": (lambda c: c.update(catalog_version="2026.05.02"), "catalog_version"),
     "gathered after the release": (lambda c: c.update(as_of="2026-05-02"), "as_of: is after the day"),
-    "unknown kind": (lambda c: c.update(kind="acme"), "kind: is no kind of provider"),
+    "unknown kind": (lambda c: c.update(kind="acme"), "kind: is not a provider kind"),
     "kind of another file": (lambda c: c.update(kind="azure"), "kind: is not what the file is named after"),
     "number of 4,001 digits": (first_model(context_window=10**4000), "more than 18 digits"),
     "other unit": (lambda c: c.update(unit="USD per token"), "unit"),

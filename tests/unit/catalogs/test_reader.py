@@ -236,9 +236,9 @@ BAD_CONTENT = {
     "unknown capability": ('"tools"', '"flying"', "must be one of"),
     "capability twice": ('"tools"', '"streaming"', "occurs twice"),
     "unknown lifecycle": ('"lifecycle": "active"', '"lifecycle": "alive"', "must be one of"),
-    "no such day": ('"2027-01-31"', '"2027-02-30"', "no day of the calendar"),
-    "day in another form": ('"2027-01-31"', '"31.01.2027"', "no day of the calendar"),
-    "no such month": ('"2026-01"', '"2026-13"', "no day or month"),
+    "no such day": ('"2027-01-31"', '"2027-02-30"', "not a day of the calendar"),
+    "day in another form": ('"2027-01-31"', '"31.01.2027"', "not a day of the calendar"),
+    "no such month": ('"2026-01"', '"2026-13"', "not a day or month"),
     "retired before released": ('"2027-01-31"', '"2025-12-31"', "is before release_date"),
     "duplicate id": ('"model-b"', '"model-a"', "model-a occurs twice"),
     "unsorted": ('"model-b"', '"model-0"', "must be sorted"),
@@ -246,7 +246,7 @@ BAD_CONTENT = {
     "overlong display name": ('"Model model-a"', f'"{"n" * 64}"', "1 to 63 printable"),
     "control character": ('"Model model-a"', '"Model\\u0007"', "1 to 63 printable"),
     "repeated key": ('"needs_review": true', '"kind": "chat", "needs_review": true', "same key twice"),
-    "other schema version": ('"schema_version": 1', '"schema_version": 2', "is not the version"),
+    "other schema version": ('"schema_version": 1', '"schema_version": 2', "the version that is read here"),
     "other release": ('"release": "2026.05.01"', '"release": "2026.05.02"', "as the manifest says"),
     "kind of another file": ('"kind": "vertex-anthropic"', '"kind": "vertex"', "as the manifest says"),
     "not JSON": ('"context_window": 128000', '"context_window": 0128000', "is not JSON"),
@@ -290,11 +290,11 @@ def edit_manifest(root: Path, good: str, bad: str) -> int:
 
 
 BAD_MANIFEST = {
-    "other schema version": ('"schema_version": 1', '"schema_version": 2', "is not the version"),
+    "other schema version": ('"schema_version": 1', '"schema_version": 2', "the version that is read here"),
     "another folder's release": ('"release": "2026.05.01"', '"release": "2026.05.02"', "name of its folder"),
     "date of another day": ('"2026-05-01"', '"2026-05-02"', "is not the day of release"),
     "file of another name": ('"vertex-anthropic.json"', '"../vertex.json"', "must be vertex-anthropic.json"),
-    "unknown kind": ('"kind": "vertex-anthropic"', '"kind": "acme"', "is no kind"),
+    "unknown kind": ('"kind": "vertex-anthropic"', '"kind": "acme"', "is not a provider kind"),
     "other count": ('"models": 2', '"models": 3', "the files have 2"),
     "other count of the file": (
         '"needs_review": 2,\n   "sha',

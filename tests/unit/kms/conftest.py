@@ -57,7 +57,7 @@ def open_keyring(home: Path) -> Callable[[KeyringFile], OpenKeyring]:
 
 @pytest.fixture
 def local(keyring_file: KeyringFile, open_keyring: Callable[[KeyringFile], OpenKeyring]) -> OpenKeyring:
-    """The local keyring in the home."""
+    """The local keyring in the data directory."""
     return open_keyring(keyring_file)
 
 

@@ -19,6 +19,8 @@ from google.protobuf.descriptor_pool import Default
 from google.protobuf.message import Message
 from google.protobuf.message_factory import GetMessageClass
 
+from runtime.requests import broken_rule
+
 UUID = "123e4567-e89b-42d3-a456-426614174000"
 KIND = providers.PROVIDER_KIND_OPENAI
 CHAT = provider_models.MODEL_KIND_CHAT
@@ -144,27 +146,30 @@ def test_accepted(message: Message) -> None:
 @pytest.mark.parametrize(
     ("message", "path", "rule"),
     [
-        pytest.param(service.GetProviderRequest(), "name", "string.pattern", id="no name"),
+        pytest.param(service.GetProviderRequest(), "name", "required", id="no name"),
         pytest.param(
             service.GetProviderRequest(name="providers/x\n"),
             "name",
-            "string.pattern",
+            "string.provider_name",
             id="line break in a name",
         ),
         pytest.param(
-            service.GetProviderRequest(name="providers/" + "a" * 64), "name", "string.pattern", id="long name"
+            service.GetProviderRequest(name="providers/" + "a" * 64),
+            "name",
+            "string.provider_name",
+            id="long name",
         ),
         pytest.param(service.CreateProviderRequest(), "provider", "required", id="no provider"),
         pytest.param(
             service.CreateProviderRequest(provider=providers.Provider(kind=KIND)),
             "provider",
-            "create_provider.required",
+            "create_provider.display_name",
             id="no display name",
         ),
         pytest.param(
             service.CreateProviderRequest(provider=providers.Provider(display_name="x")),
             "provider",
-            "create_provider.required",
+            "create_provider.kind",
             id="no kind",
         ),
         pytest.param(
@@ -179,7 +184,7 @@ def test_accepted(message: Message) -> None:
         pytest.param(
             created(config=providers.ProviderConfig(azure=providers.AzureConfig())),
             "provider.config.azure.endpoint",
-            "string.uri_empty",
+            "required",
             id="azure without endpoint",
         ),
         pytest.param(
@@ -191,7 +196,7 @@ def test_accepted(message: Message) -> None:
         pytest.param(
             created(config=providers.ProviderConfig(bedrock=providers.BedrockConfig(region="eu"))),
             "provider.config.bedrock.region",
-            "string.pattern",
+            "string.aws_region",
             id="region",
         ),
         pytest.param(
@@ -206,7 +211,7 @@ def test_accepted(message: Message) -> None:
             "string.well_known_regex.header_name",
             id="header name with a space",
         ),
-        pytest.param(created(labels={"Team": "a"}), "provider.labels", "string.pattern", id="label key"),
+        pytest.param(created(labels={"Team": "a"}), "provider.labels", "string.label_key", id="label key"),
         pytest.param(
             created(labels={f"k{i}": "" for i in range(65)}),
             "provider.labels",
@@ -229,16 +234,16 @@ def test_accepted(message: Message) -> None:
         pytest.param(
             service.ListProvidersRequest(filter="x" * 1025), "filter", "string.max_len", id="long filter"
         ),
-        pytest.param(api_key(""), "credential.api_key.api_key", "string.min_len", id="empty key"),
-        pytest.param(api_key("a b"), "credential.api_key.api_key", "string.pattern", id="key with a space"),
-        pytest.param(api_key("a\x00"), "credential.api_key.api_key", "string.pattern", id="key with a NUL"),
+        pytest.param(api_key(""), "credential.api_key.api_key", "required", id="empty key"),
+        pytest.param(api_key("a b"), "credential.api_key.api_key", "string.one_line", id="key with a space"),
+        pytest.param(api_key("a\x00"), "credential.api_key.api_key", "string.ascii", id="key with a NUL"),
         pytest.param(
             api_key("a" * 65 * 1024), "credential.api_key.api_key", "string.max_len", id="key of 65 KiB"
         ),
         pytest.param(
             with_credential(azure_client_secret=providers.AzureClientSecretCredential(client_secret="s")),
             "credential.azure_client_secret.tenant_id",
-            "string.uuid_empty",
+            "required",
             id="no tenant",
         ),
         pytest.param(
@@ -246,7 +251,7 @@ def test_accepted(message: Message) -> None:
                 parent="providers/x", provider_model=provider_models.ProviderModel(upstream_model_id="m")
             ),
             "provider_model",
-            "create_provider_model.required",
+            "create_provider_model.kind",
             id="model without kind",
         ),
         pytest.param(
@@ -255,7 +260,7 @@ def test_accepted(message: Message) -> None:
         pytest.param(
             added(upstream_model_id="a b"),
             "provider_model.upstream_model_id",
-            "string.pattern",
+            "string.one_line",
             id="upstream id with a space",
         ),
         pytest.param(
@@ -271,7 +276,7 @@ def test_accepted(message: Message) -> None:
             pytest.param(
                 priced(price),
                 "provider_model.pricing.input_per_million_tokens",
-                "string.pattern",
+                "string.price",
                 id=f"price {price!r}",
             )
             for price in ("", "1e3", "-1", "NaN", "0.1234567890123", "01", ".5", "1.", "1000000000", "1\n")
@@ -279,7 +284,7 @@ def test_accepted(message: Message) -> None:
         pytest.param(
             service.GetCatalogRequest(name="catalogs/openai", catalog_version="2026-04-15"),
             "catalog_version",
-            "string.pattern",
+            "string.catalog_version",
             id="catalog version",
         ),
         pytest.param(
@@ -296,7 +301,10 @@ def test_accepted(message: Message) -> None:
         ),
         *(
             pytest.param(
-                wired(name), "model.backends.provider_model", "string.pattern", id=f"backend {name!r}"
+                wired(name),
+                "model.backends.provider_model",
+                "string.provider_model_name" if name else "required",
+                id=f"backend {name!r}",
             )
             for name in ("", "providers/x", "providers/X/models/m", "models/m", "providers/x/models/m\n")
         ),
@@ -308,11 +316,9 @@ def test_accepted(message: Message) -> None:
             model_service.AddModelBackendRequest(model="models/m"), "backend", "required", id="no backend"
         ),
         pytest.param(
-            model_service.GetModelRequest(name="models/Capital"), "name", "string.pattern", id="model name"
+            model_service.GetModelRequest(name="models/Capital"), "name", "string.model_name", id="model name"
         ),
-        pytest.param(
-            routing.BatchGetSealedCredentialsRequest(), "providers", "repeated.min_items", id="no providers"
-        ),
+        pytest.param(routing.BatchGetSealedCredentialsRequest(), "providers", "required", id="no providers"),
         pytest.param(
             routing.BatchGetSealedCredentialsRequest(providers=[f"providers/p{i}" for i in range(101)]),
             "providers",
@@ -337,9 +343,7 @@ def test_accepted(message: Message) -> None:
             "bytes.len",
             id="long commitment",
         ),
-        pytest.param(
-            admin.CreateKeyVersionRequest(), "request_id", "string.uuid_empty", id="key version without id"
-        ),
+        pytest.param(admin.CreateKeyVersionRequest(), "request_id", "required", id="key version without id"),
     ],
 )
 def test_refused(message: Message, path: str, rule: str) -> None:
@@ -349,15 +353,15 @@ def test_refused(message: Message, path: str, rule: str) -> None:
 @pytest.mark.parametrize(
     ("provider", "missing"),
     [
-        pytest.param(providers.Provider(kind=KIND), "display_name is required", id="display name"),
-        pytest.param(providers.Provider(display_name="x"), "kind is required", id="kind"),
-        pytest.param(providers.Provider(), "display_name and kind are required", id="both"),
+        pytest.param(providers.Provider(kind=KIND), ["display_name"], id="display name"),
+        pytest.param(providers.Provider(display_name="x"), ["kind"], id="kind"),
+        pytest.param(providers.Provider(), ["display_name", "kind"], id="both"),
     ],
 )
-def test_missing_fields_are_named(provider: providers.Provider, missing: str) -> None:
-    """A rule over two fields cannot point at one of them, so its text does."""
+def test_missing_fields_are_named(provider: providers.Provider, missing: list[str]) -> None:
+    """A rule of the whole provider cannot point at a field, so its text does."""
     found = protovalidate.collect_violations(service.CreateProviderRequest(provider=provider))
-    assert [violation.proto.message for violation in found] == [missing]
+    assert [str(broken_rule(each)) for each in found] == [f"provider.{name}: is required" for name in missing]
 
 
 def test_a_violation_never_repeats_the_value() -> None:

@@ -29,7 +29,7 @@ from google.protobuf import timestamp_pb2 as google_dot_protobuf_dot_timestamp__
 from google.rpc import status_pb2 as google_dot_rpc_dot_status__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n.codevector/kms/v1/key_management_service.proto\x12\x11\x63odevector.kms.v1\x1a\x1b\x62uf/validate/validate.proto\x1a\x1fgoogle/api/field_behavior.proto\x1a\x19google/api/resource.proto\x1a\x1fgoogle/protobuf/timestamp.proto\x1a\x17google/rpc/status.proto\"\x12\n\x10GetStatusRequest\"\xb8\x04\n\x11GetStatusResponse\x12\x15\n\x07version\x18\x01 \x01(\tB\x04\xe2\x41\x01\x03\x12\x43\n\x07\x62\x61\x63kend\x18\x02 \x01(\x0e\x32,.codevector.kms.v1.GetStatusResponse.BackendB\x04\xe2\x41\x01\x03\x12;\n\x13primary_key_version\x18\x03 \x01(\tB\x1e\xe2\x41\x01\x03\xfa\x41\x17\n\x15\x63odevector/KeyVersion\x12=\n\x15\x61\x63\x63\x65pted_key_versions\x18\x04 \x03(\tB\x1e\xe2\x41\x01\x03\xfa\x41\x17\n\x15\x63odevector/KeyVersion\x12\x1a\n\x0cwrap_healthy\x18\x05 \x01(\x08\x42\x04\xe2\x41\x01\x03\x12\x1c\n\x0eunwrap_healthy\x18\x06 \x01(\x08\x42\x04\xe2\x41\x01\x03\x12\x15\n\x07message\x18\x07 \x01(\tB\x04\xe2\x41\x01\x03\x12\x35\n\x0bserver_time\x18\x08 \x01(\x0b\x32\x1a.google.protobuf.TimestampB\x04\xe2\x41\x01\x03\x12\x1b\n\rdeployment_id\x18\t \x01(\tB\x04\xe2\x41\x01\x03\x12\x19\n\x0bkeyring_seq\x18\n \x01(\x03\x42\x04\xe2\x41\x01\x03\x12\x17\n\taudit_seq\x18\x0b \x01(\x03\x42\x04\xe2\x41\x01\x03\x12\x18\n\naudit_head\x18\x0c \x01(\x0c\x42\x04\xe2\x41\x01\x03\"X\n\x07\x42\x61\x63kend\x12\x17\n\x13\x42\x41\x43KEND_UNSPECIFIED\x10\x00\x12\x19\n\x15\x42\x41\x43KEND_LOCAL_KEYRING\x10\x01\x12\x19\n\x15\x42\x41\x43KEND_VAULT_TRANSIT\x10\x02\"O\n\x08WrapItem\x12\x1f\n\x07\x63ontext\x18\x01 \x01(\x0c\x42\x0e\xe2\x41\x01\x02\xbaH\x07z\x05\x10\x01\x18\x80\x10\x12\"\n\tplaintext\x18\x02 \x01(\x0c\x42\x0f\x80\x01\x01\xe2\x41\x02\x02\x04\xbaH\x04z\x02h \"\xbb\x01\n\x0eWrappedDataKey\x12(\n\x10wrapped_data_key\x18\x01 \x01(\x0c\x42\x0e\xe2\x41\x01\x02\xbaH\x07z\x05\x10\x01\x18\x80@\x12=\n\x0bkey_version\x18\x02 \x01(\tB(\xe2\x41\x01\x02\xfa\x41\x17\n\x15\x63odevector/KeyVersion\xbaH\x07r\x05\x10\x01\x18\x80\x01\x12\x1f\n\ncommitment\x18\x03 \x01(\x0c\x42\x0b\xe2\x41\x01\x02\xbaH\x04z\x02h \x12\x1f\n\x07\x63ontext\x18\x04 \x01(\x0c\x42\x0e\xe2\x41\x01\x02\xbaH\x07z\x05\x10\x01\x18\x80\x10\"W\n\x18\x42\x61tchWrapDataKeysRequest\x12;\n\x05items\x18\x01 \x03(\x0b\x32\x1b.codevector.kms.v1.WrapItemB\x0f\xe2\x41\x01\x02\xbaH\x08\x92\x01\x05\x08\x01\x10\x80\x02\"Q\n\x19\x42\x61tchWrapDataKeysResponse\x12\x34\n\x07results\x18\x01 \x03(\x0b\x32\x1d.codevector.kms.v1.WrapResultB\x04\xe2\x41\x01\x03\"~\n\nWrapResult\x12:\n\x07wrapped\x18\x01 \x01(\x0b\x32!.codevector.kms.v1.WrappedDataKeyB\x04\xe2\x41\x01\x03H\x00\x12)\n\x05\x65rror\x18\x02 \x01(\x0b\x32\x12.google.rpc.StatusB\x04\xe2\x41\x01\x03H\x00\x42\t\n\x07outcome\"Z\n\x1a\x42\x61tchUnwrapDataKeysRequest\x12<\n\x05items\x18\x01 \x03(\x0b\x32\x1d.codevector.kms.v1.UnwrapItemB\x0e\xe2\x41\x01\x02\xbaH\x07\x92\x01\x04\x08\x01\x10@\"Y\n\nUnwrapItem\x12>\n\x07wrapped\x18\x01 \x01(\x0b\x32!.codevector.kms.v1.WrappedDataKeyB\n\xe2\x41\x01\x02\xbaH\x03\xc8\x01\x01J\x04\x08\x02\x10\x03R\x05grant\"U\n\x1b\x42\x61tchUnwrapDataKeysResponse\x12\x36\n\x07results\x18\x01 \x03(\x0b\x32\x1f.codevector.kms.v1.UnwrapResultB\x04\xe2\x41\x01\x03\"b\n\x0cUnwrapResult\x12\x1c\n\tplaintext\x18\x01 \x01(\x0c\x42\x07\x80\x01\x01\xe2\x41\x01\x03H\x00\x12)\n\x05\x65rror\x18\x02 \x01(\x0b\x32\x12.google.rpc.StatusB\x04\xe2\x41\x01\x03H\x00\x42\t\n\x07outcome\"\xa5\x01\n\x1a\x42\x61tchRewrapDataKeysRequest\x12\x41\n\x05items\x18\x01 \x03(\x0b\x32!.codevector.kms.v1.WrappedDataKeyB\x0f\xe2\x41\x01\x02\xbaH\x08\x92\x01\x05\x08\x01\x10\x80\x02\x12\x44\n\x12target_key_version\x18\x02 \x01(\tB(\xe2\x41\x01\x02\xfa\x41\x17\n\x15\x63odevector/KeyVersion\xbaH\x07r\x05\x10\x01\x18\x80\x01\"S\n\x1b\x42\x61tchRewrapDataKeysResponse\x12\x34\n\x07results\x18\x01 \x03(\x0b\x32\x1d.codevector.kms.v1.WrapResultB\x04\xe2\x41\x01\x03\"_\n\x1a\x42\x61tchVerifyDataKeysRequest\x12\x41\n\x05items\x18\x01 \x03(\x0b\x32!.codevector.kms.v1.WrappedDataKeyB\x0f\xe2\x41\x01\x02\xbaH\x08\x92\x01\x05\x08\x01\x10\x80\x08\"H\n\x1b\x42\x61tchVerifyDataKeysResponse\x12)\n\x07results\x18\x01 \x03(\x0b\x32\x12.google.rpc.StatusB\x04\xe2\x41\x01\x03\"\xd7\x03\n\nKeyVersion\x12\x12\n\x04name\x18\x01 \x01(\tB\x04\xe2\x41\x01\x08\x12\x38\n\x05state\x18\x02 \x01(\x0e\x32#.codevector.kms.v1.KeyVersion.StateB\x04\xe2\x41\x01\x03\x12\x17\n\talgorithm\x18\x03 \x01(\tB\x04\xe2\x41\x01\x03\x12\x35\n\x0b\x63reate_time\x18\x05 \x01(\x0b\x32\x1a.google.protobuf.TimestampB\x04\xe2\x41\x01\x03\x12\x36\n\x0c\x64\x65stroy_time\x18\x06 \x01(\x0b\x32\x1a.google.protobuf.TimestampB\x04\xe2\x41\x01\x03\"\xa2\x01\n\x05State\x12\x15\n\x11STATE_UNSPECIFIED\x10\x00\x12\x11\n\rSTATE_PENDING\x10\x01\x12\x11\n\rSTATE_PRIMARY\x10\x02\x12\x16\n\x12STATE_DECRYPT_ONLY\x10\x03\x12\x12\n\x0eSTATE_DISABLED\x10\x04\x12\x1b\n\x17STATE_DESTROY_SCHEDULED\x10\x05\x12\x13\n\x0fSTATE_DESTROYED\x10\x06:N\xea\x41K\n\x15\x63odevector/KeyVersion\x12\x19keyVersions/{key_version}*\x0bkeyVersions2\nkeyVersion2\xca\x04\n\x14KeyManagementService\x12[\n\tGetStatus\x12#.codevector.kms.v1.GetStatusRequest\x1a$.codevector.kms.v1.GetStatusResponse\"\x03\x90\x02\x01\x12n\n\x11\x42\x61tchWrapDataKeys\x12+.codevector.kms.v1.BatchWrapDataKeysRequest\x1a,.codevector.kms.v1.BatchWrapDataKeysResponse\x12t\n\x13\x42\x61tchUnwrapDataKeys\x12-.codevector.kms.v1.BatchUnwrapDataKeysRequest\x1a..codevector.kms.v1.BatchUnwrapDataKeysResponse\x12t\n\x13\x42\x61tchRewrapDataKeys\x12-.codevector.kms.v1.BatchRewrapDataKeysRequest\x1a..codevector.kms.v1.BatchRewrapDataKeysResponse\x12y\n\x13\x42\x61tchVerifyDataKeys\x12-.codevector.kms.v1.BatchVerifyDataKeysRequest\x1a..codevector.kms.v1.BatchVerifyDataKeysResponse\"\x03\x90\x02\x01\x62\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n.codevector/kms/v1/key_management_service.proto\x12\x11\x63odevector.kms.v1\x1a\x1b\x62uf/validate/validate.proto\x1a\x1fgoogle/api/field_behavior.proto\x1a\x19google/api/resource.proto\x1a\x1fgoogle/protobuf/timestamp.proto\x1a\x17google/rpc/status.proto\"\x12\n\x10GetStatusRequest\"\xb8\x04\n\x11GetStatusResponse\x12\x15\n\x07version\x18\x01 \x01(\tB\x04\xe2\x41\x01\x03\x12\x43\n\x07\x62\x61\x63kend\x18\x02 \x01(\x0e\x32,.codevector.kms.v1.GetStatusResponse.BackendB\x04\xe2\x41\x01\x03\x12;\n\x13primary_key_version\x18\x03 \x01(\tB\x1e\xe2\x41\x01\x03\xfa\x41\x17\n\x15\x63odevector/KeyVersion\x12=\n\x15\x61\x63\x63\x65pted_key_versions\x18\x04 \x03(\tB\x1e\xe2\x41\x01\x03\xfa\x41\x17\n\x15\x63odevector/KeyVersion\x12\x1a\n\x0cwrap_healthy\x18\x05 \x01(\x08\x42\x04\xe2\x41\x01\x03\x12\x1c\n\x0eunwrap_healthy\x18\x06 \x01(\x08\x42\x04\xe2\x41\x01\x03\x12\x15\n\x07message\x18\x07 \x01(\tB\x04\xe2\x41\x01\x03\x12\x35\n\x0bserver_time\x18\x08 \x01(\x0b\x32\x1a.google.protobuf.TimestampB\x04\xe2\x41\x01\x03\x12\x1b\n\rdeployment_id\x18\t \x01(\tB\x04\xe2\x41\x01\x03\x12\x19\n\x0bkeyring_seq\x18\n \x01(\x03\x42\x04\xe2\x41\x01\x03\x12\x17\n\taudit_seq\x18\x0b \x01(\x03\x42\x04\xe2\x41\x01\x03\x12\x18\n\naudit_head\x18\x0c \x01(\x0c\x42\x04\xe2\x41\x01\x03\"X\n\x07\x42\x61\x63kend\x12\x17\n\x13\x42\x41\x43KEND_UNSPECIFIED\x10\x00\x12\x19\n\x15\x42\x41\x43KEND_LOCAL_KEYRING\x10\x01\x12\x19\n\x15\x42\x41\x43KEND_VAULT_TRANSIT\x10\x02\"S\n\x08WrapItem\x12 \n\x07\x63ontext\x18\x01 \x01(\x0c\x42\x0f\xe2\x41\x01\x02\xbaH\x08z\x03\x18\x80\x10\xc8\x01\x01\x12%\n\tplaintext\x18\x02 \x01(\x0c\x42\x12\x80\x01\x01\xe2\x41\x02\x02\x04\xbaH\x07z\x02h \xc8\x01\x01\"\xc1\x01\n\x0eWrappedDataKey\x12)\n\x10wrapped_data_key\x18\x01 \x01(\x0c\x42\x0f\xe2\x41\x01\x02\xbaH\x08z\x03\x18\x80@\xc8\x01\x01\x12>\n\x0bkey_version\x18\x02 \x01(\tB)\xe2\x41\x01\x02\xfa\x41\x17\n\x15\x63odevector/KeyVersion\xbaH\x08r\x03\x18\x80\x01\xc8\x01\x01\x12\"\n\ncommitment\x18\x03 \x01(\x0c\x42\x0e\xe2\x41\x01\x02\xbaH\x07z\x02h \xc8\x01\x01\x12 \n\x07\x63ontext\x18\x04 \x01(\x0c\x42\x0f\xe2\x41\x01\x02\xbaH\x08z\x03\x18\x80\x10\xc8\x01\x01\"X\n\x18\x42\x61tchWrapDataKeysRequest\x12<\n\x05items\x18\x01 \x03(\x0b\x32\x1b.codevector.kms.v1.WrapItemB\x10\xe2\x41\x01\x02\xbaH\t\x92\x01\x03\x10\x80\x02\xc8\x01\x01\"Q\n\x19\x42\x61tchWrapDataKeysResponse\x12\x34\n\x07results\x18\x01 \x03(\x0b\x32\x1d.codevector.kms.v1.WrapResultB\x04\xe2\x41\x01\x03\"~\n\nWrapResult\x12:\n\x07wrapped\x18\x01 \x01(\x0b\x32!.codevector.kms.v1.WrappedDataKeyB\x04\xe2\x41\x01\x03H\x00\x12)\n\x05\x65rror\x18\x02 \x01(\x0b\x32\x12.google.rpc.StatusB\x04\xe2\x41\x01\x03H\x00\x42\t\n\x07outcome\"[\n\x1a\x42\x61tchUnwrapDataKeysRequest\x12=\n\x05items\x18\x01 \x03(\x0b\x32\x1d.codevector.kms.v1.UnwrapItemB\x0f\xe2\x41\x01\x02\xbaH\x08\x92\x01\x02\x10@\xc8\x01\x01\"Y\n\nUnwrapItem\x12>\n\x07wrapped\x18\x01 \x01(\x0b\x32!.codevector.kms.v1.WrappedDataKeyB\n\xe2\x41\x01\x02\xbaH\x03\xc8\x01\x01J\x04\x08\x02\x10\x03R\x05grant\"U\n\x1b\x42\x61tchUnwrapDataKeysResponse\x12\x36\n\x07results\x18\x01 \x03(\x0b\x32\x1f.codevector.kms.v1.UnwrapResultB\x04\xe2\x41\x01\x03\"b\n\x0cUnwrapResult\x12\x1c\n\tplaintext\x18\x01 \x01(\x0c\x42\x07\x80\x01\x01\xe2\x41\x01\x03H\x00\x12)\n\x05\x65rror\x18\x02 \x01(\x0b\x32\x12.google.rpc.StatusB\x04\xe2\x41\x01\x03H\x00\x42\t\n\x07outcome\"\xa7\x01\n\x1a\x42\x61tchRewrapDataKeysRequest\x12\x42\n\x05items\x18\x01 \x03(\x0b\x32!.codevector.kms.v1.WrappedDataKeyB\x10\xe2\x41\x01\x02\xbaH\t\x92\x01\x03\x10\x80\x02\xc8\x01\x01\x12\x45\n\x12target_key_version\x18\x02 \x01(\tB)\xe2\x41\x01\x02\xfa\x41\x17\n\x15\x63odevector/KeyVersion\xbaH\x08r\x03\x18\x80\x01\xc8\x01\x01\"S\n\x1b\x42\x61tchRewrapDataKeysResponse\x12\x34\n\x07results\x18\x01 \x03(\x0b\x32\x1d.codevector.kms.v1.WrapResultB\x04\xe2\x41\x01\x03\"`\n\x1a\x42\x61tchVerifyDataKeysRequest\x12\x42\n\x05items\x18\x01 \x03(\x0b\x32!.codevector.kms.v1.WrappedDataKeyB\x10\xe2\x41\x01\x02\xbaH\t\x92\x01\x03\x10\x80\x08\xc8\x01\x01\"H\n\x1b\x42\x61tchVerifyDataKeysResponse\x12)\n\x07results\x18\x01 \x03(\x0b\x32\x12.google.rpc.StatusB\x04\xe2\x41\x01\x03\"\xd7\x03\n\nKeyVersion\x12\x12\n\x04name\x18\x01 \x01(\tB\x04\xe2\x41\x01\x08\x12\x38\n\x05state\x18\x02 \x01(\x0e\x32#.codevector.kms.v1.KeyVersion.StateB\x04\xe2\x41\x01\x03\x12\x17\n\talgorithm\x18\x03 \x01(\tB\x04\xe2\x41\x01\x03\x12\x35\n\x0b\x63reate_time\x18\x05 \x01(\x0b\x32\x1a.google.protobuf.TimestampB\x04\xe2\x41\x01\x03\x12\x36\n\x0c\x64\x65stroy_time\x18\x06 \x01(\x0b\x32\x1a.google.protobuf.TimestampB\x04\xe2\x41\x01\x03\"\xa2\x01\n\x05State\x12\x15\n\x11STATE_UNSPECIFIED\x10\x00\x12\x11\n\rSTATE_PENDING\x10\x01\x12\x11\n\rSTATE_PRIMARY\x10\x02\x12\x16\n\x12STATE_DECRYPT_ONLY\x10\x03\x12\x12\n\x0eSTATE_DISABLED\x10\x04\x12\x1b\n\x17STATE_DESTROY_SCHEDULED\x10\x05\x12\x13\n\x0fSTATE_DESTROYED\x10\x06:N\xea\x41K\n\x15\x63odevector/KeyVersion\x12\x19keyVersions/{key_version}*\x0bkeyVersions2\nkeyVersion2\xca\x04\n\x14KeyManagementService\x12[\n\tGetStatus\x12#.codevector.kms.v1.GetStatusRequest\x1a$.codevector.kms.v1.GetStatusResponse\"\x03\x90\x02\x01\x12n\n\x11\x42\x61tchWrapDataKeys\x12+.codevector.kms.v1.BatchWrapDataKeysRequest\x1a,.codevector.kms.v1.BatchWrapDataKeysResponse\x12t\n\x13\x42\x61tchUnwrapDataKeys\x12-.codevector.kms.v1.BatchUnwrapDataKeysRequest\x1a..codevector.kms.v1.BatchUnwrapDataKeysResponse\x12t\n\x13\x42\x61tchRewrapDataKeys\x12-.codevector.kms.v1.BatchRewrapDataKeysRequest\x1a..codevector.kms.v1.BatchRewrapDataKeysResponse\x12y\n\x13\x42\x61tchVerifyDataKeys\x12-.codevector.kms.v1.BatchVerifyDataKeysRequest\x1a..codevector.kms.v1.BatchVerifyDataKeysResponse\"\x03\x90\x02\x01\x62\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
@@ -61,19 +61,19 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_GETSTATUSRESPONSE'].fields_by_name['audit_head']._loaded_options = None
   _globals['_GETSTATUSRESPONSE'].fields_by_name['audit_head']._serialized_options = b'\342A\001\003'
   _globals['_WRAPITEM'].fields_by_name['context']._loaded_options = None
-  _globals['_WRAPITEM'].fields_by_name['context']._serialized_options = b'\342A\001\002\272H\007z\005\020\001\030\200\020'
+  _globals['_WRAPITEM'].fields_by_name['context']._serialized_options = b'\342A\001\002\272H\010z\003\030\200\020\310\001\001'
   _globals['_WRAPITEM'].fields_by_name['plaintext']._loaded_options = None
-  _globals['_WRAPITEM'].fields_by_name['plaintext']._serialized_options = b'\200\001\001\342A\002\002\004\272H\004z\002h '
+  _globals['_WRAPITEM'].fields_by_name['plaintext']._serialized_options = b'\200\001\001\342A\002\002\004\272H\007z\002h \310\001\001'
   _globals['_WRAPPEDDATAKEY'].fields_by_name['wrapped_data_key']._loaded_options = None
-  _globals['_WRAPPEDDATAKEY'].fields_by_name['wrapped_data_key']._serialized_options = b'\342A\001\002\272H\007z\005\020\001\030\200@'
+  _globals['_WRAPPEDDATAKEY'].fields_by_name['wrapped_data_key']._serialized_options = b'\342A\001\002\272H\010z\003\030\200@\310\001\001'
   _globals['_WRAPPEDDATAKEY'].fields_by_name['key_version']._loaded_options = None
-  _globals['_WRAPPEDDATAKEY'].fields_by_name['key_version']._serialized_options = b'\342A\001\002\372A\027\n\025codevector/KeyVersion\272H\007r\005\020\001\030\200\001'
+  _globals['_WRAPPEDDATAKEY'].fields_by_name['key_version']._serialized_options = b'\342A\001\002\372A\027\n\025codevector/KeyVersion\272H\010r\003\030\200\001\310\001\001'
   _globals['_WRAPPEDDATAKEY'].fields_by_name['commitment']._loaded_options = None
-  _globals['_WRAPPEDDATAKEY'].fields_by_name['commitment']._serialized_options = b'\342A\001\002\272H\004z\002h '
+  _globals['_WRAPPEDDATAKEY'].fields_by_name['commitment']._serialized_options = b'\342A\001\002\272H\007z\002h \310\001\001'
   _globals['_WRAPPEDDATAKEY'].fields_by_name['context']._loaded_options = None
-  _globals['_WRAPPEDDATAKEY'].fields_by_name['context']._serialized_options = b'\342A\001\002\272H\007z\005\020\001\030\200\020'
+  _globals['_WRAPPEDDATAKEY'].fields_by_name['context']._serialized_options = b'\342A\001\002\272H\010z\003\030\200\020\310\001\001'
   _globals['_BATCHWRAPDATAKEYSREQUEST'].fields_by_name['items']._loaded_options = None
-  _globals['_BATCHWRAPDATAKEYSREQUEST'].fields_by_name['items']._serialized_options = b'\342A\001\002\272H\010\222\001\005\010\001\020\200\002'
+  _globals['_BATCHWRAPDATAKEYSREQUEST'].fields_by_name['items']._serialized_options = b'\342A\001\002\272H\t\222\001\003\020\200\002\310\001\001'
   _globals['_BATCHWRAPDATAKEYSRESPONSE'].fields_by_name['results']._loaded_options = None
   _globals['_BATCHWRAPDATAKEYSRESPONSE'].fields_by_name['results']._serialized_options = b'\342A\001\003'
   _globals['_WRAPRESULT'].fields_by_name['wrapped']._loaded_options = None
@@ -81,7 +81,7 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_WRAPRESULT'].fields_by_name['error']._loaded_options = None
   _globals['_WRAPRESULT'].fields_by_name['error']._serialized_options = b'\342A\001\003'
   _globals['_BATCHUNWRAPDATAKEYSREQUEST'].fields_by_name['items']._loaded_options = None
-  _globals['_BATCHUNWRAPDATAKEYSREQUEST'].fields_by_name['items']._serialized_options = b'\342A\001\002\272H\007\222\001\004\010\001\020@'
+  _globals['_BATCHUNWRAPDATAKEYSREQUEST'].fields_by_name['items']._serialized_options = b'\342A\001\002\272H\010\222\001\002\020@\310\001\001'
   _globals['_UNWRAPITEM'].fields_by_name['wrapped']._loaded_options = None
   _globals['_UNWRAPITEM'].fields_by_name['wrapped']._serialized_options = b'\342A\001\002\272H\003\310\001\001'
   _globals['_BATCHUNWRAPDATAKEYSRESPONSE'].fields_by_name['results']._loaded_options = None
@@ -91,13 +91,13 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_UNWRAPRESULT'].fields_by_name['error']._loaded_options = None
   _globals['_UNWRAPRESULT'].fields_by_name['error']._serialized_options = b'\342A\001\003'
   _globals['_BATCHREWRAPDATAKEYSREQUEST'].fields_by_name['items']._loaded_options = None
-  _globals['_BATCHREWRAPDATAKEYSREQUEST'].fields_by_name['items']._serialized_options = b'\342A\001\002\272H\010\222\001\005\010\001\020\200\002'
+  _globals['_BATCHREWRAPDATAKEYSREQUEST'].fields_by_name['items']._serialized_options = b'\342A\001\002\272H\t\222\001\003\020\200\002\310\001\001'
   _globals['_BATCHREWRAPDATAKEYSREQUEST'].fields_by_name['target_key_version']._loaded_options = None
-  _globals['_BATCHREWRAPDATAKEYSREQUEST'].fields_by_name['target_key_version']._serialized_options = b'\342A\001\002\372A\027\n\025codevector/KeyVersion\272H\007r\005\020\001\030\200\001'
+  _globals['_BATCHREWRAPDATAKEYSREQUEST'].fields_by_name['target_key_version']._serialized_options = b'\342A\001\002\372A\027\n\025codevector/KeyVersion\272H\010r\003\030\200\001\310\001\001'
   _globals['_BATCHREWRAPDATAKEYSRESPONSE'].fields_by_name['results']._loaded_options = None
   _globals['_BATCHREWRAPDATAKEYSRESPONSE'].fields_by_name['results']._serialized_options = b'\342A\001\003'
   _globals['_BATCHVERIFYDATAKEYSREQUEST'].fields_by_name['items']._loaded_options = None
-  _globals['_BATCHVERIFYDATAKEYSREQUEST'].fields_by_name['items']._serialized_options = b'\342A\001\002\272H\010\222\001\005\010\001\020\200\010'
+  _globals['_BATCHVERIFYDATAKEYSREQUEST'].fields_by_name['items']._serialized_options = b'\342A\001\002\272H\t\222\001\003\020\200\010\310\001\001'
   _globals['_BATCHVERIFYDATAKEYSRESPONSE'].fields_by_name['results']._loaded_options = None
   _globals['_BATCHVERIFYDATAKEYSRESPONSE'].fields_by_name['results']._serialized_options = b'\342A\001\003'
   _globals['_KEYVERSION'].fields_by_name['name']._loaded_options = None
@@ -123,35 +123,35 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_GETSTATUSRESPONSE_BACKEND']._serialized_start=717
   _globals['_GETSTATUSRESPONSE_BACKEND']._serialized_end=805
   _globals['_WRAPITEM']._serialized_start=807
-  _globals['_WRAPITEM']._serialized_end=886
-  _globals['_WRAPPEDDATAKEY']._serialized_start=889
-  _globals['_WRAPPEDDATAKEY']._serialized_end=1076
-  _globals['_BATCHWRAPDATAKEYSREQUEST']._serialized_start=1078
-  _globals['_BATCHWRAPDATAKEYSREQUEST']._serialized_end=1165
-  _globals['_BATCHWRAPDATAKEYSRESPONSE']._serialized_start=1167
-  _globals['_BATCHWRAPDATAKEYSRESPONSE']._serialized_end=1248
-  _globals['_WRAPRESULT']._serialized_start=1250
-  _globals['_WRAPRESULT']._serialized_end=1376
-  _globals['_BATCHUNWRAPDATAKEYSREQUEST']._serialized_start=1378
-  _globals['_BATCHUNWRAPDATAKEYSREQUEST']._serialized_end=1468
-  _globals['_UNWRAPITEM']._serialized_start=1470
-  _globals['_UNWRAPITEM']._serialized_end=1559
-  _globals['_BATCHUNWRAPDATAKEYSRESPONSE']._serialized_start=1561
-  _globals['_BATCHUNWRAPDATAKEYSRESPONSE']._serialized_end=1646
-  _globals['_UNWRAPRESULT']._serialized_start=1648
-  _globals['_UNWRAPRESULT']._serialized_end=1746
-  _globals['_BATCHREWRAPDATAKEYSREQUEST']._serialized_start=1749
-  _globals['_BATCHREWRAPDATAKEYSREQUEST']._serialized_end=1914
-  _globals['_BATCHREWRAPDATAKEYSRESPONSE']._serialized_start=1916
-  _globals['_BATCHREWRAPDATAKEYSRESPONSE']._serialized_end=1999
-  _globals['_BATCHVERIFYDATAKEYSREQUEST']._serialized_start=2001
-  _globals['_BATCHVERIFYDATAKEYSREQUEST']._serialized_end=2096
-  _globals['_BATCHVERIFYDATAKEYSRESPONSE']._serialized_start=2098
-  _globals['_BATCHVERIFYDATAKEYSRESPONSE']._serialized_end=2170
-  _globals['_KEYVERSION']._serialized_start=2173
-  _globals['_KEYVERSION']._serialized_end=2644
-  _globals['_KEYVERSION_STATE']._serialized_start=2402
-  _globals['_KEYVERSION_STATE']._serialized_end=2564
-  _globals['_KEYMANAGEMENTSERVICE']._serialized_start=2647
-  _globals['_KEYMANAGEMENTSERVICE']._serialized_end=3233
+  _globals['_WRAPITEM']._serialized_end=890
+  _globals['_WRAPPEDDATAKEY']._serialized_start=893
+  _globals['_WRAPPEDDATAKEY']._serialized_end=1086
+  _globals['_BATCHWRAPDATAKEYSREQUEST']._serialized_start=1088
+  _globals['_BATCHWRAPDATAKEYSREQUEST']._serialized_end=1176
+  _globals['_BATCHWRAPDATAKEYSRESPONSE']._serialized_start=1178
+  _globals['_BATCHWRAPDATAKEYSRESPONSE']._serialized_end=1259
+  _globals['_WRAPRESULT']._serialized_start=1261
+  _globals['_WRAPRESULT']._serialized_end=1387
+  _globals['_BATCHUNWRAPDATAKEYSREQUEST']._serialized_start=1389
+  _globals['_BATCHUNWRAPDATAKEYSREQUEST']._serialized_end=1480
+  _globals['_UNWRAPITEM']._serialized_start=1482
+  _globals['_UNWRAPITEM']._serialized_end=1571
+  _globals['_BATCHUNWRAPDATAKEYSRESPONSE']._serialized_start=1573
+  _globals['_BATCHUNWRAPDATAKEYSRESPONSE']._serialized_end=1658
+  _globals['_UNWRAPRESULT']._serialized_start=1660
+  _globals['_UNWRAPRESULT']._serialized_end=1758
+  _globals['_BATCHREWRAPDATAKEYSREQUEST']._serialized_start=1761
+  _globals['_BATCHREWRAPDATAKEYSREQUEST']._serialized_end=1928
+  _globals['_BATCHREWRAPDATAKEYSRESPONSE']._serialized_start=1930
+  _globals['_BATCHREWRAPDATAKEYSRESPONSE']._serialized_end=2013
+  _globals['_BATCHVERIFYDATAKEYSREQUEST']._serialized_start=2015
+  _globals['_BATCHVERIFYDATAKEYSREQUEST']._serialized_end=2111
+  _globals['_BATCHVERIFYDATAKEYSRESPONSE']._serialized_start=2113
+  _globals['_BATCHVERIFYDATAKEYSRESPONSE']._serialized_end=2185
+  _globals['_KEYVERSION']._serialized_start=2188
+  _globals['_KEYVERSION']._serialized_end=2659
+  _globals['_KEYVERSION_STATE']._serialized_start=2417
+  _globals['_KEYVERSION_STATE']._serialized_end=2579
+  _globals['_KEYMANAGEMENTSERVICE']._serialized_start=2662
+  _globals['_KEYMANAGEMENTSERVICE']._serialized_end=3248
 # @@protoc_insertion_point(module_scope)

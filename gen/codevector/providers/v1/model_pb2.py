@@ -24,12 +24,13 @@ _sym_db = _symbol_database.Default()
 
 from buf.validate import validate_pb2 as buf_dot_validate_dot_validate__pb2
 from codevector.providers.v1 import provider_model_pb2 as codevector_dot_providers_dot_v1_dot_provider__model__pb2
+from codevector.rules.v1 import rules_pb2 as codevector_dot_rules_dot_v1_dot_rules__pb2
 from google.api import field_behavior_pb2 as google_dot_api_dot_field__behavior__pb2
 from google.api import resource_pb2 as google_dot_api_dot_resource__pb2
 from google.protobuf import timestamp_pb2 as google_dot_protobuf_dot_timestamp__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n#codevector/providers/v1/model.proto\x12\x17\x63odevector.providers.v1\x1a\x1b\x62uf/validate/validate.proto\x1a,codevector/providers/v1/provider_model.proto\x1a\x1fgoogle/api/field_behavior.proto\x1a\x19google/api/resource.proto\x1a\x1fgoogle/protobuf/timestamp.proto\"\xd8\x07\n\x05Model\x12I\n\x04name\x18\x01 \x01(\tB;\xe2\x41\x01\x08\xbaH4r/2-^models/[a-z0-9]([a-z0-9.-]{0,126}[a-z0-9])?$\xd8\x01\x01\x12\x11\n\x03uid\x18\x02 \x01(\tB\x04\xe2\x41\x01\x03\x12!\n\x0c\x64isplay_name\x18\x03 \x01(\tB\x0b\xe2\x41\x01\x02\xbaH\x04r\x02\x18?\x12!\n\x0b\x64\x65scription\x18\x04 \x01(\tB\x0c\xe2\x41\x01\x01\xbaH\x05r\x03\x18\x80\x08\x12?\n\x04kind\x18\x05 \x01(\x0e\x32\".codevector.providers.v1.ModelKindB\r\xe2\x41\x02\x02\x05\xbaH\x05\x82\x01\x02\x10\x01\x12\x39\n\x05state\x18\x06 \x01(\x0e\x32$.codevector.providers.v1.Model.StateB\x04\xe2\x41\x01\x03\x12\x45\n\x08\x62\x61\x63kends\x18\x08 \x03(\x0b\x32%.codevector.providers.v1.ModelBackendB\x0c\xe2\x41\x01\x01\xbaH\x05\x92\x01\x02\x10@\x12\x16\n\x08routable\x18\t \x01(\x08\x42\x04\xe2\x41\x01\x03\x12k\n\x06labels\x18( \x03(\x0b\x32*.codevector.providers.v1.Model.LabelsEntryB/\xe2\x41\x01\x01\xbaH(\x9a\x01%\x10@\"\x1br\x19\x32\x17^[a-z][a-z0-9_-]{0,62}$*\x04r\x02\x18?\x12\x62\n\x0b\x61nnotations\x18) \x03(\x0b\x32/.codevector.providers.v1.Model.AnnotationsEntryB\x1c\xe2\x41\x01\x01\xbaH\x15\x9a\x01\x12\x10@\"\x07r\x05\x10\x01\x18\x80\x01*\x05r\x03\x18\x80 \x12\x35\n\x0b\x63reate_time\x18\x32 \x01(\x0b\x32\x1a.google.protobuf.TimestampB\x04\xe2\x41\x01\x03\x12\x35\n\x0bupdate_time\x18\x33 \x01(\x0b\x32\x1a.google.protobuf.TimestampB\x04\xe2\x41\x01\x03\x12\x16\n\x08revision\x18\x34 \x01(\x03\x42\x04\xe2\x41\x01\x03\x12\x1a\n\x04\x65tag\x18\x35 \x01(\tB\x0c\xe2\x41\x01\x01\xbaH\x05r\x03\x18\x80\x01\x1a-\n\x0bLabelsEntry\x12\x0b\n\x03key\x18\x01 \x01(\t\x12\r\n\x05value\x18\x02 \x01(\t:\x02\x38\x01\x1a\x32\n\x10\x41nnotationsEntry\x12\x0b\n\x03key\x18\x01 \x01(\t\x12\r\n\x05value\x18\x02 \x01(\t:\x02\x38\x01\"D\n\x05State\x12\x15\n\x11STATE_UNSPECIFIED\x10\x00\x12\x10\n\x0cSTATE_ACTIVE\x10\x01\x12\x12\n\x0eSTATE_DISABLED\x10\x02:4\xea\x41\x31\n\x10\x63odevector/Model\x12\x0emodels/{model}*\x06models2\x05model\"\x99\x02\n\x0cModelBackend\x12\x97\x01\n\x0eprovider_model\x18\x01 \x01(\tB\x7f\xe2\x41\x01\x02\xfa\x41\x1a\n\x18\x63odevector/ProviderModel\xbaH[rY2W^providers/[a-z]([a-z0-9-]{0,61}[a-z0-9])?/models/[a-z0-9]([a-z0-9.-]{0,126}[a-z0-9])?$\x12\x1f\n\x08priority\x18\x02 \x01(\x05\x42\r\xe2\x41\x01\x01\xbaH\x06\x1a\x04\x18\x64(\x00\x12\x1e\n\x06weight\x18\x03 \x01(\x05\x42\x0e\xe2\x41\x01\x01\xbaH\x07\x1a\x05\x18\x90N(\x00\x12\x16\n\x08\x64isabled\x18\x04 \x01(\x08\x42\x04\xe2\x41\x01\x01\x12\x16\n\x08routable\x18\x05 \x01(\x08\x42\x04\xe2\x41\x01\x03\x62\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n#codevector/providers/v1/model.proto\x12\x17\x63odevector.providers.v1\x1a\x1b\x62uf/validate/validate.proto\x1a,codevector/providers/v1/provider_model.proto\x1a\x1f\x63odevector/rules/v1/rules.proto\x1a\x1fgoogle/api/field_behavior.proto\x1a\x19google/api/resource.proto\x1a\x1fgoogle/protobuf/timestamp.proto\"\x98\x07\n\x05Model\x12\x1e\n\x04name\x18\x01 \x01(\tB\x10\xe2\x41\x01\x08\xbaH\tr\x04\xa8\xa6\x1d\x01\xd8\x01\x01\x12\x11\n\x03uid\x18\x02 \x01(\tB\x04\xe2\x41\x01\x03\x12!\n\x0c\x64isplay_name\x18\x03 \x01(\tB\x0b\xe2\x41\x01\x02\xbaH\x04r\x02\x18?\x12!\n\x0b\x64\x65scription\x18\x04 \x01(\tB\x0c\xe2\x41\x01\x01\xbaH\x05r\x03\x18\x80\x08\x12?\n\x04kind\x18\x05 \x01(\x0e\x32\".codevector.providers.v1.ModelKindB\r\xe2\x41\x02\x02\x05\xbaH\x05\x82\x01\x02\x10\x01\x12\x39\n\x05state\x18\x06 \x01(\x0e\x32$.codevector.providers.v1.Model.StateB\x04\xe2\x41\x01\x03\x12\x45\n\x08\x62\x61\x63kends\x18\x08 \x03(\x0b\x32%.codevector.providers.v1.ModelBackendB\x0c\xe2\x41\x01\x01\xbaH\x05\x92\x01\x02\x10@\x12\x16\n\x08routable\x18\t \x01(\x08\x42\x04\xe2\x41\x01\x03\x12V\n\x06labels\x18( \x03(\x0b\x32*.codevector.providers.v1.Model.LabelsEntryB\x1a\xe2\x41\x01\x01\xbaH\x13\x9a\x01\x10\x10@\"\x06r\x04\xc8\xa6\x1d\x01*\x04r\x02\x18?\x12\x62\n\x0b\x61nnotations\x18) \x03(\x0b\x32/.codevector.providers.v1.Model.AnnotationsEntryB\x1c\xe2\x41\x01\x01\xbaH\x15\x9a\x01\x12\x10@\"\x07r\x05\x10\x01\x18\x80\x01*\x05r\x03\x18\x80 \x12\x35\n\x0b\x63reate_time\x18\x32 \x01(\x0b\x32\x1a.google.protobuf.TimestampB\x04\xe2\x41\x01\x03\x12\x35\n\x0bupdate_time\x18\x33 \x01(\x0b\x32\x1a.google.protobuf.TimestampB\x04\xe2\x41\x01\x03\x12\x16\n\x08revision\x18\x34 \x01(\x03\x42\x04\xe2\x41\x01\x03\x12\x1a\n\x04\x65tag\x18\x35 \x01(\tB\x0c\xe2\x41\x01\x01\xbaH\x05r\x03\x18\x80\x01\x1a-\n\x0bLabelsEntry\x12\x0b\n\x03key\x18\x01 \x01(\t\x12\r\n\x05value\x18\x02 \x01(\t:\x02\x38\x01\x1a\x32\n\x10\x41nnotationsEntry\x12\x0b\n\x03key\x18\x01 \x01(\t\x12\r\n\x05value\x18\x02 \x01(\t:\x02\x38\x01\"D\n\x05State\x12\x15\n\x11STATE_UNSPECIFIED\x10\x00\x12\x10\n\x0cSTATE_ACTIVE\x10\x01\x12\x12\n\x0eSTATE_DISABLED\x10\x02:4\xea\x41\x31\n\x10\x63odevector/Model\x12\x0emodels/{model}*\x06models2\x05model\"\xc6\x01\n\x0cModelBackend\x12\x45\n\x0eprovider_model\x18\x01 \x01(\tB-\xe2\x41\x01\x02\xfa\x41\x1a\n\x18\x63odevector/ProviderModel\xbaH\tr\x04\xa0\xa6\x1d\x01\xc8\x01\x01\x12\x1f\n\x08priority\x18\x02 \x01(\x05\x42\r\xe2\x41\x01\x01\xbaH\x06\x1a\x04\x18\x64(\x00\x12\x1e\n\x06weight\x18\x03 \x01(\x05\x42\x0e\xe2\x41\x01\x01\xbaH\x07\x1a\x05\x18\x90N(\x00\x12\x16\n\x08\x64isabled\x18\x04 \x01(\x08\x42\x04\xe2\x41\x01\x01\x12\x16\n\x08routable\x18\x05 \x01(\x08\x42\x04\xe2\x41\x01\x03\x62\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
@@ -41,7 +42,7 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_MODEL_ANNOTATIONSENTRY']._loaded_options = None
   _globals['_MODEL_ANNOTATIONSENTRY']._serialized_options = b'8\001'
   _globals['_MODEL'].fields_by_name['name']._loaded_options = None
-  _globals['_MODEL'].fields_by_name['name']._serialized_options = b'\342A\001\010\272H4r/2-^models/[a-z0-9]([a-z0-9.-]{0,126}[a-z0-9])?$\330\001\001'
+  _globals['_MODEL'].fields_by_name['name']._serialized_options = b'\342A\001\010\272H\tr\004\250\246\035\001\330\001\001'
   _globals['_MODEL'].fields_by_name['uid']._loaded_options = None
   _globals['_MODEL'].fields_by_name['uid']._serialized_options = b'\342A\001\003'
   _globals['_MODEL'].fields_by_name['display_name']._loaded_options = None
@@ -57,7 +58,7 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_MODEL'].fields_by_name['routable']._loaded_options = None
   _globals['_MODEL'].fields_by_name['routable']._serialized_options = b'\342A\001\003'
   _globals['_MODEL'].fields_by_name['labels']._loaded_options = None
-  _globals['_MODEL'].fields_by_name['labels']._serialized_options = b'\342A\001\001\272H(\232\001%\020@\"\033r\0312\027^[a-z][a-z0-9_-]{0,62}$*\004r\002\030?'
+  _globals['_MODEL'].fields_by_name['labels']._serialized_options = b'\342A\001\001\272H\023\232\001\020\020@\"\006r\004\310\246\035\001*\004r\002\030?'
   _globals['_MODEL'].fields_by_name['annotations']._loaded_options = None
   _globals['_MODEL'].fields_by_name['annotations']._serialized_options = b'\342A\001\001\272H\025\232\001\022\020@\"\007r\005\020\001\030\200\001*\005r\003\030\200 '
   _globals['_MODEL'].fields_by_name['create_time']._loaded_options = None
@@ -71,7 +72,7 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_MODEL']._loaded_options = None
   _globals['_MODEL']._serialized_options = b'\352A1\n\020codevector/Model\022\016models/{model}*\006models2\005model'
   _globals['_MODELBACKEND'].fields_by_name['provider_model']._loaded_options = None
-  _globals['_MODELBACKEND'].fields_by_name['provider_model']._serialized_options = b'\342A\001\002\372A\032\n\030codevector/ProviderModel\272H[rY2W^providers/[a-z]([a-z0-9-]{0,61}[a-z0-9])?/models/[a-z0-9]([a-z0-9.-]{0,126}[a-z0-9])?$'
+  _globals['_MODELBACKEND'].fields_by_name['provider_model']._serialized_options = b'\342A\001\002\372A\032\n\030codevector/ProviderModel\272H\tr\004\240\246\035\001\310\001\001'
   _globals['_MODELBACKEND'].fields_by_name['priority']._loaded_options = None
   _globals['_MODELBACKEND'].fields_by_name['priority']._serialized_options = b'\342A\001\001\272H\006\032\004\030d(\000'
   _globals['_MODELBACKEND'].fields_by_name['weight']._loaded_options = None
@@ -80,14 +81,14 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_MODELBACKEND'].fields_by_name['disabled']._serialized_options = b'\342A\001\001'
   _globals['_MODELBACKEND'].fields_by_name['routable']._loaded_options = None
   _globals['_MODELBACKEND'].fields_by_name['routable']._serialized_options = b'\342A\001\003'
-  _globals['_MODEL']._serialized_start=233
-  _globals['_MODEL']._serialized_end=1217
-  _globals['_MODEL_LABELSENTRY']._serialized_start=996
-  _globals['_MODEL_LABELSENTRY']._serialized_end=1041
-  _globals['_MODEL_ANNOTATIONSENTRY']._serialized_start=1043
-  _globals['_MODEL_ANNOTATIONSENTRY']._serialized_end=1093
-  _globals['_MODEL_STATE']._serialized_start=1095
-  _globals['_MODEL_STATE']._serialized_end=1163
-  _globals['_MODELBACKEND']._serialized_start=1220
-  _globals['_MODELBACKEND']._serialized_end=1501
+  _globals['_MODEL']._serialized_start=266
+  _globals['_MODEL']._serialized_end=1186
+  _globals['_MODEL_LABELSENTRY']._serialized_start=965
+  _globals['_MODEL_LABELSENTRY']._serialized_end=1010
+  _globals['_MODEL_ANNOTATIONSENTRY']._serialized_start=1012
+  _globals['_MODEL_ANNOTATIONSENTRY']._serialized_end=1062
+  _globals['_MODEL_STATE']._serialized_start=1064
+  _globals['_MODEL_STATE']._serialized_end=1132
+  _globals['_MODELBACKEND']._serialized_start=1189
+  _globals['_MODELBACKEND']._serialized_end=1387
 # @@protoc_insertion_point(module_scope)

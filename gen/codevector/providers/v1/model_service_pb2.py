@@ -25,12 +25,13 @@ _sym_db = _symbol_database.Default()
 from buf.validate import validate_pb2 as buf_dot_validate_dot_validate__pb2
 from codevector.providers.v1 import model_pb2 as codevector_dot_providers_dot_v1_dot_model__pb2
 from codevector.providers.v1 import provider_service_pb2 as codevector_dot_providers_dot_v1_dot_provider__service__pb2
+from codevector.rules.v1 import rules_pb2 as codevector_dot_rules_dot_v1_dot_rules__pb2
 from google.api import field_behavior_pb2 as google_dot_api_dot_field__behavior__pb2
 from google.api import resource_pb2 as google_dot_api_dot_resource__pb2
 from google.protobuf import field_mask_pb2 as google_dot_protobuf_dot_field__mask__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n+codevector/providers/v1/model_service.proto\x12\x17\x63odevector.providers.v1\x1a\x1b\x62uf/validate/validate.proto\x1a#codevector/providers/v1/model.proto\x1a.codevector/providers/v1/provider_service.proto\x1a\x1fgoogle/api/field_behavior.proto\x1a\x19google/api/resource.proto\x1a google/protobuf/field_mask.proto\"\x93\x01\n\x11ListModelsRequest\x12\x1e\n\tpage_size\x18\x01 \x01(\x05\x42\x0b\xe2\x41\x01\x01\xbaH\x04\x1a\x02(\x00\x12 \n\npage_token\x18\x02 \x01(\tB\x0c\xe2\x41\x01\x01\xbaH\x05r\x03\x18\x80\x10\x12\x1c\n\x06\x66ilter\x18\x03 \x01(\tB\x0c\xe2\x41\x01\x01\xbaH\x05r\x03\x18\x80\x08\x12\x1e\n\x08order_by\x18\x04 \x01(\tB\x0c\xe2\x41\x01\x01\xbaH\x05r\x03\x18\x80\x02\"\x83\x01\n\x12ListModelsResponse\x12\x34\n\x06models\x18\x01 \x03(\x0b\x32\x1e.codevector.providers.v1.ModelB\x04\xe2\x41\x01\x03\x12\x1d\n\x0fnext_page_token\x18\x02 \x01(\tB\x04\xe2\x41\x01\x03\x12\x18\n\ntotal_size\x18\x03 \x01(\x05\x42\x04\xe2\x41\x01\x03\"n\n\x0fGetModelRequest\x12[\n\x04name\x18\x01 \x01(\tBM\xe2\x41\x01\x02\xfa\x41\x12\n\x10\x63odevector/Model\xbaH1r/2-^models/[a-z0-9]([a-z0-9.-]{0,126}[a-z0-9])?$\"\xb3\x03\n\x12\x43reateModelRequest\x12\x43\n\x08model_id\x18\x01 \x01(\tB1\xe2\x41\x01\x02\xbaH*r(2&^[a-z0-9]([a-z0-9.-]{0,126}[a-z0-9])?$\x12\x95\x02\n\x05model\x18\x02 \x01(\x0b\x32\x1e.codevector.providers.v1.ModelB\xe5\x01\xe2\x41\x01\x02\xbaH\xdd\x01\xba\x01\xd6\x01\n\x15\x63reate_model.required\x1a\xbc\x01this.display_name == \'\' && int(this.kind) == 0 ? \'display_name and kind are required\' : this.display_name == \'\' ? \'display_name is required\' : int(this.kind) == 0 ? \'kind is required\' : \'\'\xc8\x01\x01\x12\x1b\n\rvalidate_only\x18\x03 \x01(\x08\x42\x04\xe2\x41\x01\x01\x12#\n\nrequest_id\x18\x04 \x01(\tB\x0f\xe2\x41\x01\x01\xbaH\x08r\x03\xb0\x01\x01\xd8\x01\x01\"\xc0\x01\n\x12UpdateModelRequest\x12\x39\n\x05model\x18\x01 \x01(\x0b\x32\x1e.codevector.providers.v1.ModelB\n\xe2\x41\x01\x02\xbaH\x03\xc8\x01\x01\x12\x35\n\x0bupdate_mask\x18\x02 \x01(\x0b\x32\x1a.google.protobuf.FieldMaskB\x04\xe2\x41\x01\x01\x12\x1b\n\rallow_missing\x18\x03 \x01(\x08\x42\x04\xe2\x41\x01\x01\x12\x1b\n\rvalidate_only\x18\x04 \x01(\x08\x42\x04\xe2\x41\x01\x01\"\xeb\x01\n\x12\x44\x65leteModelRequest\x12[\n\x04name\x18\x01 \x01(\tBM\xe2\x41\x01\x02\xfa\x41\x12\n\x10\x63odevector/Model\xbaH1r/2-^models/[a-z0-9]([a-z0-9.-]{0,126}[a-z0-9])?$\x12\x1a\n\x04\x65tag\x18\x02 \x01(\tB\x0c\xe2\x41\x01\x01\xbaH\x05r\x03\x18\x80\x01\x12\x1b\n\rallow_missing\x18\x03 \x01(\x08\x42\x04\xe2\x41\x01\x01\x12\x1b\n\rvalidate_only\x18\x04 \x01(\x08\x42\x04\xe2\x41\x01\x01\x12\"\n\x0cimpact_token\x18\x05 \x01(\tB\x0c\xe2\x41\x01\x01\xbaH\x05r\x03\x18\x80\x01\"l\n\x13\x44\x65leteModelResponse\x12=\n\x06impact\x18\x01 \x01(\x0b\x32\'.codevector.providers.v1.DeletionImpactB\x04\xe2\x41\x01\x03\x12\x16\n\x08revision\x18\x02 \x01(\x03\x42\x04\xe2\x41\x01\x03\"\x8d\x01\n\x12\x45nableModelRequest\x12[\n\x04name\x18\x01 \x01(\tBM\xe2\x41\x01\x02\xfa\x41\x12\n\x10\x63odevector/Model\xbaH1r/2-^models/[a-z0-9]([a-z0-9.-]{0,126}[a-z0-9])?$\x12\x1a\n\x04\x65tag\x18\x02 \x01(\tB\x0c\xe2\x41\x01\x01\xbaH\x05r\x03\x18\x80\x01\"\x8e\x01\n\x13\x44isableModelRequest\x12[\n\x04name\x18\x01 \x01(\tBM\xe2\x41\x01\x02\xfa\x41\x12\n\x10\x63odevector/Model\xbaH1r/2-^models/[a-z0-9]([a-z0-9.-]{0,126}[a-z0-9])?$\x12\x1a\n\x04\x65tag\x18\x02 \x01(\tB\x0c\xe2\x41\x01\x01\xbaH\x05r\x03\x18\x80\x01\"\xd6\x01\n\x16\x41\x64\x64ModelBackendRequest\x12\\\n\x05model\x18\x01 \x01(\tBM\xe2\x41\x01\x02\xfa\x41\x12\n\x10\x63odevector/Model\xbaH1r/2-^models/[a-z0-9]([a-z0-9.-]{0,126}[a-z0-9])?$\x12\x42\n\x07\x62\x61\x63kend\x18\x02 \x01(\x0b\x32%.codevector.providers.v1.ModelBackendB\n\xe2\x41\x01\x02\xbaH\x03\xc8\x01\x01\x12\x1a\n\x04\x65tag\x18\x03 \x01(\tB\x0c\xe2\x41\x01\x01\xbaH\x05r\x03\x18\x80\x01\"\xd8\x01\n\x19RemoveModelBackendRequest\x12\\\n\x05model\x18\x01 \x01(\tBM\xe2\x41\x01\x02\xfa\x41\x12\n\x10\x63odevector/Model\xbaH1r/2-^models/[a-z0-9]([a-z0-9.-]{0,126}[a-z0-9])?$\x12\x41\n\x0eprovider_model\x18\x02 \x01(\tB)\xe2\x41\x01\x02\xfa\x41\x1a\n\x18\x63odevector/ProviderModel\xbaH\x05r\x03\x18\x80\x02\x12\x1a\n\x04\x65tag\x18\x03 \x01(\tB\x0c\xe2\x41\x01\x01\xbaH\x05r\x03\x18\x80\x01\x32\xff\x06\n\x0cModelService\x12j\n\nListModels\x12*.codevector.providers.v1.ListModelsRequest\x1a+.codevector.providers.v1.ListModelsResponse\"\x03\x90\x02\x01\x12Y\n\x08GetModel\x12(.codevector.providers.v1.GetModelRequest\x1a\x1e.codevector.providers.v1.Model\"\x03\x90\x02\x01\x12Z\n\x0b\x43reateModel\x12+.codevector.providers.v1.CreateModelRequest\x1a\x1e.codevector.providers.v1.Model\x12Z\n\x0bUpdateModel\x12+.codevector.providers.v1.UpdateModelRequest\x1a\x1e.codevector.providers.v1.Model\x12h\n\x0b\x44\x65leteModel\x12+.codevector.providers.v1.DeleteModelRequest\x1a,.codevector.providers.v1.DeleteModelResponse\x12Z\n\x0b\x45nableModel\x12+.codevector.providers.v1.EnableModelRequest\x1a\x1e.codevector.providers.v1.Model\x12\\\n\x0c\x44isableModel\x12,.codevector.providers.v1.DisableModelRequest\x1a\x1e.codevector.providers.v1.Model\x12\x62\n\x0f\x41\x64\x64ModelBackend\x12/.codevector.providers.v1.AddModelBackendRequest\x1a\x1e.codevector.providers.v1.Model\x12h\n\x12RemoveModelBackend\x12\x32.codevector.providers.v1.RemoveModelBackendRequest\x1a\x1e.codevector.providers.v1.Modelb\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n+codevector/providers/v1/model_service.proto\x12\x17\x63odevector.providers.v1\x1a\x1b\x62uf/validate/validate.proto\x1a#codevector/providers/v1/model.proto\x1a.codevector/providers/v1/provider_service.proto\x1a\x1f\x63odevector/rules/v1/rules.proto\x1a\x1fgoogle/api/field_behavior.proto\x1a\x19google/api/resource.proto\x1a google/protobuf/field_mask.proto\"\x93\x01\n\x11ListModelsRequest\x12\x1e\n\tpage_size\x18\x01 \x01(\x05\x42\x0b\xe2\x41\x01\x01\xbaH\x04\x1a\x02(\x00\x12 \n\npage_token\x18\x02 \x01(\tB\x0c\xe2\x41\x01\x01\xbaH\x05r\x03\x18\x80\x10\x12\x1c\n\x06\x66ilter\x18\x03 \x01(\tB\x0c\xe2\x41\x01\x01\xbaH\x05r\x03\x18\x80\x08\x12\x1e\n\x08order_by\x18\x04 \x01(\tB\x0c\xe2\x41\x01\x01\xbaH\x05r\x03\x18\x80\x02\"\x83\x01\n\x12ListModelsResponse\x12\x34\n\x06models\x18\x01 \x03(\x0b\x32\x1e.codevector.providers.v1.ModelB\x04\xe2\x41\x01\x03\x12\x1d\n\x0fnext_page_token\x18\x02 \x01(\tB\x04\xe2\x41\x01\x03\x12\x18\n\ntotal_size\x18\x03 \x01(\x05\x42\x04\xe2\x41\x01\x03\"F\n\x0fGetModelRequest\x12\x33\n\x04name\x18\x01 \x01(\tB%\xe2\x41\x01\x02\xfa\x41\x12\n\x10\x63odevector/Model\xbaH\tr\x04\xa8\xa6\x1d\x01\xc8\x01\x01\"\xc8\x02\n\x12\x43reateModelRequest\x12\"\n\x08model_id\x18\x01 \x01(\tB\x10\xe2\x41\x01\x02\xbaH\tr\x04\xb0\xa6\x1d\x01\xc8\x01\x01\x12\xcb\x01\n\x05model\x18\x02 \x01(\x0b\x32\x1e.codevector.providers.v1.ModelB\x9b\x01\xe2\x41\x01\x02\xbaH\x93\x01\xba\x01O\n\x19\x63reate_model.display_name\x12\x19\x64isplay_name: is required\x1a\x17this.display_name != \'\'\xba\x01;\n\x11\x63reate_model.kind\x12\x11kind: is required\x1a\x13int(this.kind) != 0\xc8\x01\x01\x12\x1b\n\rvalidate_only\x18\x03 \x01(\x08\x42\x04\xe2\x41\x01\x01\x12#\n\nrequest_id\x18\x04 \x01(\tB\x0f\xe2\x41\x01\x01\xbaH\x08r\x03\xb0\x01\x01\xd8\x01\x01\"\xc0\x01\n\x12UpdateModelRequest\x12\x39\n\x05model\x18\x01 \x01(\x0b\x32\x1e.codevector.providers.v1.ModelB\n\xe2\x41\x01\x02\xbaH\x03\xc8\x01\x01\x12\x35\n\x0bupdate_mask\x18\x02 \x01(\x0b\x32\x1a.google.protobuf.FieldMaskB\x04\xe2\x41\x01\x01\x12\x1b\n\rallow_missing\x18\x03 \x01(\x08\x42\x04\xe2\x41\x01\x01\x12\x1b\n\rvalidate_only\x18\x04 \x01(\x08\x42\x04\xe2\x41\x01\x01\"\xc3\x01\n\x12\x44\x65leteModelRequest\x12\x33\n\x04name\x18\x01 \x01(\tB%\xe2\x41\x01\x02\xfa\x41\x12\n\x10\x63odevector/Model\xbaH\tr\x04\xa8\xa6\x1d\x01\xc8\x01\x01\x12\x1a\n\x04\x65tag\x18\x02 \x01(\tB\x0c\xe2\x41\x01\x01\xbaH\x05r\x03\x18\x80\x01\x12\x1b\n\rallow_missing\x18\x03 \x01(\x08\x42\x04\xe2\x41\x01\x01\x12\x1b\n\rvalidate_only\x18\x04 \x01(\x08\x42\x04\xe2\x41\x01\x01\x12\"\n\x0cimpact_token\x18\x05 \x01(\tB\x0c\xe2\x41\x01\x01\xbaH\x05r\x03\x18\x80\x01\"l\n\x13\x44\x65leteModelResponse\x12=\n\x06impact\x18\x01 \x01(\x0b\x32\'.codevector.providers.v1.DeletionImpactB\x04\xe2\x41\x01\x03\x12\x16\n\x08revision\x18\x02 \x01(\x03\x42\x04\xe2\x41\x01\x03\"e\n\x12\x45nableModelRequest\x12\x33\n\x04name\x18\x01 \x01(\tB%\xe2\x41\x01\x02\xfa\x41\x12\n\x10\x63odevector/Model\xbaH\tr\x04\xa8\xa6\x1d\x01\xc8\x01\x01\x12\x1a\n\x04\x65tag\x18\x02 \x01(\tB\x0c\xe2\x41\x01\x01\xbaH\x05r\x03\x18\x80\x01\"f\n\x13\x44isableModelRequest\x12\x33\n\x04name\x18\x01 \x01(\tB%\xe2\x41\x01\x02\xfa\x41\x12\n\x10\x63odevector/Model\xbaH\tr\x04\xa8\xa6\x1d\x01\xc8\x01\x01\x12\x1a\n\x04\x65tag\x18\x02 \x01(\tB\x0c\xe2\x41\x01\x01\xbaH\x05r\x03\x18\x80\x01\"\xae\x01\n\x16\x41\x64\x64ModelBackendRequest\x12\x34\n\x05model\x18\x01 \x01(\tB%\xe2\x41\x01\x02\xfa\x41\x12\n\x10\x63odevector/Model\xbaH\tr\x04\xa8\xa6\x1d\x01\xc8\x01\x01\x12\x42\n\x07\x62\x61\x63kend\x18\x02 \x01(\x0b\x32%.codevector.providers.v1.ModelBackendB\n\xe2\x41\x01\x02\xbaH\x03\xc8\x01\x01\x12\x1a\n\x04\x65tag\x18\x03 \x01(\tB\x0c\xe2\x41\x01\x01\xbaH\x05r\x03\x18\x80\x01\"\xb3\x01\n\x19RemoveModelBackendRequest\x12\x34\n\x05model\x18\x01 \x01(\tB%\xe2\x41\x01\x02\xfa\x41\x12\n\x10\x63odevector/Model\xbaH\tr\x04\xa8\xa6\x1d\x01\xc8\x01\x01\x12\x44\n\x0eprovider_model\x18\x02 \x01(\tB,\xe2\x41\x01\x02\xfa\x41\x1a\n\x18\x63odevector/ProviderModel\xbaH\x08r\x03\x18\x80\x02\xc8\x01\x01\x12\x1a\n\x04\x65tag\x18\x03 \x01(\tB\x0c\xe2\x41\x01\x01\xbaH\x05r\x03\x18\x80\x01\x32\xff\x06\n\x0cModelService\x12j\n\nListModels\x12*.codevector.providers.v1.ListModelsRequest\x1a+.codevector.providers.v1.ListModelsResponse\"\x03\x90\x02\x01\x12Y\n\x08GetModel\x12(.codevector.providers.v1.GetModelRequest\x1a\x1e.codevector.providers.v1.Model\"\x03\x90\x02\x01\x12Z\n\x0b\x43reateModel\x12+.codevector.providers.v1.CreateModelRequest\x1a\x1e.codevector.providers.v1.Model\x12Z\n\x0bUpdateModel\x12+.codevector.providers.v1.UpdateModelRequest\x1a\x1e.codevector.providers.v1.Model\x12h\n\x0b\x44\x65leteModel\x12+.codevector.providers.v1.DeleteModelRequest\x1a,.codevector.providers.v1.DeleteModelResponse\x12Z\n\x0b\x45nableModel\x12+.codevector.providers.v1.EnableModelRequest\x1a\x1e.codevector.providers.v1.Model\x12\\\n\x0c\x44isableModel\x12,.codevector.providers.v1.DisableModelRequest\x1a\x1e.codevector.providers.v1.Model\x12\x62\n\x0f\x41\x64\x64ModelBackend\x12/.codevector.providers.v1.AddModelBackendRequest\x1a\x1e.codevector.providers.v1.Model\x12h\n\x12RemoveModelBackend\x12\x32.codevector.providers.v1.RemoveModelBackendRequest\x1a\x1e.codevector.providers.v1.Modelb\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
@@ -52,11 +53,11 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_LISTMODELSRESPONSE'].fields_by_name['total_size']._loaded_options = None
   _globals['_LISTMODELSRESPONSE'].fields_by_name['total_size']._serialized_options = b'\342A\001\003'
   _globals['_GETMODELREQUEST'].fields_by_name['name']._loaded_options = None
-  _globals['_GETMODELREQUEST'].fields_by_name['name']._serialized_options = b'\342A\001\002\372A\022\n\020codevector/Model\272H1r/2-^models/[a-z0-9]([a-z0-9.-]{0,126}[a-z0-9])?$'
+  _globals['_GETMODELREQUEST'].fields_by_name['name']._serialized_options = b'\342A\001\002\372A\022\n\020codevector/Model\272H\tr\004\250\246\035\001\310\001\001'
   _globals['_CREATEMODELREQUEST'].fields_by_name['model_id']._loaded_options = None
-  _globals['_CREATEMODELREQUEST'].fields_by_name['model_id']._serialized_options = b'\342A\001\002\272H*r(2&^[a-z0-9]([a-z0-9.-]{0,126}[a-z0-9])?$'
+  _globals['_CREATEMODELREQUEST'].fields_by_name['model_id']._serialized_options = b'\342A\001\002\272H\tr\004\260\246\035\001\310\001\001'
   _globals['_CREATEMODELREQUEST'].fields_by_name['model']._loaded_options = None
-  _globals['_CREATEMODELREQUEST'].fields_by_name['model']._serialized_options = b'\342A\001\002\272H\335\001\272\001\326\001\n\025create_model.required\032\274\001this.display_name == \'\' && int(this.kind) == 0 ? \'display_name and kind are required\' : this.display_name == \'\' ? \'display_name is required\' : int(this.kind) == 0 ? \'kind is required\' : \'\'\310\001\001'
+  _globals['_CREATEMODELREQUEST'].fields_by_name['model']._serialized_options = b'\342A\001\002\272H\223\001\272\001O\n\031create_model.display_name\022\031display_name: is required\032\027this.display_name != \'\'\272\001;\n\021create_model.kind\022\021kind: is required\032\023int(this.kind) != 0\310\001\001'
   _globals['_CREATEMODELREQUEST'].fields_by_name['validate_only']._loaded_options = None
   _globals['_CREATEMODELREQUEST'].fields_by_name['validate_only']._serialized_options = b'\342A\001\001'
   _globals['_CREATEMODELREQUEST'].fields_by_name['request_id']._loaded_options = None
@@ -70,7 +71,7 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_UPDATEMODELREQUEST'].fields_by_name['validate_only']._loaded_options = None
   _globals['_UPDATEMODELREQUEST'].fields_by_name['validate_only']._serialized_options = b'\342A\001\001'
   _globals['_DELETEMODELREQUEST'].fields_by_name['name']._loaded_options = None
-  _globals['_DELETEMODELREQUEST'].fields_by_name['name']._serialized_options = b'\342A\001\002\372A\022\n\020codevector/Model\272H1r/2-^models/[a-z0-9]([a-z0-9.-]{0,126}[a-z0-9])?$'
+  _globals['_DELETEMODELREQUEST'].fields_by_name['name']._serialized_options = b'\342A\001\002\372A\022\n\020codevector/Model\272H\tr\004\250\246\035\001\310\001\001'
   _globals['_DELETEMODELREQUEST'].fields_by_name['etag']._loaded_options = None
   _globals['_DELETEMODELREQUEST'].fields_by_name['etag']._serialized_options = b'\342A\001\001\272H\005r\003\030\200\001'
   _globals['_DELETEMODELREQUEST'].fields_by_name['allow_missing']._loaded_options = None
@@ -84,51 +85,51 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_DELETEMODELRESPONSE'].fields_by_name['revision']._loaded_options = None
   _globals['_DELETEMODELRESPONSE'].fields_by_name['revision']._serialized_options = b'\342A\001\003'
   _globals['_ENABLEMODELREQUEST'].fields_by_name['name']._loaded_options = None
-  _globals['_ENABLEMODELREQUEST'].fields_by_name['name']._serialized_options = b'\342A\001\002\372A\022\n\020codevector/Model\272H1r/2-^models/[a-z0-9]([a-z0-9.-]{0,126}[a-z0-9])?$'
+  _globals['_ENABLEMODELREQUEST'].fields_by_name['name']._serialized_options = b'\342A\001\002\372A\022\n\020codevector/Model\272H\tr\004\250\246\035\001\310\001\001'
   _globals['_ENABLEMODELREQUEST'].fields_by_name['etag']._loaded_options = None
   _globals['_ENABLEMODELREQUEST'].fields_by_name['etag']._serialized_options = b'\342A\001\001\272H\005r\003\030\200\001'
   _globals['_DISABLEMODELREQUEST'].fields_by_name['name']._loaded_options = None
-  _globals['_DISABLEMODELREQUEST'].fields_by_name['name']._serialized_options = b'\342A\001\002\372A\022\n\020codevector/Model\272H1r/2-^models/[a-z0-9]([a-z0-9.-]{0,126}[a-z0-9])?$'
+  _globals['_DISABLEMODELREQUEST'].fields_by_name['name']._serialized_options = b'\342A\001\002\372A\022\n\020codevector/Model\272H\tr\004\250\246\035\001\310\001\001'
   _globals['_DISABLEMODELREQUEST'].fields_by_name['etag']._loaded_options = None
   _globals['_DISABLEMODELREQUEST'].fields_by_name['etag']._serialized_options = b'\342A\001\001\272H\005r\003\030\200\001'
   _globals['_ADDMODELBACKENDREQUEST'].fields_by_name['model']._loaded_options = None
-  _globals['_ADDMODELBACKENDREQUEST'].fields_by_name['model']._serialized_options = b'\342A\001\002\372A\022\n\020codevector/Model\272H1r/2-^models/[a-z0-9]([a-z0-9.-]{0,126}[a-z0-9])?$'
+  _globals['_ADDMODELBACKENDREQUEST'].fields_by_name['model']._serialized_options = b'\342A\001\002\372A\022\n\020codevector/Model\272H\tr\004\250\246\035\001\310\001\001'
   _globals['_ADDMODELBACKENDREQUEST'].fields_by_name['backend']._loaded_options = None
   _globals['_ADDMODELBACKENDREQUEST'].fields_by_name['backend']._serialized_options = b'\342A\001\002\272H\003\310\001\001'
   _globals['_ADDMODELBACKENDREQUEST'].fields_by_name['etag']._loaded_options = None
   _globals['_ADDMODELBACKENDREQUEST'].fields_by_name['etag']._serialized_options = b'\342A\001\001\272H\005r\003\030\200\001'
   _globals['_REMOVEMODELBACKENDREQUEST'].fields_by_name['model']._loaded_options = None
-  _globals['_REMOVEMODELBACKENDREQUEST'].fields_by_name['model']._serialized_options = b'\342A\001\002\372A\022\n\020codevector/Model\272H1r/2-^models/[a-z0-9]([a-z0-9.-]{0,126}[a-z0-9])?$'
+  _globals['_REMOVEMODELBACKENDREQUEST'].fields_by_name['model']._serialized_options = b'\342A\001\002\372A\022\n\020codevector/Model\272H\tr\004\250\246\035\001\310\001\001'
   _globals['_REMOVEMODELBACKENDREQUEST'].fields_by_name['provider_model']._loaded_options = None
-  _globals['_REMOVEMODELBACKENDREQUEST'].fields_by_name['provider_model']._serialized_options = b'\342A\001\002\372A\032\n\030codevector/ProviderModel\272H\005r\003\030\200\002'
+  _globals['_REMOVEMODELBACKENDREQUEST'].fields_by_name['provider_model']._serialized_options = b'\342A\001\002\372A\032\n\030codevector/ProviderModel\272H\010r\003\030\200\002\310\001\001'
   _globals['_REMOVEMODELBACKENDREQUEST'].fields_by_name['etag']._loaded_options = None
   _globals['_REMOVEMODELBACKENDREQUEST'].fields_by_name['etag']._serialized_options = b'\342A\001\001\272H\005r\003\030\200\001'
   _globals['_MODELSERVICE'].methods_by_name['ListModels']._loaded_options = None
   _globals['_MODELSERVICE'].methods_by_name['ListModels']._serialized_options = b'\220\002\001'
   _globals['_MODELSERVICE'].methods_by_name['GetModel']._loaded_options = None
   _globals['_MODELSERVICE'].methods_by_name['GetModel']._serialized_options = b'\220\002\001'
-  _globals['_LISTMODELSREQUEST']._serialized_start=281
-  _globals['_LISTMODELSREQUEST']._serialized_end=428
-  _globals['_LISTMODELSRESPONSE']._serialized_start=431
-  _globals['_LISTMODELSRESPONSE']._serialized_end=562
-  _globals['_GETMODELREQUEST']._serialized_start=564
-  _globals['_GETMODELREQUEST']._serialized_end=674
-  _globals['_CREATEMODELREQUEST']._serialized_start=677
-  _globals['_CREATEMODELREQUEST']._serialized_end=1112
-  _globals['_UPDATEMODELREQUEST']._serialized_start=1115
-  _globals['_UPDATEMODELREQUEST']._serialized_end=1307
-  _globals['_DELETEMODELREQUEST']._serialized_start=1310
-  _globals['_DELETEMODELREQUEST']._serialized_end=1545
-  _globals['_DELETEMODELRESPONSE']._serialized_start=1547
-  _globals['_DELETEMODELRESPONSE']._serialized_end=1655
-  _globals['_ENABLEMODELREQUEST']._serialized_start=1658
-  _globals['_ENABLEMODELREQUEST']._serialized_end=1799
-  _globals['_DISABLEMODELREQUEST']._serialized_start=1802
-  _globals['_DISABLEMODELREQUEST']._serialized_end=1944
-  _globals['_ADDMODELBACKENDREQUEST']._serialized_start=1947
-  _globals['_ADDMODELBACKENDREQUEST']._serialized_end=2161
-  _globals['_REMOVEMODELBACKENDREQUEST']._serialized_start=2164
-  _globals['_REMOVEMODELBACKENDREQUEST']._serialized_end=2380
-  _globals['_MODELSERVICE']._serialized_start=2383
-  _globals['_MODELSERVICE']._serialized_end=3278
+  _globals['_LISTMODELSREQUEST']._serialized_start=314
+  _globals['_LISTMODELSREQUEST']._serialized_end=461
+  _globals['_LISTMODELSRESPONSE']._serialized_start=464
+  _globals['_LISTMODELSRESPONSE']._serialized_end=595
+  _globals['_GETMODELREQUEST']._serialized_start=597
+  _globals['_GETMODELREQUEST']._serialized_end=667
+  _globals['_CREATEMODELREQUEST']._serialized_start=670
+  _globals['_CREATEMODELREQUEST']._serialized_end=998
+  _globals['_UPDATEMODELREQUEST']._serialized_start=1001
+  _globals['_UPDATEMODELREQUEST']._serialized_end=1193
+  _globals['_DELETEMODELREQUEST']._serialized_start=1196
+  _globals['_DELETEMODELREQUEST']._serialized_end=1391
+  _globals['_DELETEMODELRESPONSE']._serialized_start=1393
+  _globals['_DELETEMODELRESPONSE']._serialized_end=1501
+  _globals['_ENABLEMODELREQUEST']._serialized_start=1503
+  _globals['_ENABLEMODELREQUEST']._serialized_end=1604
+  _globals['_DISABLEMODELREQUEST']._serialized_start=1606
+  _globals['_DISABLEMODELREQUEST']._serialized_end=1708
+  _globals['_ADDMODELBACKENDREQUEST']._serialized_start=1711
+  _globals['_ADDMODELBACKENDREQUEST']._serialized_end=1885
+  _globals['_REMOVEMODELBACKENDREQUEST']._serialized_start=1888
+  _globals['_REMOVEMODELBACKENDREQUEST']._serialized_end=2067
+  _globals['_MODELSERVICE']._serialized_start=2070
+  _globals['_MODELSERVICE']._serialized_end=2965
 # @@protoc_insertion_point(module_scope)

@@ -23,12 +23,13 @@ _sym_db = _symbol_database.Default()
 
 
 from buf.validate import validate_pb2 as buf_dot_validate_dot_validate__pb2
+from codevector.rules.v1 import rules_pb2 as codevector_dot_rules_dot_v1_dot_rules__pb2
 from google.api import field_behavior_pb2 as google_dot_api_dot_field__behavior__pb2
 from google.api import resource_pb2 as google_dot_api_dot_resource__pb2
 from google.protobuf import timestamp_pb2 as google_dot_protobuf_dot_timestamp__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n,codevector/providers/v1/provider_model.proto\x12\x17\x63odevector.providers.v1\x1a\x1b\x62uf/validate/validate.proto\x1a\x1fgoogle/api/field_behavior.proto\x1a\x19google/api/resource.proto\x1a\x1fgoogle/protobuf/timestamp.proto\"\xda\n\n\rProviderModel\x12\x12\n\x04name\x18\x01 \x01(\tB\x04\xe2\x41\x01\x08\x12\x11\n\x03uid\x18\x02 \x01(\tB\x04\xe2\x41\x01\x03\x12;\n\x11upstream_model_id\x18\x03 \x01(\tB \xe2\x41\x02\x02\x05\xbaH\x18r\x13\x18\x80\x02\x32\x0e^[\\x21-\\x7e]+$\xd8\x01\x01\x12!\n\x0c\x64isplay_name\x18\x04 \x01(\tB\x0b\xe2\x41\x01\x01\xbaH\x04r\x02\x18?\x12?\n\x04kind\x18\x05 \x01(\x0e\x32\".codevector.providers.v1.ModelKindB\r\xe2\x41\x02\x02\x05\xbaH\x05\x82\x01\x02\x10\x01\x12\x41\n\x05state\x18\x06 \x01(\x0e\x32,.codevector.providers.v1.ProviderModel.StateB\x04\xe2\x41\x01\x03\x12(\n\x0e\x63ontext_window\x18\x07 \x01(\x05\x42\x10\xe2\x41\x01\x01\xbaH\t\x1a\x07\x18\x80\xc2\xd7/(\x00\x12+\n\x11max_output_tokens\x18\x08 \x01(\x05\x42\x10\xe2\x41\x01\x01\xbaH\t\x1a\x07\x18\x80\xc2\xd7/(\x00\x12-\n\x14\x65mbedding_dimensions\x18\t \x01(\x05\x42\x0f\xe2\x41\x01\x01\xbaH\x08\x1a\x06\x18\x80\x80\x04(\x00\x12\x37\n\x07pricing\x18\n \x01(\x0b\x32 .codevector.providers.v1.PricingB\x04\xe2\x41\x01\x01\x12W\n\x0c\x63\x61pabilities\x18\x0b \x03(\x0e\x32(.codevector.providers.v1.ModelCapabilityB\x17\xe2\x41\x01\x01\xbaH\x10\x92\x01\r\x10 \x18\x01\"\x07\x82\x01\x04\x10\x01 \x00\x12\x43\n\x06source\x18\x0c \x01(\x0e\x32-.codevector.providers.v1.ProviderModel.SourceB\x04\xe2\x41\x01\x03\x12\x1d\n\x0f\x63\x61talog_version\x18\r \x01(\tB\x04\xe2\x41\x01\x03\x12\x1f\n\x11overridden_fields\x18\x0e \x03(\tB\x04\xe2\x41\x01\x03\x12\x16\n\x08routable\x18\x0f \x01(\x08\x42\x04\xe2\x41\x01\x03\x12\x35\n\x0bretire_time\x18\x10 \x01(\x0b\x32\x1a.google.protobuf.TimestampB\x04\xe2\x41\x01\x01\x12\x1a\n\x0cneeds_review\x18\x11 \x01(\x08\x42\x04\xe2\x41\x01\x03\x12s\n\x06labels\x18( \x03(\x0b\x32\x32.codevector.providers.v1.ProviderModel.LabelsEntryB/\xe2\x41\x01\x01\xbaH(\x9a\x01%\x10@\"\x1br\x19\x32\x17^[a-z][a-z0-9_-]{0,62}$*\x04r\x02\x18?\x12\x35\n\x0b\x63reate_time\x18\x32 \x01(\x0b\x32\x1a.google.protobuf.TimestampB\x04\xe2\x41\x01\x03\x12\x35\n\x0bupdate_time\x18\x33 \x01(\x0b\x32\x1a.google.protobuf.TimestampB\x04\xe2\x41\x01\x03\x12\x16\n\x08revision\x18\x34 \x01(\x03\x42\x04\xe2\x41\x01\x03\x12\x1a\n\x04\x65tag\x18\x35 \x01(\tB\x0c\xe2\x41\x01\x01\xbaH\x05r\x03\x18\x80\x01\x1a-\n\x0bLabelsEntry\x12\x0b\n\x03key\x18\x01 \x01(\t\x12\r\n\x05value\x18\x02 \x01(\t:\x02\x38\x01\"D\n\x05State\x12\x15\n\x11STATE_UNSPECIFIED\x10\x00\x12\x10\n\x0cSTATE_ACTIVE\x10\x01\x12\x12\n\x0eSTATE_DISABLED\x10\x02\"G\n\x06Source\x12\x16\n\x12SOURCE_UNSPECIFIED\x10\x00\x12\x12\n\x0eSOURCE_CATALOG\x10\x01\x12\x11\n\rSOURCE_CUSTOM\x10\x02:a\xea\x41^\n\x18\x63odevector/ProviderModel\x12#providers/{provider}/models/{model}*\x0eproviderModels2\rproviderModel\"\xee\x04\n\x07Pricing\x12,\n\rcurrency_code\x18\x01 \x01(\tB\x15\xe2\x41\x01\x02\xbaH\x0er\x0c\x32\n^[A-Z]{3}$\x12W\n\x18input_per_million_tokens\x18\x02 \x01(\tB0\xe2\x41\x01\x01\xbaH)r\'2%^(0|[1-9][0-9]{0,8})(\\.[0-9]{1,12})?$H\x00\x88\x01\x01\x12X\n\x19output_per_million_tokens\x18\x03 \x01(\tB0\xe2\x41\x01\x01\xbaH)r\'2%^(0|[1-9][0-9]{0,8})(\\.[0-9]{1,12})?$H\x01\x88\x01\x01\x12^\n\x1f\x63\x61\x63hed_input_per_million_tokens\x18\x04 \x01(\tB0\xe2\x41\x01\x01\xbaH)r\'2%^(0|[1-9][0-9]{0,8})(\\.[0-9]{1,12})?$H\x02\x88\x01\x01\x12]\n\x1e\x63\x61\x63he_write_per_million_tokens\x18\x05 \x01(\tB0\xe2\x41\x01\x01\xbaH)r\'2%^(0|[1-9][0-9]{0,8})(\\.[0-9]{1,12})?$H\x03\x88\x01\x01\x12\x41\n\x05tiers\x18\x06 \x03(\x0b\x32$.codevector.providers.v1.PricingTierB\x0c\xe2\x41\x01\x01\xbaH\x05\x92\x01\x02\x10\x08\x42\x1b\n\x19_input_per_million_tokensB\x1c\n\x1a_output_per_million_tokensB\"\n _cached_input_per_million_tokensB!\n\x1f_cache_write_per_million_tokens\"\xaf\x04\n\x0bPricingTier\x12,\n\x12\x61\x62ove_input_tokens\x18\x01 \x01(\x05\x42\x10\xe2\x41\x01\x02\xbaH\t\x1a\x07\x18\x80\xc2\xd7/ \x00\x12W\n\x18input_per_million_tokens\x18\x02 \x01(\tB0\xe2\x41\x01\x01\xbaH)r\'2%^(0|[1-9][0-9]{0,8})(\\.[0-9]{1,12})?$H\x00\x88\x01\x01\x12X\n\x19output_per_million_tokens\x18\x03 \x01(\tB0\xe2\x41\x01\x01\xbaH)r\'2%^(0|[1-9][0-9]{0,8})(\\.[0-9]{1,12})?$H\x01\x88\x01\x01\x12^\n\x1f\x63\x61\x63hed_input_per_million_tokens\x18\x04 \x01(\tB0\xe2\x41\x01\x01\xbaH)r\'2%^(0|[1-9][0-9]{0,8})(\\.[0-9]{1,12})?$H\x02\x88\x01\x01\x12]\n\x1e\x63\x61\x63he_write_per_million_tokens\x18\x05 \x01(\tB0\xe2\x41\x01\x01\xbaH)r\'2%^(0|[1-9][0-9]{0,8})(\\.[0-9]{1,12})?$H\x03\x88\x01\x01\x42\x1b\n\x19_input_per_million_tokensB\x1c\n\x1a_output_per_million_tokensB\"\n _cached_input_per_million_tokensB!\n\x1f_cache_write_per_million_tokens*V\n\tModelKind\x12\x1a\n\x16MODEL_KIND_UNSPECIFIED\x10\x00\x12\x13\n\x0fMODEL_KIND_CHAT\x10\x01\x12\x18\n\x14MODEL_KIND_EMBEDDING\x10\x02*\xd4\x03\n\x0fModelCapability\x12 \n\x1cMODEL_CAPABILITY_UNSPECIFIED\x10\x00\x12\x1e\n\x1aMODEL_CAPABILITY_STREAMING\x10\x01\x12\x1a\n\x16MODEL_CAPABILITY_TOOLS\x10\x02\x12\x1b\n\x17MODEL_CAPABILITY_VISION\x10\x03\x12 \n\x1cMODEL_CAPABILITY_JSON_SCHEMA\x10\x04\x12\x1e\n\x1aMODEL_CAPABILITY_REASONING\x10\x05\x12#\n\x1fMODEL_CAPABILITY_PROMPT_CACHING\x10\x06\x12\x18\n\x14MODEL_CAPABILITY_PDF\x10\x07\x12#\n\x1fMODEL_CAPABILITY_PARALLEL_TOOLS\x10\x08\x12\x1f\n\x1bMODEL_CAPABILITY_WEB_SEARCH\x10\t\x12!\n\x1dMODEL_CAPABILITY_COMPUTER_USE\x10\n\x12\x1d\n\x19MODEL_CAPABILITY_AUDIO_IN\x10\x0b\x12\x1e\n\x1aMODEL_CAPABILITY_AUDIO_OUT\x10\x0c\x12\x1d\n\x19MODEL_CAPABILITY_VIDEO_IN\x10\rb\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n,codevector/providers/v1/provider_model.proto\x12\x17\x63odevector.providers.v1\x1a\x1b\x62uf/validate/validate.proto\x1a\x1f\x63odevector/rules/v1/rules.proto\x1a\x1fgoogle/api/field_behavior.proto\x1a\x19google/api/resource.proto\x1a\x1fgoogle/protobuf/timestamp.proto\"\xbd\n\n\rProviderModel\x12\x12\n\x04name\x18\x01 \x01(\tB\x04\xe2\x41\x01\x08\x12\x11\n\x03uid\x18\x02 \x01(\tB\x04\xe2\x41\x01\x03\x12\x33\n\x11upstream_model_id\x18\x03 \x01(\tB\x18\xe2\x41\x02\x02\x05\xbaH\x10r\x0b\x18\x80\x02\xd8\xa6\x1d\x01\xe0\xa6\x1d\x01\xd8\x01\x01\x12!\n\x0c\x64isplay_name\x18\x04 \x01(\tB\x0b\xe2\x41\x01\x01\xbaH\x04r\x02\x18?\x12?\n\x04kind\x18\x05 \x01(\x0e\x32\".codevector.providers.v1.ModelKindB\r\xe2\x41\x02\x02\x05\xbaH\x05\x82\x01\x02\x10\x01\x12\x41\n\x05state\x18\x06 \x01(\x0e\x32,.codevector.providers.v1.ProviderModel.StateB\x04\xe2\x41\x01\x03\x12(\n\x0e\x63ontext_window\x18\x07 \x01(\x05\x42\x10\xe2\x41\x01\x01\xbaH\t\x1a\x07\x18\x80\xc2\xd7/(\x00\x12+\n\x11max_output_tokens\x18\x08 \x01(\x05\x42\x10\xe2\x41\x01\x01\xbaH\t\x1a\x07\x18\x80\xc2\xd7/(\x00\x12-\n\x14\x65mbedding_dimensions\x18\t \x01(\x05\x42\x0f\xe2\x41\x01\x01\xbaH\x08\x1a\x06\x18\x80\x80\x04(\x00\x12\x37\n\x07pricing\x18\n \x01(\x0b\x32 .codevector.providers.v1.PricingB\x04\xe2\x41\x01\x01\x12W\n\x0c\x63\x61pabilities\x18\x0b \x03(\x0e\x32(.codevector.providers.v1.ModelCapabilityB\x17\xe2\x41\x01\x01\xbaH\x10\x92\x01\r\x10 \x18\x01\"\x07\x82\x01\x04\x10\x01 \x00\x12\x43\n\x06source\x18\x0c \x01(\x0e\x32-.codevector.providers.v1.ProviderModel.SourceB\x04\xe2\x41\x01\x03\x12\x1d\n\x0f\x63\x61talog_version\x18\r \x01(\tB\x04\xe2\x41\x01\x03\x12\x1f\n\x11overridden_fields\x18\x0e \x03(\tB\x04\xe2\x41\x01\x03\x12\x16\n\x08routable\x18\x0f \x01(\x08\x42\x04\xe2\x41\x01\x03\x12\x35\n\x0bretire_time\x18\x10 \x01(\x0b\x32\x1a.google.protobuf.TimestampB\x04\xe2\x41\x01\x01\x12\x1a\n\x0cneeds_review\x18\x11 \x01(\x08\x42\x04\xe2\x41\x01\x03\x12^\n\x06labels\x18( \x03(\x0b\x32\x32.codevector.providers.v1.ProviderModel.LabelsEntryB\x1a\xe2\x41\x01\x01\xbaH\x13\x9a\x01\x10\x10@\"\x06r\x04\xc8\xa6\x1d\x01*\x04r\x02\x18?\x12\x35\n\x0b\x63reate_time\x18\x32 \x01(\x0b\x32\x1a.google.protobuf.TimestampB\x04\xe2\x41\x01\x03\x12\x35\n\x0bupdate_time\x18\x33 \x01(\x0b\x32\x1a.google.protobuf.TimestampB\x04\xe2\x41\x01\x03\x12\x16\n\x08revision\x18\x34 \x01(\x03\x42\x04\xe2\x41\x01\x03\x12\x1a\n\x04\x65tag\x18\x35 \x01(\tB\x0c\xe2\x41\x01\x01\xbaH\x05r\x03\x18\x80\x01\x1a-\n\x0bLabelsEntry\x12\x0b\n\x03key\x18\x01 \x01(\t\x12\r\n\x05value\x18\x02 \x01(\t:\x02\x38\x01\"D\n\x05State\x12\x15\n\x11STATE_UNSPECIFIED\x10\x00\x12\x10\n\x0cSTATE_ACTIVE\x10\x01\x12\x12\n\x0eSTATE_DISABLED\x10\x02\"G\n\x06Source\x12\x16\n\x12SOURCE_UNSPECIFIED\x10\x00\x12\x12\n\x0eSOURCE_CATALOG\x10\x01\x12\x11\n\rSOURCE_CUSTOM\x10\x02:a\xea\x41^\n\x18\x63odevector/ProviderModel\x12#providers/{provider}/models/{model}*\x0eproviderModels2\rproviderModel\"\xdd\x03\n\x07Pricing\x12\'\n\rcurrency_code\x18\x01 \x01(\tB\x10\xe2\x41\x01\x02\xbaH\tr\x04\x88\xa7\x1d\x01\xc8\x01\x01\x12\x34\n\x18input_per_million_tokens\x18\x02 \x01(\tB\r\xe2\x41\x01\x01\xbaH\x06r\x04\xd0\xa6\x1d\x01H\x00\x88\x01\x01\x12\x35\n\x19output_per_million_tokens\x18\x03 \x01(\tB\r\xe2\x41\x01\x01\xbaH\x06r\x04\xd0\xa6\x1d\x01H\x01\x88\x01\x01\x12;\n\x1f\x63\x61\x63hed_input_per_million_tokens\x18\x04 \x01(\tB\r\xe2\x41\x01\x01\xbaH\x06r\x04\xd0\xa6\x1d\x01H\x02\x88\x01\x01\x12:\n\x1e\x63\x61\x63he_write_per_million_tokens\x18\x05 \x01(\tB\r\xe2\x41\x01\x01\xbaH\x06r\x04\xd0\xa6\x1d\x01H\x03\x88\x01\x01\x12\x41\n\x05tiers\x18\x06 \x03(\x0b\x32$.codevector.providers.v1.PricingTierB\x0c\xe2\x41\x01\x01\xbaH\x05\x92\x01\x02\x10\x08\x42\x1b\n\x19_input_per_million_tokensB\x1c\n\x1a_output_per_million_tokensB\"\n _cached_input_per_million_tokensB!\n\x1f_cache_write_per_million_tokens\"\xa6\x03\n\x0bPricingTier\x12/\n\x12\x61\x62ove_input_tokens\x18\x01 \x01(\x05\x42\x13\xe2\x41\x01\x02\xbaH\x0c\x1a\x07\x18\x80\xc2\xd7/ \x00\xc8\x01\x01\x12\x34\n\x18input_per_million_tokens\x18\x02 \x01(\tB\r\xe2\x41\x01\x01\xbaH\x06r\x04\xd0\xa6\x1d\x01H\x00\x88\x01\x01\x12\x35\n\x19output_per_million_tokens\x18\x03 \x01(\tB\r\xe2\x41\x01\x01\xbaH\x06r\x04\xd0\xa6\x1d\x01H\x01\x88\x01\x01\x12;\n\x1f\x63\x61\x63hed_input_per_million_tokens\x18\x04 \x01(\tB\r\xe2\x41\x01\x01\xbaH\x06r\x04\xd0\xa6\x1d\x01H\x02\x88\x01\x01\x12:\n\x1e\x63\x61\x63he_write_per_million_tokens\x18\x05 \x01(\tB\r\xe2\x41\x01\x01\xbaH\x06r\x04\xd0\xa6\x1d\x01H\x03\x88\x01\x01\x42\x1b\n\x19_input_per_million_tokensB\x1c\n\x1a_output_per_million_tokensB\"\n _cached_input_per_million_tokensB!\n\x1f_cache_write_per_million_tokens*V\n\tModelKind\x12\x1a\n\x16MODEL_KIND_UNSPECIFIED\x10\x00\x12\x13\n\x0fMODEL_KIND_CHAT\x10\x01\x12\x18\n\x14MODEL_KIND_EMBEDDING\x10\x02*\xd4\x03\n\x0fModelCapability\x12 \n\x1cMODEL_CAPABILITY_UNSPECIFIED\x10\x00\x12\x1e\n\x1aMODEL_CAPABILITY_STREAMING\x10\x01\x12\x1a\n\x16MODEL_CAPABILITY_TOOLS\x10\x02\x12\x1b\n\x17MODEL_CAPABILITY_VISION\x10\x03\x12 \n\x1cMODEL_CAPABILITY_JSON_SCHEMA\x10\x04\x12\x1e\n\x1aMODEL_CAPABILITY_REASONING\x10\x05\x12#\n\x1fMODEL_CAPABILITY_PROMPT_CACHING\x10\x06\x12\x18\n\x14MODEL_CAPABILITY_PDF\x10\x07\x12#\n\x1fMODEL_CAPABILITY_PARALLEL_TOOLS\x10\x08\x12\x1f\n\x1bMODEL_CAPABILITY_WEB_SEARCH\x10\t\x12!\n\x1dMODEL_CAPABILITY_COMPUTER_USE\x10\n\x12\x1d\n\x19MODEL_CAPABILITY_AUDIO_IN\x10\x0b\x12\x1e\n\x1aMODEL_CAPABILITY_AUDIO_OUT\x10\x0c\x12\x1d\n\x19MODEL_CAPABILITY_VIDEO_IN\x10\rb\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
@@ -42,7 +43,7 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_PROVIDERMODEL'].fields_by_name['uid']._loaded_options = None
   _globals['_PROVIDERMODEL'].fields_by_name['uid']._serialized_options = b'\342A\001\003'
   _globals['_PROVIDERMODEL'].fields_by_name['upstream_model_id']._loaded_options = None
-  _globals['_PROVIDERMODEL'].fields_by_name['upstream_model_id']._serialized_options = b'\342A\002\002\005\272H\030r\023\030\200\0022\016^[\\x21-\\x7e]+$\330\001\001'
+  _globals['_PROVIDERMODEL'].fields_by_name['upstream_model_id']._serialized_options = b'\342A\002\002\005\272H\020r\013\030\200\002\330\246\035\001\340\246\035\001\330\001\001'
   _globals['_PROVIDERMODEL'].fields_by_name['display_name']._loaded_options = None
   _globals['_PROVIDERMODEL'].fields_by_name['display_name']._serialized_options = b'\342A\001\001\272H\004r\002\030?'
   _globals['_PROVIDERMODEL'].fields_by_name['kind']._loaded_options = None
@@ -72,7 +73,7 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_PROVIDERMODEL'].fields_by_name['needs_review']._loaded_options = None
   _globals['_PROVIDERMODEL'].fields_by_name['needs_review']._serialized_options = b'\342A\001\003'
   _globals['_PROVIDERMODEL'].fields_by_name['labels']._loaded_options = None
-  _globals['_PROVIDERMODEL'].fields_by_name['labels']._serialized_options = b'\342A\001\001\272H(\232\001%\020@\"\033r\0312\027^[a-z][a-z0-9_-]{0,62}$*\004r\002\030?'
+  _globals['_PROVIDERMODEL'].fields_by_name['labels']._serialized_options = b'\342A\001\001\272H\023\232\001\020\020@\"\006r\004\310\246\035\001*\004r\002\030?'
   _globals['_PROVIDERMODEL'].fields_by_name['create_time']._loaded_options = None
   _globals['_PROVIDERMODEL'].fields_by_name['create_time']._serialized_options = b'\342A\001\003'
   _globals['_PROVIDERMODEL'].fields_by_name['update_time']._loaded_options = None
@@ -84,41 +85,41 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_PROVIDERMODEL']._loaded_options = None
   _globals['_PROVIDERMODEL']._serialized_options = b'\352A^\n\030codevector/ProviderModel\022#providers/{provider}/models/{model}*\016providerModels2\rproviderModel'
   _globals['_PRICING'].fields_by_name['currency_code']._loaded_options = None
-  _globals['_PRICING'].fields_by_name['currency_code']._serialized_options = b'\342A\001\002\272H\016r\0142\n^[A-Z]{3}$'
+  _globals['_PRICING'].fields_by_name['currency_code']._serialized_options = b'\342A\001\002\272H\tr\004\210\247\035\001\310\001\001'
   _globals['_PRICING'].fields_by_name['input_per_million_tokens']._loaded_options = None
-  _globals['_PRICING'].fields_by_name['input_per_million_tokens']._serialized_options = b'\342A\001\001\272H)r\'2%^(0|[1-9][0-9]{0,8})(\\.[0-9]{1,12})?$'
+  _globals['_PRICING'].fields_by_name['input_per_million_tokens']._serialized_options = b'\342A\001\001\272H\006r\004\320\246\035\001'
   _globals['_PRICING'].fields_by_name['output_per_million_tokens']._loaded_options = None
-  _globals['_PRICING'].fields_by_name['output_per_million_tokens']._serialized_options = b'\342A\001\001\272H)r\'2%^(0|[1-9][0-9]{0,8})(\\.[0-9]{1,12})?$'
+  _globals['_PRICING'].fields_by_name['output_per_million_tokens']._serialized_options = b'\342A\001\001\272H\006r\004\320\246\035\001'
   _globals['_PRICING'].fields_by_name['cached_input_per_million_tokens']._loaded_options = None
-  _globals['_PRICING'].fields_by_name['cached_input_per_million_tokens']._serialized_options = b'\342A\001\001\272H)r\'2%^(0|[1-9][0-9]{0,8})(\\.[0-9]{1,12})?$'
+  _globals['_PRICING'].fields_by_name['cached_input_per_million_tokens']._serialized_options = b'\342A\001\001\272H\006r\004\320\246\035\001'
   _globals['_PRICING'].fields_by_name['cache_write_per_million_tokens']._loaded_options = None
-  _globals['_PRICING'].fields_by_name['cache_write_per_million_tokens']._serialized_options = b'\342A\001\001\272H)r\'2%^(0|[1-9][0-9]{0,8})(\\.[0-9]{1,12})?$'
+  _globals['_PRICING'].fields_by_name['cache_write_per_million_tokens']._serialized_options = b'\342A\001\001\272H\006r\004\320\246\035\001'
   _globals['_PRICING'].fields_by_name['tiers']._loaded_options = None
   _globals['_PRICING'].fields_by_name['tiers']._serialized_options = b'\342A\001\001\272H\005\222\001\002\020\010'
   _globals['_PRICINGTIER'].fields_by_name['above_input_tokens']._loaded_options = None
-  _globals['_PRICINGTIER'].fields_by_name['above_input_tokens']._serialized_options = b'\342A\001\002\272H\t\032\007\030\200\302\327/ \000'
+  _globals['_PRICINGTIER'].fields_by_name['above_input_tokens']._serialized_options = b'\342A\001\002\272H\014\032\007\030\200\302\327/ \000\310\001\001'
   _globals['_PRICINGTIER'].fields_by_name['input_per_million_tokens']._loaded_options = None
-  _globals['_PRICINGTIER'].fields_by_name['input_per_million_tokens']._serialized_options = b'\342A\001\001\272H)r\'2%^(0|[1-9][0-9]{0,8})(\\.[0-9]{1,12})?$'
+  _globals['_PRICINGTIER'].fields_by_name['input_per_million_tokens']._serialized_options = b'\342A\001\001\272H\006r\004\320\246\035\001'
   _globals['_PRICINGTIER'].fields_by_name['output_per_million_tokens']._loaded_options = None
-  _globals['_PRICINGTIER'].fields_by_name['output_per_million_tokens']._serialized_options = b'\342A\001\001\272H)r\'2%^(0|[1-9][0-9]{0,8})(\\.[0-9]{1,12})?$'
+  _globals['_PRICINGTIER'].fields_by_name['output_per_million_tokens']._serialized_options = b'\342A\001\001\272H\006r\004\320\246\035\001'
   _globals['_PRICINGTIER'].fields_by_name['cached_input_per_million_tokens']._loaded_options = None
-  _globals['_PRICINGTIER'].fields_by_name['cached_input_per_million_tokens']._serialized_options = b'\342A\001\001\272H)r\'2%^(0|[1-9][0-9]{0,8})(\\.[0-9]{1,12})?$'
+  _globals['_PRICINGTIER'].fields_by_name['cached_input_per_million_tokens']._serialized_options = b'\342A\001\001\272H\006r\004\320\246\035\001'
   _globals['_PRICINGTIER'].fields_by_name['cache_write_per_million_tokens']._loaded_options = None
-  _globals['_PRICINGTIER'].fields_by_name['cache_write_per_million_tokens']._serialized_options = b'\342A\001\001\272H)r\'2%^(0|[1-9][0-9]{0,8})(\\.[0-9]{1,12})?$'
-  _globals['_MODELKIND']._serialized_start=2755
-  _globals['_MODELKIND']._serialized_end=2841
-  _globals['_MODELCAPABILITY']._serialized_start=2844
-  _globals['_MODELCAPABILITY']._serialized_end=3312
-  _globals['_PROVIDERMODEL']._serialized_start=196
-  _globals['_PROVIDERMODEL']._serialized_end=1566
-  _globals['_PROVIDERMODEL_LABELSENTRY']._serialized_start=1279
-  _globals['_PROVIDERMODEL_LABELSENTRY']._serialized_end=1324
-  _globals['_PROVIDERMODEL_STATE']._serialized_start=1326
-  _globals['_PROVIDERMODEL_STATE']._serialized_end=1394
-  _globals['_PROVIDERMODEL_SOURCE']._serialized_start=1396
-  _globals['_PROVIDERMODEL_SOURCE']._serialized_end=1467
-  _globals['_PRICING']._serialized_start=1569
-  _globals['_PRICING']._serialized_end=2191
-  _globals['_PRICINGTIER']._serialized_start=2194
-  _globals['_PRICINGTIER']._serialized_end=2753
+  _globals['_PRICINGTIER'].fields_by_name['cache_write_per_million_tokens']._serialized_options = b'\342A\001\001\272H\006r\004\320\246\035\001'
+  _globals['_MODELKIND']._serialized_start=2477
+  _globals['_MODELKIND']._serialized_end=2563
+  _globals['_MODELCAPABILITY']._serialized_start=2566
+  _globals['_MODELCAPABILITY']._serialized_end=3034
+  _globals['_PROVIDERMODEL']._serialized_start=229
+  _globals['_PROVIDERMODEL']._serialized_end=1570
+  _globals['_PROVIDERMODEL_LABELSENTRY']._serialized_start=1283
+  _globals['_PROVIDERMODEL_LABELSENTRY']._serialized_end=1328
+  _globals['_PROVIDERMODEL_STATE']._serialized_start=1330
+  _globals['_PROVIDERMODEL_STATE']._serialized_end=1398
+  _globals['_PROVIDERMODEL_SOURCE']._serialized_start=1400
+  _globals['_PROVIDERMODEL_SOURCE']._serialized_end=1471
+  _globals['_PRICING']._serialized_start=1573
+  _globals['_PRICING']._serialized_end=2050
+  _globals['_PRICINGTIER']._serialized_start=2053
+  _globals['_PRICINGTIER']._serialized_end=2475
 # @@protoc_insertion_point(module_scope)

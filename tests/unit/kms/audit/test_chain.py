@@ -1,4 +1,4 @@
-"""Verifying: whatever is done to the files, the first line that is not what was written is named."""
+"""Verifying: whatever is done to the files, the first changed line is named."""
 
 from __future__ import annotations
 
@@ -133,7 +133,7 @@ class TestCutTail:
 
 
 class TestForgery:
-    """An attacker who may write the files but has not the sidecar's key."""
+    """An attacker who can write the files but does not have the sidecar's key."""
 
     def forged(self, lines: Lines, sign: Callable[[bytes], bytes] | None) -> Lines:
         """The chain rewritten without its fourth line, its checkpoints signed with ``sign``, or left out."""
@@ -175,7 +175,7 @@ class TestForgery:
 @settings(max_examples=300, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(st.data())
 def test_any_flipped_bit_shows(lines: Lines, data: st.DataObject) -> None:
-    """Up to the last checkpoint the chain alone tells; the position that was recorded covers every byte."""
+    """The chain alone covers the lines up to the last checkpoint; the recorded position covers all."""
     octets = bytearray(b"".join(lines))
     last = verify([Segment("a", lines)], public_key=None).last
     index = data.draw(st.integers(0, len(octets) - 2))
@@ -184,7 +184,7 @@ def test_any_flipped_bit_shows(lines: Lines, data: st.DataObject) -> None:
 
 
 class TestFrozenAudit:
-    """Written by a second program from docs/formats/audit.md; must verify, and be written alike, for ever."""
+    """Written by a second program from docs/formats/audit.md; must verify, and be reproduced, for ever."""
 
     @pytest.fixture
     def vector(self) -> dict[str, Any]:

@@ -71,7 +71,7 @@ def test_a_public_key_is_64_hex_digits(tmp_path: Path, content: bytes) -> None:
 
 
 def test_of_two_that_make_it_at_once_one_does(tmp_path: Path) -> None:
-    """The second begins while the first is at it, and takes what the first has made."""
+    """The second begins while the first is at work, and uses what the first made."""
     directory, second = tmp_path / "kms", list[tuple[AuditKey, bool]]()
     other = threading.Thread(target=lambda: second.append(make_audit_key(directory, os.urandom)))
 

@@ -1,4 +1,4 @@
-"""What each use of a key leaves in the audit, and that nothing comes of a use that cannot be written down."""
+"""What each use of a key leaves in the audit, and that a use that cannot be recorded does nothing."""
 
 from __future__ import annotations
 
@@ -65,8 +65,8 @@ def audited(local: OpenKeyring, audit: Audit) -> OpenKeyring:
 
 
 @pytest.fixture
-def told(tmp_path: Path) -> Callable[[], list[dict[str, Any]]]:
-    """The lines after the start, without what every line has."""
+def recorded(tmp_path: Path) -> Callable[[], list[dict[str, Any]]]:
+    """The lines after the start, without the keys that every line has."""
 
     def read() -> list[dict[str, Any]]:
         lines = [json.loads(line) for segment in segments(tmp_path / "audit") for line in segment.lines]
@@ -94,17 +94,17 @@ def item(number: int, name: str, outcome: str = "OK") -> dict[str, Any]:
 
 
 class TestLines:
-    def test_of_wrap_and_unwrap(self, audited: OpenKeyring, told: Callable[[], Any]) -> None:
+    def test_of_wrap_and_unwrap(self, audited: OpenKeyring, recorded: Callable[[], Any]) -> None:
         rows = wrap(audited, [1, 2])
         name = rows[0].key_version
         audited.keyring.unwrap([rows[0], replace(rows[1], commitment=bytes(32))])
         common = {"principal": "router:/run/router.sock"}
-        assert told() == [
+        assert recorded() == [
             {**common, "event": "wrap", "items": [item(1, name), item(2, name)]},
             {**common, "event": "unwrap", "items": [item(1, name), item(2, name, "CREDENTIAL_CORRUPT")]},
         ]
 
-    def test_of_rewrap_and_verify(self, audited: OpenKeyring, told: Callable[[], Any]) -> None:
+    def test_of_rewrap_and_verify(self, audited: OpenKeyring, recorded: Callable[[], Any]) -> None:
         rows = wrap(audited, [1, 2, 3])
         name = rows[0].key_version
         rows[1] = replace(rows[1], commitment=bytes(32))
@@ -116,12 +116,12 @@ class TestLines:
             "key_versions": {name: 2},
             "principal": "router:/run/router.sock",
         }
-        assert told()[1:] == [
+        assert recorded()[1:] == [
             {**summary, "event": "rewrap", "target": name},
             {**summary, "event": "verify"},
         ]
 
-    def test_of_a_version_s_life(self, audited: OpenKeyring, told: Callable[[], Any]) -> None:
+    def test_of_a_version_s_life(self, audited: OpenKeyring, recorded: Callable[[], Any]) -> None:
         first = audited.versions.list_versions()[0].name
         created = audited.versions.create_version(uuid4(), first).name
         audited.versions.activate_version(created)
@@ -131,7 +131,9 @@ class TestLines:
             audited.versions.schedule_destruction(first, timedelta(days=30))
         with pytest.raises(KeyVersionState):
             audited.versions.cancel_destruction(first)
-        lines = [(line["event"], line["phase"], line.get("outcome"), line.get("state")) for line in told()]
+        lines = [
+            (line["event"], line["phase"], line.get("outcome"), line.get("state")) for line in recorded()
+        ]
         assert lines == [
             ("create_version", "begin", None, None),
             ("create_version", "end", "OK", "PENDING"),
@@ -147,16 +149,16 @@ class TestLines:
             ("cancel_destruction", "end", "KEY_VERSION_STATE", None),
         ]
 
-    def test_reading_leaves_none(self, audited: OpenKeyring, told: Callable[[], Any]) -> None:
+    def test_reading_leaves_none(self, audited: OpenKeyring, recorded: Callable[[], Any]) -> None:
         audited.keyring.status()
         audited.versions.list_versions()
         assert audited.versions.destroy_due() == []
-        assert told() == []
+        assert recorded() == []
 
     def test_hold_nothing_secret_and_nothing_that_might_be(
         self, audited: OpenKeyring, tmp_path: Path
     ) -> None:
-        """A caller may send a key where a name belongs; what cannot be a name is not written down."""
+        """A caller may send a key in place of a name; what cannot be a name is not recorded."""
         row = wrap(audited, [1])[0]
         audited.keyring.unwrap([row])
         text = CANARY.decode()
@@ -224,8 +226,8 @@ class TestUnwritable:
             audited.versions.create_version(uuid4(), latest)
         assert keyring_file.read() == before
 
-    def test_a_change_whose_end_is_not_told_was_announced_and_can_be_repeated(
-        self, audited: OpenKeyring, disk: FaultyDisk, told: Callable[[], Any]
+    def test_a_change_whose_end_is_not_recorded_was_announced_and_can_be_repeated(
+        self, audited: OpenKeyring, disk: FaultyDisk, recorded: Callable[[], Any]
     ) -> None:
         request_id, latest = uuid4(), audited.versions.list_versions()[-1].name
         disk.fail(3, _full)
@@ -233,15 +235,15 @@ class TestUnwritable:
             audited.versions.create_version(request_id, latest)
         assert audited.versions.create_version(request_id, latest).state is VersionState.PENDING
         assert len(audited.versions.list_versions()) == 2
-        phases = [line["phase"] for line in told() if line["event"] == "create_version"]
+        phases = [line["phase"] for line in recorded() if line["event"] == "create_version"]
         assert phases == ["begin", "begin", "end"]
 
-    def test_a_destruction_that_was_not_told_is_told_later(
+    def test_a_destruction_that_was_not_recorded_is_recorded_later(
         self,
         audited: OpenKeyring,
         versions: KeyVersions,
         disk: FaultyDisk,
-        told: Callable[[], Any],
+        recorded: Callable[[], Any],
         monkeypatch: pytest.MonkeyPatch,
     ) -> None:
         gone = replace(audited.versions.list_versions()[0], state=VersionState.DESTROYED)
@@ -251,7 +253,7 @@ class TestUnwritable:
         with pytest.raises(AuditUnavailable):
             audited.versions.destroy_due()
         audited.versions.destroy_due()
-        assert [line["key_version"] for line in told() if line["event"] == "destroyed"] == [gone.name]
+        assert [line["key_version"] for line in recorded() if line["event"] == "destroyed"] == [gone.name]
 
     @pytest.mark.parametrize("act", ["wrap", "rewrap", "verify"])
     def test_nothing_else_is_answered_either(self, audited: OpenKeyring, disk: FaultyDisk, act: str) -> None:

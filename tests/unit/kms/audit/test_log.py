@@ -1,4 +1,4 @@
-"""Writing the audit: what is recorded is there, signed in time, and nothing goes on where it cannot be."""
+"""Writing the audit: records are there and signed in time, and without a record nothing is done."""
 
 from __future__ import annotations
 
@@ -213,7 +213,7 @@ class TestTornLine:
 
 
 class TestFailingSink:
-    """A write or a sync that fails makes the operation fail; what comes after a mend is one whole chain."""
+    """A failed write or sync fails the operation; after a repair the chain is whole."""
 
     @pytest.mark.parametrize("code", [errno.ENOSPC, errno.EIO], ids=["disk full", "I/O error"])
     @pytest.mark.parametrize("step", [1, 2], ids=["at the write", "at the sync"])
@@ -345,7 +345,7 @@ class TestThreads:
 
 
 class _SwitchedDisk(Disk):
-    """Takes nothing more while it is full."""
+    """Accepts nothing while it is full."""
 
     def __init__(self) -> None:
         self.is_full = False

@@ -47,7 +47,7 @@ class TestGenerations:
 
 
 class TestInterruptedReplace:
-    """Wherever a replacement stops, the keyring is the old or the new one, whole; the next one succeeds."""
+    """Wherever a replacement stops, the file is the old or the new one, whole; the next succeeds."""
 
     @pytest.mark.parametrize("step", range(1, 12))
     @pytest.mark.parametrize("call", ["rename", "fsync", "open", "write"])
@@ -78,7 +78,7 @@ class TestInterruptedReplace:
 
     @pytest.mark.parametrize("step", [1, 2, 3])
     def test_killed_at_a_rename(self, path: Path, step: int) -> None:
-        """A real process that dies without any clean-up."""
+        """A real process that dies without cleaning up."""
         with closing(KeyringFile(path, limit=LIMIT)) as file:
             file.create(b"old")
             file.replace(b"old too")
@@ -138,7 +138,7 @@ class TestDiscipline:
                 file.read()
 
     def test_the_directory_is_the_one_that_was_checked(self, path: Path) -> None:
-        """Exchanging the directory on disk does not divert a running process."""
+        """Replacing the directory on disk does not divert a running process."""
         with closing(KeyringFile(path, limit=LIMIT)) as file:
             file.create(b"mine")
             path.parent.rename(path.parent.with_name("moved"))

@@ -1,7 +1,7 @@
-"""Wherever the sidecar is cut off while it writes, the keyring opens afterwards and the audit goes on.
+"""Wherever the sidecar is interrupted while it writes, the keyring opens afterwards and the audit continues.
 
-Points are named by what is about to happen. At each one the process is killed, the disk is full, or it fails;
-then a new one starts on what is there, finds every key that was in use, and does the same work to its end.
+Points are named by what is about to happen. At each one the process is killed, or the disk is full or fails;
+then a new process starts on what is left, finds every key that was in use, and finishes the same work.
 """
 
 from __future__ import annotations
@@ -48,7 +48,7 @@ FAULTS = {"killed": None, "disk full": errno.ENOSPC, "I/O error": errno.EIO}
 
 @dataclass
 class Sidecar:
-    """A keyring and its audit over one disk; the clock stands where the work needs it."""
+    """A keyring and its audit over one disk; the clock shows what the work needs."""
 
     keyring: AuditedKeyring
     versions: AuditedVersions
@@ -61,7 +61,7 @@ def context(number: int) -> bytes:
 
 
 def opened(stack: ExitStack, home: Path, disk: Disk, now: datetime, limit: int = 16 << 20) -> Sidecar:
-    """As a start of the sidecar does it."""
+    """Open keyring and audit as a start of the sidecar does."""
     source = UnlockSource(UnlockKind.KEY_FILE, home / "unlock.key")
     file = stack.enter_context(closing(KeyringFile(home / "keyring.json", limit=DOCUMENT_LIMIT, disk=disk)))
     local = open_local(
@@ -108,7 +108,7 @@ def destroy(sidecar: Sidecar) -> None:
 
 
 def use(sidecar: Sidecar) -> None:
-    """Wraps and unwraps under the primary version."""
+    """Wrap and unwrap under the primary version."""
     item = WrapItem(context(9), DataKey(KEY))
     row = next(each for each in sidecar.keyring.wrap([item]) if isinstance(each, WrappedDataKey))
     assert [type(each) for each in sidecar.keyring.unwrap([row])] == [DataKey]
@@ -116,7 +116,7 @@ def use(sidecar: Sidecar) -> None:
 
 @dataclass(frozen=True)
 class Scene:
-    """What is done before the fault, at which time the faulty process runs, and its work."""
+    """What is done before the fault, when the faulty process runs, and its work."""
 
     before: tuple[tuple[datetime, Callable[[Sidecar], None]], ...]
     now: datetime
@@ -161,7 +161,7 @@ POINTS = {
 
 
 def prepared(home: Path, scene: Scene) -> WrappedDataKey:
-    """A home as it is before the fault, with a wrapper under its first version."""
+    """A data directory as before the fault, with a data key wrapped under its first version."""
     initialise(
         keyring=home / "keyring.json",
         deployment_id_file=home / "deployment-id",
@@ -181,7 +181,7 @@ def prepared(home: Path, scene: Scene) -> WrappedDataKey:
 
 
 def cut_off(home: Path, scene: Scene, at: int, code: int | None) -> list[str]:
-    """Does the scene's work with the fault at its ``at``-th call; answers the calls up to it."""
+    """Do the scene's work with the fault at its ``at``-th call; return the calls up to it."""
     disk = FaultyDisk()
 
     def fault() -> None:
@@ -198,14 +198,14 @@ def cut_off(home: Path, scene: Scene, at: int, code: int | None) -> list[str]:
 
 
 def main() -> None:
-    """The process that is killed: its arguments are a home, a scene and a call."""
+    """The process that is killed: its arguments are a data directory, a scene and a call."""
     home, name, at = sys.argv[1:]
     cut_off(Path(home), SCENES[name], int(at), None)
 
 
 @pytest.fixture(scope="module")
 def homes(tmp_path_factory: pytest.TempPathFactory) -> dict[str, tuple[Path, WrappedDataKey]]:
-    """Each scene's home, made once and copied for each of its points."""
+    """Each scene's data directory, made once and copied for each point."""
     made = {}
     for name, scene in SCENES.items():
         home = tmp_path_factory.mktemp("scene") / "kms"
@@ -274,7 +274,7 @@ def synced_position(home: Path) -> Position:
 def test_no_call_is_left_out(
     scene_of: Callable[[str], tuple[Path, WrappedDataKey]], name: str, code: int
 ) -> None:
-    """Each call of each scene in turn fails once; the same process goes on, and so does the next."""
+    """Each call of each scene in turn fails once; the same process continues, and so does the next."""
     scene = SCENES[name]
     home, row = scene_of(name)
     pristine = home.with_name("pristine")

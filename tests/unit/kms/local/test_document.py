@@ -23,7 +23,7 @@ CODEC = DocumentCodec(ROOT, KEYRING_ID)
 
 
 def resealed(change: dict[str, object]) -> bytes:
-    """The frozen keyring with fields changed under a right MAC, as the holder of the secret can make it."""
+    """The frozen keyring with changed fields and a valid MAC, as the holder of the secret can make it."""
     body = json.loads(STORED)
     del body["mac"]
     body.update(change)
@@ -127,7 +127,7 @@ class TestTampering:
 
 
 class TestConsistency:
-    """A right MAC does not excuse a document that contradicts itself."""
+    """A valid MAC does not excuse a document that contradicts itself."""
 
     @pytest.mark.parametrize(
         "change",

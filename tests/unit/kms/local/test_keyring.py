@@ -153,7 +153,7 @@ class TestFaults:
     def test_what_was_not_acknowledged_is_repeated_safely(
         self, keyring: Keyring, versions: KeyVersions, monkeypatch: pytest.MonkeyPatch, call: str, step: int
     ) -> None:
-        """Whether or not the write took effect, the same request then makes one version that works."""
+        """Whether or not the write took effect, the repeated request makes one version that works."""
         rotate(versions)
         genuine = getattr(os, call)
         calls = 0

@@ -1,4 +1,4 @@
-"""No tampered wrapper is opened, verified or moved; ``make torture`` tries many more at random."""
+"""No tampered wrapped key is opened, verified or moved; ``make torture`` tries many more at random."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ def items(keyring: Keyring, versions: KeyVersions) -> list[WrappedDataKey]:
 
 
 def test_the_honest_ones_open(keyring: Keyring, items: list[WrappedDataKey]) -> None:
-    """By each of the three ways; else the tests below would show nothing."""
+    """In each of the three ways; otherwise the tests below would prove nothing."""
     assert opened(keyring, items) == 3 * len(items)
 
 

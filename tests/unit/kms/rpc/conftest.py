@@ -20,13 +20,13 @@ from tests.support.servers.audits import open_audit
 
 @pytest.fixture
 def log(tmp_path: Path) -> Path:
-    """Where the served sidecar logs, at its most talkative."""
+    """The log of the served sidecar, at debug level."""
     return tmp_path / "log"
 
 
 @pytest.fixture
 def audit(tmp_path: Path) -> Iterator[Audit]:
-    """Of the served sidecar."""
+    """The audit of the served sidecar."""
     with closing(open_audit(tmp_path / "audit")) as opened:
         yield opened
 

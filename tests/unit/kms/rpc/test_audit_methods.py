@@ -1,4 +1,4 @@
-"""The audit over the sockets: who is written down, what an administrator can ask of it."""
+"""The audit over the sockets: who is recorded, and what an administrator can read."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Who may call what, asked of real sockets for every method that the descriptors know."""
+"""Who may call what: every method of the descriptors on every real socket."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What every call has, whatever it asks: request id, size limit, a boundary for bugs, a clean log."""
+"""What every call has: a request id, a size limit, a boundary for bugs, a clean log."""
 
 from __future__ import annotations
 
@@ -69,7 +69,7 @@ class TestRefusals:
         assert status.details[1].Unpack(detail)
         assert [(each.field, each.reason) for each in detail.field_violations] == [
             ("items[0].plaintext", "bytes.len"),
-            ("items[1].context", "bytes.min_len"),
+            ("items[1].context", "required"),
         ]
         assert b"canary" not in status.SerializeToString()
 

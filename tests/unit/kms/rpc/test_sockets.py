@@ -72,7 +72,7 @@ class TestClaim:
 
 @pytest.mark.parametrize(("directory_mode", "socket_mode"), [(0o700, 0o600), (0o750, 0o660), (0o710, 0o660)])
 def test_restrict_follows_the_directory(directory: Path, directory_mode: int, socket_mode: int) -> None:
-    """A group that may pass the directory is the role's account; everybody else stays out."""
+    """A group that may enter the directory is the role's account; all others stay out."""
     directory.chmod(directory_mode)
     with listen(directory / "a.sock"):
         restrict(directory / "a.sock")

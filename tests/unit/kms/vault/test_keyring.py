@@ -302,7 +302,7 @@ class TestAdministration:
         assert openbao.api("get", address.path("keys"))["data"]["min_encryption_version"] == 2
 
     def test_a_lost_answer_makes_one_version(self, build: Build, openbao: OpenBao) -> None:
-        """The server rotates, the answer is lost, the caller asks again with the same request id."""
+        """The server rotates, the response is lost, the caller retries with the same request id."""
         losses = [Lost(), Lost()]
         vault = build(admin_through=losses.pop().put)
         first = vault.keyring.status().primary
@@ -335,7 +335,7 @@ class TestAdministration:
 
 
 class Lost:
-    """Lets the first rotation through and loses its answer."""
+    """Lets the first rotation through and loses its response."""
 
     def __init__(self) -> None:
         self.session: Session | None = None
@@ -543,7 +543,7 @@ class TestOutages:
 
 
 class Tampering:
-    """Stands before the real server and changes the answers of one operation."""
+    """Sits in front of the real server and changes the responses of one operation."""
 
     def __init__(
         self, operation: str, change: Callable[[list[dict[str, Any]]], list[dict[str, Any]]]
@@ -578,7 +578,7 @@ def cut(results: list[dict[str, Any]]) -> list[dict[str, Any]]:
 
 
 def swapped(results: list[dict[str, Any]]) -> list[dict[str, Any]]:
-    """As reordered, with the references of the right order: only the content tells."""
+    """As reordered, but with the references in the right order: only the content differs."""
     values = [{**result} for result in results[::-1]]
     return [{**value, "reference": r["reference"]} for value, r in zip(values, results, strict=True)]
 

@@ -40,7 +40,7 @@ def stack() -> Iterator[ExitStack]:
 def answering(
     status: int, body: bytes, headers: dict[str, str] | None = None
 ) -> Iterator[tuple[str, list[str]]]:
-    """A server that says one thing; also the paths it was asked."""
+    """A server with one response; records the requested paths."""
     asked: list[str] = []
 
     class Handler(BaseHTTPRequestHandler):
@@ -74,7 +74,7 @@ def ask(link: VaultLink) -> Answer:
 
 
 def everything_about(error: BaseException) -> str:
-    """Texts of an exception, of all it came from, and of their arguments."""
+    """The texts of an exception, of its causes and contexts, and of their arguments."""
     seen: list[str] = []
     current: BaseException | None = error
     while current is not None:
@@ -246,7 +246,7 @@ class TestAppRole:
     def test_a_token_near_its_last_end_is_replaced(
         self, stack: ExitStack, openbao: OpenBao, time: Time
     ) -> None:
-        """Renewing gives less and less up to token_max_ttl: here 2 s after 60."""
+        """Renewals get shorter near token_max_ttl: here 2 s after 60."""
         policy = openbao.policy("sidecar", openbao.transit_key())
         role = openbao.app_role(policy, ttl="60s", max_ttl="60s")
         session = VaultSession(vault_link(stack, openbao.address), role, monotonic=time)

@@ -1,4 +1,4 @@
-"""What a server must have said before anything is concluded from it."""
+"""What a response must hold before anything is concluded from it."""
 
 from __future__ import annotations
 

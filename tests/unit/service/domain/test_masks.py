@@ -65,6 +65,42 @@ class TestFieldsToWrite:
         assert caught.value.reason is Reason.INVALID_UPDATE_MASK
         assert [violation.field for violation in caught.value.violations] == ["update_mask"]
 
+    @pytest.mark.parametrize(
+        ("paths", "shown", "message"),
+        [
+            (
+                ["displayName"],
+                "displayName",
+                "unknown field displayName: did you mean display_name?"
+                " writable: annotations, config, display_name, labels",
+            ),
+            (
+                ["labels.env"],
+                "labels",
+                "labels is written as a whole: name it without a sub-field;"
+                " writable: annotations, config, display_name, labels",
+            ),
+            (
+                ["labels", "sk-proj-0123"],
+                "paths[1]",
+                "unknown field at paths[1]; writable: annotations, config, display_name, labels",
+            ),
+            (["createTime"], "createTime", None),
+            (["state"], "state", "state is output only: leave it out of the mask"),
+            (["routable"], "routable", "routable is output only: leave it out of the mask"),
+            (["*", "labels"], "*", "* cannot be combined with other paths"),
+        ],
+        ids=lambda value: str(value[0]) if isinstance(value, list) else "",
+    )
+    def test_a_refusal_names_the_path_and_what_is_writable(
+        self, paths: list[str], shown: str, message: str | None
+    ) -> None:
+        with pytest.raises(InvalidArgument) as caught:
+            fields_to_write(PROVIDER_MASK, paths, [])
+        assert caught.value.metadata == {"path": shown}
+        if message is not None:
+            assert caught.value.message == f"update_mask: {message}"
+
     @given(st.lists(st.text(), min_size=1), st.sets(st.sampled_from(EVERY_FIELD)))
     def test_never_more_than_may_be_sent(self, paths: list[str], populated: set[str]) -> None:
         with suppress(InvalidArgument):

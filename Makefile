@@ -39,6 +39,7 @@ lint: setup ## Format, lint, types, import rules, contracts
 	$(BIN)/python -m tools.generate --check
 	$(BIN)/python -m tools.settings --check
 	$(BIN)/python -m tools.commands --check
+	$(BIN)/python -m tools.errors --check
 
 .PHONY: bench
 bench: setup bench-tools ## Measure against a bare server, as ratios in one run
@@ -55,6 +56,10 @@ commands: setup ## Write the tables of commands in docs/cli.md from the command 
 .PHONY: settings
 settings: setup ## Write the tables of settings in README.md and docs/settings.md from the code
 	$(BIN)/python -m tools.settings
+
+.PHONY: errors
+errors: setup ## Write docs/errors.md from the error tables
+	$(BIN)/python -m tools.errors
 
 .PHONY: catalog
 catalog: setup ## Build catalogs/RELEASE from facts and show what it changes: make catalog RELEASE=2026.11.20 FACTS=path

@@ -10,6 +10,7 @@ import math
 from collections.abc import Iterable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
+from enum import Enum
 
 import grpc
 from google.protobuf import any_pb2
@@ -45,6 +46,26 @@ class Details:
     fields: tuple[Violation, ...] = ()
     preconditions: tuple[Violation, ...] = ()
     retry_seconds: float | None = None
+
+
+class Retry(Enum):
+    """Whether the same request can succeed later."""
+
+    NO = "no"
+    AFTER_CHANGE = "after the fix"
+    AFTER_READ = "after reading again"
+    YES = "yes, with backoff"
+
+
+@dataclass(frozen=True, slots=True)
+class Row:
+    """One reason of a process's error table: its code, what it means, and what to do."""
+
+    reason: str
+    code: grpc.StatusCode
+    meaning: str
+    action: str
+    retry: Retry
 
 
 def make(

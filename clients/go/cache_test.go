@@ -8,7 +8,7 @@ import (
 	"testing/synctest"
 	"time"
 
-	pb "codevector/gen/providers/v1"
+	pb "codevector.internal/providers/go/gen/providers/v1"
 )
 
 // openings is a cache whose openings succeed after a second, unless err is set, and are counted.

@@ -22,8 +22,8 @@ import (
 	"sync"
 	"time"
 
-	kmsv1 "codevector/gen/kms/v1"
-	pb "codevector/gen/providers/v1"
+	kmsv1 "codevector.internal/providers/go/gen/kms/v1"
+	pb "codevector.internal/providers/go/gen/providers/v1"
 
 	"google.golang.org/grpc"
 	"google.golang.org/grpc/backoff"

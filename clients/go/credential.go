@@ -10,8 +10,8 @@ import (
 	"maps"
 	"slices"
 
-	kmsv1 "codevector/gen/kms/v1"
-	pb "codevector/gen/providers/v1"
+	kmsv1 "codevector.internal/providers/go/gen/kms/v1"
+	pb "codevector.internal/providers/go/gen/providers/v1"
 )
 
 const openAttempts = 3

@@ -9,7 +9,7 @@ import (
 	"strconv"
 	"strings"
 
-	pb "codevector/gen/providers/v1"
+	pb "codevector.internal/providers/go/gen/providers/v1"
 )
 
 // Role is what is sent to a destination.

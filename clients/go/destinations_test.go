@@ -7,7 +7,7 @@ import (
 	"strings"
 	"testing"
 
-	pb "codevector/gen/providers/v1"
+	pb "codevector.internal/providers/go/gen/providers/v1"
 )
 
 func openAIAt(url string) *pb.ProviderConfig {

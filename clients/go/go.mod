@@ -1,4 +1,4 @@
-module codevector
+module codevector.internal/providers/go
 
 go 1.25.0
 

@@ -6,8 +6,8 @@ import (
 	"strings"
 	"testing"
 
-	pb "codevector/gen/providers/v1"
-	"codevector/internal/vectors"
+	pb "codevector.internal/providers/go/gen/providers/v1"
+	"codevector.internal/providers/go/internal/vectors"
 )
 
 // kindTable is what every implementation derives from a provider's kind and settings.

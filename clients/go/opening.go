@@ -12,7 +12,7 @@ import (
 	"strings"
 	"unicode/utf8"
 
-	pb "codevector/gen/providers/v1"
+	pb "codevector.internal/providers/go/gen/providers/v1"
 )
 
 // Sealed credentials of format 1, byte for byte as docs/formats/envelope.md defines them.

@@ -10,8 +10,8 @@ import (
 	"strings"
 	"testing"
 
-	pb "codevector/gen/providers/v1"
-	"codevector/internal/vectors"
+	pb "codevector.internal/providers/go/gen/providers/v1"
+	"codevector.internal/providers/go/internal/vectors"
 
 	"google.golang.org/protobuf/proto"
 )

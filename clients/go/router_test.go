@@ -9,7 +9,7 @@ import (
 	"testing"
 	"time"
 
-	pb "codevector/gen/providers/v1"
+	pb "codevector.internal/providers/go/gen/providers/v1"
 
 	"google.golang.org/grpc"
 	"google.golang.org/grpc/codes"

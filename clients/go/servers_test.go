@@ -9,9 +9,9 @@ import (
 	"testing"
 	"time"
 
-	kmsv1 "codevector/gen/kms/v1"
-	pb "codevector/gen/providers/v1"
-	"codevector/internal/vectors"
+	kmsv1 "codevector.internal/providers/go/gen/kms/v1"
+	pb "codevector.internal/providers/go/gen/providers/v1"
+	"codevector.internal/providers/go/internal/vectors"
 
 	"google.golang.org/genproto/googleapis/rpc/errdetails"
 	"google.golang.org/grpc"

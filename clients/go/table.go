@@ -4,7 +4,7 @@ import (
 	"slices"
 	"strings"
 
-	pb "codevector/gen/providers/v1"
+	pb "codevector.internal/providers/go/gen/providers/v1"
 )
 
 // Table is the routing table at one revision. It never changes, and its entries are shared: do not change them.

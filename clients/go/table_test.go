@@ -7,7 +7,7 @@ import (
 	"reflect"
 	"testing"
 
-	pb "codevector/gen/providers/v1"
+	pb "codevector.internal/providers/go/gen/providers/v1"
 
 	"google.golang.org/protobuf/proto"
 )

@@ -19,7 +19,7 @@ from codevector.providers.v1 import (
 
 from tests.support.servers.harness import Instance, Process, running
 from tests.support.toolchains import build_client
-from tools.clients.go import ROUTER, SOURCES, run_go
+from tools.clients.go import MODULE, ROUTER, SOURCES, run_go
 from tools.steps import StepFailed
 
 CANARY = "sk-go-canary-0123456789abcdef"
@@ -48,14 +48,14 @@ class TestSources:
         go("vet", "./...")
 
     def test_pass_their_tests(self) -> None:
-        assert "ok  \tcodevector\t" in go("test", "-count=1", "-shuffle=on", "./...")
+        assert f"ok  \t{MODULE}\t" in go("test", "-count=1", "-shuffle=on", "./...")
 
     def test_the_readme_builds_in_another_module(self, tmp_path: Path) -> None:
         (program,) = re.findall(r"```go\n(.*?)```", (SOURCES / "README.md").read_text(), re.DOTALL)
         (tmp_path / "main.go").write_text(program)
         shutil.copy(SOURCES / "go.sum", tmp_path)
         go("mod", "init", "example", folder=tmp_path)
-        go("mod", "edit", "-require=codevector@v0.0.0", f"-replace=codevector={SOURCES}", folder=tmp_path)
+        go("mod", "edit", f"-require={MODULE}@v0.0.0", f"-replace={MODULE}={SOURCES}", folder=tmp_path)
         go("build", "-mod=mod", "-o", tmp_path / "example", folder=tmp_path)
 
 

@@ -14,7 +14,8 @@ GEN = SOURCES / "gen"
 PROGRAMS = TOOLS / "clients" / "go"
 CONFORMANCE = PROGRAMS / "conformance"
 ROUTER = PROGRAMS / "router"
-MODULE = "codevector"
+MODULE = "codevector.internal/providers/go"
+"""Nobody serves it: clients/README.md says how a company does."""
 
 
 def build() -> None:
@@ -45,7 +46,7 @@ def _options(names: list[str]) -> list[str]:
 
 
 def _import_path(name: str) -> str:
-    """codevector/kms/v1/x.proto → codevector/gen/kms/v1, package kmsv1."""
+    """codevector/kms/v1/x.proto → MODULE/gen/kms/v1, package kmsv1."""
     _, area, version, _ = name.split("/")
     return f"{MODULE}/gen/{area}/{version};{area}{version}"
 

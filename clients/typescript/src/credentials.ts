@@ -19,9 +19,9 @@ import {
   Unavailable,
 } from "./errors.js";
 import type { Registry } from "./registry.js";
-import type { Router } from "./router.js";
 import { check, type Expected, openSealed } from "./sealed.js";
 import type { KeySidecar } from "./sidecar.js";
+import type { Followed } from "./table.js";
 
 const LIVE_WATCH_MS = 45_000;
 const LIVE_MS = 300_000;
@@ -46,7 +46,7 @@ export class Credentials {
   constructor(
     private readonly registry: Registry,
     private readonly sidecar: KeySidecar,
-    private readonly router: Router,
+    private readonly router: Followed,
     private readonly wakes: EventEmitter<{ wake: [] }>,
     private readonly rules: Rules,
   ) {

@@ -57,3 +57,11 @@ export class MutableTable implements RoutingTable {
     }
   }
 }
+
+/** What credentials ask of the router that follows the registry. */
+export interface Followed {
+  /** The table in use; undefined until the first has come. */
+  readonly table: RoutingTable | undefined;
+  /** Time since the registry was last heard from. */
+  readonly ageMs: number;
+}

@@ -8,9 +8,9 @@ import (
 	"strings"
 	"time"
 
-	"codevector"
-	pb "codevector/gen/providers/v1"
-	"codevector/internal/vectors"
+	codevector "codevector.internal/providers/go"
+	pb "codevector.internal/providers/go/gen/providers/v1"
+	"codevector.internal/providers/go/internal/vectors"
 
 	"google.golang.org/protobuf/types/known/durationpb"
 )

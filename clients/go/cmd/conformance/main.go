@@ -12,7 +12,7 @@ import (
 	"os"
 	"time"
 
-	"codevector"
+	codevector "codevector.internal/providers/go"
 )
 
 // The registry is killed again and again: come back soon.

@@ -12,7 +12,7 @@ import (
 	"os/signal"
 	"syscall"
 
-	"codevector"
+	codevector "codevector.internal/providers/go"
 )
 
 func main() {

@@ -6,7 +6,7 @@ import (
 	"encoding/json"
 	"strings"
 
-	pb "codevector/gen/providers/v1"
+	pb "codevector.internal/providers/go/gen/providers/v1"
 
 	"google.golang.org/protobuf/encoding/protojson"
 )

@@ -127,7 +127,11 @@ class Terminal:
             if not self.fancy_out:
                 return self._plain(part)
             return tables.facts(part.pairs, colour=self._colour_out)
-        columns = [Column(each) if isinstance(each, str) else each for each in part.columns]
+        # What comes first identifies the row.
+        columns = [
+            Column(each, whole=index == 0) if isinstance(each, str) else each
+            for index, each in enumerate(part.columns)
+        ]
         if not self.fancy_out:
             return self._plain(part)
         lines = [tables.painted(part.title, Tone.TITLE, colour=self._colour_out)] if part.title else []

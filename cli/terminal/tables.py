@@ -80,6 +80,10 @@ def rows(
         max((cells(column.name), *(cells(row[index]) for row in shown)))
         for index, column in enumerate(columns)
     ]
+    if width is not None:
+        # A column without a word in it would only take room from the others.
+        empty = {index for index in range(len(columns)) if shown and not any(row[index] for row in shown)}
+        natural = [0 if index in empty else each for index, each in enumerate(natural)]
     widths = natural if width is None else _fitted(columns, natural, width)
     numeric = [
         bool(values) and all(isinstance(row[index], int) for row in values) for index in range(len(columns))

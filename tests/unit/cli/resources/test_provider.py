@@ -49,8 +49,8 @@ class TestList:
 
     def test_on_a_terminal(self, shelf: Shell) -> None:
         assert shelf.at_a_terminal("provider list", columns=100).out == (
-            "provider     kind    state   routable  reason  credential     models  details\n"
-            "openai-prod  openai  active  yes               sk-proj-0123…  2/2     https://api.openai.com/v1\n"
+            "provider     kind    state   routable  credential     models  details\n"
+            "openai-prod  openai  active  yes       sk-proj-0123…  2/2     https://api.openai.com/v1\n"
         )
 
     def test_a_narrow_terminal_cuts_no_id(self, shelf: Shell) -> None:

@@ -47,6 +47,13 @@ def test_an_id_is_never_cut(width: int) -> None:
     assert shown(width) == ["id", ID, "short"]
 
 
+def test_a_column_without_a_word_is_left_out() -> None:
+    columns = (Column("a"), Column("b"), Column("c"))
+    assert rows(columns, [("1", "", "3")], width=80, colour=False) == ["a  c", "1  3"]
+    assert rows(columns, [("1", "", "3")], width=None, colour=False) == ["a  b  c", "1     3"]
+    assert rows(columns, [], width=80, colour=False) == ["a  b  c"]
+
+
 def test_numbers_are_on_the_right() -> None:
     assert rows((Column("n"),), [(5,), (1000,)], width=80, colour=False) == ["   n", "   5", "1000"]
 

@@ -1,4 +1,4 @@
-"""Starts the key sidecar, the registry and the console on this machine and stops them together: `make run`.
+"""Start the key sidecar, the registry and the console on this machine, and stop them together: `make run`.
 
 All are children that cannot outlive this process. Keys are made only where nothing exists yet; the database
 is brought up to date by the one process that holds the home's lock.
@@ -23,14 +23,14 @@ KMS_SECONDS = 30
 READY_SECONDS = 60
 GRACE_SECONDS = 10
 PORT_PATIENCE_SECONDS = 1.0
-"""How long a port may still be held by processes of a launcher that was killed a moment ago."""
+"""How long processes of a launcher that was just killed may still hold a port."""
 
 TAIL_LINES = 8
 
 
 @contextmanager
 def only_one(plan: Plan) -> Iterator[None]:
-    """Holds the home for this process; the kernel lets go of it even after kill -9.
+    """Hold the data directory for this process; the kernel releases it even after kill -9.
 
     Raises:
         RunRefused: another instance holds it, or it cannot be written.
@@ -41,8 +41,8 @@ def only_one(plan: Plan) -> Iterator[None]:
         descriptor = os.open(plan.lock_file, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
     except OSError as error:
         raise RunRefused(
-            f"the home {plan.home} cannot be written ({error.strerror}): "
-            "mend that, or set CODEVECTOR_HOME to a directory of yours"
+            f"the data directory {plan.home} cannot be written ({error.strerror}): "
+            "make it writable, or set CODEVECTOR_HOME to a directory of yours"
         ) from None
     try:
         try:
@@ -50,7 +50,7 @@ def only_one(plan: Plan) -> Iterator[None]:
         except BlockingIOError:
             holder = os.pread(descriptor, 32, 0).decode("ascii", "replace").strip()
             raise RunRefused(
-                f"another instance (process {holder}) runs on the home {plan.home}: "
+                f"another instance (process {holder}) is using the data directory {plan.home}: "
                 "stop it, or set CODEVECTOR_HOME to another directory"
             ) from None
         os.ftruncate(descriptor, 0)
@@ -61,7 +61,7 @@ def only_one(plan: Plan) -> Iterator[None]:
 
 
 def require_free_port(port: int, setting: str) -> None:
-    """Raises RunRefused if somebody listens on it. Asked without SO_REUSEPORT, which shares silently."""
+    """Raise RunRefused if another program listens on it. SO_REUSEPORT would share it silently."""
     deadline = time.monotonic() + PORT_PATIENCE_SECONDS
     while True:
         with socket.socket() as probe:
@@ -83,7 +83,7 @@ def require_free_port(port: int, setting: str) -> None:
 
 
 def answers(path: os.PathLike[str]) -> bool:
-    """Whether somebody accepts connections on a Unix socket."""
+    """Return whether a Unix socket accepts connections."""
     with socket.socket(socket.AF_UNIX) as client, suppress(OSError):
         client.connect(os.fspath(path))
         return True
@@ -91,7 +91,7 @@ def answers(path: os.PathLike[str]) -> bool:
 
 
 def listens(port: int) -> bool:
-    """Whether somebody accepts connections on a port of this machine."""
+    """Return whether a port of this machine accepts connections."""
     with socket.socket() as client, suppress(OSError):
         client.connect(("127.0.0.1", port))
         return True
@@ -99,7 +99,7 @@ def listens(port: int) -> bool:
 
 
 def start(plan: Plan, children: Children) -> None:
-    """Everything up to the line that says that it serves."""
+    """Start everything, up to the line that says that it serves."""
     kms_log, service_log, console_log = (plan.logs / f"{name}.log" for name in ("kms", "service", "console"))
     if plan.needs_init():
         print(children.finish("the making of keys", ["-m", "kms", "init"], plan.kms_environment, kms_log))
@@ -109,18 +109,18 @@ def start(plan: Plan, children: Children) -> None:
     # The sidecar starts meanwhile.
     children.finish("the migration", ["-m", "service", "migrate"], plan.service_environment, service_log)
     if not children.wait_until(lambda: all(map(answers, plan.sockets.values())), seconds=KMS_SECONDS):
-        raise RunRefused(f"the key sidecar does not answer after {KMS_SECONDS} s: see {kms_log}")
+        raise RunRefused(f"the key sidecar did not respond within {KMS_SECONDS} s: see {kms_log}")
     children.start("the registry", ["-m", "service"], plan.service_environment, service_log)
     children.start("the console", ["-m", "console"], plan.console_environment, console_log)
     readiness = ["-m", "tools.launcher.readiness", str(plan.port), str(READY_SECONDS)]
     children.finish("the wait for the registry", readiness, plan.service_environment, service_log)
     if not children.wait_until(lambda: listens(plan.console_port), seconds=READY_SECONDS):
-        raise RunRefused(f"the console does not answer after {READY_SECONDS} s: see {console_log}")
+        raise RunRefused(f"the console did not respond within {READY_SECONDS} s: see {console_log}")
     print(welcome.text(plan), flush=True)
 
 
 def serve(plan: Plan) -> int:
-    """Runs until told to stop. Exit code 0 for that, 1 for anything else, told in one sentence."""
+    """Run until stopped and return 0; return 1 after anything else, with a sentence that says what."""
     children = Children()
     failure: RunRefused | ChildDied | None = None
     try:
@@ -131,7 +131,7 @@ def serve(plan: Plan) -> int:
     except (RunRefused, ChildDied) as error:
         failure = error
     for name in children.stop(grace_seconds=GRACE_SECONDS):
-        complain(f"{name} did not stop by itself and was killed; what it had acknowledged is kept")
+        complain(f"{name} did not stop in time and was killed; everything it acknowledged is kept")
     if failure is None:
         return 0
     complain(
@@ -141,7 +141,7 @@ def serve(plan: Plan) -> int:
 
 
 def explain(child: Child) -> str:
-    """What a person needs who wonders why a child ended: how, where its log is, and the end of it."""
+    """Return how a child ended, where its log is, and the log's last lines."""
     lines = child.last_lines(TAIL_LINES) or ["(nothing)"]
     tail = "".join(f"\n    {line}" for line in lines)
     return f"{child.name} {child.ending()}, so everything was stopped; the end of {child.log}:{tail}"

@@ -1,8 +1,8 @@
-"""Makes .venv what the lock file says, with this project in it: `python3 -m tools.setup`.
+"""Bring .venv to what the lock file says, with this project in it: `python3 -m tools.setup`.
 
-Run before every other command, so it must cost next to nothing when there is nothing to do: a stamp in
-.venv holds the digest of everything the environment was made from. Standard library only: it runs on the
-machine's Python.
+It runs before every other command, so it costs next to nothing when there is nothing to do: a stamp in .venv
+holds a digest of everything the environment was made from. Standard library only: it runs on the machine's
+Python.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ from tools.steps import ROOT, VENV, StepFailed, environment, main_of, one_at_a_t
 OLDEST_PYTHON = (3, 11)
 LOCK = ROOT / "requirements" / "dev.lock"
 DISTRIBUTIONS = ("gen", "sdk", ".")
-"""Folders installed in place, each after what it depends on."""
+"""Folders that are installed in place, each after those it depends on."""
 
 PYTHON = VENV / "bin" / "python"
 STAMP = VENV / "made-from"
@@ -38,16 +38,16 @@ UV_NAMES = {
     "timeout": "UV_HTTP_TIMEOUT",
     "default-timeout": "UV_HTTP_TIMEOUT",
 }
-"""uv does not read pip's configuration, and a user who has one needs it here too."""
+"""uv does not read pip's settings, which a user who has some needs here too."""
 
 INDEX_FIX = (
-    "the package index gave no answer or refused: check the network and pip's settings "
+    "the package index did not respond, or refused: check the network and pip's settings "
     "(`python3 -m pip config list`), then run make again."
 )
 
 
 def digest() -> str:
-    """Of everything the environment is made from."""
+    """Return a digest of everything the environment is made from."""
     sources = [LOCK, *(ROOT / folder / "pyproject.toml" for folder in DISTRIBUTIONS)]
     total = hashlib.sha256()
     for source in sources:
@@ -55,7 +55,7 @@ def digest() -> str:
             content = source.read_bytes()
         except FileNotFoundError:
             raise StepFailed(
-                f"{source.relative_to(ROOT)} is missing: this is not a whole clone; clone again."
+                f"{source.relative_to(ROOT)} is missing: the clone is incomplete; clone again."
             ) from None
         total.update(hashlib.sha256(content).digest())
     return total.hexdigest()
@@ -66,7 +66,7 @@ def is_current(wanted: str) -> bool:
 
 
 def stamped() -> tuple[str, str]:
-    """(this folder's path, digest) of when .venv was last made; empty texts where it never was."""
+    """Return this folder's path and the digest from when .venv was made; empty strings if it never was."""
     try:
         folder, _, made_from = STAMP.read_text().rpartition("\n")
     except FileNotFoundError:
@@ -75,7 +75,7 @@ def stamped() -> tuple[str, str]:
 
 
 def require_python() -> None:
-    """Goes on with a newer interpreter where `python3` is too old and one is on PATH."""
+    """Restart with a newer interpreter from PATH if `python3` is too old."""
     if sys.version_info[:2] >= OLDEST_PYTHON:
         return
     for minor in range(14, OLDEST_PYTHON[1] - 1, -1):
@@ -89,7 +89,7 @@ def require_python() -> None:
 
 
 def make_environment() -> None:
-    """Creates .venv, or keeps one that starts and lies where it was made: its scripts name the folder."""
+    """Create .venv, or keep one that starts and has not been moved: its scripts name the folder."""
     if PYTHON.exists() and starts(PYTHON) and stamped()[0] in ("", str(ROOT)):
         return
     say(f"creating .venv with Python {sys.version.split()[0]}")
@@ -99,7 +99,7 @@ def make_environment() -> None:
             fix="python3 -m venv failed: make this folder writable.",
         )
         return
-    # Debian ships venv without ensurepip until python3-venv is installed; whatever else can fill one will do.
+    # Debian ships venv without ensurepip until python3-venv is installed; use whatever else can fill one.
     uv = shutil.which("uv")
     if uv:
         run([uv, "venv", "--clear", "--seed", "--python", sys.executable, VENV], fix=INDEX_FIX)
@@ -117,7 +117,7 @@ def make_environment() -> None:
         )
         run(
             [sys.executable, "-m", "venv", "--clear", VENV],
-            fix="python3 -m venv failed after python3-venv came.",
+            fix="python3 -m venv failed although python3-venv is installed.",
         )
     else:
         raise StepFailed("python3 cannot make a virtual environment: ask for `apt-get install python3-venv`.")
@@ -132,7 +132,7 @@ def starts(python: Path) -> bool:
 
 
 def install_uv() -> Path:
-    """uv in the locked version: it installs in seconds what pip takes a minute for."""
+    """Return uv at the locked version: it installs in seconds what takes pip a minute."""
     uv = VENV / "bin" / "uv"
     entry = locked_entry("uv")
     version = entry.split()[0].split("==")[1]
@@ -152,7 +152,7 @@ def install_uv() -> Path:
 
 
 def locked_entry(name: str) -> str:
-    """The lines of the lock file for one package: `name==version` and its hashes."""
+    """Return the lock file's lines for one package: `name==version` and its hashes."""
     lines = LOCK.read_text().splitlines()
     starts_at = next(index for index, line in enumerate(lines) if line.startswith(f"{name}=="))
     entry = [lines[starts_at]]
@@ -164,7 +164,7 @@ def locked_entry(name: str) -> str:
 
 
 def uv_settings(pip_configuration: str, own: Mapping[str, str]) -> dict[str, str]:
-    """What `pip config list` printed, said in uv's names; what the user set for uv (`own`) is left alone.
+    """Translate the output of `pip config list` into uv's variables; those the user set (`own`) are kept.
 
     pip lists files from the machine's to the user's and the environment last, so later lines win.
     """
@@ -174,7 +174,7 @@ def uv_settings(pip_configuration: str, own: Mapping[str, str]) -> dict[str, str
         if not uv_name or uv_name in own:
             continue
         if key == "find-links":
-            # uv refuses a folder that does not exist; pip passes over it.
+            # uv rejects a folder that does not exist; pip ignores it.
             value = ",".join(place for place in value.split() if "://" in place or Path(place).is_dir())
         if value:
             settings[uv_name] = " ".join(value.split())
@@ -182,7 +182,7 @@ def uv_settings(pip_configuration: str, own: Mapping[str, str]) -> dict[str, str
 
 
 def pip_settings(listing: str) -> Iterator[tuple[str, str]]:
-    """(option, value) of each line such as `global.cert='…'` or `:env:.index-url='…'`."""
+    """Yield option and value of each line such as `global.cert='…'` or `:env:.index-url='…'`."""
     for line in listing.splitlines():
         name, _, quoted = line.partition("=")
         scope, _, option = name.rpartition(".")
@@ -211,7 +211,7 @@ def set_up() -> None:
         if is_current(wanted):
             return
         make_environment()
-        STAMP.write_text(f"{ROOT}\n")  # where it lies, and that it is not finished
+        STAMP.write_text(f"{ROOT}\n")  # where it is, and that it is not finished
         uv = install_uv()
         env = environment(VIRTUAL_ENV=str(VENV), **uv_settings(pip_configuration(), os.environ))
         install = [uv, "pip", "install", "-q", "--python", PYTHON]

@@ -195,7 +195,7 @@ class TestRotate:
         text = re.sub(r"\x1b\[[0-9;?]*[a-zA-Z]", "", shown)
         assert code == 0
         assert re.search(r"rewrap \[#+\] 100%, 200 of 200", text)
-        assert "not moved    0" in text
+        assert "not moved      0" in text
 
     def test_no_color(self, stocked: tuple[Instance, dict[str, str]]) -> None:
         _, shown = on_a_terminal(stocked[0], "key", "status", NO_COLOR="1")

@@ -98,7 +98,7 @@ class TestServing:
 
         second = launch(home, port=free_port())
         assert second.wait_end() == 1
-        assert f"another instance (process {run.process.pid}) runs on the home {home}" in second.errors
+        assert f"(process {run.process.pid}) is using the data directory {home}" in second.errors
         assert len(second.errors.splitlines()) == 1
 
         assert run.stop() == 0
@@ -215,7 +215,7 @@ class TestRefusals:
         home.mkdir()
         (home / "registry.db").touch()
         sentence = self.refused(launch(home))
-        assert "is missing while data exist" in sentence
+        assert "is missing, but data exists" in sentence
         assert not (home / "kms").exists()
 
     def test_the_sidecar_says_what_is_wrong_with_the_keyring(self, place: Path, launch: Launch) -> None:

@@ -1,1 +1,1 @@
-"""What `make run` does: one home, two processes, one line when they serve."""
+"""What `make run` does: one data directory, three processes, one line when they serve."""

@@ -1,4 +1,4 @@
-"""What will be started, decided from the environment alone: paths, port, and who gets which variable."""
+"""What will be started, decided from the environment alone: paths, ports, and which process gets what."""
 
 from __future__ import annotations
 
@@ -25,21 +25,21 @@ DEPLOYMENT_ID = "deployment-id"
 AUDIT_KEY = "audit.key"
 
 QUIET_GRPC = {
-    # glibc's arena per thread keeps memory that the short-lived buffers of calls leave behind.
+    # glibc's arena per thread retains memory after the short-lived buffers of calls are freed.
     "MALLOC_ARENA_MAX": "2",
-    # No process here forks after it has loaded grpc, and the handlers for it cost threads and descriptors.
+    # No process here forks once it has loaded grpc, and the fork handlers cost threads and descriptors.
     "GRPC_ENABLE_FORK_SUPPORT": "0",
 }
 
 KMS_ONLY = ("VAULT_", "CODEVECTOR_KMS_ADMIN_VAULT_", "CODEVECTOR_KEYRING")
-"""Prefixes of what the registry must not see: whoever holds Vault's token or the unlock secret can unwrap."""
+"""Prefixes of what the registry must not see: Vault's token and the unlock secret can unwrap."""
 
 SERVICE_ONLY = ("CODEVECTOR_DATABASE_URL", "CODEVECTOR_REGISTRY_SECRET_FILE", "PGPASS")
 """Prefixes of what the key sidecar must not see: it has no database."""
 
 
 class RunRefused(Exception):
-    """Nothing was started, or all of it is stopped again; the text is one sentence that names the fix."""
+    """Nothing runs: it was not started, or is stopped again. The text is one sentence that names the fix."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,7 +63,7 @@ class Plan:
 
     @property
     def console_url(self) -> str:
-        """The page to open."""
+        """Return the address of the page to open."""
         return f"http://127.0.0.1:{self.console_port}/admin/providers"
 
     @property
@@ -75,7 +75,7 @@ class Plan:
         return self.home / "logs"
 
     def existing_data(self) -> Path | None:
-        """Something that needs the keyring it was made with.
+        """Return a file that needs the keyring it was made with.
 
         A database elsewhere cannot be seen from here; the registry's own secret shows that the home was used.
         """
@@ -83,26 +83,26 @@ class Plan:
         return candidate if candidate.exists() else None
 
     def needs_init(self) -> bool:
-        """Whether keys are to be made, which happens only where there is nothing yet that others could open.
+        """Return whether to make keys: only if nothing exists yet that other keys would be needed for.
 
         Raises:
             RunRefused: the keyring is gone and what it sealed is not.
         """
         if os.path.lexists(self.made_by_init):
             return False
-        # The audit's key opens nothing, so data do not need the one they were made with.
+        # The audit's key opens nothing, so existing data does not need it.
         data = self.existing_data() if self.made_by_init.name != AUDIT_KEY else None
         if data is not None:
             what = "deployment id" if self.made_by_init.name == DEPLOYMENT_ID else "keyring"
             raise RunRefused(
-                f"the {what} {self.made_by_init} is missing while data exist ({data}): bring it back from a "
+                f"the {what} {self.made_by_init} is missing, but data exists ({data}): restore it from a "
                 "backup, or set CODEVECTOR_HOME to a new directory to start empty"
             )
         return True
 
 
 def plan_of(environment: Mapping[str, str]) -> Plan:
-    """The plan that an environment asks for; an empty variable counts as unset.
+    """Return the plan that an environment asks for; an empty variable counts as unset.
 
     Raises:
         RunRefused: a setting has no usable value.
@@ -136,7 +136,7 @@ def _without(environment: Mapping[str, str], prefixes: tuple[str, ...]) -> dict[
 
 
 def _made_by_init(given: Mapping[str, str], home: Path) -> Path:
-    """For the first keyring, the one that wraps; later ones only open what is there already."""
+    """Return what is made for the first keyring, which wraps; later ones only unwrap what exists."""
     first = given.get("CODEVECTOR_KEYRING", f"local:{home}/kms/keyring.json").split(",")[0]
     scheme, _, path = first.partition(":")
     if scheme == "local":

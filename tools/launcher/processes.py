@@ -1,4 +1,4 @@
-"""Child processes that cannot outlive the launcher, and the one loop that waits for them and for signals.
+"""Child processes that cannot outlive the launcher, and the loop that waits for them and for signals.
 
 The launcher has one thread and never loads grpc, so that forking stays safe. All children stay in its process
 group.
@@ -31,7 +31,7 @@ class StopRequested(Exception):
 
 
 class ChildDied(Exception):
-    """A child ended that should not have."""
+    """A child ended unexpectedly."""
 
     def __init__(self, child: Child) -> None:
         super().__init__(child.name)
@@ -48,38 +48,38 @@ class Child:
     log_start: int
 
     def last_lines(self, count: int) -> list[str]:
-        """The last lines of this run in its log."""
+        """Return the last lines of this run in its log."""
         with self.log.open("rb") as file:
             file.seek(self.log_start)
             return file.read().decode("utf-8", "replace").splitlines()[-count:]
 
     def refusal(self) -> str | None:
-        """The sentence it gave, if it refused to start; what goes wrong later is in JSON lines."""
+        """Return its sentence if it refused to start; later failures are JSON lines."""
         lines = self.last_lines(1)
         return lines[0] if lines and lines[0].startswith(REFUSAL_PREFIXES) else None
 
     def ending(self) -> str:
-        """How it ended, for a sentence."""
+        """Return how it ended, as part of a sentence."""
         code = self.process.returncode
         return f"was killed by {signal.Signals(-code).name}" if code < 0 else f"ended with exit code {code}"
 
 
 class Children:
-    """The running servers, in the order they were started; stopped in the opposite order."""
+    """The running servers, in the order they were started; they are stopped in reverse."""
 
     def __init__(self) -> None:
-        # Blocked, they wait to be taken up by `_next_signal`: no handler runs between two statements of ours.
+        # Blocked signals wait for `_next_signal`: no handler runs between two statements of ours.
         signal.pthread_sigmask(signal.SIG_BLOCK, {*STOP_SIGNALS, signal.SIGCHLD})
         self._servers: list[Child] = []
 
     def start(self, name: str, arguments: Sequence[str], environment: Mapping[str, str], log: Path) -> Child:
-        """Starts a server, which is expected to run until `stop`."""
+        """Start a server, which is expected to run until `stop`."""
         child = _spawn(name, arguments, environment, log)
         self._servers.append(child)
         return child
 
     def finish(self, name: str, arguments: Sequence[str], environment: Mapping[str, str], log: Path) -> str:
-        """Runs a step to its end and answers what it printed; the servers are watched meanwhile.
+        """Run a step to its end and return what it printed, watching the servers meanwhile.
 
         Raises:
             ChildDied: the step failed, or a server died.
@@ -98,7 +98,7 @@ class Children:
         return output.decode("utf-8", "replace").strip()
 
     def wait_until(self, done: Callable[[], bool], *, seconds: float | None = None) -> bool:
-        """Whether `done` came true in time; looked at when a child ends, and in short intervals.
+        """Return whether `done` came true in time; it is checked when a child ends, and at short intervals.
 
         Raises:
             ChildDied: a server died.
@@ -114,14 +114,14 @@ class Children:
         return True
 
     def wait(self) -> None:
-        """Until something ends it: always raises ChildDied or StopRequested."""
+        """Wait until something ends it: always raises ChildDied or StopRequested."""
         while True:
             self._raise_if_dead()
             if _next_signal(None) in STOP_SIGNALS:
                 raise StopRequested
 
     def stop(self, *, grace_seconds: float) -> list[str]:
-        """Stops all servers, last started first, and answers the names of those that had to be killed.
+        """Stop all servers, last started first, and return the names of those that had to be killed.
 
         Each may take `grace_seconds`; a second Ctrl-C ends the patience.
         """
@@ -143,7 +143,7 @@ class Children:
         dead = next((child for child in self._servers if child.process.poll() is not None), None)
         if dead is None:
             return
-        # A signal to the whole group ends a child and reaches us too: then nothing has gone wrong.
+        # A signal to the whole group ends a child and reaches us too: then nothing is wrong.
         if signal.sigpending() & set(STOP_SIGNALS):
             raise StopRequested
         self._servers.remove(dead)
@@ -151,7 +151,7 @@ class Children:
 
 
 def follow_parent() -> None:
-    """Asks the kernel for SIGTERM when the parent, `make`, is killed: nobody else would stop this one."""
+    """Have the kernel send SIGTERM when the parent, `make`, is killed: nothing else would stop this one."""
     _die_with_parent(signal.SIGTERM)
 
 
@@ -174,8 +174,8 @@ def _spawn(
     launcher = os.getpid()
 
     def before_exec() -> None:
-        # Runs between fork and exec in a process of one thread. SIGKILL because a launcher that was itself
-        # killed may be followed by a new one at once, which wants the port and the keyring.
+        # Runs between fork and exec, in a single thread. SIGKILL, because a killed launcher may be followed
+        # at once by a new one that needs the port and the keyring.
         _die_with_parent(signal.SIGKILL)
         if os.getppid() != launcher:
             os._exit(1)

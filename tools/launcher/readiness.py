@@ -1,4 +1,4 @@
-"""Waits until the registry answers SERVING: a process of its own, as the launcher must not load grpc.
+"""Wait until the registry responds SERVING: a process of its own, as the launcher must not load grpc.
 
 `python -m tools.launcher.readiness PORT SECONDS`; exit code 0 when it serves, 1 when it did not in time.
 """
@@ -17,7 +17,7 @@ INTERVAL_SECONDS = 0.05
 def serves(port: int, *, seconds: float) -> bool:
     deadline = time.monotonic() + seconds
     while time.monotonic() < deadline:
-        # A channel of its own for each try: one that was refused waits a second and more before the next.
+        # A new channel for each try: one that was refused waits a second or more before the next.
         with grpc.insecure_channel(f"127.0.0.1:{port}") as channel:
             check = channel.unary_unary(
                 "/grpc.health.v1.Health/Check",

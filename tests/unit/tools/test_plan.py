@@ -122,7 +122,7 @@ class TestKeyring:
             "CODEVECTOR_KEYRING": "vault-transit:transit/codevector",
         }
         (tmp_path / "registry.db").touch()
-        with pytest.raises(RunRefused, match=r"the deployment id .* is missing while data exist"):
+        with pytest.raises(RunRefused, match=r"the deployment id .* is missing, but data exists"):
             plan_of(environment).needs_init()
 
     @pytest.mark.parametrize(
@@ -141,5 +141,5 @@ class TestKeyring:
         plan = plan_of(environment)
         assert plan.needs_init()
         (tmp_path / left_behind).touch()
-        with pytest.raises(RunRefused, match="is missing while data exist"):
+        with pytest.raises(RunRefused, match="is missing, but data exists"):
             plan.needs_init()

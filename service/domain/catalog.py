@@ -8,6 +8,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from datetime import datetime
 
+from service.domain.errors import FailedPrecondition, PreconditionViolation, Reason
 from service.domain.model import ModelFacts, ProviderKind
 from upstreams.kinds import KINDS, Kind
 
@@ -53,6 +54,32 @@ class Catalogs:
     def newest(self, kind: ProviderKind) -> Catalog | None:
         """Return the newest catalog of ``kind``, or None when no release covers it."""
         return max((c for c in self.catalogs if c.kind is kind), key=lambda c: c.version, default=None)
+
+    def find(self, kind: ProviderKind, version: str) -> Catalog:
+        """Return the catalog of a kind, the newest where no version is asked for.
+
+        Raises:
+            FailedPrecondition: CATALOG_UNAVAILABLE or CATALOG_VERSION_UNAVAILABLE.
+        """
+        catalog = self.get(kind, version) if version else self.newest(kind)
+        if catalog is not None:
+            return catalog
+        available = self.versions(kind)
+        if not available:
+            text = "this kind of provider has no bundled catalog: add custom models instead"
+            raise FailedPrecondition(
+                text,
+                reason=Reason.CATALOG_UNAVAILABLE,
+                violations=[PreconditionViolation("CATALOG", kind.name.lower(), text)],
+                metadata={"kind": kind.name.lower()},
+            )
+        text = f"catalog_version {version} is not bundled for this kind; bundled: {', '.join(available)}"
+        raise FailedPrecondition(
+            text,
+            reason=Reason.CATALOG_VERSION_UNAVAILABLE,
+            violations=[PreconditionViolation("CATALOG_VERSION", version, text)],
+            metadata={"catalog_version": version, "available": ",".join(available)},
+        )
 
     def list(self) -> tuple[Catalog, ...]:
         """Return the newest catalog of each kind that has one, in the order of the kinds' numbers."""

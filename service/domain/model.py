@@ -89,6 +89,16 @@ class CredentialView:
 
 
 @dataclass(frozen=True, slots=True)
+class CredentialBinding:
+    """What a sealed credential is bound to, as far as its provider decides it."""
+
+    provider_uid: UUID
+    kind: ProviderKind
+    version: int
+    destinations: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
 class SealedCredential:
     """A credential as stored and as routers fetch it: ciphertext, wrapper and what they are bound to.
 

@@ -1,4 +1,4 @@
-"""Messages to domain values and back, side by side. Only here and in `convert_models` is either done.
+"""Messages to domain values and back, side by side, for the API of providers and their models.
 
 Incoming values have passed the rules written in the protos; what is checked here is only what a rule there
 cannot say. ``field`` parameters are proto paths for error details.

@@ -6,12 +6,12 @@ keep one, or fall back to anything when the sidecar is away: then nothing is sea
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from typing import final
 from uuid import UUID
 
 from service.domain.credentials import CredentialMaterial
-from service.domain.model import ProviderKind, SealedCredential
+from service.domain.model import CredentialBinding, SealedCredential
 from service.sealing import envelope
 from service.sealing.kms_client import DataKey, KmsClient
 
@@ -26,19 +26,16 @@ class Sealer:
 
     def seal(
         self,
-        *,
-        provider_uid: UUID,
-        kind: ProviderKind,
-        credential_version: int,
+        bound: CredentialBinding,
         material: CredentialMaterial,
-        destinations: Sequence[str],
+        *,
         deployment_id: bytes,
         timeout_seconds: float | None = None,
         request_id: str = "",
     ) -> SealedCredential:
-        """The credential, sealed for exactly these destinations and this version, and its wrapped key.
+        """Return the credential, sealed for exactly what it is bound to, and its wrapped key.
 
-        ``destinations`` are 1 to 8 items ``role SP url``, each once, and are stored sorted by their bytes.
+        Destinations are 1 to 8 items ``role SP url``, each once, and are stored sorted by their bytes.
         It makes one call of the sidecar, within ``timeout_seconds`` and the client's own deadline: never call
         it inside a transaction. The answer's ``key_version`` is the primary at that moment: compare it before
         storing.
@@ -49,12 +46,12 @@ class Sealer:
         """
         binding = envelope.Binding(
             deployment_id=deployment_id,
-            provider_uid=provider_uid,
+            provider_uid=bound.provider_uid,
             dek_id=UUID(bytes=self._random_bytes(16), version=4),
-            credential_version=credential_version,
-            kind=kind,
+            credential_version=bound.version,
+            kind=bound.kind,
             type=material.type,
-            destinations=envelope.sorted_destinations(destinations),
+            destinations=envelope.sorted_destinations(bound.destinations),
         )
         dek = bytearray(self._random_bytes(envelope.DEK_BYTES))
         try:

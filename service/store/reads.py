@@ -345,10 +345,6 @@ class ReadUnit(ModelReads, DataKeyReads):
         ).one_or_none()
         return None if row is None else RememberedRequest(*row)
 
-    def _providers(self, provider_ids: Sequence[str]) -> dict[str, Provider]:
-        found = self._provider_rows(_PROVIDERS.where(ProviderRow.provider_id.in_(provider_ids)))
-        return {provider.provider_id: provider for provider in found}
-
     def _provider_rows(self, statement: Select[ProviderRow, CredentialRow]) -> list[Provider]:
         rows = self._session.execute(statement, execution_options=self._fresh)
         return [provider_from_rows(row, credential) for row, credential in rows]

@@ -364,7 +364,7 @@ class WriteUnit(ReadUnit):
         untouched = self._touched.untouched_providers()
         offers = offer_changes(
             self._touched,
-            untouched_providers=self._providers(untouched) if untouched else {},
+            untouched_providers=self.providers(untouched) if untouched else {},
             provider_models_of_flipped=self._provider_models_of(flipped) if flipped else [],
         )
         others = [view.model for view in self.models_wired_to(offers.turned())]

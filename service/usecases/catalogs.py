@@ -8,7 +8,6 @@ from service.domain.catalog import Catalog, KindInfo, kind_from_slug
 from service.domain.errors import CATALOG_TYPE, NotFound, ResourceRef
 from service.domain.pages import Position, Query, effective_page_size
 from service.usecases.context import Context, ListQuery
-from service.usecases.imports import find_catalog
 from service.usecases.lists import Page
 
 T = TypeVar("T")
@@ -24,7 +23,7 @@ def get_catalog(ctx: Context, name: str, version: str) -> Catalog:
     kind = kind_from_slug(name.removeprefix("catalogs/"))
     if kind is None or not ctx.catalogs.versions(kind):
         raise NotFound(ResourceRef(CATALOG_TYPE, name))
-    return find_catalog(ctx, kind, version)
+    return ctx.catalogs.find(kind, version)
 
 
 def list_catalogs(ctx: Context, query: ListQuery) -> Page[Catalog]:

@@ -1,4 +1,4 @@
-"""What every use case is given: the rooms below it, and who is asking."""
+"""What use cases are given of the rooms below them, and what they give back."""
 
 from __future__ import annotations
 
@@ -23,7 +23,11 @@ def ignore_change() -> None:
 
 @dataclass(frozen=True, slots=True)
 class Context:
-    """The rooms a use case may call. Built once by the application."""
+    """The rooms below that use cases call from threads. Built once by the application.
+
+    What belongs to the event loop (`LiveTable`, `Routers`) and the door to upstreams (`UpstreamCalls`) are
+    handed to the few use cases that need them.
+    """
 
     store: Store
     kms: KmsClient

@@ -9,14 +9,12 @@ from service.domain.catalog import Catalog
 from service.domain.errors import (
     PROVIDER_TYPE,
     Aborted,
-    FailedPrecondition,
-    PreconditionViolation,
     Reason,
     ResourceRef,
     invalid_field,
 )
 from service.domain.imports import ExistingPolicy, ImportChoices, ImportPlan, PlannedModel, plan_import
-from service.domain.model import ModelSource, Provider, ProviderKind, ProviderModel, State
+from service.domain.model import ModelSource, Provider, ProviderModel, State
 from service.store import ReadUnit, WriteUnit
 from service.usecases import replays
 from service.usecases.context import Context, Written
@@ -55,7 +53,7 @@ def import_provider_models(
 
     def planned(unit: ReadUnit, choices: ImportChoices, digest: str) -> tuple[Provider, Catalog, ImportPlan]:
         provider = existing_provider(unit, parent, field="parent")
-        catalog = find_catalog(ctx, provider.kind, catalog_version)
+        catalog = ctx.catalogs.find(provider.kind, catalog_version)
         stored = unit.provider_models_of(provider.provider_id)
         plan = plan_import(catalog, choices, provider=provider, stored=stored)
         _same_plan(provider, plan, digest)
@@ -80,35 +78,6 @@ def import_provider_models(
 
     # A plan cannot be refused by the database, so that a preview need not hold up those who write.
     return ctx.store.read(preview) if call.validate_only else ctx.store.write(work, call)
-
-
-def find_catalog(ctx: Context, kind: ProviderKind, version: str) -> Catalog:
-    """The catalog of a kind, the newest where no version is asked for.
-
-    Raises:
-        FailedPrecondition: CATALOG_UNAVAILABLE or CATALOG_VERSION_UNAVAILABLE.
-    """
-    catalog = ctx.catalogs.get(kind, version) if version else ctx.catalogs.newest(kind)
-    if catalog is not None:
-        return catalog
-    available = ctx.catalogs.versions(kind)
-    if not available:
-        text = "this kind of provider has no bundled catalog: add custom models instead"
-        raise FailedPrecondition(
-            text,
-            reason=Reason.CATALOG_UNAVAILABLE,
-            violations=[PreconditionViolation("CATALOG", kind.name.lower(), text)],
-            metadata={"kind": kind.name.lower()},
-        )
-    text = (
-        f"catalog_version {version} is not among the releases bundled for this kind: {', '.join(available)}"
-    )
-    raise FailedPrecondition(
-        text,
-        reason=Reason.CATALOG_VERSION_UNAVAILABLE,
-        violations=[PreconditionViolation("CATALOG_VERSION", version, text)],
-        metadata={"catalog_version": version, "available": ",".join(available)},
-    )
 
 
 def _check(choices: ImportChoices) -> None:

@@ -22,6 +22,7 @@ from service.domain.impact import DeletionImpact, provider_impact
 from service.domain.labels import check_labels
 from service.domain.masks import PROVIDER_MASK, fields_to_write
 from service.domain.model import (
+    CredentialBinding,
     Provider,
     ProviderConfig,
     ProviderKind,
@@ -34,7 +35,6 @@ from service.usecases import replays
 from service.usecases.context import Context, Written
 from service.usecases.preconditions import SHOWN_CHILDREN, existing_provider, matching_etag, matching_impact
 from service.usecases.sealed_writes import (
-    Binding,
     CredentialChange,
     binding_for,
     credential_view,
@@ -243,9 +243,10 @@ def delete_provider(
 
     def work(unit: WriteUnit) -> Written[DeletionImpact]:
         provider = unit.provider(provider_id)
-        if provider is None and allow_missing:
-            return Written(NOTHING_DELETED, unit.visible_revision)
-        provider = existing_provider(unit, name)
+        if provider is None:
+            if allow_missing:
+                return Written(NOTHING_DELETED, unit.visible_revision)
+            raise NotFound(ResourceRef(PROVIDER_TYPE, name))
         matching_etag(provider, etag)
         models = unit.provider_models_of(provider_id)
         wired = unit.models_wired_to_provider(provider_id)
@@ -265,7 +266,7 @@ def _replace_credential(
     credential: CredentialChange,
     change: Callable[[ReadUnit], tuple[Provider, Provider]],
 ) -> Written[ProviderView]:
-    def bind(unit: ReadUnit) -> Binding:
+    def bind(unit: ReadUnit) -> CredentialBinding:
         before, after = change(unit)
         return binding_for(
             uid=before.uid,
@@ -275,7 +276,7 @@ def _replace_credential(
             change=credential,
         )
 
-    def work(unit: WriteUnit, binding: Binding, sealed: SealedCredential) -> Written[ProviderView]:
+    def work(unit: WriteUnit, binding: CredentialBinding, sealed: SealedCredential) -> Written[ProviderView]:
         before, after = change(unit)
         after = replace(after, credential=credential_view(binding, credential, unit.now))
         stored = unit.update_provider(before, after, sealed)

@@ -17,7 +17,13 @@ from service.domain.calls import Call
 from service.domain.credentials import CredentialMaterial, shown_prefix
 from service.domain.errors import Aborted, Reason
 from service.domain.kind_rules import check_credential_type
-from service.domain.model import CredentialView, ProviderConfig, ProviderKind, SealedCredential
+from service.domain.model import (
+    CredentialBinding,
+    CredentialView,
+    ProviderConfig,
+    ProviderKind,
+    SealedCredential,
+)
 from service.store import ReadUnit, RegistryRow, WriteUnit
 from service.usecases.context import Context
 from service.usecases.kms_state import refresh_kms_state
@@ -36,20 +42,10 @@ class CredentialChange:
 
 
 @dataclass(frozen=True, slots=True)
-class Binding:
-    """What a sealed credential is bound to: the parts of its AAD that depend on the provider."""
-
-    uid: UUID
-    kind: ProviderKind
-    version: int
-    destinations: tuple[str, ...]
-
-
-@dataclass(frozen=True, slots=True)
 class _Start:
     """What was read before sealing, all at one moment."""
 
-    binding: Binding
+    binding: CredentialBinding
     registry: RegistryRow
 
 
@@ -59,7 +55,7 @@ class BindingChanged(Exception):
 
 def binding_for(
     *, uid: UUID, kind: ProviderKind, config: ProviderConfig, version: int, change: CredentialChange
-) -> Binding:
+) -> CredentialBinding:
     """The binding of this credential at this provider.
 
     Raises:
@@ -67,10 +63,10 @@ def binding_for(
     """
     material_type = change.material.type
     check_credential_type(kind, material_type, field=f"credential.{material_type.word}")
-    return Binding(uid, kind, version, destinations(kind, config.values, material_type))
+    return CredentialBinding(uid, kind, version, destinations(kind, config.values, material_type))
 
 
-def credential_view(binding: Binding, change: CredentialChange, now: datetime) -> CredentialView:
+def credential_view(binding: CredentialBinding, change: CredentialChange, now: datetime) -> CredentialView:
     """What is shown of the credential from now on."""
     return CredentialView(
         type=change.material.type,
@@ -85,8 +81,8 @@ def write_sealed(
     ctx: Context,
     call: Call,
     change: CredentialChange,
-    bind: Callable[[ReadUnit], Binding],
-    work: Callable[[WriteUnit, Binding, SealedCredential], T],
+    bind: Callable[[ReadUnit], CredentialBinding],
+    work: Callable[[WriteUnit, CredentialBinding, SealedCredential], T],
     *,
     earlier: Callable[[ReadUnit], T | None],
 ) -> T:
@@ -113,7 +109,7 @@ def write_sealed(
         done = earlier(unit)
         return _Start(bind(unit), unit.registry()) if done is None else done
 
-    def once(unit: WriteUnit, binding: Binding, sealed: SealedCredential) -> T:
+    def once(unit: WriteUnit, binding: CredentialBinding, sealed: SealedCredential) -> T:
         done = earlier(unit)
         if done is not None:
             return done
@@ -127,19 +123,16 @@ def write_sealed(
             return start
         binding, registry = start.binding, start.registry
         if registry.deployment_id is None or not registry.primary_key_version:
-            registry = record_primary(ctx, call)
+            registry = _refreshed(ctx, call)
         sealed = ctx.sealer.seal(
+            binding,
+            change.material,
             deployment_id=_deployment(registry),
-            provider_uid=binding.uid,
-            kind=binding.kind,
-            credential_version=binding.version,
-            material=change.material,
-            destinations=binding.destinations,
             timeout_seconds=call.seconds_left(),
             request_id=call.request_id,
         )
         if sealed.key_version != registry.primary_key_version:
-            record_primary(ctx, call)
+            _refreshed(ctx, call)
         try:
             return ctx.store.write(lambda unit, b=binding, s=sealed: once(unit, b, s), call)  # type: ignore[misc]
         except BindingChanged:
@@ -150,8 +143,7 @@ def write_sealed(
     )
 
 
-def record_primary(ctx: Context, call: Call) -> RegistryRow:
-    """Ask the sidecar for its primary key version and remember it (`kms_state.refresh_kms_state`)."""
+def _refreshed(ctx: Context, call: Call) -> RegistryRow:
     return refresh_kms_state(ctx, timeout_seconds=call.seconds_left(), request_id=call.request_id)[1]
 
 
@@ -160,7 +152,7 @@ def _deployment(registry: RegistryRow) -> bytes:
     return registry.deployment_id
 
 
-def _unsealed(ctx: Context, binding: Binding, change: CredentialChange) -> SealedCredential:
+def _unsealed(ctx: Context, binding: CredentialBinding, change: CredentialChange) -> SealedCredential:
     """The row a dry run writes and rolls back: every constraint is met, nothing is sealed."""
     return SealedCredential(
         type=change.material.type,

@@ -21,7 +21,7 @@ from codevector_providers.opening import Expected, SealedCredential, open_sealed
 
 from kms.keyring import DataKey, WrappedDataKey
 from service.domain.credentials import parse_material
-from service.domain.model import CredentialType, ProviderKind
+from service.domain.model import CredentialBinding, CredentialType, ProviderKind
 from service.sealing.sealer import Sealer
 from tests.support.doubles.power_cuts import MovableDatabase
 from tests.support.storms.disk_installation import DEPLOYMENT_ID, Installation, make_template
@@ -68,11 +68,8 @@ def seal_all(there: Installation) -> list[Belongs]:
             there.activate()
         key = f"sk-proj-{number:032d}"
         sealed = sealer.seal(
-            provider_uid=uid,
-            kind=kind,
-            credential_version=version,
-            material=parse_material(CredentialType.API_KEY, {"api_key": key}, field="credential"),
-            destinations=destinations,
+            CredentialBinding(uid, kind, version, destinations),
+            parse_material(CredentialType.API_KEY, {"api_key": key}, field="credential"),
             deployment_id=DEPLOYMENT_ID,
         )
         expected = Expected(

@@ -12,7 +12,13 @@ from uuid import UUID
 
 from service.domain.calls import Call
 from service.domain.credentials import parse_material, shown_prefix
-from service.domain.model import CredentialType, CredentialView, ProviderKind, SealedCredential
+from service.domain.model import (
+    CredentialBinding,
+    CredentialType,
+    CredentialView,
+    ProviderKind,
+    SealedCredential,
+)
 from service.store import Store, WriteUnit, migrate
 from service.usecases import rotation
 from service.usecases.context import Context
@@ -60,11 +66,8 @@ class Rotating:
                 expire_time=None,
             )
             sealed = self.ctx.sealer.seal(
-                provider_uid=provider.uid,
-                kind=KIND,
-                credential_version=1,
-                material=MATERIAL,
-                destinations=("api https://api.openai.com",),
+                CredentialBinding(provider.uid, KIND, 1, ("api https://api.openai.com",)),
+                MATERIAL,
                 deployment_id=DEPLOYMENT_ID,
             )
             made.append((replace(provider, credential=view), sealed))

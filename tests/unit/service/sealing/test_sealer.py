@@ -12,7 +12,7 @@ import pytest
 
 from service.domain.credentials import CredentialMaterial, parse_material
 from service.domain.errors import Unavailable
-from service.domain.model import CredentialType, ProviderKind, SealedCredential
+from service.domain.model import CredentialBinding, CredentialType, ProviderKind, SealedCredential
 from service.sealing.kms_client import DataKey, KmsClient, WrappedDataKey
 from service.sealing.sealer import Sealer
 from tests.support.doubles import kms_double
@@ -30,11 +30,8 @@ def material() -> CredentialMaterial:
 
 def seal(sealer: Sealer) -> SealedCredential:
     return sealer.seal(
-        provider_uid=UID,
-        kind=ProviderKind.AZURE,
-        credential_version=3,
-        material=material(),
-        destinations=UNSORTED,
+        CredentialBinding(UID, ProviderKind.AZURE, 3, UNSORTED),
+        material(),
         deployment_id=kms_double.DEPLOYMENT_ID,
     )
 

@@ -48,9 +48,9 @@ class InterruptedSealer:
     meanwhile: list[Callable[[], object]] = field(default_factory=list)
     count: int = 0
 
-    def seal(self, **arguments: Any) -> SealedCredential:
+    def seal(self, *bound: Any, **arguments: Any) -> SealedCredential:
         self.count += 1
-        sealed = self.sealer.seal(**arguments)
+        sealed = self.sealer.seal(*bound, **arguments)
         if self.meanwhile:
             self.meanwhile.pop(0)()
         return sealed

@@ -34,5 +34,6 @@ def environment(asset: Callable[[str], str]) -> Environment:
         source=views.source,
         summary=views.summary,
         tokens=views.tokens,
+        wire=views.wire,
     )
     return env

@@ -9,9 +9,11 @@ from urllib.parse import urlsplit
 
 from codevector.providers.v1 import (
     catalog_pb2,
+    model_pb2,
     provider_model_pb2,
     provider_pb2,
     provider_service_pb2,
+    system_service_pb2,
 )
 from google.protobuf.timestamp_pb2 import Timestamp
 
@@ -225,3 +227,45 @@ def losses(impact: provider_service_pb2.DeletionImpact) -> Losses:
     for backend in impact.backends:
         kept[last_part(backend.model)] = backend.remaining_routable_backends
     return Losses(broken, tuple((name, count) for name, count in kept.items() if name not in broken))
+
+
+@dataclass(frozen=True, slots=True)
+class ModelRow:
+    """A user-facing model in words: its state, and the one thing whose loss takes it down, if any."""
+
+    status: Status
+    breaks: str
+
+
+def model_row(model: model_pb2.Model) -> ModelRow:
+    """Return whether a model works, and what it hangs on."""
+    routable = [backend for backend in model.backends if backend.routable]
+    if model.state == model_pb2.Model.STATE_DISABLED:
+        return ModelRow(Status("disabled", "off"), "")
+    if not model.backends:
+        return ModelRow(Status("active", "warn", "answers nothing: wire a backend"), "")
+    if not routable:
+        return ModelRow(Status("active", "warn", "answers nothing: no backend routes"), "")
+    if len(routable) == 1:
+        return ModelRow(Status("active", "good"), routable[0].provider_model)
+    providers = {backend.provider_model.partition("/models/")[0] for backend in routable}
+    return ModelRow(Status("active", "good"), providers.pop() if len(providers) == 1 else "")
+
+
+def sweep(status: system_service_pb2.GetEncryptionStatusResponse) -> Status:
+    """Return how the moving of data keys to the primary key version stands."""
+    states = system_service_pb2.GetEncryptionStatusResponse
+    if not status.data_key_count:
+        return Status("no credential is stored yet", "off")
+    return {
+        states.SWEEP_STATE_DONE: Status("all under the primary version", "good"),
+        states.SWEEP_STATE_RUNNING: Status("moving", "warn"),
+        states.SWEEP_STATE_WAITING: Status("waiting for the key sidecar", "warn"),
+        states.SWEEP_STATE_BLOCKED: Status("some could not be moved", "bad"),
+    }.get(status.sweep_state, Status("unknown", "off"))
+
+
+def wire(name: str, form: str = "") -> str:
+    """Return the provider of a provider model's name: its id, or its own name where ``form`` is ``full``."""
+    provider = name.partition("/models/")[0]
+    return provider if form == "full" else last_part(provider)

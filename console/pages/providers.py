@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from urllib.parse import urlencode
 
-from codevector.providers.v1 import provider_pb2, provider_service_pb2
+from codevector.providers.v1 import model_service_pb2, provider_pb2, provider_service_pb2
 from starlette.responses import Response
 
 from console import views
@@ -79,6 +79,7 @@ def listing(page: Page) -> Response:
         order_by=ORDERS[asked.sort],
     )
     answer = page.call(page.registry.providers.ListProviders, request)
+    steps = None if page.target or asked.narrowed or asked.after else _first_steps(page, answer)
     names = views.KindNames(page.kinds)
     rows = [(each, views.provider_status(each)) for each in answer.providers]
     return page.show(
@@ -90,10 +91,34 @@ def listing(page: Page) -> Response:
         kinds=kinds,
         kind_names=names,
         states=STATES,
+        steps=steps,
         commands=commands(
             page.registry.address, "provider list", "ProviderService/ListProviders", _shown(request)
         ),
     )
+
+
+@dataclass(frozen=True, slots=True)
+class Steps:
+    """What of a first run is done: a provider, its models, and a name that users ask for."""
+
+    provider: bool
+    imported: str
+    wired: bool
+    first: str
+
+    @property
+    def done(self) -> bool:
+        """Return whether there is nothing more to say."""
+        return self.provider and bool(self.imported) and self.wired
+
+
+def _first_steps(page: Page, answer: provider_service_pb2.ListProvidersResponse) -> Steps:
+    """Return how far a first run is; the providers of the first page stand for all."""
+    models = page.call(page.registry.models.ListModels, model_service_pb2.ListModelsRequest(page_size=1))
+    stocked = next((each.name for each in answer.providers if each.model_count), "")
+    first = answer.providers[0].name if answer.providers else ""
+    return Steps(bool(answer.total_size), stocked, bool(models.total_size), first)
 
 
 def _shown(request: provider_service_pb2.ListProvidersRequest) -> provider_service_pb2.ListProvidersRequest:

@@ -8,7 +8,20 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
 
-from console.pages import adding, credential, deleting, detail, editing, importing, provider_models, providers
+from console.pages import (
+    adding,
+    catalogs,
+    credential,
+    deleting,
+    detail,
+    editing,
+    importing,
+    model_forms,
+    models,
+    operations,
+    provider_models,
+    providers,
+)
 
 Endpoint = Callable[[Request], Response]
 
@@ -29,7 +42,8 @@ def asked(path: str, form: Endpoint, act: Endpoint) -> list[Route]:
 
 
 PROVIDER = "/admin/providers/{id}"
-MODEL = "/admin/providers/{id}/models/{model}"
+PROVIDER_MODEL = "/admin/providers/{id}/models/{model}"
+MODEL = "/admin/models/{model}"
 
 ROUTES = (
     shown("/admin/providers", providers.listing),
@@ -46,11 +60,27 @@ ROUTES = (
     *asked(f"{PROVIDER}/import", importing.form, importing.run),
     *asked(f"{PROVIDER}/refresh", importing.refresh_form, importing.refresh),
     *asked(f"{PROVIDER}/models/new", provider_models.new, provider_models.create),
-    shown(MODEL, provider_models.detail),
-    shown(f"{MODEL}/actions", provider_models.actions),
-    *asked(f"{MODEL}/edit", provider_models.edit, provider_models.save),
-    done(f"{MODEL}/enable", provider_models.enable),
-    done(f"{MODEL}/disable", provider_models.disable),
-    *asked(f"{MODEL}/delete", deleting.model_form, deleting.delete_model),
+    shown(PROVIDER_MODEL, provider_models.detail),
+    shown(f"{PROVIDER_MODEL}/actions", provider_models.actions),
+    *asked(f"{PROVIDER_MODEL}/edit", provider_models.edit, provider_models.save),
+    done(f"{PROVIDER_MODEL}/enable", provider_models.enable),
+    done(f"{PROVIDER_MODEL}/disable", provider_models.disable),
+    *asked(f"{PROVIDER_MODEL}/delete", deleting.model_form, deleting.delete_model),
+    shown("/admin/models", models.listing),
+    *asked("/admin/models/new", model_forms.new, model_forms.create),
+    shown(MODEL, models.detail),
+    shown(f"{MODEL}/actions", models.actions),
+    *asked(f"{MODEL}/edit", model_forms.edit, model_forms.save),
+    *asked(f"{MODEL}/backends", model_forms.wiring, model_forms.wire),
+    done(f"{MODEL}/unwire", models.unwire),
+    done(f"{MODEL}/enable", models.enable),
+    done(f"{MODEL}/disable", models.disable),
+    *asked(f"{MODEL}/delete", model_forms.delete_form, model_forms.delete),
+    shown("/admin/catalogs", catalogs.listing),
+    shown("/admin/catalogs/{kind}", catalogs.detail),
+    shown("/admin/retirements", operations.retirements),
+    shown("/admin/routers", operations.routers),
+    shown("/admin/encryption", operations.encryption),
+    shown("/admin/nav", operations.nav),
     shown("/admin/spread", detail.spread),
 )

@@ -1,8 +1,8 @@
 """The live read model: one task follows the store and swaps in each new snapshot by one assignment.
 
-It is told at once of a local commit, and what that changed; a poll finds in the store what it was not told,
-such as another process's commits. Readers never wait for it and never see half a revision. Beside the
-snapshot it keeps what each revision changed, for those who have an older one.
+Local commits are pushed to it with their changes; a poll picks up the commits of other processes.
+Readers never wait for it and never see half a revision. Beside the snapshot it keeps what each revision
+changed, for those who have an older one.
 """
 
 from __future__ import annotations
@@ -75,14 +75,14 @@ class LiveTable:
         self._run = run
         self._loop = asyncio.get_running_loop()
         self._nudged = asyncio.Event()
-        self._told: dict[int, ChangeSet] = {}
+        self._pending: dict[int, ChangeSet] = {}
         self._waiting: list[tuple[int, asyncio.Future[None]]] = []
         self._extending = asyncio.Lock()
         self.current = self._load()
         self.ring = Ring(self.current.revision)
 
     def committed(self, change_set: ChangeSet) -> None:
-        """Tell what a revision of this store changed. Safe from any thread, also when the loop has ended."""
+        """Queue what a revision of this store changed. Safe from any thread, also when the loop has ended."""
         if not self._loop.is_closed():
             self._loop.call_soon_threadsafe(self._note, change_set)
 
@@ -129,7 +129,7 @@ class LiveTable:
                 async with asyncio.timeout(POLL_SECONDS):
                     await self._nudged.wait()
             self._nudged.clear()
-            told = self._next_told()
+            told = self._next_pending()
             try:
                 step = await self._run(partial(self._after, told) if told else self._newer)
             except RegistryError as error:
@@ -147,7 +147,7 @@ class LiveTable:
         self.current = step.snapshot
         if step.sets is None:
             self.ring = Ring(step.snapshot.revision)
-            self._told.clear()  # what they tell of may be a later life of a database that was put back
+            self._pending.clear()  # they may belong to the time before a restore
         else:
             for one in step.sets:
                 self.ring.append(one.revision, one.message)
@@ -159,19 +159,19 @@ class LiveTable:
                 reached.set_result(None)
 
     def _note(self, change_set: ChangeSet) -> None:
-        self._told[change_set.revision] = change_set
+        self._pending[change_set.revision] = change_set
         self._nudged.set()
 
-    def _next_told(self) -> list[ChangeSet]:
-        """The revisions that follow the current one without a gap, as far as this was told of them.
+    def _next_pending(self) -> list[ChangeSet]:
+        """The revisions that follow the current one without a gap, as far as their commits were pushed here.
 
-        Commits are told in any order. What lies before the current revision was found in the store meanwhile.
+        Commits arrive in any order. What lies before the current revision was found in the store meanwhile.
         """
         revision = self.current.revision
-        for known in [known for known in self._told if known <= revision]:
-            del self._told[known]
+        for known in [known for known in self._pending if known <= revision]:
+            del self._pending[known]
         sets = []
-        while (change_set := self._told.pop(revision := revision + 1, None)) is not None:
+        while (change_set := self._pending.pop(revision := revision + 1, None)) is not None:
             sets.append(change_set)
         return sets
 

@@ -37,7 +37,7 @@ _STRICT_REASONS = {
 
 
 @dataclass(frozen=True, slots=True)
-class Wish:
+class WatchRequest:
     """What a watcher asks for. ``resume_revision`` 0 means a snapshot first; an empty name is not counted."""
 
     resume_revision: int
@@ -122,7 +122,7 @@ class Watchers:
         if len(sleeping) > WOKEN_AT_ONCE:
             self._loop.call_soon(_wake, sleeping[WOKEN_AT_ONCE:])
 
-    async def watch(self, wish: Wish, send: Send) -> None:
+    async def watch(self, wanted: WatchRequest, send: Send) -> None:
         """Send what a watcher wants, until it goes, by cancelling this, or the server does.
 
         Raises:
@@ -141,14 +141,14 @@ class Watchers:
                 retry_after_seconds=DRAIN_SECONDS,
             )
         # Before the longest silence, each at its own time: else all would get theirs at once after a change.
-        silence = wish.bookmark_seconds * random.uniform(0.8, 0.95) - TICK_SECONDS  # noqa: S311
+        silence = wanted.bookmark_seconds * random.uniform(0.8, 0.95) - TICK_SECONDS  # noqa: S311
         awake = self._loop.create_future()
         awake.set_result(None)
         watcher = _Watcher(asyncio.current_task(), silence, self._loop.time(), awake)
         self._watchers.add(watcher)
-        closed = self._routers.opened(wish.watcher_id, wish.peer) if wish.watcher_id else None
+        closed = self._routers.opened(wanted.watcher_id, wanted.peer) if wanted.watcher_id else None
         try:
-            await self._serve(watcher, wish, send)
+            await self._serve(watcher, wanted, send)
         except asyncio.CancelledError:
             if watcher.stalled:
                 raise ResourceExhausted(
@@ -192,13 +192,13 @@ class Watchers:
                     watcher.task.cancel()
             self._sleeping = [wake for wake in self._sleeping if not wake.done()]
 
-    async def _serve(self, watcher: _Watcher, wish: Wish, send: Send) -> None:
-        place, reason = await self._begin(wish)
+    async def _serve(self, watcher: _Watcher, wanted: WatchRequest, send: Send) -> None:
+        place, reason = await self._begin(wanted)
         # A bookmark ends a replay, also an empty one: the router knows that it is up to date.
         watcher.due = reason is None
         while True:
             if reason is not None:
-                if wish.strict and reason is not SnapshotReason.INITIAL:
+                if wanted.strict and reason is not SnapshotReason.INITIAL:
                     raise self._out_of_range(reason)
                 place = await self._send_snapshot(watcher, reason, send)
             reason = await self._go_on(watcher, place, send)
@@ -227,10 +227,10 @@ class Watchers:
             watcher.progress = time()
         return self._lost(place, position)
 
-    async def _begin(self, wish: Wish) -> tuple[_Place, SnapshotReason | None]:
+    async def _begin(self, wanted: WatchRequest) -> tuple[_Place, SnapshotReason | None]:
         """Where to go on, or why to begin anew."""
-        live, revision = self._live, wish.resume_revision
-        if wish.store_id == live.current.store_id and revision > live.current.revision:
+        live, revision = self._live, wanted.resume_revision
+        if wanted.store_id == live.current.store_id and revision > live.current.revision:
             # Another replica has sent it: this one may only not have looked yet.
             live.look()
             await live.reached(revision)
@@ -238,7 +238,7 @@ class Watchers:
         place = _Place(live.ring, live.ring.end, current.store_id)
         if not revision:
             return place, SnapshotReason.INITIAL
-        if wish.store_id != current.store_id:
+        if wanted.store_id != current.store_id:
             return place, SnapshotReason.STORE_CHANGED
         if revision > current.revision:
             return place, SnapshotReason.REVISION_AHEAD

@@ -10,7 +10,7 @@ from service.domain.errors import RegistryError
 from service.readmodel.live import LiveTable
 from service.readmodel.routers import Routers
 from service.readmodel.snapshot import Snapshot
-from service.readmodel.watch import Watchers, Wish
+from service.readmodel.watch import Watchers, WatchRequest
 from service.rpc import convert, errors, routing_codec
 from service.rpc.boundary import Exchange, Send
 from service.rpc.threads import Threads
@@ -93,7 +93,7 @@ class RoutingServicer:
     async def WatchRouting(self, request: pb.WatchRoutingRequest, exchange: Exchange, send: Send) -> None:
         interval = request.bookmark_interval
         await self._watchers.watch(
-            Wish(
+            WatchRequest(
                 resume_revision=request.resume_revision,
                 store_id=request.store_id,
                 bookmark_seconds=interval.seconds + interval.nanos / 1e9 or BOOKMARK_SECONDS,

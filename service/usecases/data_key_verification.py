@@ -36,7 +36,7 @@ ENVELOPE_MISMATCH = "ENVELOPE_MISMATCH"
 
 
 @dataclass(frozen=True, slots=True)
-class Unsound:
+class InvalidDataKey:
     """One failure. ``key_version`` is the one the wrapper names, empty if it names none."""
 
     resource: str
@@ -49,7 +49,7 @@ class Verified:
     """One page: how many are sound, which are not, and how many are under which version."""
 
     sound: int
-    failures: list[Unsound]
+    failures: list[InvalidDataKey]
     usage: dict[str, int]
     next_page_token: str
 
@@ -75,7 +75,7 @@ def verify_data_keys(ctx: Context, call: Call, *, page_size: int, page_token: st
     reasons = [_mismatch(pair, deployment_id) for pair in pairs]
     _open(ctx, call, pairs, reasons)
     failures = [
-        Unsound(_resource(pair), reason, key_version_of(pair.data_key.wrapped) or "")
+        InvalidDataKey(_resource(pair), reason, key_version_of(pair.data_key.wrapped) or "")
         for pair, reason in zip(pairs, reasons, strict=True)
         if reason is not None
     ]
@@ -85,7 +85,7 @@ def verify_data_keys(ctx: Context, call: Call, *, page_size: int, page_token: st
     named = Counter(filter(None, (key_version_of(pair.data_key.wrapped) for pair in pairs)))
     return Verified(
         sound=len(pairs) - len(failures),
-        failures=failures + [Unsound(f"providers/{one}", NO_DATA_KEY, "") for one in bare],
+        failures=failures + [InvalidDataKey(f"providers/{one}", NO_DATA_KEY, "") for one in bare],
         usage=dict(sorted(named.items())),
         next_page_token=token,
     )

@@ -28,7 +28,7 @@ from service.readmodel import live
 from service.readmodel.live import LiveTable
 from service.readmodel.ring import Ring
 from service.readmodel.routers import Routers
-from service.readmodel.watch import Watchers, Wish
+from service.readmodel.watch import Watchers, WatchRequest
 from service.rpc.routing_codec import CODEC
 from service.rpc.threads import Threads
 from service.store import Store, WriteUnit, open_store
@@ -127,9 +127,9 @@ class Router:
         elif choice < 0.3 and self.memory:
             self.table = self.chance.choice(self.memory).copy()
 
-    def _wish(self) -> Wish:
+    def _wish(self) -> WatchRequest:
         strict = self.chance.random() < 0.3
-        return Wish(
+        return WatchRequest(
             self.table.revision, self.table.store_id, 1.0, strict, f"router-{self.number % 5}", "here"
         )
 
@@ -219,7 +219,9 @@ class Story:
                 task.cancel()
 
         task = asyncio.ensure_future(
-            registry.watchers.watch(Wish(table.revision, table.store_id, 1.0, False, "", "here"), send)
+            registry.watchers.watch(
+                WatchRequest(table.revision, table.store_id, 1.0, False, "", "here"), send
+            )
         )
         with suppress(asyncio.CancelledError):
             await task

@@ -20,7 +20,7 @@ from service.readmodel import live
 from service.readmodel.live import LiveTable, Source
 from service.readmodel.ring import Ring
 from service.readmodel.routers import Routers
-from service.readmodel.watch import Watchers, Wish
+from service.readmodel.watch import Watchers, WatchRequest
 from service.rpc.routing_codec import CODEC
 from tests.support.values.registry_values import START, a_provider
 
@@ -154,7 +154,7 @@ def test_a_revision_of_another_replica_is_waited_for(monkeypatch: pytest.MonkeyP
             if had[-1].WhichOneof("event") == "bookmark":
                 watch.cancel()
 
-        watch = asyncio.ensure_future(watchers.watch(Wish(101, STORE, 1.0, True, "", ""), send))
+        watch = asyncio.ensure_future(watchers.watch(WatchRequest(101, STORE, 1.0, True, "", ""), send))
         await asyncio.wait([watch])
         following.cancel()
         return had

@@ -19,7 +19,7 @@ from service.readmodel import live, watch
 from service.readmodel.live import LiveTable, Source
 from service.readmodel.ring import Ring
 from service.readmodel.routers import Routers
-from service.readmodel.watch import Watchers, Wish
+from service.readmodel.watch import Watchers, WatchRequest
 from service.rpc.routing_codec import CODEC
 from tests.support.values.registry_values import START, ManualClock, a_provider
 
@@ -106,7 +106,7 @@ class Desk:
         made = Watching()
         if reads:
             made.flow.set()
-        wish = Wish(resume_revision, store_id, bookmark_seconds, strict, watcher_id, "ipv4:1.2.3.4:5")
+        wish = WatchRequest(resume_revision, store_id, bookmark_seconds, strict, watcher_id, "ipv4:1.2.3.4:5")
         made.task = asyncio.create_task(self.watchers.watch(wish, made.send))
         return made
 

@@ -62,9 +62,9 @@ def check_display_name(display_name: str, *, field: str) -> None:
         )
     key = display_name_key(display_name)
     if not key.strip():
-        raise invalid_field(field, "must not be empty or blank", rule="display_name.not_blank")
+        raise invalid_field(field, "must not be empty or only spaces", rule="display_name.not_blank")
     if display_name != display_name.strip():
-        raise invalid_field(field, "must not begin or end with a blank", rule="display_name.trimmed")
+        raise invalid_field(field, "must not begin or end with a space", rule="display_name.trimmed")
     if len(key.encode()) > DISPLAY_NAME_KEY_MAX_BYTES:
         raise invalid_field(field, "is too long once normalised", rule="display_name.key_length")
 

@@ -101,7 +101,7 @@ def _same_plan(provider: Provider, plan: ImportPlan, digest: str) -> None:
     """Hold an import to its preview. An empty digest asks for nothing."""
     if digest and digest != plan.digest:
         raise Aborted(
-            f"importing into {provider.name} would now do something else than planned: plan it again",
+            f"importing into {provider.name} would now differ from the preview: preview it again",
             reason=Reason.PLAN_CHANGED,
             metadata={"name": provider.name, "current_plan_digest": plan.digest},
             resource=ResourceRef(PROVIDER_TYPE, provider.name),

@@ -72,7 +72,7 @@ def matching_impact(
     """Hold a delete to its preview; None stands for several. An empty token asks for nothing."""
     if not token or hmac.compare_digest(token.encode(), impact.impact_token.encode()):
         return
-    text = "would now do something else than previewed: preview it again"
+    text = "would now take other things along than the preview showed: preview it again"
     if resource is None:
         raise Aborted(f"deleting these provider models {text}", reason=Reason.IMPACT_CHANGED)
     raise _stale(resource, f"deleting {resource.name} {text}", Reason.IMPACT_CHANGED)
@@ -82,7 +82,7 @@ def has_backends(name: str, models: Sequence[str]) -> FailedPrecondition:
     """The refusal to delete a provider model that these models are wired to; names in order."""
     count = len(models)
     return FailedPrecondition(
-        f"{name} is a backend of {count} models: set force to delete it all the same",
+        f"{name} is a backend of {count} model{'s' if count != 1 else ''}: set force to delete it anyway",
         reason=Reason.MODEL_HAS_BACKENDS,
         violations=[
             PreconditionViolation("CHILD_RESOURCE", model, "loses its backend to this provider model")

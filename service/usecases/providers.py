@@ -368,7 +368,7 @@ def _keep_destinations(before: Provider, after: Provider) -> None:
 def _has_models(name: str, impact: DeletionImpact) -> FailedPrecondition:
     count = impact.provider_model_count
     return FailedPrecondition(
-        f"{name} has {count} provider models: set force to delete them with it",
+        f"{name} has {count} provider model{'s' if count != 1 else ''}: set force to delete them too",
         reason=Reason.PROVIDER_HAS_MODELS,
         violations=[
             PreconditionViolation("CHILD_RESOURCE", child, "is deleted with its provider")

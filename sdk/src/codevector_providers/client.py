@@ -127,9 +127,7 @@ class Client:
         for entry in self._current_table().providers:
             if entry.name == name:
                 return entry
-        raise ProviderNotFound(
-            "The provider does not exist or takes no part in routing now.", metadata={"provider": name}
-        )
+        raise ProviderNotFound("The provider does not exist or is not active.", metadata={"provider": name})
 
     def credential(self, provider: str | RoutingProvider) -> Credential:
         """The provider's credential, fetched sealed and opened with this router's sidecar.

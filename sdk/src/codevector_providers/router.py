@@ -231,7 +231,7 @@ class Router:
         found = self.table.providers.get(name)
         if found is None:
             raise ProviderNotFound(
-                "The provider does not exist or takes no part in routing now.", metadata={"provider": name}
+                "The provider does not exist or is not active.", metadata={"provider": name}
             )
         return found
 

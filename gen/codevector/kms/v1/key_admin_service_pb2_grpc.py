@@ -146,7 +146,7 @@ class KeyAdminServiceServicer(object):
         raise NotImplementedError('Method not implemented!')
 
     def VerifyAudit(self, request, context):
-        """Reads the whole audit of this sidecar and tells whether a line was deleted, edited, reordered or cut off. Takes
+        """Reads the whole audit of this sidecar and reports whether a line was deleted, edited, reordered or cut off. Takes
         seconds for a large audit: set a deadline accordingly.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)

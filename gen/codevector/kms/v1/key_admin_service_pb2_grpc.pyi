@@ -59,7 +59,7 @@ class KeyAdminServiceStub:
     CancelKeyVersionDestruction: _grpc.UnaryUnaryMultiCallable[_key_admin_service_pb2.CancelKeyVersionDestructionRequest, _key_management_service_pb2.KeyVersion]
     """Takes a scheduled destruction back; the version is disabled again."""
     VerifyAudit: _grpc.UnaryUnaryMultiCallable[_key_admin_service_pb2.VerifyAuditRequest, _key_admin_service_pb2.VerifyAuditResponse]
-    """Reads the whole audit of this sidecar and tells whether a line was deleted, edited, reordered or cut off. Takes
+    """Reads the whole audit of this sidecar and reports whether a line was deleted, edited, reordered or cut off. Takes
     seconds for a large audit: set a deadline accordingly.
     """
     ListExposure: _grpc.UnaryUnaryMultiCallable[_key_admin_service_pb2.ListExposureRequest, _key_admin_service_pb2.ListExposureResponse]
@@ -97,7 +97,7 @@ class KeyAdminServiceAsyncStub(KeyAdminServiceStub):
     CancelKeyVersionDestruction: _aio.UnaryUnaryMultiCallable[_key_admin_service_pb2.CancelKeyVersionDestructionRequest, _key_management_service_pb2.KeyVersion]  # type: ignore[assignment]
     """Takes a scheduled destruction back; the version is disabled again."""
     VerifyAudit: _aio.UnaryUnaryMultiCallable[_key_admin_service_pb2.VerifyAuditRequest, _key_admin_service_pb2.VerifyAuditResponse]  # type: ignore[assignment]
-    """Reads the whole audit of this sidecar and tells whether a line was deleted, edited, reordered or cut off. Takes
+    """Reads the whole audit of this sidecar and reports whether a line was deleted, edited, reordered or cut off. Takes
     seconds for a large audit: set a deadline accordingly.
     """
     ListExposure: _aio.UnaryUnaryMultiCallable[_key_admin_service_pb2.ListExposureRequest, _key_admin_service_pb2.ListExposureResponse]  # type: ignore[assignment]
@@ -180,7 +180,7 @@ class KeyAdminServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _key_admin_service_pb2.VerifyAuditRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_key_admin_service_pb2.VerifyAuditResponse, _abc.Awaitable[_key_admin_service_pb2.VerifyAuditResponse]]:
-        """Reads the whole audit of this sidecar and tells whether a line was deleted, edited, reordered or cut off. Takes
+        """Reads the whole audit of this sidecar and reports whether a line was deleted, edited, reordered or cut off. Takes
         seconds for a large audit: set a deadline accordingly.
         """
 

@@ -28,7 +28,7 @@ if _version_not_supported:
 
 class ModelServiceStub(object):
     """Models and their backends. Reads need the role viewer, writes the role admin. Masks and errors are those of
-    ProviderService. A wire to a provider model that does not exist is NOT_FOUND, to one of another kind
+    ProviderService. A backend to a provider model that does not exist is NOT_FOUND, to one of another kind
     INVALID_ARGUMENT with the reason KIND_MISMATCH.
     """
 
@@ -87,7 +87,7 @@ class ModelServiceStub(object):
 
 class ModelServiceServicer(object):
     """Models and their backends. Reads need the role viewer, writes the role admin. Masks and errors are those of
-    ProviderService. A wire to a provider model that does not exist is NOT_FOUND, to one of another kind
+    ProviderService. A backend to a provider model that does not exist is NOT_FOUND, to one of another kind
     INVALID_ARGUMENT with the reason KIND_MISMATCH.
     """
 
@@ -214,7 +214,7 @@ def add_ModelServiceServicer_to_server(servicer, server):
  # This class is part of an EXPERIMENTAL API.
 class ModelService(object):
     """Models and their backends. Reads need the role viewer, writes the role admin. Masks and errors are those of
-    ProviderService. A wire to a provider model that does not exist is NOT_FOUND, to one of another kind
+    ProviderService. A backend to a provider model that does not exist is NOT_FOUND, to one of another kind
     INVALID_ARGUMENT with the reason KIND_MISMATCH.
     """
 

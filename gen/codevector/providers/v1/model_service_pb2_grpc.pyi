@@ -29,7 +29,7 @@ GRPC_VERSION: str
 
 class ModelServiceStub:
     """Models and their backends. Reads need the role viewer, writes the role admin. Masks and errors are those of
-    ProviderService. A wire to a provider model that does not exist is NOT_FOUND, to one of another kind
+    ProviderService. A backend to a provider model that does not exist is NOT_FOUND, to one of another kind
     INVALID_ARGUMENT with the reason KIND_MISMATCH.
     """
 
@@ -63,7 +63,7 @@ class ModelServiceStub:
 @_typing.type_check_only
 class ModelServiceAsyncStub(ModelServiceStub):
     """Models and their backends. Reads need the role viewer, writes the role admin. Masks and errors are those of
-    ProviderService. A wire to a provider model that does not exist is NOT_FOUND, to one of another kind
+    ProviderService. A backend to a provider model that does not exist is NOT_FOUND, to one of another kind
     INVALID_ARGUMENT with the reason KIND_MISMATCH.
     """
 
@@ -93,7 +93,7 @@ class ModelServiceAsyncStub(ModelServiceStub):
 
 class ModelServiceServicer(metaclass=_abc_1.ABCMeta):
     """Models and their backends. Reads need the role viewer, writes the role admin. Masks and errors are those of
-    ProviderService. A wire to a provider model that does not exist is NOT_FOUND, to one of another kind
+    ProviderService. A backend to a provider model that does not exist is NOT_FOUND, to one of another kind
     INVALID_ARGUMENT with the reason KIND_MISMATCH.
     """
 

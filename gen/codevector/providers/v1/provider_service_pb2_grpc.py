@@ -189,7 +189,7 @@ class ProviderServiceServicer(object):
 
     def CreateProvider(self, request, context):
         """Creates a provider, with its credential if one is given. The credential is sealed before anything is written;
-        without the key service nothing is written and the answer is UNAVAILABLE.
+        without the key sidecar nothing is written, and the call is UNAVAILABLE.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -206,8 +206,8 @@ class ProviderServiceServicer(object):
 
     def DeleteProvider(self, request, context):
         """Deletes a provider with its provider models, the backends that lead to them, and its credential, whose data key
-        is destroyed. There is no undelete: DisableProvider is the reversible act. With validate_only it only tells the
-        impact.
+        is destroyed. There is no undelete: DisableProvider is the reversible act. With validate_only it
+        returns the impact and deletes nothing.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -238,7 +238,7 @@ class ProviderServiceServicer(object):
     def ValidateProvider(self, request, context):
         """Calls the upstream with a candidate credential and stores nothing. A stored credential cannot be read here: without
         a candidate, where one is needed, it is FAILED_PRECONDITION with the reason STORED_CREDENTIAL_UNREADABLE, and
-        `providerctl provider test` tests it with a router's identity. What goes wrong upstream is an outcome, no error.
+        `providerctl provider test` tests it with a router's identity. An upstream's fault is an outcome, not an error.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -282,7 +282,8 @@ class ProviderServiceServicer(object):
         raise NotImplementedError('Method not implemented!')
 
     def DeleteProviderModel(self, request, context):
-        """Deletes a provider model, and the backends that lead to it. With validate_only it only tells the impact.
+        """Deletes a provider model, and the backends that lead to it. With validate_only it returns the impact
+        and deletes nothing.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -318,7 +319,7 @@ class ProviderServiceServicer(object):
 
     def BatchDeleteProviderModels(self, request, context):
         """Deletes many provider models, and the backends that lead to them, in one revision. The call succeeds as a whole;
-        each has its own outcome. With validate_only it only tells the impact of all of them together.
+        each has its own outcome. With validate_only it returns the impact of all of them together.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -334,7 +335,7 @@ class ProviderServiceServicer(object):
 
     def ImportProviderModels(self, request, context):
         """Imports models of the bundled catalog of the provider's kind, all of them or those named, in one revision. What
-        the provider already has is skipped and told, or refreshed: fields that were not edited follow the catalog.
+        the provider already has is skipped and reported, or refreshed: fields that were not edited follow the catalog.
         Nothing is ever deleted, disabled or enabled.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)

@@ -45,7 +45,7 @@ class ProviderServiceStub:
     """Gets one provider."""
     CreateProvider: _grpc.UnaryUnaryMultiCallable[_provider_service_pb2.CreateProviderRequest, _provider_pb2.Provider]
     """Creates a provider, with its credential if one is given. The credential is sealed before anything is written;
-    without the key service nothing is written and the answer is UNAVAILABLE.
+    without the key sidecar nothing is written, and the call is UNAVAILABLE.
     """
     UpdateProvider: _grpc.UnaryUnaryMultiCallable[_provider_service_pb2.UpdateProviderRequest, _provider_pb2.Provider]
     """Changes the fields in the mask. A change of a destination that the credential is bound to (scheme, host, port,
@@ -54,8 +54,8 @@ class ProviderServiceStub:
     """
     DeleteProvider: _grpc.UnaryUnaryMultiCallable[_provider_service_pb2.DeleteProviderRequest, _provider_service_pb2.DeleteProviderResponse]
     """Deletes a provider with its provider models, the backends that lead to them, and its credential, whose data key
-    is destroyed. There is no undelete: DisableProvider is the reversible act. With validate_only it only tells the
-    impact.
+    is destroyed. There is no undelete: DisableProvider is the reversible act. With validate_only it
+    returns the impact and deletes nothing.
     """
     EnableProvider: _grpc.UnaryUnaryMultiCallable[_provider_service_pb2.EnableProviderRequest, _provider_pb2.Provider]
     """Makes a provider visible to routers. Enabling an active one changes nothing and succeeds."""
@@ -68,7 +68,7 @@ class ProviderServiceStub:
     ValidateProvider: _grpc.UnaryUnaryMultiCallable[_provider_service_pb2.ValidateProviderRequest, _provider_service_pb2.ValidateProviderResponse]
     """Calls the upstream with a candidate credential and stores nothing. A stored credential cannot be read here: without
     a candidate, where one is needed, it is FAILED_PRECONDITION with the reason STORED_CREDENTIAL_UNREADABLE, and
-    `providerctl provider test` tests it with a router's identity. What goes wrong upstream is an outcome, no error.
+    `providerctl provider test` tests it with a router's identity. An upstream's fault is an outcome, not an error.
     """
     DiscoverProviderModels: _grpc.UnaryUnaryMultiCallable[_provider_service_pb2.DiscoverProviderModelsRequest, _provider_service_pb2.DiscoverProviderModelsResponse]
     """Lists the models that the upstream itself offers, beside the catalog and what is registered. Calls it as
@@ -85,7 +85,9 @@ class ProviderServiceStub:
     then on.
     """
     DeleteProviderModel: _grpc.UnaryUnaryMultiCallable[_provider_service_pb2.DeleteProviderModelRequest, _provider_service_pb2.DeleteProviderModelResponse]
-    """Deletes a provider model, and the backends that lead to it. With validate_only it only tells the impact."""
+    """Deletes a provider model, and the backends that lead to it. With validate_only it returns the impact
+    and deletes nothing.
+    """
     EnableProviderModel: _grpc.UnaryUnaryMultiCallable[_provider_service_pb2.EnableProviderModelRequest, _provider_model_pb2.ProviderModel]
     """Makes a provider model visible to routers. Enabling an active one changes nothing and succeeds."""
     DisableProviderModel: _grpc.UnaryUnaryMultiCallable[_provider_service_pb2.DisableProviderModelRequest, _provider_model_pb2.ProviderModel]
@@ -96,7 +98,7 @@ class ProviderServiceStub:
     """Disables many provider models in one revision. The call succeeds as a whole; each has its own outcome."""
     BatchDeleteProviderModels: _grpc.UnaryUnaryMultiCallable[_provider_service_pb2.BatchDeleteProviderModelsRequest, _provider_service_pb2.BatchDeleteProviderModelsResponse]
     """Deletes many provider models, and the backends that lead to them, in one revision. The call succeeds as a whole;
-    each has its own outcome. With validate_only it only tells the impact of all of them together.
+    each has its own outcome. With validate_only it returns the impact of all of them together.
     """
     ListRetirements: _grpc.UnaryUnaryMultiCallable[_provider_service_pb2.ListRetirementsRequest, _provider_service_pb2.ListRetirementsResponse]
     """Lists the provider models that their upstreams retire soon, soonest first, with the models that lose a backend
@@ -104,7 +106,7 @@ class ProviderServiceStub:
     """
     ImportProviderModels: _grpc.UnaryUnaryMultiCallable[_provider_service_pb2.ImportProviderModelsRequest, _provider_service_pb2.ImportProviderModelsResponse]
     """Imports models of the bundled catalog of the provider's kind, all of them or those named, in one revision. What
-    the provider already has is skipped and told, or refreshed: fields that were not edited follow the catalog.
+    the provider already has is skipped and reported, or refreshed: fields that were not edited follow the catalog.
     Nothing is ever deleted, disabled or enabled.
     """
     ListCatalogs: _grpc.UnaryUnaryMultiCallable[_provider_service_pb2.ListCatalogsRequest, _provider_service_pb2.ListCatalogsResponse]
@@ -128,7 +130,7 @@ class ProviderServiceAsyncStub(ProviderServiceStub):
     """Gets one provider."""
     CreateProvider: _aio.UnaryUnaryMultiCallable[_provider_service_pb2.CreateProviderRequest, _provider_pb2.Provider]  # type: ignore[assignment]
     """Creates a provider, with its credential if one is given. The credential is sealed before anything is written;
-    without the key service nothing is written and the answer is UNAVAILABLE.
+    without the key sidecar nothing is written, and the call is UNAVAILABLE.
     """
     UpdateProvider: _aio.UnaryUnaryMultiCallable[_provider_service_pb2.UpdateProviderRequest, _provider_pb2.Provider]  # type: ignore[assignment]
     """Changes the fields in the mask. A change of a destination that the credential is bound to (scheme, host, port,
@@ -137,8 +139,8 @@ class ProviderServiceAsyncStub(ProviderServiceStub):
     """
     DeleteProvider: _aio.UnaryUnaryMultiCallable[_provider_service_pb2.DeleteProviderRequest, _provider_service_pb2.DeleteProviderResponse]  # type: ignore[assignment]
     """Deletes a provider with its provider models, the backends that lead to them, and its credential, whose data key
-    is destroyed. There is no undelete: DisableProvider is the reversible act. With validate_only it only tells the
-    impact.
+    is destroyed. There is no undelete: DisableProvider is the reversible act. With validate_only it
+    returns the impact and deletes nothing.
     """
     EnableProvider: _aio.UnaryUnaryMultiCallable[_provider_service_pb2.EnableProviderRequest, _provider_pb2.Provider]  # type: ignore[assignment]
     """Makes a provider visible to routers. Enabling an active one changes nothing and succeeds."""
@@ -151,7 +153,7 @@ class ProviderServiceAsyncStub(ProviderServiceStub):
     ValidateProvider: _aio.UnaryUnaryMultiCallable[_provider_service_pb2.ValidateProviderRequest, _provider_service_pb2.ValidateProviderResponse]  # type: ignore[assignment]
     """Calls the upstream with a candidate credential and stores nothing. A stored credential cannot be read here: without
     a candidate, where one is needed, it is FAILED_PRECONDITION with the reason STORED_CREDENTIAL_UNREADABLE, and
-    `providerctl provider test` tests it with a router's identity. What goes wrong upstream is an outcome, no error.
+    `providerctl provider test` tests it with a router's identity. An upstream's fault is an outcome, not an error.
     """
     DiscoverProviderModels: _aio.UnaryUnaryMultiCallable[_provider_service_pb2.DiscoverProviderModelsRequest, _provider_service_pb2.DiscoverProviderModelsResponse]  # type: ignore[assignment]
     """Lists the models that the upstream itself offers, beside the catalog and what is registered. Calls it as
@@ -168,7 +170,9 @@ class ProviderServiceAsyncStub(ProviderServiceStub):
     then on.
     """
     DeleteProviderModel: _aio.UnaryUnaryMultiCallable[_provider_service_pb2.DeleteProviderModelRequest, _provider_service_pb2.DeleteProviderModelResponse]  # type: ignore[assignment]
-    """Deletes a provider model, and the backends that lead to it. With validate_only it only tells the impact."""
+    """Deletes a provider model, and the backends that lead to it. With validate_only it returns the impact
+    and deletes nothing.
+    """
     EnableProviderModel: _aio.UnaryUnaryMultiCallable[_provider_service_pb2.EnableProviderModelRequest, _provider_model_pb2.ProviderModel]  # type: ignore[assignment]
     """Makes a provider model visible to routers. Enabling an active one changes nothing and succeeds."""
     DisableProviderModel: _aio.UnaryUnaryMultiCallable[_provider_service_pb2.DisableProviderModelRequest, _provider_model_pb2.ProviderModel]  # type: ignore[assignment]
@@ -179,7 +183,7 @@ class ProviderServiceAsyncStub(ProviderServiceStub):
     """Disables many provider models in one revision. The call succeeds as a whole; each has its own outcome."""
     BatchDeleteProviderModels: _aio.UnaryUnaryMultiCallable[_provider_service_pb2.BatchDeleteProviderModelsRequest, _provider_service_pb2.BatchDeleteProviderModelsResponse]  # type: ignore[assignment]
     """Deletes many provider models, and the backends that lead to them, in one revision. The call succeeds as a whole;
-    each has its own outcome. With validate_only it only tells the impact of all of them together.
+    each has its own outcome. With validate_only it returns the impact of all of them together.
     """
     ListRetirements: _aio.UnaryUnaryMultiCallable[_provider_service_pb2.ListRetirementsRequest, _provider_service_pb2.ListRetirementsResponse]  # type: ignore[assignment]
     """Lists the provider models that their upstreams retire soon, soonest first, with the models that lose a backend
@@ -187,7 +191,7 @@ class ProviderServiceAsyncStub(ProviderServiceStub):
     """
     ImportProviderModels: _aio.UnaryUnaryMultiCallable[_provider_service_pb2.ImportProviderModelsRequest, _provider_service_pb2.ImportProviderModelsResponse]  # type: ignore[assignment]
     """Imports models of the bundled catalog of the provider's kind, all of them or those named, in one revision. What
-    the provider already has is skipped and told, or refreshed: fields that were not edited follow the catalog.
+    the provider already has is skipped and reported, or refreshed: fields that were not edited follow the catalog.
     Nothing is ever deleted, disabled or enabled.
     """
     ListCatalogs: _aio.UnaryUnaryMultiCallable[_provider_service_pb2.ListCatalogsRequest, _provider_service_pb2.ListCatalogsResponse]  # type: ignore[assignment]
@@ -226,7 +230,7 @@ class ProviderServiceServicer(metaclass=_abc_1.ABCMeta):
         context: _ServicerContext,
     ) -> _typing.Union[_provider_pb2.Provider, _abc.Awaitable[_provider_pb2.Provider]]:
         """Creates a provider, with its credential if one is given. The credential is sealed before anything is written;
-        without the key service nothing is written and the answer is UNAVAILABLE.
+        without the key sidecar nothing is written, and the call is UNAVAILABLE.
         """
 
     @_abc_1.abstractmethod
@@ -247,8 +251,8 @@ class ProviderServiceServicer(metaclass=_abc_1.ABCMeta):
         context: _ServicerContext,
     ) -> _typing.Union[_provider_service_pb2.DeleteProviderResponse, _abc.Awaitable[_provider_service_pb2.DeleteProviderResponse]]:
         """Deletes a provider with its provider models, the backends that lead to them, and its credential, whose data key
-        is destroyed. There is no undelete: DisableProvider is the reversible act. With validate_only it only tells the
-        impact.
+        is destroyed. There is no undelete: DisableProvider is the reversible act. With validate_only it
+        returns the impact and deletes nothing.
         """
 
     @_abc_1.abstractmethod
@@ -285,7 +289,7 @@ class ProviderServiceServicer(metaclass=_abc_1.ABCMeta):
     ) -> _typing.Union[_provider_service_pb2.ValidateProviderResponse, _abc.Awaitable[_provider_service_pb2.ValidateProviderResponse]]:
         """Calls the upstream with a candidate credential and stores nothing. A stored credential cannot be read here: without
         a candidate, where one is needed, it is FAILED_PRECONDITION with the reason STORED_CREDENTIAL_UNREADABLE, and
-        `providerctl provider test` tests it with a router's identity. What goes wrong upstream is an outcome, no error.
+        `providerctl provider test` tests it with a router's identity. An upstream's fault is an outcome, not an error.
         """
 
     @_abc_1.abstractmethod
@@ -338,7 +342,9 @@ class ProviderServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _provider_service_pb2.DeleteProviderModelRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_provider_service_pb2.DeleteProviderModelResponse, _abc.Awaitable[_provider_service_pb2.DeleteProviderModelResponse]]:
-        """Deletes a provider model, and the backends that lead to it. With validate_only it only tells the impact."""
+        """Deletes a provider model, and the backends that lead to it. With validate_only it returns the impact
+        and deletes nothing.
+        """
 
     @_abc_1.abstractmethod
     def EnableProviderModel(
@@ -379,7 +385,7 @@ class ProviderServiceServicer(metaclass=_abc_1.ABCMeta):
         context: _ServicerContext,
     ) -> _typing.Union[_provider_service_pb2.BatchDeleteProviderModelsResponse, _abc.Awaitable[_provider_service_pb2.BatchDeleteProviderModelsResponse]]:
         """Deletes many provider models, and the backends that lead to them, in one revision. The call succeeds as a whole;
-        each has its own outcome. With validate_only it only tells the impact of all of them together.
+        each has its own outcome. With validate_only it returns the impact of all of them together.
         """
 
     @_abc_1.abstractmethod
@@ -399,7 +405,7 @@ class ProviderServiceServicer(metaclass=_abc_1.ABCMeta):
         context: _ServicerContext,
     ) -> _typing.Union[_provider_service_pb2.ImportProviderModelsResponse, _abc.Awaitable[_provider_service_pb2.ImportProviderModelsResponse]]:
         """Imports models of the bundled catalog of the provider's kind, all of them or those named, in one revision. What
-        the provider already has is skipped and told, or refreshed: fields that were not edited follow the catalog.
+        the provider already has is skipped and reported, or refreshed: fields that were not edited follow the catalog.
         Nothing is ever deleted, disabled or enabled.
         """
 

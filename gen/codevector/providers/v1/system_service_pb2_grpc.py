@@ -29,7 +29,7 @@ class SystemServiceStub(object):
     """Operations of the registry. Needs the role viewer for reads and admin for RewrapDataKeys.
 
     After a new primary key version the registry rewraps by itself; nothing here has to be called for that. These RPCs
-    tell how far it is, hurry it, and prove at the end that nothing was missed and nothing else was touched.
+    show how far it is, hurry it, and prove at the end that nothing was missed and nothing else was touched.
     """
 
     def __init__(self, channel):
@@ -79,7 +79,7 @@ class SystemServiceServicer(object):
     """Operations of the registry. Needs the role viewer for reads and admin for RewrapDataKeys.
 
     After a new primary key version the registry rewraps by itself; nothing here has to be called for that. These RPCs
-    tell how far it is, hurry it, and prove at the end that nothing was missed and nothing else was touched.
+    show how far it is, hurry it, and prove at the end that nothing was missed and nothing else was touched.
     """
 
     def GetSystemInfo(self, request, context):
@@ -131,7 +131,7 @@ class SystemServiceServicer(object):
 
     def AwaitAppliedRevision(self, request, context):
         """Waits until every router that counts has applied a revision, such as that of a disable or a deletion, and answers
-        then or when the time is up, whichever comes first: see `reached`. Needs no write; calling again goes on waiting.
+        then or when the time is up, whichever comes first: see `reached`. Writes nothing; call again to go on waiting.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -187,7 +187,7 @@ class SystemService(object):
     """Operations of the registry. Needs the role viewer for reads and admin for RewrapDataKeys.
 
     After a new primary key version the registry rewraps by itself; nothing here has to be called for that. These RPCs
-    tell how far it is, hurry it, and prove at the end that nothing was missed and nothing else was touched.
+    show how far it is, hurry it, and prove at the end that nothing was missed and nothing else was touched.
     """
 
     @staticmethod

@@ -32,7 +32,7 @@ class SystemServiceStub:
     """Operations of the registry. Needs the role viewer for reads and admin for RewrapDataKeys.
 
     After a new primary key version the registry rewraps by itself; nothing here has to be called for that. These RPCs
-    tell how far it is, hurry it, and prove at the end that nothing was missed and nothing else was touched.
+    show how far it is, hurry it, and prove at the end that nothing was missed and nothing else was touched.
     """
 
     @_typing.overload
@@ -61,7 +61,7 @@ class SystemServiceStub:
     """Lists the routers that count, by watcher_id: who watches, and which revision each has applied."""
     AwaitAppliedRevision: _grpc.UnaryUnaryMultiCallable[_system_service_pb2.AwaitAppliedRevisionRequest, _system_service_pb2.AwaitAppliedRevisionResponse]
     """Waits until every router that counts has applied a revision, such as that of a disable or a deletion, and answers
-    then or when the time is up, whichever comes first: see `reached`. Needs no write; calling again goes on waiting.
+    then or when the time is up, whichever comes first: see `reached`. Writes nothing; call again to go on waiting.
     """
 
 @_typing.type_check_only
@@ -69,7 +69,7 @@ class SystemServiceAsyncStub(SystemServiceStub):
     """Operations of the registry. Needs the role viewer for reads and admin for RewrapDataKeys.
 
     After a new primary key version the registry rewraps by itself; nothing here has to be called for that. These RPCs
-    tell how far it is, hurry it, and prove at the end that nothing was missed and nothing else was touched.
+    show how far it is, hurry it, and prove at the end that nothing was missed and nothing else was touched.
     """
 
     def __init__(self, channel: _aio.Channel) -> None: ...
@@ -95,14 +95,14 @@ class SystemServiceAsyncStub(SystemServiceStub):
     """Lists the routers that count, by watcher_id: who watches, and which revision each has applied."""
     AwaitAppliedRevision: _aio.UnaryUnaryMultiCallable[_system_service_pb2.AwaitAppliedRevisionRequest, _system_service_pb2.AwaitAppliedRevisionResponse]  # type: ignore[assignment]
     """Waits until every router that counts has applied a revision, such as that of a disable or a deletion, and answers
-    then or when the time is up, whichever comes first: see `reached`. Needs no write; calling again goes on waiting.
+    then or when the time is up, whichever comes first: see `reached`. Writes nothing; call again to go on waiting.
     """
 
 class SystemServiceServicer(metaclass=_abc_1.ABCMeta):
     """Operations of the registry. Needs the role viewer for reads and admin for RewrapDataKeys.
 
     After a new primary key version the registry rewraps by itself; nothing here has to be called for that. These RPCs
-    tell how far it is, hurry it, and prove at the end that nothing was missed and nothing else was touched.
+    show how far it is, hurry it, and prove at the end that nothing was missed and nothing else was touched.
     """
 
     @_abc_1.abstractmethod
@@ -168,7 +168,7 @@ class SystemServiceServicer(metaclass=_abc_1.ABCMeta):
         context: _ServicerContext,
     ) -> _typing.Union[_system_service_pb2.AwaitAppliedRevisionResponse, _abc.Awaitable[_system_service_pb2.AwaitAppliedRevisionResponse]]:
         """Waits until every router that counts has applied a revision, such as that of a disable or a deletion, and answers
-        then or when the time is up, whichever comes first: see `reached`. Needs no write; calling again goes on waiting.
+        then or when the time is up, whichever comes first: see `reached`. Writes nothing; call again to go on waiting.
         """
 
 def add_SystemServiceServicer_to_server(servicer: SystemServiceServicer, server: _typing.Union[_grpc.Server, _aio.Server]) -> None: ...

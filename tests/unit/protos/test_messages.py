@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
+from importlib import import_module
 
 import protovalidate
 import pytest
@@ -29,6 +30,9 @@ PROGRAMMERS = re.compile(
 def messages(descriptor_set: FileDescriptorSet) -> Iterator[Descriptor]:
     for file in descriptor_set.file:
         if file.package.startswith("codevector."):
+            import_module(
+                file.name.removesuffix(".proto").replace("/", ".") + "_pb2"
+            )  # registers its messages
             yield from Default().FindFileByName(file.name).message_types_by_name.values()
 
 
@@ -47,11 +51,17 @@ def wrong_values(field: FieldDescriptor) -> tuple[object, ...]:
             return (0, -1, 2**31 - 1)
         case FieldDescriptor.TYPE_ENUM:
             return (0, 99)
-        case FieldDescriptor.TYPE_MESSAGE if field.message_type.full_name == Duration.DESCRIPTOR.full_name:
+        case FieldDescriptor.TYPE_MESSAGE if message_type(field).full_name == Duration.DESCRIPTOR.full_name:
             return (Duration(seconds=-1), Duration(seconds=10**9), Duration())
         case FieldDescriptor.TYPE_MESSAGE:
-            return (GetMessageClass(field.message_type)(),)
+            return (GetMessageClass(message_type(field))(),)
     return ()
+
+
+def message_type(field: FieldDescriptor) -> Descriptor:
+    """The type of a field that holds messages."""
+    assert field.message_type is not None
+    return field.message_type
 
 
 def wrong_messages(descriptor: Descriptor) -> Iterator[Message]:
@@ -60,7 +70,7 @@ def wrong_messages(descriptor: Descriptor) -> Iterator[Message]:
     yield make()
     for field in descriptor.fields:
         if is_map(field):
-            entry = field.message_type.fields_by_name
+            entry = message_type(field).fields_by_name
             yield make(**{field.name: {f"k{number}": "v" for number in range(100)}})
             for key in wrong_values(entry["key"]):
                 for value in wrong_values(entry["value"]):
@@ -94,7 +104,9 @@ def test_every_field_with_rules_can_be_broken(
     for descriptor in messages(descriptor_set):
         subjects = {each.subject.partition("[")[0] for each in found[descriptor.full_name]}
         ruled = {
-            field.name for field in descriptor.fields if field.GetOptions().HasExtension(validate_pb2.field)
+            field.name
+            for field in descriptor.fields
+            if field.GetOptions().HasExtension(validate_pb2.field)  # type: ignore[arg-type]  # the stubs know mypy-protobuf
         }
         assert ruled <= subjects, descriptor.full_name
 

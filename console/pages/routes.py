@@ -14,6 +14,7 @@ from console.pages import (
     credential,
     deleting,
     detail,
+    docs,
     editing,
     importing,
     model_forms,
@@ -22,6 +23,7 @@ from console.pages import (
     provider_models,
     providers,
 )
+from console.pages.page import view
 
 Endpoint = Callable[[Request], Response]
 
@@ -83,4 +85,6 @@ ROUTES = (
     shown("/admin/encryption", operations.encryption),
     shown("/admin/nav", operations.nav),
     shown("/admin/spread", detail.spread),
+    shown("/docs", docs.home),
+    *(shown(f"/docs/{name}", view(docs.shown(name))) for name in docs.CONTENTS),
 )

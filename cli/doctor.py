@@ -1,4 +1,4 @@
-"""``providerctl doctor``: everything a credential needs to open; of what is sick, why, and what to do."""
+"""``providerctl doctor``: everything that opening a credential needs; what is wrong, why, and what to do."""
 
 from __future__ import annotations
 
@@ -28,31 +28,28 @@ CLOCKS_APART = timedelta(seconds=5)
 _SWEEP = pb.GetEncryptionStatusResponse
 
 REMEDIES = {
-    "WRAPPER_MALFORMED": "the wrapper is damaged: restore its row from a backup, or replace the credential",
-    "KEY_VERSION_MISMATCH": "row and wrapper name different key versions: the row was edited; restore it",
-    "CONTEXT_MISMATCH": "the wrapper was made for another credential: rows were exchanged; restore them",
-    "ENVELOPE_MISMATCH": "envelope and wrapper do not belong together: rows were exchanged; restore them",
-    "NO_CREDENTIAL": "a data key without a credential: harmless, but nothing of this registry leaves one",
-    "NO_DATA_KEY": "the credential has no data key and cannot open: restore its row, or replace it",
-    "CREDENTIAL_CORRUPT": "the wrapper does not open: restore its row, or replace the credential",
+    "WRAPPER_MALFORMED": "the wrapped key is damaged: restore its row, or replace the credential",
+    "KEY_VERSION_MISMATCH": "row and wrapped key name different versions: the row was edited; restore it",
+    "CONTEXT_MISMATCH": "the wrapped key is another credential's: rows were exchanged; restore them",
+    "ENVELOPE_MISMATCH": "envelope and wrapped key do not belong together: rows were exchanged; restore them",
+    "NO_CREDENTIAL": "a data key without a credential: harmless, but this registry never leaves one",
+    "NO_DATA_KEY": "the credential has no data key and cannot be opened: restore its row, or replace it",
+    "CREDENTIAL_CORRUPT": "the wrapped key cannot be unwrapped: restore its row, or replace the credential",
     "KEY_VERSION_UNAVAILABLE": "the sidecar may not use its key version: enable it, or restore the keyring",
 }
-_REMEDY = "replace the credential: that makes a new data key"
+_REMEDY = "replace the credential, which makes a new data key"
 
 
 @dataclass(frozen=True, slots=True)
 class Sides:
-    """What the servers answered; None where they did not."""
+    """What the servers responded; None if they did not."""
 
     registry: pb.GetEncryptionStatusResponse | None
     sidecar: kms_pb.GetStatusResponse | None
 
 
 def doctor(session: Session) -> None:
-    """Check registry, sidecar, clocks, audit, and every pair of wrapper and envelope.
-
-    Exit code 0 where nothing failed; what only deserves a look is a note.
-    """
+    """Check registry, sidecar, clocks, audit, and every pair of envelope and wrapped key."""
     findings: list[Finding] = []
     registry = _asked(findings, "registry", lambda: registry_status(session))
     sidecar = _asked(findings, "registry socket", lambda: _sidecar(session, session.registry_side))
@@ -71,7 +68,7 @@ def doctor(session: Session) -> None:
 
 
 def _asked(findings: list[Finding], subject: str, work: Callable[[], T]) -> T | None:
-    """What ``work`` answers; where its server does not, that is the finding."""
+    """Return the result of ``work``; if its server does not respond, add a finding and return None."""
     try:
         return work()
     except CallRefused as refused:
@@ -88,7 +85,7 @@ def _sidecar(session: Session, side: Sidecar) -> kms_pb.GetStatusResponse:
 def _reached(session: Session, sides: Sides) -> Iterator[Finding]:
     registry, sidecar = sides.registry, sides.sidecar
     if registry is not None:
-        yield Finding("registry", Level.OK, f"answers at {session.settings.registry}")
+        yield Finding("registry", Level.OK, f"responds at {session.settings.registry}")
         if registry.kms_healthy:
             yield Finding("registry to sidecar", Level.OK, "the registry can wrap")
         else:
@@ -118,14 +115,14 @@ def _same_installation(
         yield Finding(
             "installation",
             Level.FAILED,
-            f"the sidecar's keys are of {sidecar.deployment_id}, the data of {known}: "
-            "bring keyring and database of one installation together",
+            f"the sidecar's keys belong to {sidecar.deployment_id}, the data to {known}: "
+            "use the keyring and the database of one installation",
         )
     if sidecar.keyring_seq < registry.keyring_seq:
         yield Finding(
             "keyring",
             Level.FAILED,
-            f"state {sidecar.keyring_seq}, but {registry.keyring_seq} was seen: an older one was put back",
+            f"state {sidecar.keyring_seq} after {registry.keyring_seq}: an older keyring was restored",
         )
     else:
         yield Finding("keyring", Level.OK, f"state {sidecar.keyring_seq}")
@@ -133,7 +130,7 @@ def _same_installation(
         yield Finding(
             "audit length",
             Level.FAILED,
-            f"{sidecar.audit_seq} lines, but {registry.audit_seq} were recorded before: its tail was cut",
+            f"{sidecar.audit_seq} lines, but {registry.audit_seq} were recorded: its end was cut off",
         )
     # The registry looks every 15 s, so for a moment after an activation it knows the primary before.
     recorded, told = registry.primary_key_version, sidecar.primary_key_version
@@ -182,7 +179,7 @@ def _data_keys(session: Session) -> Iterator[Finding]:
         return
     sick, count = len(verification.failures), verification.key_count
     yield Finding(
-        "data keys", Level.FAILED, f"{sick} are sick, {verification.verified_count} of {count} are sound"
+        "data keys", Level.FAILED, f"{sick} failed, {verification.verified_count} of {count} are intact"
     )
     for failure in verification.failures:
         under = f" (under {short_name(failure.key_version)})" if failure.key_version else ""
@@ -196,9 +193,7 @@ def _admin(session: Session) -> Iterator[Finding]:
     for version in versions:
         if version.state == kms_pb.KeyVersion.STATE_DESTROY_SCHEDULED:
             when = of_message(version.destroy_time)
-            sentence = (
-                f"its key will be destroyed {when:%Y-%m-%d %H:%M}Z; backups under it will not open then"
-            )
+            sentence = f"its key will be destroyed {when:%Y-%m-%d %H:%M}Z, and backups under it with it"
             yield Finding(short_name(version.name), Level.NOTE, sentence)
 
 
@@ -206,7 +201,7 @@ def _audit(session: Session, status: pb.GetEncryptionStatusResponse | None) -> I
     seq, head = (status.audit_seq, status.audit_head) if status is not None else (0, b"")
     answer = audit.verify(session, seq, head)
     if answer.intact:
-        sentence = f"{answer.audit_seq} lines, whole" + (f", as recorded at line {seq}" if seq else "")
+        sentence = f"{answer.audit_seq} lines, intact" + (f", as recorded at line {seq}" if seq else "")
         yield Finding("audit", Level.OK, sentence)
     else:
         yield Finding("audit", Level.FAILED, audit.fault_sentence(answer.fault))

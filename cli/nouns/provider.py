@@ -46,6 +46,8 @@ PROVIDER = Group(
                 Option("disabled", "Create it disabled.", Takes.NOTHING),
                 common.DRY_RUN,
             ),
+            more="In a script: `echo $KEY | providerctl provider create openai-prod --kind openai "
+            "--credential-stdin`.",
         ),
         Command(
             "update",

@@ -1,4 +1,4 @@
-"""What a check found: one line for each thing looked at."""
+"""What a check found: one line for each thing that was checked."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from cli.terminal.output import Cell, Section, Tone
 
 
 class Level(Enum):
-    """How a thing is. Only FAILED makes a command fail."""
+    """The result of a check. Only FAILED makes a command fail."""
 
     OK = "ok"
     NOTE = "note"
@@ -22,25 +22,25 @@ _TONES = {Level.OK: Tone.GOOD, Level.NOTE: Tone.WARNING, Level.FAILED: Tone.BAD}
 
 @dataclass(frozen=True, slots=True)
 class Finding:
-    """``subject`` is what was looked at, ``sentence`` what was seen and, where it failed, what to do."""
+    """``subject`` is what was checked, ``sentence`` what was found and, if it failed, what to do."""
 
     subject: str
     level: Level
     sentence: str
 
     def as_json(self) -> dict[str, str]:
-        """For printing."""
+        """Return it for printing."""
         return {"subject": self.subject, "level": self.level.name, "sentence": self.sentence}
 
 
 def section(findings: Sequence[Finding], title: str = "") -> Section:
-    """The findings as rows."""
+    """Return the findings as rows."""
     rows = [
         (each.subject, Cell(each.level.value, _TONES[each.level]), Cell(each.sentence)) for each in findings
     ]
-    return Section(title, ("check", "result", "what was seen"), rows)
+    return Section(title, ("check", "result", "finding"), rows)
 
 
 def has_failed(findings: Sequence[Finding]) -> bool:
-    """Whether any of them failed."""
+    """Return whether any of them failed."""
     return any(each.level is Level.FAILED for each in findings)

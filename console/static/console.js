@@ -154,6 +154,7 @@ document.addEventListener("input", (event) => {
   if (event.target.matches("[data-secret]")) warnOfForeign(event.target);
   if (event.target.matches("[data-narrow]")) narrow(event.target);
   if (event.target.matches("[data-all]")) chooseAll(event.target);
+  if (event.target.closest("#choices") || event.target.matches("[data-all]")) countChosen();
 });
 
 function note(input, text) {
@@ -210,6 +211,11 @@ function chooseAll(box) {
   }
 }
 
+function countChosen() {
+  const count = find("[data-chosen]");
+  if (count) count.textContent = ` (${document.querySelectorAll("#choices tbody input:checked").length})`;
+}
+
 // --- htmx: no polling of a hidden page, no secret kept after it was sent, focus where the answer is ---
 
 document.addEventListener("htmx:config:request", (event) => {
@@ -218,12 +224,16 @@ document.addEventListener("htmx:config:request", (event) => {
     event.preventDefault();
     return;
   }
+  if (request.method === "GET" && sourceElement.matches("form")) {
+    for (const [name, value] of [...request.body]) if (!value) request.body.delete(name); // a short address
+  }
   if (request.method === "POST" && sourceElement.matches("form")) {
     setTimeout(() => clearSecrets(sourceElement));
   }
 });
 document.addEventListener("htmx:after:swap", (event) => {
   const target = event.detail.ctx?.target;
+  if (target?.id === "panel") countChosen();
   if (target?.id === "panel" && dialog?.open) focusFirst();
 });
 document.addEventListener("htmx:error", () => {

@@ -10,7 +10,10 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from codevector.providers.v1 import provider_pb2
+
 from cli.failures import ExitCode, Failure, UsageFailure
+from cli.providers.commands import read
 from cli.session import Session
 
 if TYPE_CHECKING:
@@ -66,6 +69,13 @@ def list_offered(session: Session, name: str) -> tuple[Listing, str]:
 def _opened(session: Session, name: str) -> tuple[Opened, Guard]:
     allow_loopback = _switch(session.world.environment, "CODEVECTOR_ALLOW_LOOPBACK_HTTP")
     allow_private = _switch(session.world.environment, "CODEVECTOR_ALLOW_PRIVATE_UPSTREAMS")
+    # Routers see neither an unknown provider nor a disabled one, and the SDK sees what routers see.
+    if read(session, name).state == provider_pb2.Provider.STATE_DISABLED:
+        raise Failure(
+            f"{name} is disabled, so its credential is not opened: enable it first",
+            code=ExitCode.CONFLICT,
+            lines=["reason: PROVIDER_DISABLED"],
+        )
     import codevector_providers
 
     from upstreams.addresses import AddressPolicy

@@ -108,6 +108,15 @@ class TestCommands:
         assert done.returncode == code, done.stderr
         assert done.stderr.startswith("providerctl: ")
 
+    def test_a_disabled_provider_is_named_as_such(
+        self, instance: Instance, loopback: Api, nobody: str
+    ) -> None:
+        provider = at(loopback, nobody)
+        loopback.call("DisableProvider", pb.DisableProviderRequest(name=provider.name))
+        done = self.run(instance, "test", provider.name)
+        assert done.returncode == 5
+        assert "is disabled" in done.stderr
+
     def test_no_sidecar(self, instance: Instance, loopback: Api, upstream: Upstream) -> None:
         provider = at(loopback, upstream.base_url)
         done = self.run(instance, "test", provider.name, "--router-socket", "/nonexistent/router.sock")

@@ -13,7 +13,7 @@ from cli.keys.verification import registry_status
 from cli.keys.versions import short_name, state_word
 from cli.messages import as_json
 from cli.session import Session
-from cli.terminal.output import Cell, Facts, Section, Tone, Value
+from cli.terminal.output import Cell, Column, Facts, Section, Tone, Value
 from cli.times import shown
 from runtime.calls import CallRefused
 
@@ -133,7 +133,7 @@ def _quarantined(status: pb.GetEncryptionStatusResponse) -> list[Section]:
         (each.resource, Cell(each.reason, Tone.BAD), short_name(each.key_version), each.failed_count)
         for each in status.quarantined
     ]
-    return [Section("quarantined", ("resource", "reason", "key version", "failed"), rows)]
+    return [Section("quarantined", ("resource", "reason", Column("key version", whole=True), "failed"), rows)]
 
 
 def _state(version: KeyVersion) -> Cell:

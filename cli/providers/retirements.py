@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from codevector.providers.v1 import provider_service_pb2 as pb
 
 from cli.messages import as_json
 from cli.resources.names import provider_name
 from cli.session import Session
-from cli.terminal.output import Cell, Facts, Section, Tone, Value
+from cli.terminal.output import Cell, Column, Facts, Section, Tone, Value
 
 _PAGE_SIZE = 1000
 
@@ -27,15 +29,17 @@ def retirements(session: Session, *, days: int, provider: str) -> None:
         ),
         Section(
             "",
-            ("retires", "provider model", "routable", "backends", "leaves without any"),
+            ("retires", Column("provider model", whole=True), "routable", "backends", "leaves without any"),
             [_row(each) for each in answer.retirements],
         ),
-        Section(
-            "Models left without a backend",
-            ("model",),
-            [(Cell(name, Tone.BAD),) for name in answer.models_left_unroutable],
-        ),
+        *_left(answer.models_left_unroutable),
+        names=[each.provider_model for each in answer.retirements],
     )
+
+
+def _left(models: Sequence[str]) -> list[Section]:
+    rows = [(Cell(name, Tone.BAD),) for name in models]
+    return [Section("Models left without a backend", ("model",), rows)] if rows else []
 
 
 def _read(session: Session, days: int, parent: str) -> pb.ListRetirementsResponse:

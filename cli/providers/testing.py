@@ -61,7 +61,8 @@ def discover(session: Session, *, name: str, add: list[str], kind: str) -> None:
         )
         return
     answer = discovery.message(listing, known, _validation(session, listing.outcome, 0))
-    session.terminal.show(as_json(answer), *_sections(answer))
+    names = [model.upstream_model_id for model in answer.models]
+    session.terminal.show(as_json(answer), *_sections(answer), names=names)
     if listing.models and not listing.complete:
         session.terminal.say("The listing is not complete: more may be offered.", Tone.WARNING)
     _end(provider, listing.outcome)

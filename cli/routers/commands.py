@@ -19,7 +19,8 @@ _PAGE_SIZE = 1000
 def list_(session: Session, *, filter_: str) -> None:
     """List the routers that count, by watcher id, with the revision that each has applied."""
     answer = _read(session, filter_)
-    session.terminal.show(as_json(answer), _section(answer.routers, answer.revision))
+    names = [each.watcher_id for each in answer.routers]
+    session.terminal.show(as_json(answer), _section(answer.routers, answer.revision), names=names)
     have = sum(each.applied_revision >= answer.revision for each in answer.routers)
     session.terminal.say(tally(have, len(answer.routers), answer.revision))
 

@@ -49,6 +49,8 @@ def text(value: Value) -> str:
 
 def printable(words: str) -> str:
     """Return the text with control and format characters as escapes, so that none acts on the terminal."""
+    if words.isascii() and words.isprintable():
+        return words
     return "".join(
         each.encode("unicode_escape").decode() if unicodedata.category(each)[0] == "C" else each
         for each in words
@@ -102,6 +104,8 @@ def rows(
 
 def cells(words: str) -> int:
     """Return how many cells of a terminal the text takes."""
+    if words.isascii():
+        return len(words)
     return sum(
         0 if unicodedata.combining(each) else 2 if unicodedata.east_asian_width(each) in "WF" else 1
         for each in words

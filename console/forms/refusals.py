@@ -5,7 +5,10 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 
-from console.registry import Refusal
+from console.registry import Refusal, is_away
+
+_UNREACHABLE = "The registry cannot be reached, so nothing was saved. Try again in a moment."
+_UNANSWERED = "The registry did not answer in time. It is safe to send this again."
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,6 +37,8 @@ def problem_of(
 
     ``inputs`` are the names of the form's inputs, and ``input_of`` gives the one for a path of the API.
     """
+    if is_away(refusal):
+        return Problem(_UNANSWERED if refusal.status == "DEADLINE_EXCEEDED" else _UNREACHABLE)
     known, errors, rest = set(inputs), dict[str, str](), list[str]()
     for violation in refusal.fields:
         name = input_of(violation.subject)

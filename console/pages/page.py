@@ -30,6 +30,8 @@ Answer = TypeVar("Answer")
 View = Callable[["Page"], Response]
 
 NOTICE = "codevector_notice"
+AWAY = "away"
+"""The element of a page that waits for the registry: once it is back, the whole page is loaded again."""
 KINDS_SECONDS = 60.0
 """How long the kinds are kept: they change with the registry's release alone."""
 HTTP_STATUS: Mapping[str, int] = {
@@ -152,6 +154,8 @@ class Page:
     def show(self, template: str, *, status: int = 200, **context: Any) -> Response:
         """Return the page, or the block of it that was asked for: one named like the element it goes into."""
         context.update(page=self, now=self.now)
+        if self.target == AWAY and status == 200:
+            return Response(status_code=204, headers={"HX-Refresh": "true"})
         environment = self.console.templates
         if self.target and self.target in environment.get_template(template).blocks:
             content = render_block(environment, template, self.target, **context)
@@ -215,8 +219,14 @@ def refusal_page(page: Page, refused: CallRefused) -> Response:
     """Return the page that says what the registry refused, or that it is away."""
     refusal = refused.refusal
     status = HTTP_STATUS.get(refusal.status, 500)
+    if page.target:
+        return page.show("refused_part.html", status=status, refusal=refusal)
+    request = page.request
+    again = "/admin/providers"
+    if request.method == "GET":
+        again = request.url.path + (f"?{request.url.query}" if request.url.query else "")
     template = "away.html" if is_away(refusal) else "refused.html"
-    return page.show(template, status=status, refusal=refusal, address=page.registry.address)
+    return page.show(template, status=status, refusal=refusal, address=page.registry.address, again=again)
 
 
 def address(*parts: str) -> str:

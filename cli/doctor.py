@@ -21,6 +21,7 @@ from cli.session import Session
 from cli.terminal.findings import Finding, Level, has_failed, section
 from cli.times import of_message
 from runtime.calls import CallRefused
+from runtime.release import release
 
 T = TypeVar("T")
 
@@ -57,6 +58,7 @@ def doctor(session: Session) -> None:
     sides = Sides(registry, sidecar)
     findings += _reached(session, sides)
     if registry is not None:
+        findings += _asked(findings, "version", lambda: [_version(session)]) or []
         findings += _sweep(registry)
         findings += _asked(findings, "catalogs", lambda: list(_catalogs(session))) or []
         findings += _asked(findings, "data keys", lambda: list(_data_keys(session))) or []
@@ -76,6 +78,14 @@ def _asked(findings: list[Finding], subject: str, work: Callable[[], T]) -> T | 
         level = Level.NOTE if exit_code_of(refused) is ExitCode.AUTH else Level.FAILED
         findings.append(Finding(subject, level, str(refused)))
         return None
+
+
+def _version(session: Session) -> Finding:
+    info = session.registry.call(session.registry.system.GetSystemInfo, pb.GetSystemInfoRequest())
+    own = release()
+    if info.version == own:
+        return Finding("version", Level.OK, own)
+    return Finding("version", Level.NOTE, f"the registry is {info.version}, this command {own}")
 
 
 def _sidecar(session: Session, side: Sidecar) -> kms_pb.GetStatusResponse:

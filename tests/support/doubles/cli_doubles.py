@@ -35,6 +35,7 @@ from grpc_status import rpc_status
 
 from cli.__main__ import run
 from cli.session import World
+from runtime.release import release
 
 START = datetime(2026, 4, 15, 8, 0, 0, tzinfo=UTC)
 DEPLOYMENT = "01" * 16
@@ -96,6 +97,7 @@ class Installation:
     requests: dict[str, str] = field(default_factory=dict)
     wrappers: dict[str, Wrapper] = field(default_factory=dict)
     providers: dict[str, provider_pb2.Provider] = field(default_factory=dict)
+    release: str = field(default_factory=release)
     recorded: str = ""
     notices: bool = True
     revision: int = 7
@@ -174,6 +176,9 @@ class Doubles(
 
     def __init__(self, made: Installation) -> None:
         self.made = made
+
+    def GetSystemInfo(self, request: Message, _: object) -> pb.GetSystemInfoResponse:  # noqa: N802
+        return pb.GetSystemInfoResponse(version=self.made.release)
 
     def GetEncryptionStatus(self, request: Message, _: object) -> pb.GetEncryptionStatusResponse:  # noqa: N802
         made = self.made

@@ -104,3 +104,12 @@ def test_without_a_sidecar_the_registry_is_still_looked_at(bench: Bench) -> None
     assert code == 1
     assert found["data keys"][0] == "OK"
     assert "the socket does not exist" in found["admin socket"][1]
+
+
+def test_another_release_deserves_a_look(bench: Bench) -> None:
+    assert findings(bench)[1]["version"][0] == "OK"
+    bench.made.release = "9.9.9"
+    code, found = findings(bench)
+    assert code == 0
+    assert found["version"][0] == "NOTE"
+    assert "the registry is 9.9.9, this command " in found["version"][1]

@@ -38,7 +38,9 @@ def main() -> None:
     parser.add_argument("--repetitions", type=int, default=7)
     parser.add_argument("--writes", type=int, default=200, help="of latency")
     parser.add_argument("--keyring", choices=list(KEYRINGS), default="local", help="what to rewrap in")
-    parser.add_argument("--wrappers", type=int, help="to rewrap: 100,000 locally, 20,000 in Vault")
+    parser.add_argument(
+        "--wrappers", type=int, help="how many wrapped keys to rewrap: 100,000 locally, 20,000 in Vault"
+    )
     parser.add_argument("--rounds", type=int, default=5, help="of rotations and their floor in turn")
     parser.add_argument("--opens", type=int, default=20, help="how often 500 watchers come and go")
     parser.add_argument("--secrets", type=int, default=5000, help="to rotate here and in MLflow")

@@ -1,6 +1,6 @@
 """The registry as it is, but for a note of when it committed: ``python -m benchmarks.committed FILE``.
 
-Each commit adds a line to the file, nanoseconds since 1970. What a change set itself tells is when the unit
+Each commit adds a line to the file, nanoseconds since 1970. A change set's own commit_time is when the unit
 of work began, before its statements and before the disk had it.
 """
 

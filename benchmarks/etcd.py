@@ -23,7 +23,7 @@ def install() -> None:
     """Without root: the package is downloaded and unpacked, not installed.
 
     Raises:
-        StepFailed: this is no Debian, or its archive does not give the package.
+        StepFailed: this is not Debian, or its archive does not give the package.
     """
     if PROGRAM.exists():
         return

@@ -38,10 +38,10 @@ class FloorReading:
 
 
 class BareRewrap(Protocol):
-    """Wrappers of its own, made beforehand, to be rewrapped over and over."""
+    """Wrapped keys of its own, made beforehand, to rewrap over and over."""
 
     def rewrap(self) -> tuple[float, list[bytes]]:
-        """(seconds for all, the bodies of the new wrappers)."""
+        """(seconds for all, the bodies of the new wrapped keys)."""
 
 
 class BareAesGcm:
@@ -76,7 +76,7 @@ def _commitment(dek: bytes, context: bytes) -> bytes:
 
 
 class BareTransit:
-    """Batches as large as the server takes, one after the other over one connection, on a key of its own."""
+    """Batches as large as the server takes, in sequence over one connection, on a separate key."""
 
     def __init__(self, server: OpenBao, connection: http.client.HTTPConnection, contexts: Sequence[bytes]):
         self._connection = connection
@@ -143,7 +143,7 @@ class BulkSwap:
         self._rounds = 0
 
     def swap(self, bodies: Sequence[bytes]) -> float:
-        """Seconds to store wrappers with these bodies under yet another version."""
+        """Seconds to store wrapped keys with these bodies under yet another version."""
         self._rounds += 1
         found = []
         for (dek_id, wrapped, version), body in zip(self._rows, bodies, strict=True):

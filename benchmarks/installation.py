@@ -115,7 +115,7 @@ def _sealed(deployment_id: bytes, number: int) -> tuple[Provider, SealedCredenti
 
 
 def rotate(admin: grpc.Channel, system: system_service_pb2_grpc.SystemServiceStub) -> float:
-    """Create and activate a version; the seconds until the sweep has every wrapper under it.
+    """Create and activate a version; the seconds until the sweep has every wrapped key under it.
 
     Transit makes a version the primary by creating it, so the clock starts before that.
     """
@@ -142,7 +142,7 @@ def _until_next_look(status: pb.GetEncryptionStatusResponse, seconds: float) -> 
 
 
 def verify(system: system_service_pb2_grpc.SystemServiceStub) -> int:
-    """How many wrappers there are, all of which open."""
+    """Return the number of wrapped keys, all of which open."""
     sound, token = 0, ""
     while True:
         page = system.VerifyDataKeys(pb.VerifyDataKeysRequest(page_size=4096, page_token=token))
@@ -153,7 +153,7 @@ def verify(system: system_service_pb2_grpc.SystemServiceStub) -> int:
 
 
 def some_wrapped(home: Path) -> list[kms_pb2.WrappedDataKey]:
-    """256 wrappers as they are stored now."""
+    """256 wrapped keys as they are stored now."""
     with closing(sqlite3.connect(home / "registry.db")) as connection:
         rows = connection.execute(
             "SELECT wrapped, key_version, commitment, context FROM data_keys LIMIT 256"

@@ -1,4 +1,4 @@
-"""The keyrings a rotation is measured on: what the sidecar is told, and the bare work each needs."""
+"""The keyrings a rotation is measured on: the sidecar's settings, and the bare work each needs."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from tests.support.servers.openbao import running_openbao
 
 @dataclass(frozen=True, slots=True)
 class Measured:
-    """A keyring to be: how the sidecar is told of it, and its floor for some contexts."""
+    """A keyring to create: its settings for the sidecar, and its floor for some contexts."""
 
     title: str
     environment: Mapping[str, str] = field(repr=False)

@@ -1,4 +1,4 @@
-"""From the answer to a write until every watcher of the process has it."""
+"""Time from the response to a write until every watcher of the process has it."""
 
 from __future__ import annotations
 
@@ -19,10 +19,10 @@ def latency(writes: int) -> None:
             delivery = mine.deliver(streams)
             from_answer.append((delivery.last - delivery.answered) / 1e6)
             from_commit.append((delivery.last - mine.began(delivery)) / 1e6)
-    print(f"\n## Latency: {writes} writes, one after the other, {WATCHERS} watchers, a connection each\n")
-    print("| until every watcher has it, from | p50 ms | p99 ms | first had by all before its answer |")
+    print(f"\n## Latency: {writes} writes, in sequence, {WATCHERS} watchers, one connection each\n")
+    print("| until every watcher has it, from | p50 ms | p99 ms | had by all before the response |")
     print("|---|---|---|---|")
-    for name, times in (("the answer to the write", from_answer), ("its commit", from_commit)):
+    for name, times in (("the response to the write", from_answer), ("its commit", from_commit)):
         cuts = quantiles(times, n=100)
         before = f"{sum(time < 0 for time in times)} of {writes}" if times is from_answer else ""
         print(f"| {name} | {cuts[49]:.2f} | {cuts[98]:.2f} | {before} |")

@@ -112,7 +112,7 @@ class Gateway:
 
     @contextmanager
     def serving(self, kek: int, *, core: int | None = None) -> Iterator[GatewayServer]:
-        """One worker, without its job runner; on one core where told."""
+        """One worker, without its job runner; on one core if asked."""
         port = free_port()
         log = self.database.parent / "server.log"
         started = time.perf_counter()

@@ -174,7 +174,7 @@ def mlflow(secrets: int, rounds: int) -> None:
         theirs = Theirs(Gateway(Path(directory) / "mlflow.db", url), secrets)
         theirs.gateway.fill(secrets, ENDPOINTS)
         steps: dict[str, Callable[[], Spent]] = {
-            "here, serving: asked for to all moved": ours.rotate,
+            "here, serving: requested until all moved": ours.rotate,
             THEIRS: theirs.rotate,
             NOTHING: lambda: theirs.gateway.rotate_kek(NO_SUCH_KEK),
         }
@@ -191,12 +191,12 @@ def mlflow(secrets: int, rounds: int) -> None:
         start = median(one.cpu for one in spent[NOTHING]) if name == THEIRS else 0
         each = "" if name == NOTHING else f"{(cpu - start) / secrets * 1e6:,.0f}"
         print(f"| {name} | {median(one.seconds for one in values):.2f} | {cpu:.2f} | {each} |")
-    print(f"| MLflow's server, from start to its first answer | {median(theirs.restarts):.2f} | | |")
+    print(f"| MLflow's server, from start to its first response | {median(theirs.restarts):.2f} | | |")
     _print_trials(trials)
 
 
 def _print_trials(trials: dict[str, Trial]) -> None:
-    print("\nOne rotation each while serving under calls, which MLflow's documentation forbids:\n")
+    print("\nOne rotation each while serving calls, which MLflow's documentation forbids:\n")
     print("| | " + " | ".join(trials) + " |")
     print("|---|" + "---|" * len(trials))
     rows: dict[str, Callable[[Trial], object]] = {
@@ -234,7 +234,7 @@ def _calling(call: Callable[[], bool]) -> Iterator[Calls]:
             started = time.perf_counter()
             try:
                 good = call()
-            except (grpc.RpcError, OSError, ValueError):  # ValueError: an answer that is no JSON
+            except (grpc.RpcError, OSError, ValueError):  # ValueError: a response that is not JSON
                 good = False
             calls.worst_seconds = max(calls.worst_seconds, time.perf_counter() - started)
             calls.good, calls.bad = calls.good + good, calls.bad + (not good)

@@ -50,7 +50,7 @@ def peers(repetitions: int) -> None:
                 each.readings.append(each.read())
     print(f"\n## Peers: {MODELS:,} models, one client, medians of {repetitions}\n")
     print("\n".join([*missing, ""] if missing else []), end="")
-    print("| call | bytes | calls/s | CPU ms a call |")
+    print("| call | bytes | calls/s | CPU ms per call |")
     print("|---|---|---|---|")
     for each in asked:
         seconds, cpu = (median(values) for values in zip(*each.readings, strict=True))

@@ -80,8 +80,8 @@ def rewrap(keyring: str, wrappers: int, rounds: int) -> None:
             verify_seconds = time.perf_counter() - started
             assert system.DigestProviders(pb.DigestProvidersRequest()) == digest
     print(
-        f"\n## Rotation: {wrappers:,} wrappers, SQLite, {measured.title}, two processes, sweep by itself, "
-        f"medians of {rounds}\n"
+        f"\n## Rotation: {wrappers:,} wrapped keys, SQLite, {measured.title}, two processes, "
+        f"sweep by itself, medians of {rounds}\n"
     )
     _print_rates(wrappers, floors, rotations, disturbed, verify_seconds)
     print("| unwrap through the socket, one at a time | p50 ms | p99 ms |")
@@ -133,14 +133,16 @@ def _print_rates(
     print("|---|---|---|---|---|")
     print(f"| floor: bare rewrap | {1 / crypto:,.0f} | | {crypto * 1e6:.1f} | |")
     print(f"| floor: bulk compare-and-swap | {1 / swap:,.0f} | | {swap * 1e6:.1f} | |")
-    print(f"| floor: both, one after the other | {bare:,.0f} | | {1e6 / bare:.1f} | 1.00 |")
-    print(f"| asked for to all moved | {rate:,.0f} | {seconds:.2f} | {1e6 / rate:.1f} | {rate / bare:.2f} |")
+    print(f"| floor: both, in sequence | {bare:,.0f} | | {1e6 / bare:.1f} | 1.00 |")
+    print(
+        f"| requested until all moved | {rate:,.0f} | {seconds:.2f} | {1e6 / rate:.1f} | {rate / bare:.2f} |"
+    )
     again = disturbed.seconds
     print(f"| the same while unwrapping | {wrappers / again:,.0f} | {again:.2f} | | |")
     print(f"| verified, every one | {wrappers / verify_seconds:,.0f} | {verify_seconds:.2f} | | |")
     kms, service = median(one.kms_cpu for one in rotations), median(one.service_cpu for one in rotations)
     print(
-        f"\nCPU per wrapper moved: sidecar {kms / wrappers * 1e6:.1f} µs, "
+        f"\nCPU per wrapped key moved: sidecar {kms / wrappers * 1e6:.1f} µs, "
         f"registry {service / wrappers * 1e6:.1f} µs.\n"
     )
 
@@ -156,7 +158,7 @@ def _contexts(home: Path, items: int) -> list[bytes]:
 def _unwraps(
     router: grpc.Channel, items: Sequence[kms_pb2.WrappedDataKey], done: threading.Event, most: int
 ) -> list[float]:
-    """Seconds of one unwrap after the other, until told to stop."""
+    """Seconds of one unwrap after the other, until stopped."""
     stub = kms_grpc.KeyManagementServiceStub(router)
     times = list[float]()
     while len(times) < most and not done.is_set():

@@ -188,7 +188,7 @@ def _changes(table: RoutingTable, repetitions: int) -> list[tuple[str, float]]:
     return [
         ("apply one change", _median(apply_to(plain), repetitions) / count),
         ("apply one change, indexes in use", _median(apply_to(table), repetitions) / count),
-        ("the same by copying a dict, for comparison", _median(lambda: base.copy(), repetitions)),
+        ("the same with a copied dict, for comparison", _median(lambda: base.copy(), repetitions)),
     ]
 
 

@@ -1,4 +1,4 @@
-"""Many streams in one client: a Go program on the clients' core, which tells when all have a message."""
+"""Many streams in one client: a Go program on the clients' core, which reports when all have a message."""
 
 from __future__ import annotations
 

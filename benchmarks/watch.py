@@ -35,7 +35,7 @@ class Figures:
     cpu: list[float] = field(default_factory=list)
 
     def turn(self) -> None:
-        """Some changes, one after the other."""
+        """Some changes, in sequence."""
         for _ in range(EVENTS):
             before = self.watched.server.cpu_seconds()
             delivery = self.watched.deliver(self.streams)

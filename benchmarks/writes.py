@@ -1,4 +1,4 @@
-"""Creates with a seal, one after the other, and imports of the largest catalog."""
+"""Creates with a seal, in sequence, and imports of the largest catalog."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from tests.support.servers.harness import instance
 
 
 def writes(creates: int, repetitions: int) -> None:
-    """Creates with a seal one after the other, and imports of the largest catalog into fresh providers."""
+    """Creates with a seal in sequence, and imports of the largest catalog into fresh providers."""
     with (
         instance() as made,
         registry(made) as (kms, service),

@@ -24,7 +24,7 @@ type event struct {
 
 func newEvent(content []byte) *event { return &event{content: content, passed: make(chan struct{})} }
 
-// broadcast serves bench.Broadcast until told to stop: Watch answers what it was asked with, then whatever is given to
+// broadcast serves bench.Broadcast until stopped: Watch answers what it was asked with, then whatever is given to
 // Publish, which answers when it began (nanoseconds since 1970, as text).
 func broadcast(arguments []string) error {
 	if len(arguments) != 1 {

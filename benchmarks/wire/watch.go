@@ -42,8 +42,8 @@ type (
 	}
 )
 
-// told is a line on stdin: a call to make.
-type told struct {
+// ordered is a line on stdin: a call to make.
+type ordered struct {
 	Method  string `json:"method"`
 	Request []byte `json:"request"`
 }
@@ -62,7 +62,7 @@ func (o *output) say(line any) {
 	}
 }
 
-// arrivals counts how often each message has come, to tell when it has come to all.
+// arrivals counts how often each message has come, to know when all have it.
 type arrivals struct {
 	mutex  sync.Mutex
 	all    int
@@ -97,7 +97,7 @@ func (a *arrivals) expect(all int) {
 	a.all = all
 }
 
-// watch opens streams, all at once, then makes the calls it is told to on stdin, and says what arrives, until stdin
+// watch opens streams, all at once, then makes the calls it reads from stdin, and says what arrives, until stdin
 // ends.
 func watch(arguments []string) error {
 	flags := flag.NewFlagSet("watch", flag.ExitOnError)
@@ -140,7 +140,7 @@ func watch(arguments []string) error {
 	input := bufio.NewScanner(os.Stdin)
 	input.Buffer(nil, maxMessage)
 	for input.Scan() {
-		var line told
+		var line ordered
 		if err := json.Unmarshal(input.Bytes(), &line); err != nil {
 			return err
 		}
@@ -216,7 +216,7 @@ func (s stream) open(ctx context.Context) (grpc.ClientStream, []byte, error) {
 	return opened, first, err
 }
 
-func invoke(ctx context.Context, conn *grpc.ClientConn, call told) answered {
+func invoke(ctx context.Context, conn *grpc.ClientConn, call ordered) answered {
 	line := answered{Sent: time.Now().UnixNano()}
 	err := conn.Invoke(ctx, call.Method, &call.Request, &line.Answer)
 	line.At = time.Now().UnixNano()

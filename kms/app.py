@@ -16,7 +16,7 @@ from kms import telemetry
 from kms.audit.key import make_audit_key, public_key_file, read_audit_key, read_public_key
 from kms.audit.keyring import AuditedVersions, Principal
 from kms.audit.log import Audit, AuditUnavailable
-from kms.audit.sink import AuditSink
+from kms.audit.sink import AuditSink, put_aside
 from kms.backends import Surroundings, open_keyrings
 from kms.background import upkeep
 from kms.installation import initialise, initialise_identity, read_deployment_id
@@ -49,6 +49,15 @@ def initialise_installation(settings: Settings) -> Installation:
         deployment_id = read_deployment_id(settings.deployment_id_file, settings.deployment_id)
         return Installation(deployment_id, audit_key.public_key, has_new_keys=False)
     return Installation(_initialise_keys(settings), audit_key.public_key, has_new_keys=True)
+
+
+def begin_audit(settings: Settings) -> Path | None:
+    """Set the audit of a stopped sidecar aside, and return where it is kept; None if there is none.
+
+    Raises:
+        StartError: a sidecar writes it, or it cannot be renamed.
+    """
+    return put_aside(settings.audit_directory, _now())
 
 
 def audit_public_key(settings: Settings, named: Path | None) -> bytes | None:

@@ -26,11 +26,12 @@ def parse(arguments: Sequence[str] | None) -> argparse.Namespace:
     commands = parser.add_subparsers(dest="command", metavar="COMMAND")
     commands.add_parser("serve", help="serve until SIGTERM or SIGINT; the default")
     commands.add_parser("init", help="make what is missing: keys, deployment id, audit key")
-    audit = commands.add_parser("audit", help="read an audit from its files").add_subparsers(
-        dest="audit_command", metavar="COMMAND", required=True
-    )
+    audit = commands.add_parser(
+        "audit", help="read an audit from its files, or begin a new one"
+    ).add_subparsers(dest="audit_command", metavar="COMMAND", required=True)
     _add_verify(audit.add_parser("verify", help="find the first line that was changed"))
     _add_exposure(audit.add_parser("exposure", help="list the credentials that a principal could have seen"))
+    audit.add_parser("begin", help="set aside an audit that cannot be continued; the next start begins anew")
     options = parser.parse_args(arguments)
     if options.command == "audit" and options.audit_command == "verify":
         options.expected = _expected(parser, options)

@@ -52,6 +52,11 @@ def _init(settings: Settings) -> None:
 
 
 def _audit(settings: Settings, options: Namespace) -> int:
+    if options.audit_command == "begin":
+        kept = app.begin_audit(settings)
+        print(f"The audit is kept as {kept}." if kept else "There is no audit to keep.")
+        print("The next start begins a new one at line 1.")
+        return 0
     place, as_json = options.file or settings.audit_directory, options.output == "json"
     if options.audit_command == "exposure":
         answer = expose_files(place, since=options.since, principal=options.principal, as_json=as_json)

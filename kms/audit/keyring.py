@@ -56,10 +56,9 @@ class AuditedKeyring:
     def status(self) -> KeyringStatus:
         """Return the status; while the audit cannot be written nothing is healthy."""
         status = self._keyring.status()
-        if self._audit.is_writable:
-            return status
-        message = "the audit cannot be written"
-        return replace(status, wrap_healthy=False, unwrap_healthy=False, message=message)
+        if trouble := self._audit.trouble:
+            return replace(status, wrap_healthy=False, unwrap_healthy=False, message=trouble)
+        return status
 
     def wrap(self, items: Sequence[WrapItem]) -> list[WrappedDataKey | KeyringError]:
         results = self._keyring.wrap(items)

@@ -28,21 +28,22 @@ from kms.audit.lines import (
     genesis,
     time_text,
 )
-from kms.audit.sink import AuditError, AuditSink, segments
+from kms.audit.sink import AuditError, AuditLost, AuditSink, segments
 from kms.keyring import KeyringUnavailable
 
 CHECKPOINT_SECONDS = 50.0
 """How long lines wait for a checkpoint. With upkeep every 10 s that is a minute at most."""
 
 _FORMAT = 1
+_UNWRITABLE = "the audit cannot be written"
 _UNSYNCED_LIMIT = 1 << 20  # bytes kept in memory until a sync
 
 
 class AuditUnavailable(KeyringUnavailable):
     """The audit cannot be written, so nothing that belongs in it may be done."""
 
-    def __init__(self) -> None:
-        super().__init__("the audit of the key sidecar cannot be written")
+    def __init__(self, trouble: str) -> None:
+        super().__init__(f"the key sidecar uses no key without its audit: {trouble}")
 
 
 class Audit:
@@ -70,7 +71,7 @@ class Audit:
         # Take both in this order. A sync may run while lines are appended.
         self._syncing = threading.Lock()
         self._appending = threading.Lock()
-        self._troubled = False
+        self._trouble = ""
         self._refused = 0
         self._last = sink.last or genesis(deployment_id)
         self._synced = self._last
@@ -92,9 +93,9 @@ class Audit:
         return self._key.public_key
 
     @property
-    def is_writable(self) -> bool:
-        """Whether the last attempt to write succeeded."""
-        return not self._troubled
+    def trouble(self) -> str:
+        """Why the last attempt to write failed, as a clause; empty if it succeeded."""
+        return self._trouble
 
     def record(self, event: str, fields: Mapping[str, Any], *, synced: bool) -> None:
         """Add a line. With ``synced`` it is durable on return, otherwise within a minute.
@@ -102,7 +103,7 @@ class Audit:
         Raises:
             AuditUnavailable: it could not be written or synced.
         """
-        if self._troubled or self._sink.is_full:
+        if self._trouble or self._sink.is_full:
             self._restore()
         with self._appending:
             self._refuse_in_trouble()
@@ -113,18 +114,24 @@ class Audit:
             self._sync(position)
 
     def tick(self) -> None:
-        """Sign what has waited a minute, and retry what failed. To be called every few seconds.
+        """Look at the file, sign what has waited a minute, and retry what failed. Call it every few seconds.
 
         Raises:
-            AuditUnavailable: the audit still cannot be written.
+            AuditUnavailable: the audit cannot be written.
         """
-        if self._troubled:
+        if self._trouble:
             self._restore()
+        with self._appending:
+            self._refuse_in_trouble()
+            with self._watched():
+                self._sink.look()
         if self._since_checkpoint and self._monotonic() - self._checkpointed_at >= CHECKPOINT_SECONDS:
             with self._appending, self._watched():
                 self._append_checkpoint()
                 position = self._last
             self._sync(position)
+            with self._watched():
+                self._sink.remember(position)
 
     def verify(self, expected: Sequence[Position] = ()) -> Verification:
         """Read the audit back, and compare it with what is in memory too. Raises OSError."""
@@ -138,12 +145,13 @@ class Audit:
     def close(self) -> None:
         """Sign and sync the end. Raises AuditUnavailable; the files are closed anyway."""
         try:
-            if self._troubled:
+            if self._trouble:
                 self._restore()
             with self._syncing, self._appending, self._watched():
                 self._append(STOP, {})
                 self._append_checkpoint()
                 self._sync_all()
+                self._sink.remember(self._last)
         finally:
             self._sink.close()
 
@@ -161,11 +169,12 @@ class Audit:
         self._append(START, fields)
         self._append_checkpoint()
         self._sync_all()
+        self._sink.remember(self._last)
 
     def _restore(self) -> None:
         """Mend what failed, and start a new file if this one is full. Raises AuditUnavailable."""
         with self._syncing, self._appending, self._watched():
-            mending = self._troubled
+            mending = bool(self._trouble)
             if mending:
                 self._sink.mend()
             if self._sink.is_full:
@@ -175,7 +184,7 @@ class Audit:
             if mending:
                 self._append(RESUMED, {"refused": self._refused})
                 self._sync_all()
-                self._troubled, self._refused = False, 0
+                self._trouble, self._refused = "", 0
 
     def _begin_file(self) -> None:
         """Start a file with a checkpoint, so that it can be verified without the files before it."""
@@ -215,7 +224,9 @@ class Audit:
             with self._watched():
                 self._sink.sync_disk()
             with self._appending:
-                self._sink.synced(mark)
+                self._refuse_in_trouble()
+                with self._watched():
+                    self._sink.synced(mark)
                 self._synced = reached
 
     def _sync_all(self) -> None:
@@ -223,16 +234,16 @@ class Audit:
         self._synced = self._last
 
     def _refuse_in_trouble(self) -> None:
-        if self._troubled:
+        if self._trouble:
             self._refused += 1
-            raise AuditUnavailable
+            raise AuditUnavailable(self._trouble)
 
     @contextmanager
     def _watched(self) -> Iterator[None]:
         """After a failure write nothing until ``_restore`` has succeeded."""
         try:
             yield
-        except OSError:
-            self._troubled = True
+        except OSError as error:
+            self._trouble = str(error) if isinstance(error, AuditLost) else _UNWRITABLE
             self._refused += 1
-            raise AuditUnavailable from None
+            raise AuditUnavailable(self._trouble) from None

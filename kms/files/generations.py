@@ -7,8 +7,8 @@ Keyrings and Vault ledgers are kept in one.
     keyring.json.lock    held by flock while the process lives, never deleted
     keyring.json.tmp     left by an interrupted write; the next write replaces it
 
-All names are looked up in the descriptor of a directory that was checked once, so replacing the directory
-does not affect a running process.
+All names are looked up in the descriptor of a directory that was checked once. What becomes of the file by
+another hand, its directory included, is seen by comparing its status with that of the last write.
 """
 
 from __future__ import annotations
@@ -21,6 +21,9 @@ from pathlib import Path
 from kms.errors import StartError
 from kms.files.disk import DISK, Disk
 from kms.files.private import FileError, open_private_directory, read_private, write_synced
+
+FileMark = tuple[int, int, int, int]
+"""Device, inode, size and time of the last change."""
 
 
 class KeyringLocked(StartError):
@@ -40,6 +43,7 @@ class KeyringFile:
         self._path = path
         self._limit = limit
         self._disk = disk
+        self._accepted: FileMark | None = None
         self._directory = open_private_directory(path.parent)
         try:
             self._lock = self._take_lock()
@@ -60,6 +64,22 @@ class KeyringFile:
             FileError: the file is a link, not regular, of another owner, or open to others.
         """
         return read_private(self._path, limit=self._limit, directory=self._directory)
+
+    def mark(self) -> FileMark | None:
+        """Return what tells the file at the path from any other; None if there is none."""
+        try:
+            status = os.stat(self._path, follow_symlinks=False)
+        except OSError:
+            return None
+        return status.st_dev, status.st_ino, status.st_size, status.st_mtime_ns
+
+    def accept(self, mark: FileMark | None) -> None:
+        """Take the file of this mark, which was taken before the content was read, for the one in use."""
+        self._accepted = mark
+
+    def is_as_left(self) -> bool:
+        """Return whether the file is the one that was accepted or written last, unchanged."""
+        return self._accepted is not None and self.mark() == self._accepted
 
     def create(self, content: bytes) -> None:
         """Write the first generation, durable on return. Raises FileExistsError."""
@@ -119,6 +139,8 @@ class KeyringFile:
         temporary = self._path.with_name(f"{self._path.name}.tmp")
         write_synced(temporary, content, directory=self._directory, disk=self._disk)
         self._rename(temporary, path)
+        if path == self._path:
+            self.accept(self.mark())
 
     def _rename(self, source: Path, target: Path) -> None:
         self._disk.rename(source.name, target.name, directory=self._directory)

@@ -95,6 +95,11 @@ def create_private(path: Path, content: bytes, *, disk: Disk = DISK) -> None:
     """
     if os.path.lexists(path):
         raise FileExistsError(path)
+    put_private(path, content, disk=disk)
+
+
+def put_private(path: Path, content: bytes, *, disk: Disk = DISK) -> None:
+    """Make ``content`` that of a file with mode 0600, whole or not at all, durable on return."""
     temporary = path.with_name(path.name + ".tmp")
     directory = os.open(path.parent, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
     try:

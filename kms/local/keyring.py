@@ -16,6 +16,7 @@ from kms.keyring import (
     DataKey,
     KeyringError,
     KeyringStatus,
+    KeyringUnavailable,
     KeyVersionNotPrimary,
     KeyVersionUnavailable,
     WrapItem,
@@ -35,20 +36,24 @@ class LocalKeyring:
         self._random = random
 
     def status(self) -> KeyringStatus:
-        ring = self._file.ring
+        trouble = ""
+        try:
+            ring = self._file.ring_in_use()
+        except KeyringUnavailable as error:
+            ring, trouble = self._file.ring, error.message
         return KeyringStatus(
             backend=Backend.LOCAL_KEYRING,
             deployment_id=self._file.deployment_id,
             primary=ring.primary.record.name,
             accepted=tuple(v.record.name for v in ring.document.versions if v.record.state in OPENING),
-            wrap_healthy=True,
-            unwrap_healthy=True,
-            message="",
+            wrap_healthy=not trouble,
+            unwrap_healthy=not trouble,
+            message=trouble,
             seq=ring.document.seq,
         )
 
     def wrap(self, items: Sequence[WrapItem]) -> list[WrappedDataKey | KeyringError]:
-        version = self._file.ring.primary
+        version = self._file.ring_in_use().primary
         nonces = self._random(NONCE_LENGTH * len(items))
         results: list[WrappedDataKey | KeyringError] = []
         for index, item in enumerate(items):
@@ -61,7 +66,7 @@ class LocalKeyring:
         return results
 
     def unwrap(self, items: Sequence[WrappedDataKey]) -> list[DataKey | KeyringError]:
-        ring = self._file.ring
+        ring = self._file.ring_in_use()
         results: list[DataKey | KeyringError] = []
         for item in items:
             try:
@@ -71,7 +76,7 @@ class LocalKeyring:
         return results
 
     def rewrap(self, items: Sequence[WrappedDataKey], target: str) -> list[WrappedDataKey | KeyringError]:
-        ring = self._file.ring
+        ring = self._file.ring_in_use()
         if target != ring.primary.record.name:
             raise KeyVersionNotPrimary(ring.primary.record.name)
         results: list[WrappedDataKey | KeyringError] = []
@@ -89,7 +94,7 @@ class LocalKeyring:
         return results
 
     def verify(self, items: Sequence[WrappedDataKey]) -> list[KeyringError | None]:
-        ring = self._file.ring
+        ring = self._file.ring_in_use()
         results: list[KeyringError | None] = []
         for item in items:
             try:

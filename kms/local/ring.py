@@ -19,6 +19,11 @@ from kms.local.document import DocumentCodec, DocumentError, KeyringDocument, Lo
 from kms.local.kek import NONCE_LENGTH, open_data_key, seal_data_key
 from kms.local.unlock import UnlockMethod, UnlockRoot
 
+LOST = (
+    "the keyring file was deleted, moved or replaced under the running sidecar: put back the file that was "
+    "there, or restart the sidecar on the one that is right"
+)
+
 
 @dataclass(frozen=True, slots=True)
 class Ring:
@@ -59,15 +64,28 @@ class RingFile:
         self._file = file
         self._random = random
         self._changing = threading.Lock()
+        mark = file.mark()
         stored = file.read()
         keyring_id, method = read_preamble(stored)
         self.codec = DocumentCodec(unlock(method), keyring_id)
         self._ring = self._load(stored)
+        file.accept(mark)
 
     @property
     def ring(self) -> Ring:
-        """The current ring."""
+        """The current ring, whatever has become of its file."""
         return self._ring
+
+    def ring_in_use(self) -> Ring:
+        """Return the current ring.
+
+        Raises:
+            KeyringUnavailable: another hand deleted, moved or replaced its file.
+        """
+        if self._file.is_as_left():
+            return self._ring
+        with self.changing() as ring:  # after a change of our own, or on the same content
+            return ring
 
     @contextmanager
     def changing(self) -> Iterator[Ring]:
@@ -80,15 +98,17 @@ class RingFile:
         """
         with self._changing:
             try:
+                mark = self._file.mark()
                 stored = self._file.read()
                 if stored != self._ring.stored:
                     ring = self._load(stored)
                     self._file.sync_directory()
                     if ring.document.seq <= self._ring.document.seq:
-                        raise KeyringUnavailable
+                        raise KeyringUnavailable(LOST)
                     self._ring = ring
+                self._file.accept(mark)
             except (OSError, FileError, DocumentError):
-                raise KeyringUnavailable from None
+                raise KeyringUnavailable if self._file.is_as_left() else KeyringUnavailable(LOST) from None
             yield self._ring
 
     def add(self, version: LocalVersion) -> None:

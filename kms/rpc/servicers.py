@@ -277,7 +277,7 @@ def _readable() -> Iterator[None]:
     try:
         yield
     except OSError:
-        raise AuditUnavailable from None
+        raise AuditUnavailable("the audit cannot be read") from None
 
 
 def _fault(fault: Fault | None) -> admin_pb2.AuditFault | None:

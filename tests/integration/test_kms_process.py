@@ -11,8 +11,9 @@ import signal
 import socket
 import subprocess
 import sys
-from collections.abc import Iterator
-from contextlib import ExitStack, contextmanager
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, contextmanager, suppress
+from dataclasses import dataclass
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
@@ -336,6 +337,125 @@ class TestAudit:
         path = initialised.own / "audit" / "audit-000000000001.jsonl"
         path.write_bytes(path.read_bytes().replace(b'"event":"start"', b'"event":"stop"'))
         assert "damaged at its line 1" in refused(initialised.run())
+
+
+@dataclass(frozen=True, slots=True)
+class Clients:
+    """A wrapped key of a running sidecar, and who may use it."""
+
+    registry: management_grpc.KeyManagementServiceStub
+    router: management_grpc.KeyManagementServiceStub
+    wrap: pb2.BatchWrapDataKeysRequest
+    unwrap: pb2.BatchUnwrapDataKeysRequest
+
+    def refusal(self) -> str:
+        """No key leaves and none is wrapped, and the status says why."""
+        status = self.router.GetStatus(pb2.GetStatusRequest(), timeout=10)
+        for call in (
+            lambda: self.router.BatchUnwrapDataKeys(self.unwrap, timeout=10),
+            lambda: self.registry.BatchWrapDataKeys(self.wrap, timeout=10),
+        ):
+            with pytest.raises(grpc.RpcError) as refused:
+                call()
+            assert refused.value.code() is grpc.StatusCode.UNAVAILABLE
+        status = self.router.GetStatus(pb2.GetStatusRequest(), timeout=10)
+        assert (status.wrap_healthy, status.unwrap_healthy) == (False, False)
+        return status.message
+
+    def opens(self) -> bool:
+        answer = self.router.BatchUnwrapDataKeys(self.unwrap, timeout=10)
+        return answer.results[0].plaintext == bytes(range(32))
+
+
+@contextmanager
+def clients(sidecar: Sidecar) -> Iterator[Clients]:
+    with ExitStack() as stack:
+        registry, router = (
+            management_grpc.KeyManagementServiceStub(
+                stack.enter_context(grpc.insecure_channel(f"unix:{sidecar.own}/{role}.sock"))
+            )
+            for role in ("registry", "router")
+        )
+        deployment_id = bytes.fromhex((sidecar.own / "deployment-id").read_text().strip())
+        context = DekContext(deployment_id, bytes(16), bytes(16), 1).encode()
+        wrap = pb2.BatchWrapDataKeysRequest(items=[pb2.WrapItem(context=context, plaintext=bytes(range(32)))])
+        wrapped = registry.BatchWrapDataKeys(wrap, timeout=10).results[0].wrapped
+        unwrap = pb2.BatchUnwrapDataKeysRequest(items=[pb2.UnwrapItem(wrapped=wrapped)])
+        yield Clients(registry, router, wrap, unwrap)
+
+
+def rotated_by_copytruncate(file: Path) -> None:
+    shutil.copy(file, file.with_name("rotated"))
+    os.truncate(file, 0)
+
+
+def replaced(file: Path) -> None:
+    shutil.copy(file, file.with_name("copy"))
+    file.with_name("copy").rename(file)
+
+
+AUDIT_HARMS: dict[str, Callable[[Path], object]] = {
+    "deleted": lambda file: file.unlink(),
+    "moved": lambda file: file.rename(file.parent.parent / "elsewhere.jsonl"),
+    "replaced": replaced,
+    "truncated": rotated_by_copytruncate,
+    "folder deleted": lambda file: shutil.rmtree(file.parent),
+    "folder moved": lambda file: file.parent.rename(file.parent.with_name("elsewhere")),
+}
+
+
+class TestGround:
+    """What becomes of the sidecar's files under it is noticed before the next key leaves."""
+
+    @pytest.mark.parametrize("harm", AUDIT_HARMS.values(), ids=AUDIT_HARMS)
+    def test_the_audit(self, initialised: Sidecar, harm: Callable[[Path], object]) -> None:
+        with initialised.serving() as (process, _):
+            with clients(initialised) as held:
+                assert held.opens()
+                harm(initialised.own / "audit" / "audit-000000000001.jsonl")
+                assert "audit-000000000001.jsonl" in held.refusal()
+            process.terminate()
+            process.communicate(timeout=30)
+
+    @pytest.mark.parametrize("harm", ["deleted", "truncated", "folder deleted", "folder moved"])
+    def test_a_start_without_it_names_the_command(self, initialised: Sidecar, harm: str) -> None:
+        with initialised.serving() as (process, _):
+            AUDIT_HARMS[harm](initialised.own / "audit" / "audit-000000000001.jsonl")
+            process.kill()
+        sentence = refused(initialised.run())
+        assert "but line 2 was written" in sentence
+        assert "`python -m kms audit begin`" in sentence
+        begun = initialised.run("audit", "begin")
+        assert begun.returncode == 0
+        assert begun.stdout.endswith("The next start begins a new one at line 1.\n")
+        with initialised.serving() as (_, line):
+            assert line.startswith("kms serving ")
+            assert "another process writes the audit" in refused(initialised.run("audit", "begin"))
+
+    @pytest.mark.parametrize(
+        "harm",
+        [
+            lambda file: file.unlink(),
+            lambda file: file.rename(file.with_name("elsewhere")),
+            lambda file: file.write_bytes(file.read_bytes()[:-9]),
+            lambda file: shutil.copy(file.with_name("older"), file),
+        ],
+        ids=["deleted", "moved", "cut", "copied over"],
+    )
+    def test_the_keyring(self, initialised: Sidecar, harm: Callable[[Path], object]) -> None:
+        file = initialised.own / "keyring.json"
+        file.with_name("older").write_bytes(file.read_bytes().replace(b'"seq":1', b'"seq":0'))
+        content = file.read_bytes()
+        with initialised.serving(), clients(initialised) as held:
+            assert held.opens()
+            harm(file)
+            assert held.refusal().startswith("the keyring file was deleted, moved or replaced")
+            with suppress(FileNotFoundError):
+                file.unlink()
+            file.touch(mode=0o600)
+            file.write_bytes(content)
+            assert held.opens(), "the same content is the same keyring"
+            assert held.router.GetStatus(pb2.GetStatusRequest(), timeout=10).unwrap_healthy
 
 
 class TestCheckConfig:

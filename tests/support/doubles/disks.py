@@ -17,9 +17,9 @@ class FaultyDisk(Disk):
     def __init__(self) -> None:
         self.calls: list[str] = []
         self.at = 0
-        self.fault: Callable[[], None] = lambda: None
+        self.fault: Callable[[], object] = lambda: None
 
-    def fail(self, at: int, fault: Callable[[], None]) -> None:
+    def fail(self, at: int, fault: Callable[[], object]) -> None:
         """Arms the fault, counting from now."""
         self.calls.clear()
         self.at, self.fault = at, fault

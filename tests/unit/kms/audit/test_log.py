@@ -5,11 +5,13 @@ from __future__ import annotations
 import errno
 import json
 import os
+import shutil
 import subprocess
 import sys
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import closing
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -18,7 +20,7 @@ import pytest
 from kms.audit.chain import Verification, verify
 from kms.audit.lines import CHECKPOINT_LINES, Position, genesis
 from kms.audit.log import AuditUnavailable
-from kms.audit.sink import AuditError, segments
+from kms.audit.sink import AuditError, put_aside, segments
 from kms.files.disk import Disk
 from kms.files.private import FileError
 from tests.support.doubles.disks import FaultyDisk
@@ -224,9 +226,9 @@ class TestFailingSink:
             disk.fail(step, fails(code))
             with pytest.raises(AuditUnavailable):
                 audit.record("refused", {}, synced=True)
-            assert not audit.is_writable
+            assert audit.trouble == "the audit cannot be written"
             audit.record("after", {}, synced=True)
-            assert audit.is_writable
+            assert audit.trouble == ""
         found = checked(directory, audit.position)
         assert found.fault is None
         told = events(directory)
@@ -252,7 +254,7 @@ class TestFailingSink:
                 audit.tick()
         full.is_full = False
         audit.tick()
-        assert audit.is_writable
+        assert audit.trouble == ""
         audit.record("use", {}, synced=True)
         audit.close()
         assert checked(directory).fault is None
@@ -293,6 +295,149 @@ print(made)
         assert told.count("use") == int(finished.stdout) > 5
         assert told[-4:] == ["resumed", "after", "stop", "checkpoint"]
         assert checked(tmp_path / "audit").fault is None
+
+
+def _cut(file: Path) -> None:
+    os.truncate(file, 0)
+
+
+def _replace(file: Path) -> None:
+    copy = file.with_name("copy")
+    copy.write_bytes(file.read_bytes())
+    copy.rename(file)
+
+
+def _append(file: Path) -> None:
+    with file.open("ab") as stream:
+        stream.write(b"{}\n")
+
+
+HARMS: dict[str, Callable[[Path], object]] = {
+    "deleted": lambda file: file.unlink(),
+    "moved": lambda file: file.rename(file.parent.parent / "elsewhere"),
+    "cut": _cut,
+    "replaced": _replace,
+    "folder deleted": lambda file: shutil.rmtree(file.parent),
+    "folder moved": lambda file: file.parent.rename(file.parent.with_name("elsewhere")),
+}
+
+
+class TestLost:
+    """A file that would take lines which nobody can read is as good as a full disk."""
+
+    @pytest.mark.parametrize("harm", HARMS.values(), ids=HARMS)
+    def test_no_line_is_written(self, directory: Path, harm: Callable[[Path], object]) -> None:
+        audit = open_audit(directory)
+        audit.record("use", {}, synced=True)
+        harm(directory / segments(directory)[0].name)
+        for _ in range(2):
+            with pytest.raises(AuditUnavailable, match=r"audit-000000000001\.jsonl"):
+                audit.record("use", {}, synced=True)
+        assert "audit-000000000001.jsonl" in audit.trouble
+        with pytest.raises(AuditUnavailable):
+            audit.close()
+
+    @pytest.mark.parametrize("harm", HARMS.values(), ids=HARMS)
+    def test_is_noticed_while_nothing_is_used(self, directory: Path, harm: Callable[[Path], object]) -> None:
+        audit = open_audit(directory)
+        harm(directory / segments(directory)[0].name)
+        with pytest.raises(AuditUnavailable):
+            audit.tick()
+        assert audit.trouble
+        with pytest.raises(AuditUnavailable):
+            audit.close()
+
+    @pytest.mark.parametrize("harm", HARMS.values(), ids=HARMS)
+    def test_in_the_middle_of_a_record(self, directory: Path, harm: Callable[[Path], object]) -> None:
+        disk = FaultyDisk()
+        audit = open_audit(directory, disk=disk)
+        file = directory / segments(directory)[0].name
+        disk.fail(2, lambda: harm(file))  # after the write, ahead of the sync
+        with pytest.raises(AuditUnavailable):
+            audit.record("use", {}, synced=True)
+        with pytest.raises(AuditUnavailable):
+            audit.close()
+
+    def test_what_was_moved_back_is_gone_on_with(self, directory: Path) -> None:
+        with closing(open_audit(directory)) as audit:
+            audit.record("use", {}, synced=True)
+            directory.rename(directory.with_name("elsewhere"))
+            with pytest.raises(AuditUnavailable):
+                audit.record("use", {}, synced=True)
+            directory.with_name("elsewhere").rename(directory)
+            audit.record("use", {}, synced=True)
+            assert audit.trouble == ""
+        assert checked(directory).fault is None
+        assert events(directory)[2:] == ["use", "checkpoint", "resumed", "use", "stop", "checkpoint"]
+
+    def test_what_somebody_appended_is_removed(self, directory: Path) -> None:
+        with closing(open_audit(directory)) as audit:
+            _append(directory / segments(directory)[0].name)
+            with pytest.raises(AuditUnavailable, match="something else writes to it"):
+                audit.record("use", {}, synced=True)
+            audit.record("use", {}, synced=True)
+        assert checked(directory).fault is None
+        assert "resumed" in events(directory)
+
+
+class TestNextStart:
+    """What the sidecar wrote is known to its next start."""
+
+    @pytest.mark.parametrize(
+        "harm",
+        [
+            lambda file: file.unlink(),
+            _cut,
+            lambda file: file.write_bytes(b"".join(file.read_bytes().splitlines(keepends=True)[:-1])),
+            lambda file: shutil.rmtree(file.parent),
+        ],
+        ids=["deleted", "cut to nothing", "without its last line", "folder deleted"],
+    )
+    def test_is_refused_with_the_way_to_go_on(self, directory: Path, harm: Callable[[Path], object]) -> None:
+        with closing(open_audit(directory)) as audit:
+            audit.record("use", {}, synced=True)
+        harm(directory / segments(directory)[0].name)
+        with pytest.raises(AuditError, match=r"but line 5 was written: .*`python -m kms audit begin`"):
+            open_audit(directory)
+        kept = put_aside(directory, datetime(2026, 11, 30, 4, tzinfo=UTC))
+        assert kept == directory.with_name("audit.aside-20261130T040000Z")
+        assert kept.is_dir()
+        with closing(open_audit(directory)):
+            assert lines(directory)[0]["seq"] == 1
+
+    def test_a_rewritten_end_too(self, directory: Path) -> None:
+        open_audit(directory).close()
+        file = directory / segments(directory)[0].name
+        file.write_bytes(file.read_bytes().replace(b'"time":"2026', b'"time":"2025'))
+        with pytest.raises(AuditError, match="`python -m kms audit begin`"):
+            open_audit(directory)
+
+    def test_after_a_kill_only_what_was_there_a_minute_ago_is_known(self, directory: Path) -> None:
+        moment = [0.0]
+        audit = open_audit(directory, monotonic=lambda: moment[0])
+        audit.record("use", {}, synced=True)
+        moment[0] = 60.0
+        audit.tick()
+        signed = len(lines(directory))
+        audit.record("use", {}, synced=True)
+        audit._sink.close()  # as the kernel does
+        file = directory / segments(directory)[0].name
+        kept = file.read_bytes().splitlines(keepends=True)
+        file.write_bytes(b"".join(kept[: signed - 1]))
+        with pytest.raises(AuditError, match=f"line {signed} was written"):
+            open_audit(directory)
+        file.write_bytes(b"".join(kept[:signed]))
+        open_audit(directory).close()
+
+    def test_a_damaged_note_is_refused(self, directory: Path) -> None:
+        open_audit(directory).close()
+        directory.with_name("audit.position").write_text("4 abc\n")
+        with pytest.raises(AuditError, match=r"audit\.position is damaged"):
+            open_audit(directory)
+
+    def test_a_running_audit_is_not_set_aside(self, directory: Path) -> None:
+        with closing(open_audit(directory)), pytest.raises(AuditError, match="another process writes"):
+            put_aside(directory, datetime(2026, 11, 30, 4, tzinfo=UTC))
 
 
 class TestThreads:

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import contextlib
 import errno
 import json
 import os
@@ -186,13 +187,42 @@ class TestFaults:
             versions.create_version(uuid4(), current[-1].name)
         assert versions.list_versions() == current
 
-    def test_a_damaged_file_stops_changes_but_not_use(
-        self, keyring: Keyring, versions: KeyVersions, home: Path
+    @pytest.mark.parametrize(
+        "harm",
+        [
+            lambda file: file.unlink(),
+            lambda file: file.rename(file.with_name("elsewhere")),
+            lambda file: file.write_bytes(b"{}\n"),
+            lambda file: os.replace(file.with_name("keyring.json.1"), file),
+        ],
+        ids=["deleted", "moved", "damaged", "put back older"],
+    )
+    def test_a_file_that_another_hand_changed_stops_changes_and_use(
+        self, keyring: Keyring, versions: KeyVersions, home: Path, harm: Callable[[Path], object]
     ) -> None:
-        (home / "keyring.json").write_bytes(b"{}\n")
-        with pytest.raises(KeyringUnavailable):
-            versions.create_version(uuid4(), versions.list_versions()[-1].name)
-        assert opened(keyring, wrap_one(keyring)) == bytes(range(32))
+        versions.create_version(uuid4(), versions.list_versions()[-1].name)
+        wrapped, file = wrap_one(keyring), home / "keyring.json"
+        content = file.read_bytes()
+        harm(file)
+        uses: list[Callable[[], object]] = [
+            lambda: versions.create_version(uuid4(), versions.list_versions()[-1].name),
+            lambda: keyring.unwrap([wrapped]),
+            lambda: keyring.verify([wrapped]),
+            lambda: keyring.rewrap([wrapped], wrapped.key_version),
+            lambda: wrap_one(keyring),
+        ]
+        for use in uses:
+            with pytest.raises(KeyringUnavailable, match="the keyring file was deleted, moved or replaced"):
+                use()
+        status = keyring.status()
+        assert (status.wrap_healthy, status.unwrap_healthy) == (False, False)
+        assert status.message.startswith("the keyring file was deleted, moved or replaced")
+        with contextlib.suppress(FileNotFoundError):
+            file.unlink()
+        file.touch(mode=0o600)
+        file.write_bytes(content)
+        assert opened(keyring, wrapped) == bytes(range(32)), "the same content is the same keyring"
+        assert keyring.status().wrap_healthy
 
     def test_a_key_that_fails_its_self_test_is_never_stored(
         self, versions: KeyVersions, home: Path, monkeypatch: pytest.MonkeyPatch

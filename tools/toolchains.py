@@ -1,18 +1,19 @@
 """The toolchains that builds and tests need beside Python, and which of them this machine cannot have.
 
 Go and Node come from PATH or from the package index, a JDK and Maven from PATH or, for root on Debian, from
-Debian's packages.
+Debian's packages; Chromium from any of them.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 
-from tools import go_tools
+from tools import chromium, go_tools
 from tools.clients import java, typescript
 from tools.steps import StepFailed
 
 TOOLCHAINS: Mapping[str, Callable[[], object]] = {
+    "chromium": chromium.provide,
     "go": go_tools.go,
     "java": java.provide_tools,
     "node": typescript.node,

@@ -83,6 +83,7 @@ class Instance(Served):
     environment: dict[str, str] = field(repr=False)
     kms: Process | None = None
     service: Process | None = None
+    console: Process | None = None
     root: Path = ROOT
     _runs: int = field(default=0)
 
@@ -120,6 +121,11 @@ class Instance(Served):
         self.service.wait_for_line("service serving")
         self.connect()
 
+    def start_console(self) -> None:
+        """Start the console on the port that ``CODEVECTOR_CONSOLE_PORT`` of the environment names."""
+        self.console = self._start("console")
+        self.console.wait_for_line("console serving")
+
     def stop_service(self) -> None:
         self.disconnect()
         assert self.service is not None
@@ -144,7 +150,7 @@ class Instance(Served):
 
     def close(self) -> None:
         self.disconnect()
-        for process in (self.service, self.kms):
+        for process in (self.console, self.service, self.kms):
             if process is not None and process.child.poll() is None:
                 process.kill()
 

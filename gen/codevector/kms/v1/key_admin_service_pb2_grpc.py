@@ -27,10 +27,10 @@ if _version_not_supported:
 
 
 class KeyAdminServiceStub(object):
-    """Lists, creates, activates and retires versions of the key-encryption key. Role: admin, on a socket of its own.
-    Rotating is to create a version, to activate it, and then to rewrap the data keys of the registry. Retiring is to
-    disable a version that nothing refers to, and after a while to schedule the destruction of its key. A change of state
-    that is repeated changes nothing and succeeds; one that the state does not allow is FAILED_PRECONDITION.
+    """Lists, creates, activates and retires versions of the key-encryption key. Role: admin, on a separate socket. To
+    rotate, create a version, activate it, and rewrap the data keys of the registry. To retire, disable a version that
+    nothing refers to, and later schedule the destruction of its key. Repeating a change of state changes nothing and
+    succeeds; a change that the state does not allow is FAILED_PRECONDITION.
     """
 
     def __init__(self, channel):
@@ -87,10 +87,10 @@ class KeyAdminServiceStub(object):
 
 
 class KeyAdminServiceServicer(object):
-    """Lists, creates, activates and retires versions of the key-encryption key. Role: admin, on a socket of its own.
-    Rotating is to create a version, to activate it, and then to rewrap the data keys of the registry. Retiring is to
-    disable a version that nothing refers to, and after a while to schedule the destruction of its key. A change of state
-    that is repeated changes nothing and succeeds; one that the state does not allow is FAILED_PRECONDITION.
+    """Lists, creates, activates and retires versions of the key-encryption key. Role: admin, on a separate socket. To
+    rotate, create a version, activate it, and rewrap the data keys of the registry. To retire, disable a version that
+    nothing refers to, and later schedule the destruction of its key. Repeating a change of state changes nothing and
+    succeeds; a change that the state does not allow is FAILED_PRECONDITION.
     """
 
     def ListKeyVersions(self, request, context):
@@ -116,8 +116,8 @@ class KeyAdminServiceServicer(object):
         raise NotImplementedError('Method not implemented!')
 
     def DisableKeyVersion(self, request, context):
-        """Stops a version from unwrapping; EnableKeyVersion takes it back. Refused for the primary, and unless the caller
-        has made sure that no wrapper refers to the version: the sidecar cannot see them.
+        """Stops a version from unwrapping; EnableKeyVersion reverts it. Refused for the primary, and unless the caller has
+        checked that no wrapped key refers to the version: the sidecar cannot see them.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -131,15 +131,15 @@ class KeyAdminServiceServicer(object):
         raise NotImplementedError('Method not implemented!')
 
     def ScheduleKeyVersionDestruction(self, request, context):
-        """Has the key of a version destroyed after a delay. Refused unless the version has been disabled for 7 days.
-        Repeating it does not move the time: cancel first.
+        """Schedules the destruction of a version's key after a delay. Refused unless the version has been disabled for 7
+        days. Repeating it does not move the time: cancel first.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
     def CancelKeyVersionDestruction(self, request, context):
-        """Takes a scheduled destruction back; the version is disabled again.
+        """Cancels a scheduled destruction; the version is disabled again.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -154,8 +154,8 @@ class KeyAdminServiceServicer(object):
         raise NotImplementedError('Method not implemented!')
 
     def ListExposure(self, request, context):
-        """Lists the credentials whose data keys a caller of this sidecar had in hand since a time: those it unwrapped, and
-        those it brought to be wrapped. This is what to replace upstream after a compromise.
+        """Lists the credentials whose data keys a caller of this sidecar has had since a time: those it unwrapped, and those
+        it sent to be wrapped. This is what to replace upstream after a compromise.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -218,10 +218,10 @@ def add_KeyAdminServiceServicer_to_server(servicer, server):
 
  # This class is part of an EXPERIMENTAL API.
 class KeyAdminService(object):
-    """Lists, creates, activates and retires versions of the key-encryption key. Role: admin, on a socket of its own.
-    Rotating is to create a version, to activate it, and then to rewrap the data keys of the registry. Retiring is to
-    disable a version that nothing refers to, and after a while to schedule the destruction of its key. A change of state
-    that is repeated changes nothing and succeeds; one that the state does not allow is FAILED_PRECONDITION.
+    """Lists, creates, activates and retires versions of the key-encryption key. Role: admin, on a separate socket. To
+    rotate, create a version, activate it, and rewrap the data keys of the registry. To retire, disable a version that
+    nothing refers to, and later schedule the destruction of its key. Repeating a change of state changes nothing and
+    succeeds; a change that the state does not allow is FAILED_PRECONDITION.
     """
 
     @staticmethod

@@ -28,10 +28,10 @@ GRPC_GENERATED_VERSION: str
 GRPC_VERSION: str
 
 class KeyAdminServiceStub:
-    """Lists, creates, activates and retires versions of the key-encryption key. Role: admin, on a socket of its own.
-    Rotating is to create a version, to activate it, and then to rewrap the data keys of the registry. Retiring is to
-    disable a version that nothing refers to, and after a while to schedule the destruction of its key. A change of state
-    that is repeated changes nothing and succeeds; one that the state does not allow is FAILED_PRECONDITION.
+    """Lists, creates, activates and retires versions of the key-encryption key. Role: admin, on a separate socket. To
+    rotate, create a version, activate it, and rewrap the data keys of the registry. To retire, disable a version that
+    nothing refers to, and later schedule the destruction of its key. Repeating a change of state changes nothing and
+    succeeds; a change that the state does not allow is FAILED_PRECONDITION.
     """
 
     @_typing.overload
@@ -47,32 +47,32 @@ class KeyAdminServiceStub:
     nothing and succeeds.
     """
     DisableKeyVersion: _grpc.UnaryUnaryMultiCallable[_key_admin_service_pb2.DisableKeyVersionRequest, _key_management_service_pb2.KeyVersion]
-    """Stops a version from unwrapping; EnableKeyVersion takes it back. Refused for the primary, and unless the caller
-    has made sure that no wrapper refers to the version: the sidecar cannot see them.
+    """Stops a version from unwrapping; EnableKeyVersion reverts it. Refused for the primary, and unless the caller has
+    checked that no wrapped key refers to the version: the sidecar cannot see them.
     """
     EnableKeyVersion: _grpc.UnaryUnaryMultiCallable[_key_admin_service_pb2.EnableKeyVersionRequest, _key_management_service_pb2.KeyVersion]
     """Lets a disabled version unwrap again, as STATE_DECRYPT_ONLY."""
     ScheduleKeyVersionDestruction: _grpc.UnaryUnaryMultiCallable[_key_admin_service_pb2.ScheduleKeyVersionDestructionRequest, _key_management_service_pb2.KeyVersion]
-    """Has the key of a version destroyed after a delay. Refused unless the version has been disabled for 7 days.
-    Repeating it does not move the time: cancel first.
+    """Schedules the destruction of a version's key after a delay. Refused unless the version has been disabled for 7
+    days. Repeating it does not move the time: cancel first.
     """
     CancelKeyVersionDestruction: _grpc.UnaryUnaryMultiCallable[_key_admin_service_pb2.CancelKeyVersionDestructionRequest, _key_management_service_pb2.KeyVersion]
-    """Takes a scheduled destruction back; the version is disabled again."""
+    """Cancels a scheduled destruction; the version is disabled again."""
     VerifyAudit: _grpc.UnaryUnaryMultiCallable[_key_admin_service_pb2.VerifyAuditRequest, _key_admin_service_pb2.VerifyAuditResponse]
     """Reads the whole audit of this sidecar and reports whether a line was deleted, edited, reordered or cut off. Takes
     seconds for a large audit: set a deadline accordingly.
     """
     ListExposure: _grpc.UnaryUnaryMultiCallable[_key_admin_service_pb2.ListExposureRequest, _key_admin_service_pb2.ListExposureResponse]
-    """Lists the credentials whose data keys a caller of this sidecar had in hand since a time: those it unwrapped, and
-    those it brought to be wrapped. This is what to replace upstream after a compromise.
+    """Lists the credentials whose data keys a caller of this sidecar has had since a time: those it unwrapped, and those
+    it sent to be wrapped. This is what to replace upstream after a compromise.
     """
 
 @_typing.type_check_only
 class KeyAdminServiceAsyncStub(KeyAdminServiceStub):
-    """Lists, creates, activates and retires versions of the key-encryption key. Role: admin, on a socket of its own.
-    Rotating is to create a version, to activate it, and then to rewrap the data keys of the registry. Retiring is to
-    disable a version that nothing refers to, and after a while to schedule the destruction of its key. A change of state
-    that is repeated changes nothing and succeeds; one that the state does not allow is FAILED_PRECONDITION.
+    """Lists, creates, activates and retires versions of the key-encryption key. Role: admin, on a separate socket. To
+    rotate, create a version, activate it, and rewrap the data keys of the registry. To retire, disable a version that
+    nothing refers to, and later schedule the destruction of its key. Repeating a change of state changes nothing and
+    succeeds; a change that the state does not allow is FAILED_PRECONDITION.
     """
 
     def __init__(self, channel: _aio.Channel) -> None: ...
@@ -85,31 +85,31 @@ class KeyAdminServiceAsyncStub(KeyAdminServiceStub):
     nothing and succeeds.
     """
     DisableKeyVersion: _aio.UnaryUnaryMultiCallable[_key_admin_service_pb2.DisableKeyVersionRequest, _key_management_service_pb2.KeyVersion]  # type: ignore[assignment]
-    """Stops a version from unwrapping; EnableKeyVersion takes it back. Refused for the primary, and unless the caller
-    has made sure that no wrapper refers to the version: the sidecar cannot see them.
+    """Stops a version from unwrapping; EnableKeyVersion reverts it. Refused for the primary, and unless the caller has
+    checked that no wrapped key refers to the version: the sidecar cannot see them.
     """
     EnableKeyVersion: _aio.UnaryUnaryMultiCallable[_key_admin_service_pb2.EnableKeyVersionRequest, _key_management_service_pb2.KeyVersion]  # type: ignore[assignment]
     """Lets a disabled version unwrap again, as STATE_DECRYPT_ONLY."""
     ScheduleKeyVersionDestruction: _aio.UnaryUnaryMultiCallable[_key_admin_service_pb2.ScheduleKeyVersionDestructionRequest, _key_management_service_pb2.KeyVersion]  # type: ignore[assignment]
-    """Has the key of a version destroyed after a delay. Refused unless the version has been disabled for 7 days.
-    Repeating it does not move the time: cancel first.
+    """Schedules the destruction of a version's key after a delay. Refused unless the version has been disabled for 7
+    days. Repeating it does not move the time: cancel first.
     """
     CancelKeyVersionDestruction: _aio.UnaryUnaryMultiCallable[_key_admin_service_pb2.CancelKeyVersionDestructionRequest, _key_management_service_pb2.KeyVersion]  # type: ignore[assignment]
-    """Takes a scheduled destruction back; the version is disabled again."""
+    """Cancels a scheduled destruction; the version is disabled again."""
     VerifyAudit: _aio.UnaryUnaryMultiCallable[_key_admin_service_pb2.VerifyAuditRequest, _key_admin_service_pb2.VerifyAuditResponse]  # type: ignore[assignment]
     """Reads the whole audit of this sidecar and reports whether a line was deleted, edited, reordered or cut off. Takes
     seconds for a large audit: set a deadline accordingly.
     """
     ListExposure: _aio.UnaryUnaryMultiCallable[_key_admin_service_pb2.ListExposureRequest, _key_admin_service_pb2.ListExposureResponse]  # type: ignore[assignment]
-    """Lists the credentials whose data keys a caller of this sidecar had in hand since a time: those it unwrapped, and
-    those it brought to be wrapped. This is what to replace upstream after a compromise.
+    """Lists the credentials whose data keys a caller of this sidecar has had since a time: those it unwrapped, and those
+    it sent to be wrapped. This is what to replace upstream after a compromise.
     """
 
 class KeyAdminServiceServicer(metaclass=_abc_1.ABCMeta):
-    """Lists, creates, activates and retires versions of the key-encryption key. Role: admin, on a socket of its own.
-    Rotating is to create a version, to activate it, and then to rewrap the data keys of the registry. Retiring is to
-    disable a version that nothing refers to, and after a while to schedule the destruction of its key. A change of state
-    that is repeated changes nothing and succeeds; one that the state does not allow is FAILED_PRECONDITION.
+    """Lists, creates, activates and retires versions of the key-encryption key. Role: admin, on a separate socket. To
+    rotate, create a version, activate it, and rewrap the data keys of the registry. To retire, disable a version that
+    nothing refers to, and later schedule the destruction of its key. Repeating a change of state changes nothing and
+    succeeds; a change that the state does not allow is FAILED_PRECONDITION.
     """
 
     @_abc_1.abstractmethod
@@ -144,8 +144,8 @@ class KeyAdminServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _key_admin_service_pb2.DisableKeyVersionRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_key_management_service_pb2.KeyVersion, _abc.Awaitable[_key_management_service_pb2.KeyVersion]]:
-        """Stops a version from unwrapping; EnableKeyVersion takes it back. Refused for the primary, and unless the caller
-        has made sure that no wrapper refers to the version: the sidecar cannot see them.
+        """Stops a version from unwrapping; EnableKeyVersion reverts it. Refused for the primary, and unless the caller has
+        checked that no wrapped key refers to the version: the sidecar cannot see them.
         """
 
     @_abc_1.abstractmethod
@@ -162,8 +162,8 @@ class KeyAdminServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _key_admin_service_pb2.ScheduleKeyVersionDestructionRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_key_management_service_pb2.KeyVersion, _abc.Awaitable[_key_management_service_pb2.KeyVersion]]:
-        """Has the key of a version destroyed after a delay. Refused unless the version has been disabled for 7 days.
-        Repeating it does not move the time: cancel first.
+        """Schedules the destruction of a version's key after a delay. Refused unless the version has been disabled for 7
+        days. Repeating it does not move the time: cancel first.
         """
 
     @_abc_1.abstractmethod
@@ -172,7 +172,7 @@ class KeyAdminServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _key_admin_service_pb2.CancelKeyVersionDestructionRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_key_management_service_pb2.KeyVersion, _abc.Awaitable[_key_management_service_pb2.KeyVersion]]:
-        """Takes a scheduled destruction back; the version is disabled again."""
+        """Cancels a scheduled destruction; the version is disabled again."""
 
     @_abc_1.abstractmethod
     def VerifyAudit(
@@ -190,8 +190,8 @@ class KeyAdminServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _key_admin_service_pb2.ListExposureRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_key_admin_service_pb2.ListExposureResponse, _abc.Awaitable[_key_admin_service_pb2.ListExposureResponse]]:
-        """Lists the credentials whose data keys a caller of this sidecar had in hand since a time: those it unwrapped, and
-        those it brought to be wrapped. This is what to replace upstream after a compromise.
+        """Lists the credentials whose data keys a caller of this sidecar has had since a time: those it unwrapped, and those
+        it sent to be wrapped. This is what to replace upstream after a compromise.
         """
 
 def add_KeyAdminServiceServicer_to_server(servicer: KeyAdminServiceServicer, server: _typing.Union[_grpc.Server, _aio.Server]) -> None: ...

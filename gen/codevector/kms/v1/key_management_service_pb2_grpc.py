@@ -26,10 +26,9 @@ if _version_not_supported:
 
 
 class KeyManagementServiceStub(object):
-    """Wraps, unwraps, rewraps and verifies data keys (DEKs) under key-encryption keys (KEKs). The socket a caller is
-    connected to decides its role: the registry's may do all but unwrap, the router's may unwrap only; both may ask
-    for the status. Batches keep their order, and results[i] answers items[i]; an item that fails does not fail the
-    others.
+    """Wraps, unwraps, rewraps and verifies data keys (DEKs) under key-encryption keys (KEKs). The caller's socket decides
+    its role: the registry's may do everything but unwrap, the router's may only unwrap; both may get the status. Batches
+    keep their order: results[i] is the outcome for items[i]. An item that fails does not fail the others.
     """
 
     def __init__(self, channel):
@@ -66,14 +65,13 @@ class KeyManagementServiceStub(object):
 
 
 class KeyManagementServiceServicer(object):
-    """Wraps, unwraps, rewraps and verifies data keys (DEKs) under key-encryption keys (KEKs). The socket a caller is
-    connected to decides its role: the registry's may do all but unwrap, the router's may unwrap only; both may ask
-    for the status. Batches keep their order, and results[i] answers items[i]; an item that fails does not fail the
-    others.
+    """Wraps, unwraps, rewraps and verifies data keys (DEKs) under key-encryption keys (KEKs). The caller's socket decides
+    its role: the registry's may do everything but unwrap, the router's may only unwrap; both may get the status. Batches
+    keep their order: results[i] is the outcome for items[i]. An item that fails does not fail the others.
     """
 
     def GetStatus(self, request, context):
-        """Tells health and the primary key version. Cheap: polled to notice a new primary. Roles: registry, router.
+        """Gets health and the primary key version. Cheap: callers poll it to notice a new primary. Roles: registry, router.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -87,22 +85,22 @@ class KeyManagementServiceServicer(object):
         raise NotImplementedError('Method not implemented!')
 
     def BatchUnwrapDataKeys(self, request, context):
-        """Unwraps data keys. Role: router; PERMISSION_DENIED for the registry. The only RPC that answers key material.
+        """Unwraps data keys. Role: router; PERMISSION_DENIED for the registry. The only RPC that returns key material.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
     def BatchRewrapDataKeys(self, request, context):
-        """Moves wrapped data keys to the primary key version: old wrapper in, new wrapper out, no data key on the wire.
-        Role: registry.
+        """Moves wrapped data keys to the primary key version: the old wrapped key in, the new one out, no data key on the
+        wire. Role: registry.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
     def BatchVerifyDataKeys(self, request, context):
-        """Unwraps data keys, checks their commitments, and answers only whether that went well. Role: registry.
+        """Unwraps data keys, checks their commitments, and returns only whether that succeeded. Role: registry.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -145,10 +143,9 @@ def add_KeyManagementServiceServicer_to_server(servicer, server):
 
  # This class is part of an EXPERIMENTAL API.
 class KeyManagementService(object):
-    """Wraps, unwraps, rewraps and verifies data keys (DEKs) under key-encryption keys (KEKs). The socket a caller is
-    connected to decides its role: the registry's may do all but unwrap, the router's may unwrap only; both may ask
-    for the status. Batches keep their order, and results[i] answers items[i]; an item that fails does not fail the
-    others.
+    """Wraps, unwraps, rewraps and verifies data keys (DEKs) under key-encryption keys (KEKs). The caller's socket decides
+    its role: the registry's may do everything but unwrap, the router's may only unwrap; both may get the status. Batches
+    keep their order: results[i] is the outcome for items[i]. An item that fails does not fail the others.
     """
 
     @staticmethod

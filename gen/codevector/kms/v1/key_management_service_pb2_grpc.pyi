@@ -27,10 +27,9 @@ GRPC_GENERATED_VERSION: str
 GRPC_VERSION: str
 
 class KeyManagementServiceStub:
-    """Wraps, unwraps, rewraps and verifies data keys (DEKs) under key-encryption keys (KEKs). The socket a caller is
-    connected to decides its role: the registry's may do all but unwrap, the router's may unwrap only; both may ask
-    for the status. Batches keep their order, and results[i] answers items[i]; an item that fails does not fail the
-    others.
+    """Wraps, unwraps, rewraps and verifies data keys (DEKs) under key-encryption keys (KEKs). The caller's socket decides
+    its role: the registry's may do everything but unwrap, the router's may only unwrap; both may get the status. Batches
+    keep their order: results[i] is the outcome for items[i]. An item that fails does not fail the others.
     """
 
     @_typing.overload
@@ -38,45 +37,43 @@ class KeyManagementServiceStub:
     @_typing.overload
     def __new__(cls, channel: _aio.Channel) -> KeyManagementServiceAsyncStub: ...
     GetStatus: _grpc.UnaryUnaryMultiCallable[_key_management_service_pb2.GetStatusRequest, _key_management_service_pb2.GetStatusResponse]
-    """Tells health and the primary key version. Cheap: polled to notice a new primary. Roles: registry, router."""
+    """Gets health and the primary key version. Cheap: callers poll it to notice a new primary. Roles: registry, router."""
     BatchWrapDataKeys: _grpc.UnaryUnaryMultiCallable[_key_management_service_pb2.BatchWrapDataKeysRequest, _key_management_service_pb2.BatchWrapDataKeysResponse]
     """Wraps data keys that the caller made under the primary key version. Role: registry."""
     BatchUnwrapDataKeys: _grpc.UnaryUnaryMultiCallable[_key_management_service_pb2.BatchUnwrapDataKeysRequest, _key_management_service_pb2.BatchUnwrapDataKeysResponse]
-    """Unwraps data keys. Role: router; PERMISSION_DENIED for the registry. The only RPC that answers key material."""
+    """Unwraps data keys. Role: router; PERMISSION_DENIED for the registry. The only RPC that returns key material."""
     BatchRewrapDataKeys: _grpc.UnaryUnaryMultiCallable[_key_management_service_pb2.BatchRewrapDataKeysRequest, _key_management_service_pb2.BatchRewrapDataKeysResponse]
-    """Moves wrapped data keys to the primary key version: old wrapper in, new wrapper out, no data key on the wire.
-    Role: registry.
+    """Moves wrapped data keys to the primary key version: the old wrapped key in, the new one out, no data key on the
+    wire. Role: registry.
     """
     BatchVerifyDataKeys: _grpc.UnaryUnaryMultiCallable[_key_management_service_pb2.BatchVerifyDataKeysRequest, _key_management_service_pb2.BatchVerifyDataKeysResponse]
-    """Unwraps data keys, checks their commitments, and answers only whether that went well. Role: registry."""
+    """Unwraps data keys, checks their commitments, and returns only whether that succeeded. Role: registry."""
 
 @_typing.type_check_only
 class KeyManagementServiceAsyncStub(KeyManagementServiceStub):
-    """Wraps, unwraps, rewraps and verifies data keys (DEKs) under key-encryption keys (KEKs). The socket a caller is
-    connected to decides its role: the registry's may do all but unwrap, the router's may unwrap only; both may ask
-    for the status. Batches keep their order, and results[i] answers items[i]; an item that fails does not fail the
-    others.
+    """Wraps, unwraps, rewraps and verifies data keys (DEKs) under key-encryption keys (KEKs). The caller's socket decides
+    its role: the registry's may do everything but unwrap, the router's may only unwrap; both may get the status. Batches
+    keep their order: results[i] is the outcome for items[i]. An item that fails does not fail the others.
     """
 
     def __init__(self, channel: _aio.Channel) -> None: ...
     GetStatus: _aio.UnaryUnaryMultiCallable[_key_management_service_pb2.GetStatusRequest, _key_management_service_pb2.GetStatusResponse]  # type: ignore[assignment]
-    """Tells health and the primary key version. Cheap: polled to notice a new primary. Roles: registry, router."""
+    """Gets health and the primary key version. Cheap: callers poll it to notice a new primary. Roles: registry, router."""
     BatchWrapDataKeys: _aio.UnaryUnaryMultiCallable[_key_management_service_pb2.BatchWrapDataKeysRequest, _key_management_service_pb2.BatchWrapDataKeysResponse]  # type: ignore[assignment]
     """Wraps data keys that the caller made under the primary key version. Role: registry."""
     BatchUnwrapDataKeys: _aio.UnaryUnaryMultiCallable[_key_management_service_pb2.BatchUnwrapDataKeysRequest, _key_management_service_pb2.BatchUnwrapDataKeysResponse]  # type: ignore[assignment]
-    """Unwraps data keys. Role: router; PERMISSION_DENIED for the registry. The only RPC that answers key material."""
+    """Unwraps data keys. Role: router; PERMISSION_DENIED for the registry. The only RPC that returns key material."""
     BatchRewrapDataKeys: _aio.UnaryUnaryMultiCallable[_key_management_service_pb2.BatchRewrapDataKeysRequest, _key_management_service_pb2.BatchRewrapDataKeysResponse]  # type: ignore[assignment]
-    """Moves wrapped data keys to the primary key version: old wrapper in, new wrapper out, no data key on the wire.
-    Role: registry.
+    """Moves wrapped data keys to the primary key version: the old wrapped key in, the new one out, no data key on the
+    wire. Role: registry.
     """
     BatchVerifyDataKeys: _aio.UnaryUnaryMultiCallable[_key_management_service_pb2.BatchVerifyDataKeysRequest, _key_management_service_pb2.BatchVerifyDataKeysResponse]  # type: ignore[assignment]
-    """Unwraps data keys, checks their commitments, and answers only whether that went well. Role: registry."""
+    """Unwraps data keys, checks their commitments, and returns only whether that succeeded. Role: registry."""
 
 class KeyManagementServiceServicer(metaclass=_abc_1.ABCMeta):
-    """Wraps, unwraps, rewraps and verifies data keys (DEKs) under key-encryption keys (KEKs). The socket a caller is
-    connected to decides its role: the registry's may do all but unwrap, the router's may unwrap only; both may ask
-    for the status. Batches keep their order, and results[i] answers items[i]; an item that fails does not fail the
-    others.
+    """Wraps, unwraps, rewraps and verifies data keys (DEKs) under key-encryption keys (KEKs). The caller's socket decides
+    its role: the registry's may do everything but unwrap, the router's may only unwrap; both may get the status. Batches
+    keep their order: results[i] is the outcome for items[i]. An item that fails does not fail the others.
     """
 
     @_abc_1.abstractmethod
@@ -85,7 +82,7 @@ class KeyManagementServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _key_management_service_pb2.GetStatusRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_key_management_service_pb2.GetStatusResponse, _abc.Awaitable[_key_management_service_pb2.GetStatusResponse]]:
-        """Tells health and the primary key version. Cheap: polled to notice a new primary. Roles: registry, router."""
+        """Gets health and the primary key version. Cheap: callers poll it to notice a new primary. Roles: registry, router."""
 
     @_abc_1.abstractmethod
     def BatchWrapDataKeys(
@@ -101,7 +98,7 @@ class KeyManagementServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _key_management_service_pb2.BatchUnwrapDataKeysRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_key_management_service_pb2.BatchUnwrapDataKeysResponse, _abc.Awaitable[_key_management_service_pb2.BatchUnwrapDataKeysResponse]]:
-        """Unwraps data keys. Role: router; PERMISSION_DENIED for the registry. The only RPC that answers key material."""
+        """Unwraps data keys. Role: router; PERMISSION_DENIED for the registry. The only RPC that returns key material."""
 
     @_abc_1.abstractmethod
     def BatchRewrapDataKeys(
@@ -109,8 +106,8 @@ class KeyManagementServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _key_management_service_pb2.BatchRewrapDataKeysRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_key_management_service_pb2.BatchRewrapDataKeysResponse, _abc.Awaitable[_key_management_service_pb2.BatchRewrapDataKeysResponse]]:
-        """Moves wrapped data keys to the primary key version: old wrapper in, new wrapper out, no data key on the wire.
-        Role: registry.
+        """Moves wrapped data keys to the primary key version: the old wrapped key in, the new one out, no data key on the
+        wire. Role: registry.
         """
 
     @_abc_1.abstractmethod
@@ -119,6 +116,6 @@ class KeyManagementServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _key_management_service_pb2.BatchVerifyDataKeysRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_key_management_service_pb2.BatchVerifyDataKeysResponse, _abc.Awaitable[_key_management_service_pb2.BatchVerifyDataKeysResponse]]:
-        """Unwraps data keys, checks their commitments, and answers only whether that went well. Role: registry."""
+        """Unwraps data keys, checks their commitments, and returns only whether that succeeded. Role: registry."""
 
 def add_KeyManagementServiceServicer_to_server(servicer: KeyManagementServiceServicer, server: _typing.Union[_grpc.Server, _aio.Server]) -> None: ...

@@ -28,8 +28,8 @@ if _version_not_supported:
 
 class ModelServiceStub(object):
     """Models and their backends. Reads need the role viewer, writes the role admin. Masks and errors are those of
-    ProviderService. A backend to a provider model that does not exist is NOT_FOUND, to one of another kind
-    INVALID_ARGUMENT with the reason KIND_MISMATCH.
+    ProviderService. A backend whose provider model does not exist is NOT_FOUND; one of another kind is INVALID_ARGUMENT
+    with the reason KIND_MISMATCH.
     """
 
     def __init__(self, channel):
@@ -87,8 +87,8 @@ class ModelServiceStub(object):
 
 class ModelServiceServicer(object):
     """Models and their backends. Reads need the role viewer, writes the role admin. Masks and errors are those of
-    ProviderService. A backend to a provider model that does not exist is NOT_FOUND, to one of another kind
-    INVALID_ARGUMENT with the reason KIND_MISMATCH.
+    ProviderService. A backend whose provider model does not exist is NOT_FOUND; one of another kind is INVALID_ARGUMENT
+    with the reason KIND_MISMATCH.
     """
 
     def ListModels(self, request, context):
@@ -106,7 +106,7 @@ class ModelServiceServicer(object):
         raise NotImplementedError('Method not implemented!')
 
     def CreateModel(self, request, context):
-        """Creates a model, with its backends if any are given. Without a routable one routers do not see it.
+        """Creates a model, with its backends if any are given. Routers see it only if one of them is routable.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -120,8 +120,8 @@ class ModelServiceServicer(object):
         raise NotImplementedError('Method not implemented!')
 
     def DeleteModel(self, request, context):
-        """Deletes a model and its backends; the provider models stay. DisableModel is the reversible act. With validate_only
-        it returns the impact and deletes nothing.
+        """Deletes a model and its backends; the provider models stay. DisableModel is reversible. With validate_only it
+        returns the impact and deletes nothing.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -142,15 +142,15 @@ class ModelServiceServicer(object):
         raise NotImplementedError('Method not implemented!')
 
     def AddModelBackend(self, request, context):
-        """Adds one backend to a model, or replaces the one to the same provider model, without reading the others. The
-        65th is FAILED_PRECONDITION with the reason TOO_MANY_BACKENDS.
+        """Adds one backend to a model, or replaces the one with the same provider model, without reading the others. A 65th
+        backend is FAILED_PRECONDITION with the reason TOO_MANY_BACKENDS.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
     def RemoveModelBackend(self, request, context):
-        """Removes one backend from a model. NOT_FOUND if there is none to that provider model.
+        """Removes one backend from a model. NOT_FOUND if none has that provider model.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -214,8 +214,8 @@ def add_ModelServiceServicer_to_server(servicer, server):
  # This class is part of an EXPERIMENTAL API.
 class ModelService(object):
     """Models and their backends. Reads need the role viewer, writes the role admin. Masks and errors are those of
-    ProviderService. A backend to a provider model that does not exist is NOT_FOUND, to one of another kind
-    INVALID_ARGUMENT with the reason KIND_MISMATCH.
+    ProviderService. A backend whose provider model does not exist is NOT_FOUND; one of another kind is INVALID_ARGUMENT
+    with the reason KIND_MISMATCH.
     """
 
     @staticmethod

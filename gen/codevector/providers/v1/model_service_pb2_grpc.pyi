@@ -29,8 +29,8 @@ GRPC_VERSION: str
 
 class ModelServiceStub:
     """Models and their backends. Reads need the role viewer, writes the role admin. Masks and errors are those of
-    ProviderService. A backend to a provider model that does not exist is NOT_FOUND, to one of another kind
-    INVALID_ARGUMENT with the reason KIND_MISMATCH.
+    ProviderService. A backend whose provider model does not exist is NOT_FOUND; one of another kind is INVALID_ARGUMENT
+    with the reason KIND_MISMATCH.
     """
 
     @_typing.overload
@@ -42,29 +42,29 @@ class ModelServiceStub:
     GetModel: _grpc.UnaryUnaryMultiCallable[_model_service_pb2.GetModelRequest, _model_pb2.Model]
     """Gets one model with its backends."""
     CreateModel: _grpc.UnaryUnaryMultiCallable[_model_service_pb2.CreateModelRequest, _model_pb2.Model]
-    """Creates a model, with its backends if any are given. Without a routable one routers do not see it."""
+    """Creates a model, with its backends if any are given. Routers see it only if one of them is routable."""
     UpdateModel: _grpc.UnaryUnaryMultiCallable[_model_service_pb2.UpdateModelRequest, _model_pb2.Model]
     """Changes the fields in the mask; `backends` are replaced as a whole."""
     DeleteModel: _grpc.UnaryUnaryMultiCallable[_model_service_pb2.DeleteModelRequest, _model_service_pb2.DeleteModelResponse]
-    """Deletes a model and its backends; the provider models stay. DisableModel is the reversible act. With validate_only
-    it returns the impact and deletes nothing.
+    """Deletes a model and its backends; the provider models stay. DisableModel is reversible. With validate_only it
+    returns the impact and deletes nothing.
     """
     EnableModel: _grpc.UnaryUnaryMultiCallable[_model_service_pb2.EnableModelRequest, _model_pb2.Model]
     """Makes a model visible to routers. Enabling an active one changes nothing and succeeds."""
     DisableModel: _grpc.UnaryUnaryMultiCallable[_model_service_pb2.DisableModelRequest, _model_pb2.Model]
     """Hides a model from routers. Disabling a disabled one changes nothing and succeeds."""
     AddModelBackend: _grpc.UnaryUnaryMultiCallable[_model_service_pb2.AddModelBackendRequest, _model_pb2.Model]
-    """Adds one backend to a model, or replaces the one to the same provider model, without reading the others. The
-    65th is FAILED_PRECONDITION with the reason TOO_MANY_BACKENDS.
+    """Adds one backend to a model, or replaces the one with the same provider model, without reading the others. A 65th
+    backend is FAILED_PRECONDITION with the reason TOO_MANY_BACKENDS.
     """
     RemoveModelBackend: _grpc.UnaryUnaryMultiCallable[_model_service_pb2.RemoveModelBackendRequest, _model_pb2.Model]
-    """Removes one backend from a model. NOT_FOUND if there is none to that provider model."""
+    """Removes one backend from a model. NOT_FOUND if none has that provider model."""
 
 @_typing.type_check_only
 class ModelServiceAsyncStub(ModelServiceStub):
     """Models and their backends. Reads need the role viewer, writes the role admin. Masks and errors are those of
-    ProviderService. A backend to a provider model that does not exist is NOT_FOUND, to one of another kind
-    INVALID_ARGUMENT with the reason KIND_MISMATCH.
+    ProviderService. A backend whose provider model does not exist is NOT_FOUND; one of another kind is INVALID_ARGUMENT
+    with the reason KIND_MISMATCH.
     """
 
     def __init__(self, channel: _aio.Channel) -> None: ...
@@ -73,28 +73,28 @@ class ModelServiceAsyncStub(ModelServiceStub):
     GetModel: _aio.UnaryUnaryMultiCallable[_model_service_pb2.GetModelRequest, _model_pb2.Model]  # type: ignore[assignment]
     """Gets one model with its backends."""
     CreateModel: _aio.UnaryUnaryMultiCallable[_model_service_pb2.CreateModelRequest, _model_pb2.Model]  # type: ignore[assignment]
-    """Creates a model, with its backends if any are given. Without a routable one routers do not see it."""
+    """Creates a model, with its backends if any are given. Routers see it only if one of them is routable."""
     UpdateModel: _aio.UnaryUnaryMultiCallable[_model_service_pb2.UpdateModelRequest, _model_pb2.Model]  # type: ignore[assignment]
     """Changes the fields in the mask; `backends` are replaced as a whole."""
     DeleteModel: _aio.UnaryUnaryMultiCallable[_model_service_pb2.DeleteModelRequest, _model_service_pb2.DeleteModelResponse]  # type: ignore[assignment]
-    """Deletes a model and its backends; the provider models stay. DisableModel is the reversible act. With validate_only
-    it returns the impact and deletes nothing.
+    """Deletes a model and its backends; the provider models stay. DisableModel is reversible. With validate_only it
+    returns the impact and deletes nothing.
     """
     EnableModel: _aio.UnaryUnaryMultiCallable[_model_service_pb2.EnableModelRequest, _model_pb2.Model]  # type: ignore[assignment]
     """Makes a model visible to routers. Enabling an active one changes nothing and succeeds."""
     DisableModel: _aio.UnaryUnaryMultiCallable[_model_service_pb2.DisableModelRequest, _model_pb2.Model]  # type: ignore[assignment]
     """Hides a model from routers. Disabling a disabled one changes nothing and succeeds."""
     AddModelBackend: _aio.UnaryUnaryMultiCallable[_model_service_pb2.AddModelBackendRequest, _model_pb2.Model]  # type: ignore[assignment]
-    """Adds one backend to a model, or replaces the one to the same provider model, without reading the others. The
-    65th is FAILED_PRECONDITION with the reason TOO_MANY_BACKENDS.
+    """Adds one backend to a model, or replaces the one with the same provider model, without reading the others. A 65th
+    backend is FAILED_PRECONDITION with the reason TOO_MANY_BACKENDS.
     """
     RemoveModelBackend: _aio.UnaryUnaryMultiCallable[_model_service_pb2.RemoveModelBackendRequest, _model_pb2.Model]  # type: ignore[assignment]
-    """Removes one backend from a model. NOT_FOUND if there is none to that provider model."""
+    """Removes one backend from a model. NOT_FOUND if none has that provider model."""
 
 class ModelServiceServicer(metaclass=_abc_1.ABCMeta):
     """Models and their backends. Reads need the role viewer, writes the role admin. Masks and errors are those of
-    ProviderService. A backend to a provider model that does not exist is NOT_FOUND, to one of another kind
-    INVALID_ARGUMENT with the reason KIND_MISMATCH.
+    ProviderService. A backend whose provider model does not exist is NOT_FOUND; one of another kind is INVALID_ARGUMENT
+    with the reason KIND_MISMATCH.
     """
 
     @_abc_1.abstractmethod
@@ -119,7 +119,7 @@ class ModelServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _model_service_pb2.CreateModelRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_model_pb2.Model, _abc.Awaitable[_model_pb2.Model]]:
-        """Creates a model, with its backends if any are given. Without a routable one routers do not see it."""
+        """Creates a model, with its backends if any are given. Routers see it only if one of them is routable."""
 
     @_abc_1.abstractmethod
     def UpdateModel(
@@ -135,8 +135,8 @@ class ModelServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _model_service_pb2.DeleteModelRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_model_service_pb2.DeleteModelResponse, _abc.Awaitable[_model_service_pb2.DeleteModelResponse]]:
-        """Deletes a model and its backends; the provider models stay. DisableModel is the reversible act. With validate_only
-        it returns the impact and deletes nothing.
+        """Deletes a model and its backends; the provider models stay. DisableModel is reversible. With validate_only it
+        returns the impact and deletes nothing.
         """
 
     @_abc_1.abstractmethod
@@ -161,8 +161,8 @@ class ModelServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _model_service_pb2.AddModelBackendRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_model_pb2.Model, _abc.Awaitable[_model_pb2.Model]]:
-        """Adds one backend to a model, or replaces the one to the same provider model, without reading the others. The
-        65th is FAILED_PRECONDITION with the reason TOO_MANY_BACKENDS.
+        """Adds one backend to a model, or replaces the one with the same provider model, without reading the others. A 65th
+        backend is FAILED_PRECONDITION with the reason TOO_MANY_BACKENDS.
         """
 
     @_abc_1.abstractmethod
@@ -171,6 +171,6 @@ class ModelServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _model_service_pb2.RemoveModelBackendRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_model_pb2.Model, _abc.Awaitable[_model_pb2.Model]]:
-        """Removes one backend from a model. NOT_FOUND if there is none to that provider model."""
+        """Removes one backend from a model. NOT_FOUND if none has that provider model."""
 
 def add_ModelServiceServicer_to_server(servicer: ModelServiceServicer, server: _typing.Union[_grpc.Server, _aio.Server]) -> None: ...

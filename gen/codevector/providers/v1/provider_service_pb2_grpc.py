@@ -31,7 +31,7 @@ if _version_not_supported:
 class ProviderServiceStub(object):
     """Providers, their models, and the bundled catalogs. Reads need the role viewer, writes the role admin. Masks are
     written as {"paths": ["display_name"]} with grpcurl. Errors carry one google.rpc.ErrorInfo of the domain
-    `codevector`, whose reason is stable, beside the details of their kind.
+    `codevector`, whose reason is stable, in addition to the details of their kind.
     """
 
     def __init__(self, channel):
@@ -170,7 +170,7 @@ class ProviderServiceStub(object):
 class ProviderServiceServicer(object):
     """Providers, their models, and the bundled catalogs. Reads need the role viewer, writes the role admin. Masks are
     written as {"paths": ["display_name"]} with grpcurl. Errors carry one google.rpc.ErrorInfo of the domain
-    `codevector`, whose reason is stable, beside the details of their kind.
+    `codevector`, whose reason is stable, in addition to the details of their kind.
     """
 
     def ListProviders(self, request, context):
@@ -205,9 +205,8 @@ class ProviderServiceServicer(object):
         raise NotImplementedError('Method not implemented!')
 
     def DeleteProvider(self, request, context):
-        """Deletes a provider with its provider models, the backends that lead to them, and its credential, whose data key
-        is destroyed. There is no undelete: DisableProvider is the reversible act. With validate_only it
-        returns the impact and deletes nothing.
+        """Deletes a provider with its provider models, their backends, and its credential, whose data key is destroyed. A
+        deletion cannot be undone; DisableProvider can. With validate_only it returns the impact and deletes nothing.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -238,14 +237,14 @@ class ProviderServiceServicer(object):
     def ValidateProvider(self, request, context):
         """Calls the upstream with a candidate credential and stores nothing. A stored credential cannot be read here: without
         a candidate, where one is needed, it is FAILED_PRECONDITION with the reason STORED_CREDENTIAL_UNREADABLE, and
-        `providerctl provider test` tests it with a router's identity. An upstream's fault is an outcome, not an error.
+        `providerctl provider test` tests it with a router's identity. A fault of the upstream is an outcome, not an error.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
     def DiscoverProviderModels(self, request, context):
-        """Lists the models that the upstream itself offers, beside the catalog and what is registered. Calls it as
+        """Lists the models that the upstream offers, compared with the catalog and the registered models. Calls it as
         ValidateProvider does, and stores nothing: add models with ImportProviderModels or CreateProviderModel.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
@@ -267,23 +266,21 @@ class ProviderServiceServicer(object):
         raise NotImplementedError('Method not implemented!')
 
     def CreateProviderModel(self, request, context):
-        """Adds a custom model, one that is in no catalog.
+        """Adds a custom model, which does not come from a catalog.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
     def UpdateProviderModel(self, request, context):
-        """Changes the fields in the mask. Fields of an imported model changed here are listed in overridden_fields from
-        then on.
+        """Changes the fields in the mask. Changed fields of an imported model are listed in overridden_fields.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
     def DeleteProviderModel(self, request, context):
-        """Deletes a provider model, and the backends that lead to it. With validate_only it returns the impact
-        and deletes nothing.
+        """Deletes a provider model and its backends. With validate_only it returns the impact and deletes nothing.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -318,25 +315,25 @@ class ProviderServiceServicer(object):
         raise NotImplementedError('Method not implemented!')
 
     def BatchDeleteProviderModels(self, request, context):
-        """Deletes many provider models, and the backends that lead to them, in one revision. The call succeeds as a whole;
-        each has its own outcome. With validate_only it returns the impact of all of them together.
+        """Deletes many provider models and their backends in one revision. The call succeeds as a whole; each has its own
+        outcome. With validate_only it returns the impact of all of them together.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
     def ListRetirements(self, request, context):
-        """Lists the provider models that their upstreams retire soon, soonest first, with the models that lose a backend
-        then and those that lose their last. Nothing is disabled or deleted by itself.
+        """Lists the provider models that their upstreams retire soon, soonest first, with the models that then lose a backend
+        and those that lose their last. Nothing is disabled or deleted automatically.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
     def ImportProviderModels(self, request, context):
-        """Imports models of the bundled catalog of the provider's kind, all of them or those named, in one revision. What
-        the provider already has is skipped and reported, or refreshed: fields that were not edited follow the catalog.
-        Nothing is ever deleted, disabled or enabled.
+        """Imports models of the bundled catalog of the provider's kind, all of them or those named, in one revision. Models
+        that the provider already has are skipped and reported, or refreshed: fields that were not edited follow the
+        catalog. An import never deletes, disables or enables a model.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -502,7 +499,7 @@ def add_ProviderServiceServicer_to_server(servicer, server):
 class ProviderService(object):
     """Providers, their models, and the bundled catalogs. Reads need the role viewer, writes the role admin. Masks are
     written as {"paths": ["display_name"]} with grpcurl. Errors carry one google.rpc.ErrorInfo of the domain
-    `codevector`, whose reason is stable, beside the details of their kind.
+    `codevector`, whose reason is stable, in addition to the details of their kind.
     """
 
     @staticmethod

@@ -32,7 +32,7 @@ GRPC_VERSION: str
 class ProviderServiceStub:
     """Providers, their models, and the bundled catalogs. Reads need the role viewer, writes the role admin. Masks are
     written as {"paths": ["display_name"]} with grpcurl. Errors carry one google.rpc.ErrorInfo of the domain
-    `codevector`, whose reason is stable, beside the details of their kind.
+    `codevector`, whose reason is stable, in addition to the details of their kind.
     """
 
     @_typing.overload
@@ -53,9 +53,8 @@ class ProviderServiceStub:
     FAILED_PRECONDITION with the reason CREDENTIAL_REENTRY_REQUIRED.
     """
     DeleteProvider: _grpc.UnaryUnaryMultiCallable[_provider_service_pb2.DeleteProviderRequest, _provider_service_pb2.DeleteProviderResponse]
-    """Deletes a provider with its provider models, the backends that lead to them, and its credential, whose data key
-    is destroyed. There is no undelete: DisableProvider is the reversible act. With validate_only it
-    returns the impact and deletes nothing.
+    """Deletes a provider with its provider models, their backends, and its credential, whose data key is destroyed. A
+    deletion cannot be undone; DisableProvider can. With validate_only it returns the impact and deletes nothing.
     """
     EnableProvider: _grpc.UnaryUnaryMultiCallable[_provider_service_pb2.EnableProviderRequest, _provider_pb2.Provider]
     """Makes a provider visible to routers. Enabling an active one changes nothing and succeeds."""
@@ -68,10 +67,10 @@ class ProviderServiceStub:
     ValidateProvider: _grpc.UnaryUnaryMultiCallable[_provider_service_pb2.ValidateProviderRequest, _provider_service_pb2.ValidateProviderResponse]
     """Calls the upstream with a candidate credential and stores nothing. A stored credential cannot be read here: without
     a candidate, where one is needed, it is FAILED_PRECONDITION with the reason STORED_CREDENTIAL_UNREADABLE, and
-    `providerctl provider test` tests it with a router's identity. An upstream's fault is an outcome, not an error.
+    `providerctl provider test` tests it with a router's identity. A fault of the upstream is an outcome, not an error.
     """
     DiscoverProviderModels: _grpc.UnaryUnaryMultiCallable[_provider_service_pb2.DiscoverProviderModelsRequest, _provider_service_pb2.DiscoverProviderModelsResponse]
-    """Lists the models that the upstream itself offers, beside the catalog and what is registered. Calls it as
+    """Lists the models that the upstream offers, compared with the catalog and the registered models. Calls it as
     ValidateProvider does, and stores nothing: add models with ImportProviderModels or CreateProviderModel.
     """
     ListProviderModels: _grpc.UnaryUnaryMultiCallable[_provider_service_pb2.ListProviderModelsRequest, _provider_service_pb2.ListProviderModelsResponse]
@@ -79,15 +78,11 @@ class ProviderServiceStub:
     GetProviderModel: _grpc.UnaryUnaryMultiCallable[_provider_service_pb2.GetProviderModelRequest, _provider_model_pb2.ProviderModel]
     """Gets one provider model."""
     CreateProviderModel: _grpc.UnaryUnaryMultiCallable[_provider_service_pb2.CreateProviderModelRequest, _provider_model_pb2.ProviderModel]
-    """Adds a custom model, one that is in no catalog."""
+    """Adds a custom model, which does not come from a catalog."""
     UpdateProviderModel: _grpc.UnaryUnaryMultiCallable[_provider_service_pb2.UpdateProviderModelRequest, _provider_model_pb2.ProviderModel]
-    """Changes the fields in the mask. Fields of an imported model changed here are listed in overridden_fields from
-    then on.
-    """
+    """Changes the fields in the mask. Changed fields of an imported model are listed in overridden_fields."""
     DeleteProviderModel: _grpc.UnaryUnaryMultiCallable[_provider_service_pb2.DeleteProviderModelRequest, _provider_service_pb2.DeleteProviderModelResponse]
-    """Deletes a provider model, and the backends that lead to it. With validate_only it returns the impact
-    and deletes nothing.
-    """
+    """Deletes a provider model and its backends. With validate_only it returns the impact and deletes nothing."""
     EnableProviderModel: _grpc.UnaryUnaryMultiCallable[_provider_service_pb2.EnableProviderModelRequest, _provider_model_pb2.ProviderModel]
     """Makes a provider model visible to routers. Enabling an active one changes nothing and succeeds."""
     DisableProviderModel: _grpc.UnaryUnaryMultiCallable[_provider_service_pb2.DisableProviderModelRequest, _provider_model_pb2.ProviderModel]
@@ -97,17 +92,17 @@ class ProviderServiceStub:
     BatchDisableProviderModels: _grpc.UnaryUnaryMultiCallable[_provider_service_pb2.BatchDisableProviderModelsRequest, _provider_service_pb2.BatchDisableProviderModelsResponse]
     """Disables many provider models in one revision. The call succeeds as a whole; each has its own outcome."""
     BatchDeleteProviderModels: _grpc.UnaryUnaryMultiCallable[_provider_service_pb2.BatchDeleteProviderModelsRequest, _provider_service_pb2.BatchDeleteProviderModelsResponse]
-    """Deletes many provider models, and the backends that lead to them, in one revision. The call succeeds as a whole;
-    each has its own outcome. With validate_only it returns the impact of all of them together.
+    """Deletes many provider models and their backends in one revision. The call succeeds as a whole; each has its own
+    outcome. With validate_only it returns the impact of all of them together.
     """
     ListRetirements: _grpc.UnaryUnaryMultiCallable[_provider_service_pb2.ListRetirementsRequest, _provider_service_pb2.ListRetirementsResponse]
-    """Lists the provider models that their upstreams retire soon, soonest first, with the models that lose a backend
-    then and those that lose their last. Nothing is disabled or deleted by itself.
+    """Lists the provider models that their upstreams retire soon, soonest first, with the models that then lose a backend
+    and those that lose their last. Nothing is disabled or deleted automatically.
     """
     ImportProviderModels: _grpc.UnaryUnaryMultiCallable[_provider_service_pb2.ImportProviderModelsRequest, _provider_service_pb2.ImportProviderModelsResponse]
-    """Imports models of the bundled catalog of the provider's kind, all of them or those named, in one revision. What
-    the provider already has is skipped and reported, or refreshed: fields that were not edited follow the catalog.
-    Nothing is ever deleted, disabled or enabled.
+    """Imports models of the bundled catalog of the provider's kind, all of them or those named, in one revision. Models
+    that the provider already has are skipped and reported, or refreshed: fields that were not edited follow the
+    catalog. An import never deletes, disables or enables a model.
     """
     ListCatalogs: _grpc.UnaryUnaryMultiCallable[_provider_service_pb2.ListCatalogsRequest, _provider_service_pb2.ListCatalogsResponse]
     """Lists the newest bundled catalog of each kind, without models."""
@@ -120,7 +115,7 @@ class ProviderServiceStub:
 class ProviderServiceAsyncStub(ProviderServiceStub):
     """Providers, their models, and the bundled catalogs. Reads need the role viewer, writes the role admin. Masks are
     written as {"paths": ["display_name"]} with grpcurl. Errors carry one google.rpc.ErrorInfo of the domain
-    `codevector`, whose reason is stable, beside the details of their kind.
+    `codevector`, whose reason is stable, in addition to the details of their kind.
     """
 
     def __init__(self, channel: _aio.Channel) -> None: ...
@@ -138,9 +133,8 @@ class ProviderServiceAsyncStub(ProviderServiceStub):
     FAILED_PRECONDITION with the reason CREDENTIAL_REENTRY_REQUIRED.
     """
     DeleteProvider: _aio.UnaryUnaryMultiCallable[_provider_service_pb2.DeleteProviderRequest, _provider_service_pb2.DeleteProviderResponse]  # type: ignore[assignment]
-    """Deletes a provider with its provider models, the backends that lead to them, and its credential, whose data key
-    is destroyed. There is no undelete: DisableProvider is the reversible act. With validate_only it
-    returns the impact and deletes nothing.
+    """Deletes a provider with its provider models, their backends, and its credential, whose data key is destroyed. A
+    deletion cannot be undone; DisableProvider can. With validate_only it returns the impact and deletes nothing.
     """
     EnableProvider: _aio.UnaryUnaryMultiCallable[_provider_service_pb2.EnableProviderRequest, _provider_pb2.Provider]  # type: ignore[assignment]
     """Makes a provider visible to routers. Enabling an active one changes nothing and succeeds."""
@@ -153,10 +147,10 @@ class ProviderServiceAsyncStub(ProviderServiceStub):
     ValidateProvider: _aio.UnaryUnaryMultiCallable[_provider_service_pb2.ValidateProviderRequest, _provider_service_pb2.ValidateProviderResponse]  # type: ignore[assignment]
     """Calls the upstream with a candidate credential and stores nothing. A stored credential cannot be read here: without
     a candidate, where one is needed, it is FAILED_PRECONDITION with the reason STORED_CREDENTIAL_UNREADABLE, and
-    `providerctl provider test` tests it with a router's identity. An upstream's fault is an outcome, not an error.
+    `providerctl provider test` tests it with a router's identity. A fault of the upstream is an outcome, not an error.
     """
     DiscoverProviderModels: _aio.UnaryUnaryMultiCallable[_provider_service_pb2.DiscoverProviderModelsRequest, _provider_service_pb2.DiscoverProviderModelsResponse]  # type: ignore[assignment]
-    """Lists the models that the upstream itself offers, beside the catalog and what is registered. Calls it as
+    """Lists the models that the upstream offers, compared with the catalog and the registered models. Calls it as
     ValidateProvider does, and stores nothing: add models with ImportProviderModels or CreateProviderModel.
     """
     ListProviderModels: _aio.UnaryUnaryMultiCallable[_provider_service_pb2.ListProviderModelsRequest, _provider_service_pb2.ListProviderModelsResponse]  # type: ignore[assignment]
@@ -164,15 +158,11 @@ class ProviderServiceAsyncStub(ProviderServiceStub):
     GetProviderModel: _aio.UnaryUnaryMultiCallable[_provider_service_pb2.GetProviderModelRequest, _provider_model_pb2.ProviderModel]  # type: ignore[assignment]
     """Gets one provider model."""
     CreateProviderModel: _aio.UnaryUnaryMultiCallable[_provider_service_pb2.CreateProviderModelRequest, _provider_model_pb2.ProviderModel]  # type: ignore[assignment]
-    """Adds a custom model, one that is in no catalog."""
+    """Adds a custom model, which does not come from a catalog."""
     UpdateProviderModel: _aio.UnaryUnaryMultiCallable[_provider_service_pb2.UpdateProviderModelRequest, _provider_model_pb2.ProviderModel]  # type: ignore[assignment]
-    """Changes the fields in the mask. Fields of an imported model changed here are listed in overridden_fields from
-    then on.
-    """
+    """Changes the fields in the mask. Changed fields of an imported model are listed in overridden_fields."""
     DeleteProviderModel: _aio.UnaryUnaryMultiCallable[_provider_service_pb2.DeleteProviderModelRequest, _provider_service_pb2.DeleteProviderModelResponse]  # type: ignore[assignment]
-    """Deletes a provider model, and the backends that lead to it. With validate_only it returns the impact
-    and deletes nothing.
-    """
+    """Deletes a provider model and its backends. With validate_only it returns the impact and deletes nothing."""
     EnableProviderModel: _aio.UnaryUnaryMultiCallable[_provider_service_pb2.EnableProviderModelRequest, _provider_model_pb2.ProviderModel]  # type: ignore[assignment]
     """Makes a provider model visible to routers. Enabling an active one changes nothing and succeeds."""
     DisableProviderModel: _aio.UnaryUnaryMultiCallable[_provider_service_pb2.DisableProviderModelRequest, _provider_model_pb2.ProviderModel]  # type: ignore[assignment]
@@ -182,17 +172,17 @@ class ProviderServiceAsyncStub(ProviderServiceStub):
     BatchDisableProviderModels: _aio.UnaryUnaryMultiCallable[_provider_service_pb2.BatchDisableProviderModelsRequest, _provider_service_pb2.BatchDisableProviderModelsResponse]  # type: ignore[assignment]
     """Disables many provider models in one revision. The call succeeds as a whole; each has its own outcome."""
     BatchDeleteProviderModels: _aio.UnaryUnaryMultiCallable[_provider_service_pb2.BatchDeleteProviderModelsRequest, _provider_service_pb2.BatchDeleteProviderModelsResponse]  # type: ignore[assignment]
-    """Deletes many provider models, and the backends that lead to them, in one revision. The call succeeds as a whole;
-    each has its own outcome. With validate_only it returns the impact of all of them together.
+    """Deletes many provider models and their backends in one revision. The call succeeds as a whole; each has its own
+    outcome. With validate_only it returns the impact of all of them together.
     """
     ListRetirements: _aio.UnaryUnaryMultiCallable[_provider_service_pb2.ListRetirementsRequest, _provider_service_pb2.ListRetirementsResponse]  # type: ignore[assignment]
-    """Lists the provider models that their upstreams retire soon, soonest first, with the models that lose a backend
-    then and those that lose their last. Nothing is disabled or deleted by itself.
+    """Lists the provider models that their upstreams retire soon, soonest first, with the models that then lose a backend
+    and those that lose their last. Nothing is disabled or deleted automatically.
     """
     ImportProviderModels: _aio.UnaryUnaryMultiCallable[_provider_service_pb2.ImportProviderModelsRequest, _provider_service_pb2.ImportProviderModelsResponse]  # type: ignore[assignment]
-    """Imports models of the bundled catalog of the provider's kind, all of them or those named, in one revision. What
-    the provider already has is skipped and reported, or refreshed: fields that were not edited follow the catalog.
-    Nothing is ever deleted, disabled or enabled.
+    """Imports models of the bundled catalog of the provider's kind, all of them or those named, in one revision. Models
+    that the provider already has are skipped and reported, or refreshed: fields that were not edited follow the
+    catalog. An import never deletes, disables or enables a model.
     """
     ListCatalogs: _aio.UnaryUnaryMultiCallable[_provider_service_pb2.ListCatalogsRequest, _provider_service_pb2.ListCatalogsResponse]  # type: ignore[assignment]
     """Lists the newest bundled catalog of each kind, without models."""
@@ -204,7 +194,7 @@ class ProviderServiceAsyncStub(ProviderServiceStub):
 class ProviderServiceServicer(metaclass=_abc_1.ABCMeta):
     """Providers, their models, and the bundled catalogs. Reads need the role viewer, writes the role admin. Masks are
     written as {"paths": ["display_name"]} with grpcurl. Errors carry one google.rpc.ErrorInfo of the domain
-    `codevector`, whose reason is stable, beside the details of their kind.
+    `codevector`, whose reason is stable, in addition to the details of their kind.
     """
 
     @_abc_1.abstractmethod
@@ -250,9 +240,8 @@ class ProviderServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _provider_service_pb2.DeleteProviderRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_provider_service_pb2.DeleteProviderResponse, _abc.Awaitable[_provider_service_pb2.DeleteProviderResponse]]:
-        """Deletes a provider with its provider models, the backends that lead to them, and its credential, whose data key
-        is destroyed. There is no undelete: DisableProvider is the reversible act. With validate_only it
-        returns the impact and deletes nothing.
+        """Deletes a provider with its provider models, their backends, and its credential, whose data key is destroyed. A
+        deletion cannot be undone; DisableProvider can. With validate_only it returns the impact and deletes nothing.
         """
 
     @_abc_1.abstractmethod
@@ -289,7 +278,7 @@ class ProviderServiceServicer(metaclass=_abc_1.ABCMeta):
     ) -> _typing.Union[_provider_service_pb2.ValidateProviderResponse, _abc.Awaitable[_provider_service_pb2.ValidateProviderResponse]]:
         """Calls the upstream with a candidate credential and stores nothing. A stored credential cannot be read here: without
         a candidate, where one is needed, it is FAILED_PRECONDITION with the reason STORED_CREDENTIAL_UNREADABLE, and
-        `providerctl provider test` tests it with a router's identity. An upstream's fault is an outcome, not an error.
+        `providerctl provider test` tests it with a router's identity. A fault of the upstream is an outcome, not an error.
         """
 
     @_abc_1.abstractmethod
@@ -298,7 +287,7 @@ class ProviderServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _provider_service_pb2.DiscoverProviderModelsRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_provider_service_pb2.DiscoverProviderModelsResponse, _abc.Awaitable[_provider_service_pb2.DiscoverProviderModelsResponse]]:
-        """Lists the models that the upstream itself offers, beside the catalog and what is registered. Calls it as
+        """Lists the models that the upstream offers, compared with the catalog and the registered models. Calls it as
         ValidateProvider does, and stores nothing: add models with ImportProviderModels or CreateProviderModel.
         """
 
@@ -324,7 +313,7 @@ class ProviderServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _provider_service_pb2.CreateProviderModelRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_provider_model_pb2.ProviderModel, _abc.Awaitable[_provider_model_pb2.ProviderModel]]:
-        """Adds a custom model, one that is in no catalog."""
+        """Adds a custom model, which does not come from a catalog."""
 
     @_abc_1.abstractmethod
     def UpdateProviderModel(
@@ -332,9 +321,7 @@ class ProviderServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _provider_service_pb2.UpdateProviderModelRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_provider_model_pb2.ProviderModel, _abc.Awaitable[_provider_model_pb2.ProviderModel]]:
-        """Changes the fields in the mask. Fields of an imported model changed here are listed in overridden_fields from
-        then on.
-        """
+        """Changes the fields in the mask. Changed fields of an imported model are listed in overridden_fields."""
 
     @_abc_1.abstractmethod
     def DeleteProviderModel(
@@ -342,9 +329,7 @@ class ProviderServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _provider_service_pb2.DeleteProviderModelRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_provider_service_pb2.DeleteProviderModelResponse, _abc.Awaitable[_provider_service_pb2.DeleteProviderModelResponse]]:
-        """Deletes a provider model, and the backends that lead to it. With validate_only it returns the impact
-        and deletes nothing.
-        """
+        """Deletes a provider model and its backends. With validate_only it returns the impact and deletes nothing."""
 
     @_abc_1.abstractmethod
     def EnableProviderModel(
@@ -384,8 +369,8 @@ class ProviderServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _provider_service_pb2.BatchDeleteProviderModelsRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_provider_service_pb2.BatchDeleteProviderModelsResponse, _abc.Awaitable[_provider_service_pb2.BatchDeleteProviderModelsResponse]]:
-        """Deletes many provider models, and the backends that lead to them, in one revision. The call succeeds as a whole;
-        each has its own outcome. With validate_only it returns the impact of all of them together.
+        """Deletes many provider models and their backends in one revision. The call succeeds as a whole; each has its own
+        outcome. With validate_only it returns the impact of all of them together.
         """
 
     @_abc_1.abstractmethod
@@ -394,8 +379,8 @@ class ProviderServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _provider_service_pb2.ListRetirementsRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_provider_service_pb2.ListRetirementsResponse, _abc.Awaitable[_provider_service_pb2.ListRetirementsResponse]]:
-        """Lists the provider models that their upstreams retire soon, soonest first, with the models that lose a backend
-        then and those that lose their last. Nothing is disabled or deleted by itself.
+        """Lists the provider models that their upstreams retire soon, soonest first, with the models that then lose a backend
+        and those that lose their last. Nothing is disabled or deleted automatically.
         """
 
     @_abc_1.abstractmethod
@@ -404,9 +389,9 @@ class ProviderServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _provider_service_pb2.ImportProviderModelsRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_provider_service_pb2.ImportProviderModelsResponse, _abc.Awaitable[_provider_service_pb2.ImportProviderModelsResponse]]:
-        """Imports models of the bundled catalog of the provider's kind, all of them or those named, in one revision. What
-        the provider already has is skipped and reported, or refreshed: fields that were not edited follow the catalog.
-        Nothing is ever deleted, disabled or enabled.
+        """Imports models of the bundled catalog of the provider's kind, all of them or those named, in one revision. Models
+        that the provider already has are skipped and reported, or refreshed: fields that were not edited follow the
+        catalog. An import never deletes, disables or enables a model.
         """
 
     @_abc_1.abstractmethod

@@ -26,8 +26,8 @@ if _version_not_supported:
 
 
 class RoutingServiceStub(object):
-    """The data plane of routers, served from memory. Needs the role router, which may call nothing else. What
-    is disabled, and providers without the credential their kind needs, do not exist here.
+    """The data plane for routers, served from memory. Needs the role router, which may call nothing else. It leaves out
+    what is disabled, and providers without the credential that their kind needs.
     """
 
     def __init__(self, channel):
@@ -64,8 +64,8 @@ class RoutingServiceStub(object):
 
 
 class RoutingServiceServicer(object):
-    """The data plane of routers, served from memory. Needs the role router, which may call nothing else. What
-    is disabled, and providers without the credential their kind needs, do not exist here.
+    """The data plane for routers, served from memory. Needs the role router, which may call nothing else. It leaves out
+    what is disabled, and providers without the credential that their kind needs.
     """
 
     def ListActiveProviderModels(self, request, context):
@@ -84,28 +84,27 @@ class RoutingServiceServicer(object):
 
     def WatchRouting(self, request, context):
         """Streams the routing table: a snapshot in chunks, unless the caller resumes, then one change set for each revision
-        that changed something here, for ever. Resumes after `resume_revision`; what cannot be resumed starts over with a
-        snapshot in the stream that says why, or ends with OUT_OF_RANGE under `strict_resume`. A server that is about to
-        stop says so in a bookmark and ends the stream with UNAVAILABLE. RESOURCE_EXHAUSTED, TOO_MANY_WATCHERS where
-        this server has as many watchers as it takes.
+        that changed the table, without end. Resumes after `resume_revision`. A watch that cannot be resumed starts over
+        with a snapshot that says why, or ends with OUT_OF_RANGE under `strict_resume`. A server that is about to stop
+        announces it in a bookmark and ends the stream with UNAVAILABLE. RESOURCE_EXHAUSTED, TOO_MANY_WATCHERS if the
+        server has its maximum of watchers.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
     def ReportAppliedRevision(self, request, context):
-        """Tells the registry which revision a router has applied, so that operators can wait until all have a change. To be
-        called once a table is in use; not for each of several changes that come within a second. A router counts from
-        its first watch or report until it says that it is stopping, or ten minutes after its last sign of life, when no
-        credential it had opened is good any more.
+        """Reports which revision a router has applied, so that operators can wait until all have a change. Call it once a
+        table is in use, at most once a second. A router counts from its first watch or report until it reports that it
+        stops, or until ten minutes after its last sign of life, when no credential that it opened is usable.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
     def BatchGetSealedCredentials(self, request, context):
-        """Gets credentials of providers, sealed: only a key service with the router's role can unwrap their data keys,
-        and the registry cannot. The call succeeds as a whole; each provider has its own outcome.
+        """Gets sealed credentials of providers. Only a key sidecar with the router's role can unwrap their data keys; the
+        registry cannot. The call succeeds as a whole; each provider has its own outcome.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -148,8 +147,8 @@ def add_RoutingServiceServicer_to_server(servicer, server):
 
  # This class is part of an EXPERIMENTAL API.
 class RoutingService(object):
-    """The data plane of routers, served from memory. Needs the role router, which may call nothing else. What
-    is disabled, and providers without the credential their kind needs, do not exist here.
+    """The data plane for routers, served from memory. Needs the role router, which may call nothing else. It leaves out
+    what is disabled, and providers without the credential that their kind needs.
     """
 
     @staticmethod

@@ -27,8 +27,8 @@ GRPC_GENERATED_VERSION: str
 GRPC_VERSION: str
 
 class RoutingServiceStub:
-    """The data plane of routers, served from memory. Needs the role router, which may call nothing else. What
-    is disabled, and providers without the credential their kind needs, do not exist here.
+    """The data plane for routers, served from memory. Needs the role router, which may call nothing else. It leaves out
+    what is disabled, and providers without the credential that their kind needs.
     """
 
     @_typing.overload
@@ -41,26 +41,25 @@ class RoutingServiceStub:
     """Gets the whole routing table in one message, or only `not_modified` when the caller has it already."""
     WatchRouting: _grpc.UnaryStreamMultiCallable[_routing_service_pb2.WatchRoutingRequest, _routing_service_pb2.WatchRoutingResponse]
     """Streams the routing table: a snapshot in chunks, unless the caller resumes, then one change set for each revision
-    that changed something here, for ever. Resumes after `resume_revision`; what cannot be resumed starts over with a
-    snapshot in the stream that says why, or ends with OUT_OF_RANGE under `strict_resume`. A server that is about to
-    stop says so in a bookmark and ends the stream with UNAVAILABLE. RESOURCE_EXHAUSTED, TOO_MANY_WATCHERS where
-    this server has as many watchers as it takes.
+    that changed the table, without end. Resumes after `resume_revision`. A watch that cannot be resumed starts over
+    with a snapshot that says why, or ends with OUT_OF_RANGE under `strict_resume`. A server that is about to stop
+    announces it in a bookmark and ends the stream with UNAVAILABLE. RESOURCE_EXHAUSTED, TOO_MANY_WATCHERS if the
+    server has its maximum of watchers.
     """
     ReportAppliedRevision: _grpc.UnaryUnaryMultiCallable[_routing_service_pb2.ReportAppliedRevisionRequest, _routing_service_pb2.ReportAppliedRevisionResponse]
-    """Tells the registry which revision a router has applied, so that operators can wait until all have a change. To be
-    called once a table is in use; not for each of several changes that come within a second. A router counts from
-    its first watch or report until it says that it is stopping, or ten minutes after its last sign of life, when no
-    credential it had opened is good any more.
+    """Reports which revision a router has applied, so that operators can wait until all have a change. Call it once a
+    table is in use, at most once a second. A router counts from its first watch or report until it reports that it
+    stops, or until ten minutes after its last sign of life, when no credential that it opened is usable.
     """
     BatchGetSealedCredentials: _grpc.UnaryUnaryMultiCallable[_routing_service_pb2.BatchGetSealedCredentialsRequest, _routing_service_pb2.BatchGetSealedCredentialsResponse]
-    """Gets credentials of providers, sealed: only a key service with the router's role can unwrap their data keys,
-    and the registry cannot. The call succeeds as a whole; each provider has its own outcome.
+    """Gets sealed credentials of providers. Only a key sidecar with the router's role can unwrap their data keys; the
+    registry cannot. The call succeeds as a whole; each provider has its own outcome.
     """
 
 @_typing.type_check_only
 class RoutingServiceAsyncStub(RoutingServiceStub):
-    """The data plane of routers, served from memory. Needs the role router, which may call nothing else. What
-    is disabled, and providers without the credential their kind needs, do not exist here.
+    """The data plane for routers, served from memory. Needs the role router, which may call nothing else. It leaves out
+    what is disabled, and providers without the credential that their kind needs.
     """
 
     def __init__(self, channel: _aio.Channel) -> None: ...
@@ -70,25 +69,24 @@ class RoutingServiceAsyncStub(RoutingServiceStub):
     """Gets the whole routing table in one message, or only `not_modified` when the caller has it already."""
     WatchRouting: _aio.UnaryStreamMultiCallable[_routing_service_pb2.WatchRoutingRequest, _routing_service_pb2.WatchRoutingResponse]  # type: ignore[assignment]
     """Streams the routing table: a snapshot in chunks, unless the caller resumes, then one change set for each revision
-    that changed something here, for ever. Resumes after `resume_revision`; what cannot be resumed starts over with a
-    snapshot in the stream that says why, or ends with OUT_OF_RANGE under `strict_resume`. A server that is about to
-    stop says so in a bookmark and ends the stream with UNAVAILABLE. RESOURCE_EXHAUSTED, TOO_MANY_WATCHERS where
-    this server has as many watchers as it takes.
+    that changed the table, without end. Resumes after `resume_revision`. A watch that cannot be resumed starts over
+    with a snapshot that says why, or ends with OUT_OF_RANGE under `strict_resume`. A server that is about to stop
+    announces it in a bookmark and ends the stream with UNAVAILABLE. RESOURCE_EXHAUSTED, TOO_MANY_WATCHERS if the
+    server has its maximum of watchers.
     """
     ReportAppliedRevision: _aio.UnaryUnaryMultiCallable[_routing_service_pb2.ReportAppliedRevisionRequest, _routing_service_pb2.ReportAppliedRevisionResponse]  # type: ignore[assignment]
-    """Tells the registry which revision a router has applied, so that operators can wait until all have a change. To be
-    called once a table is in use; not for each of several changes that come within a second. A router counts from
-    its first watch or report until it says that it is stopping, or ten minutes after its last sign of life, when no
-    credential it had opened is good any more.
+    """Reports which revision a router has applied, so that operators can wait until all have a change. Call it once a
+    table is in use, at most once a second. A router counts from its first watch or report until it reports that it
+    stops, or until ten minutes after its last sign of life, when no credential that it opened is usable.
     """
     BatchGetSealedCredentials: _aio.UnaryUnaryMultiCallable[_routing_service_pb2.BatchGetSealedCredentialsRequest, _routing_service_pb2.BatchGetSealedCredentialsResponse]  # type: ignore[assignment]
-    """Gets credentials of providers, sealed: only a key service with the router's role can unwrap their data keys,
-    and the registry cannot. The call succeeds as a whole; each provider has its own outcome.
+    """Gets sealed credentials of providers. Only a key sidecar with the router's role can unwrap their data keys; the
+    registry cannot. The call succeeds as a whole; each provider has its own outcome.
     """
 
 class RoutingServiceServicer(metaclass=_abc_1.ABCMeta):
-    """The data plane of routers, served from memory. Needs the role router, which may call nothing else. What
-    is disabled, and providers without the credential their kind needs, do not exist here.
+    """The data plane for routers, served from memory. Needs the role router, which may call nothing else. It leaves out
+    what is disabled, and providers without the credential that their kind needs.
     """
 
     @_abc_1.abstractmethod
@@ -114,10 +112,10 @@ class RoutingServiceServicer(metaclass=_abc_1.ABCMeta):
         context: _ServicerContext,
     ) -> _typing.Union[_abc.Iterator[_routing_service_pb2.WatchRoutingResponse], _abc.AsyncIterator[_routing_service_pb2.WatchRoutingResponse]]:
         """Streams the routing table: a snapshot in chunks, unless the caller resumes, then one change set for each revision
-        that changed something here, for ever. Resumes after `resume_revision`; what cannot be resumed starts over with a
-        snapshot in the stream that says why, or ends with OUT_OF_RANGE under `strict_resume`. A server that is about to
-        stop says so in a bookmark and ends the stream with UNAVAILABLE. RESOURCE_EXHAUSTED, TOO_MANY_WATCHERS where
-        this server has as many watchers as it takes.
+        that changed the table, without end. Resumes after `resume_revision`. A watch that cannot be resumed starts over
+        with a snapshot that says why, or ends with OUT_OF_RANGE under `strict_resume`. A server that is about to stop
+        announces it in a bookmark and ends the stream with UNAVAILABLE. RESOURCE_EXHAUSTED, TOO_MANY_WATCHERS if the
+        server has its maximum of watchers.
         """
 
     @_abc_1.abstractmethod
@@ -126,10 +124,9 @@ class RoutingServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _routing_service_pb2.ReportAppliedRevisionRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_routing_service_pb2.ReportAppliedRevisionResponse, _abc.Awaitable[_routing_service_pb2.ReportAppliedRevisionResponse]]:
-        """Tells the registry which revision a router has applied, so that operators can wait until all have a change. To be
-        called once a table is in use; not for each of several changes that come within a second. A router counts from
-        its first watch or report until it says that it is stopping, or ten minutes after its last sign of life, when no
-        credential it had opened is good any more.
+        """Reports which revision a router has applied, so that operators can wait until all have a change. Call it once a
+        table is in use, at most once a second. A router counts from its first watch or report until it reports that it
+        stops, or until ten minutes after its last sign of life, when no credential that it opened is usable.
         """
 
     @_abc_1.abstractmethod
@@ -138,8 +135,8 @@ class RoutingServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _routing_service_pb2.BatchGetSealedCredentialsRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_routing_service_pb2.BatchGetSealedCredentialsResponse, _abc.Awaitable[_routing_service_pb2.BatchGetSealedCredentialsResponse]]:
-        """Gets credentials of providers, sealed: only a key service with the router's role can unwrap their data keys,
-        and the registry cannot. The call succeeds as a whole; each provider has its own outcome.
+        """Gets sealed credentials of providers. Only a key sidecar with the router's role can unwrap their data keys; the
+        registry cannot. The call succeeds as a whole; each provider has its own outcome.
         """
 
 def add_RoutingServiceServicer_to_server(servicer: RoutingServiceServicer, server: _typing.Union[_grpc.Server, _aio.Server]) -> None: ...

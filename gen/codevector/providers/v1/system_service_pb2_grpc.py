@@ -28,8 +28,8 @@ if _version_not_supported:
 class SystemServiceStub(object):
     """Operations of the registry. Needs the role viewer for reads and admin for RewrapDataKeys.
 
-    After a new primary key version the registry rewraps by itself; nothing here has to be called for that. These RPCs
-    show how far it is, hurry it, and prove at the end that nothing was missed and nothing else was touched.
+    After a new primary key version the registry rewraps on its own, without any call. These RPCs show its progress,
+    speed it up, and prove at the end that nothing was missed and nothing else was changed.
     """
 
     def __init__(self, channel):
@@ -78,60 +78,60 @@ class SystemServiceStub(object):
 class SystemServiceServicer(object):
     """Operations of the registry. Needs the role viewer for reads and admin for RewrapDataKeys.
 
-    After a new primary key version the registry rewraps by itself; nothing here has to be called for that. These RPCs
-    show how far it is, hurry it, and prove at the end that nothing was missed and nothing else was touched.
+    After a new primary key version the registry rewraps on its own, without any call. These RPCs show its progress,
+    speed it up, and prove at the end that nothing was missed and nothing else was changed.
     """
 
     def GetSystemInfo(self, request, context):
-        """Gets which version runs, and where its data is.
+        """Gets the version that runs, and where its data is.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
     def GetEncryptionStatus(self, request, context):
-        """Gets how the stored data keys are wrapped, and whether the key sidecar works. Answers also while it does not.
+        """Gets how the stored data keys are wrapped, and whether the key sidecar works. Succeeds even if it does not.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
     def RewrapDataKeys(self, request, context):
-        """Rewraps one bounded batch of data keys to the primary key version, at once and beside the registry's own sweep.
-        Idempotent: call until `remaining_count` is 0, and then see that `quarantined_count` is 0 too. UNAVAILABLE while
-        the key sidecar is away; what was moved before that stays moved.
+        """Rewraps one bounded batch of data keys to the primary key version, immediately and in parallel to the registry's
+        own sweep. Idempotent: call until `remaining_count` is 0, then check that `quarantined_count` is 0 too. UNAVAILABLE
+        while the key sidecar is unavailable; keys already moved stay moved.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
     def VerifyDataKeys(self, request, context):
-        """Checks one page of all data keys: the key version that the wrapper itself names, that it opens in its context
-        and matches its commitment, and that it belongs to the envelope beside it. UNAVAILABLE while the key sidecar is
-        away; FAILED_PRECONDITION where this registry's sidecar cannot open wrappers.
+        """Checks one page of all data keys: the key version that the wrapped key itself names, that it opens in its context
+        and matches its commitment, and that it belongs to the envelope in its row. UNAVAILABLE while the key sidecar is
+        unavailable; FAILED_PRECONDITION if this registry's sidecar cannot unwrap.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
     def DigestProviders(self, request, context):
-        """Digests every row that a rotation must leave alone: providers, credentials with their envelopes, and provider
-        models. Two digests at one revision of one store are equal unless somebody went past the registry.
+        """Digests every row that a rotation must not change: providers, credentials with their envelopes, and provider
+        models. Two digests at one revision of one store are equal unless something else wrote to the database.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
     def ListRouters(self, request, context):
-        """Lists the routers that count, by watcher_id: who watches, and which revision each has applied.
+        """Lists the routers that count, by watcher_id: whether each watches, and which revision it has applied.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
     def AwaitAppliedRevision(self, request, context):
-        """Waits until every router that counts has applied a revision, such as that of a disable or a deletion, and answers
-        then or when the time is up, whichever comes first: see `reached`. Writes nothing; call again to go on waiting.
+        """Waits until every router that counts has applied a revision, such as that of a disable or a deletion, or until the
+        timeout: see `reached`. Writes nothing; call again to keep waiting.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -186,8 +186,8 @@ def add_SystemServiceServicer_to_server(servicer, server):
 class SystemService(object):
     """Operations of the registry. Needs the role viewer for reads and admin for RewrapDataKeys.
 
-    After a new primary key version the registry rewraps by itself; nothing here has to be called for that. These RPCs
-    show how far it is, hurry it, and prove at the end that nothing was missed and nothing else was touched.
+    After a new primary key version the registry rewraps on its own, without any call. These RPCs show its progress,
+    speed it up, and prove at the end that nothing was missed and nothing else was changed.
     """
 
     @staticmethod

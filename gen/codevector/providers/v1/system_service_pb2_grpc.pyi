@@ -31,8 +31,8 @@ GRPC_VERSION: str
 class SystemServiceStub:
     """Operations of the registry. Needs the role viewer for reads and admin for RewrapDataKeys.
 
-    After a new primary key version the registry rewraps by itself; nothing here has to be called for that. These RPCs
-    show how far it is, hurry it, and prove at the end that nothing was missed and nothing else was touched.
+    After a new primary key version the registry rewraps on its own, without any call. These RPCs show its progress,
+    speed it up, and prove at the end that nothing was missed and nothing else was changed.
     """
 
     @_typing.overload
@@ -40,69 +40,69 @@ class SystemServiceStub:
     @_typing.overload
     def __new__(cls, channel: _aio.Channel) -> SystemServiceAsyncStub: ...
     GetSystemInfo: _grpc.UnaryUnaryMultiCallable[_system_service_pb2.GetSystemInfoRequest, _system_service_pb2.GetSystemInfoResponse]
-    """Gets which version runs, and where its data is."""
+    """Gets the version that runs, and where its data is."""
     GetEncryptionStatus: _grpc.UnaryUnaryMultiCallable[_system_service_pb2.GetEncryptionStatusRequest, _system_service_pb2.GetEncryptionStatusResponse]
-    """Gets how the stored data keys are wrapped, and whether the key sidecar works. Answers also while it does not."""
+    """Gets how the stored data keys are wrapped, and whether the key sidecar works. Succeeds even if it does not."""
     RewrapDataKeys: _grpc.UnaryUnaryMultiCallable[_system_service_pb2.RewrapDataKeysRequest, _system_service_pb2.RewrapDataKeysResponse]
-    """Rewraps one bounded batch of data keys to the primary key version, at once and beside the registry's own sweep.
-    Idempotent: call until `remaining_count` is 0, and then see that `quarantined_count` is 0 too. UNAVAILABLE while
-    the key sidecar is away; what was moved before that stays moved.
+    """Rewraps one bounded batch of data keys to the primary key version, immediately and in parallel to the registry's
+    own sweep. Idempotent: call until `remaining_count` is 0, then check that `quarantined_count` is 0 too. UNAVAILABLE
+    while the key sidecar is unavailable; keys already moved stay moved.
     """
     VerifyDataKeys: _grpc.UnaryUnaryMultiCallable[_system_service_pb2.VerifyDataKeysRequest, _system_service_pb2.VerifyDataKeysResponse]
-    """Checks one page of all data keys: the key version that the wrapper itself names, that it opens in its context
-    and matches its commitment, and that it belongs to the envelope beside it. UNAVAILABLE while the key sidecar is
-    away; FAILED_PRECONDITION where this registry's sidecar cannot open wrappers.
+    """Checks one page of all data keys: the key version that the wrapped key itself names, that it opens in its context
+    and matches its commitment, and that it belongs to the envelope in its row. UNAVAILABLE while the key sidecar is
+    unavailable; FAILED_PRECONDITION if this registry's sidecar cannot unwrap.
     """
     DigestProviders: _grpc.UnaryUnaryMultiCallable[_system_service_pb2.DigestProvidersRequest, _system_service_pb2.DigestProvidersResponse]
-    """Digests every row that a rotation must leave alone: providers, credentials with their envelopes, and provider
-    models. Two digests at one revision of one store are equal unless somebody went past the registry.
+    """Digests every row that a rotation must not change: providers, credentials with their envelopes, and provider
+    models. Two digests at one revision of one store are equal unless something else wrote to the database.
     """
     ListRouters: _grpc.UnaryUnaryMultiCallable[_system_service_pb2.ListRoutersRequest, _system_service_pb2.ListRoutersResponse]
-    """Lists the routers that count, by watcher_id: who watches, and which revision each has applied."""
+    """Lists the routers that count, by watcher_id: whether each watches, and which revision it has applied."""
     AwaitAppliedRevision: _grpc.UnaryUnaryMultiCallable[_system_service_pb2.AwaitAppliedRevisionRequest, _system_service_pb2.AwaitAppliedRevisionResponse]
-    """Waits until every router that counts has applied a revision, such as that of a disable or a deletion, and answers
-    then or when the time is up, whichever comes first: see `reached`. Writes nothing; call again to go on waiting.
+    """Waits until every router that counts has applied a revision, such as that of a disable or a deletion, or until the
+    timeout: see `reached`. Writes nothing; call again to keep waiting.
     """
 
 @_typing.type_check_only
 class SystemServiceAsyncStub(SystemServiceStub):
     """Operations of the registry. Needs the role viewer for reads and admin for RewrapDataKeys.
 
-    After a new primary key version the registry rewraps by itself; nothing here has to be called for that. These RPCs
-    show how far it is, hurry it, and prove at the end that nothing was missed and nothing else was touched.
+    After a new primary key version the registry rewraps on its own, without any call. These RPCs show its progress,
+    speed it up, and prove at the end that nothing was missed and nothing else was changed.
     """
 
     def __init__(self, channel: _aio.Channel) -> None: ...
     GetSystemInfo: _aio.UnaryUnaryMultiCallable[_system_service_pb2.GetSystemInfoRequest, _system_service_pb2.GetSystemInfoResponse]  # type: ignore[assignment]
-    """Gets which version runs, and where its data is."""
+    """Gets the version that runs, and where its data is."""
     GetEncryptionStatus: _aio.UnaryUnaryMultiCallable[_system_service_pb2.GetEncryptionStatusRequest, _system_service_pb2.GetEncryptionStatusResponse]  # type: ignore[assignment]
-    """Gets how the stored data keys are wrapped, and whether the key sidecar works. Answers also while it does not."""
+    """Gets how the stored data keys are wrapped, and whether the key sidecar works. Succeeds even if it does not."""
     RewrapDataKeys: _aio.UnaryUnaryMultiCallable[_system_service_pb2.RewrapDataKeysRequest, _system_service_pb2.RewrapDataKeysResponse]  # type: ignore[assignment]
-    """Rewraps one bounded batch of data keys to the primary key version, at once and beside the registry's own sweep.
-    Idempotent: call until `remaining_count` is 0, and then see that `quarantined_count` is 0 too. UNAVAILABLE while
-    the key sidecar is away; what was moved before that stays moved.
+    """Rewraps one bounded batch of data keys to the primary key version, immediately and in parallel to the registry's
+    own sweep. Idempotent: call until `remaining_count` is 0, then check that `quarantined_count` is 0 too. UNAVAILABLE
+    while the key sidecar is unavailable; keys already moved stay moved.
     """
     VerifyDataKeys: _aio.UnaryUnaryMultiCallable[_system_service_pb2.VerifyDataKeysRequest, _system_service_pb2.VerifyDataKeysResponse]  # type: ignore[assignment]
-    """Checks one page of all data keys: the key version that the wrapper itself names, that it opens in its context
-    and matches its commitment, and that it belongs to the envelope beside it. UNAVAILABLE while the key sidecar is
-    away; FAILED_PRECONDITION where this registry's sidecar cannot open wrappers.
+    """Checks one page of all data keys: the key version that the wrapped key itself names, that it opens in its context
+    and matches its commitment, and that it belongs to the envelope in its row. UNAVAILABLE while the key sidecar is
+    unavailable; FAILED_PRECONDITION if this registry's sidecar cannot unwrap.
     """
     DigestProviders: _aio.UnaryUnaryMultiCallable[_system_service_pb2.DigestProvidersRequest, _system_service_pb2.DigestProvidersResponse]  # type: ignore[assignment]
-    """Digests every row that a rotation must leave alone: providers, credentials with their envelopes, and provider
-    models. Two digests at one revision of one store are equal unless somebody went past the registry.
+    """Digests every row that a rotation must not change: providers, credentials with their envelopes, and provider
+    models. Two digests at one revision of one store are equal unless something else wrote to the database.
     """
     ListRouters: _aio.UnaryUnaryMultiCallable[_system_service_pb2.ListRoutersRequest, _system_service_pb2.ListRoutersResponse]  # type: ignore[assignment]
-    """Lists the routers that count, by watcher_id: who watches, and which revision each has applied."""
+    """Lists the routers that count, by watcher_id: whether each watches, and which revision it has applied."""
     AwaitAppliedRevision: _aio.UnaryUnaryMultiCallable[_system_service_pb2.AwaitAppliedRevisionRequest, _system_service_pb2.AwaitAppliedRevisionResponse]  # type: ignore[assignment]
-    """Waits until every router that counts has applied a revision, such as that of a disable or a deletion, and answers
-    then or when the time is up, whichever comes first: see `reached`. Writes nothing; call again to go on waiting.
+    """Waits until every router that counts has applied a revision, such as that of a disable or a deletion, or until the
+    timeout: see `reached`. Writes nothing; call again to keep waiting.
     """
 
 class SystemServiceServicer(metaclass=_abc_1.ABCMeta):
     """Operations of the registry. Needs the role viewer for reads and admin for RewrapDataKeys.
 
-    After a new primary key version the registry rewraps by itself; nothing here has to be called for that. These RPCs
-    show how far it is, hurry it, and prove at the end that nothing was missed and nothing else was touched.
+    After a new primary key version the registry rewraps on its own, without any call. These RPCs show its progress,
+    speed it up, and prove at the end that nothing was missed and nothing else was changed.
     """
 
     @_abc_1.abstractmethod
@@ -111,7 +111,7 @@ class SystemServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _system_service_pb2.GetSystemInfoRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_system_service_pb2.GetSystemInfoResponse, _abc.Awaitable[_system_service_pb2.GetSystemInfoResponse]]:
-        """Gets which version runs, and where its data is."""
+        """Gets the version that runs, and where its data is."""
 
     @_abc_1.abstractmethod
     def GetEncryptionStatus(
@@ -119,7 +119,7 @@ class SystemServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _system_service_pb2.GetEncryptionStatusRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_system_service_pb2.GetEncryptionStatusResponse, _abc.Awaitable[_system_service_pb2.GetEncryptionStatusResponse]]:
-        """Gets how the stored data keys are wrapped, and whether the key sidecar works. Answers also while it does not."""
+        """Gets how the stored data keys are wrapped, and whether the key sidecar works. Succeeds even if it does not."""
 
     @_abc_1.abstractmethod
     def RewrapDataKeys(
@@ -127,9 +127,9 @@ class SystemServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _system_service_pb2.RewrapDataKeysRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_system_service_pb2.RewrapDataKeysResponse, _abc.Awaitable[_system_service_pb2.RewrapDataKeysResponse]]:
-        """Rewraps one bounded batch of data keys to the primary key version, at once and beside the registry's own sweep.
-        Idempotent: call until `remaining_count` is 0, and then see that `quarantined_count` is 0 too. UNAVAILABLE while
-        the key sidecar is away; what was moved before that stays moved.
+        """Rewraps one bounded batch of data keys to the primary key version, immediately and in parallel to the registry's
+        own sweep. Idempotent: call until `remaining_count` is 0, then check that `quarantined_count` is 0 too. UNAVAILABLE
+        while the key sidecar is unavailable; keys already moved stay moved.
         """
 
     @_abc_1.abstractmethod
@@ -138,9 +138,9 @@ class SystemServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _system_service_pb2.VerifyDataKeysRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_system_service_pb2.VerifyDataKeysResponse, _abc.Awaitable[_system_service_pb2.VerifyDataKeysResponse]]:
-        """Checks one page of all data keys: the key version that the wrapper itself names, that it opens in its context
-        and matches its commitment, and that it belongs to the envelope beside it. UNAVAILABLE while the key sidecar is
-        away; FAILED_PRECONDITION where this registry's sidecar cannot open wrappers.
+        """Checks one page of all data keys: the key version that the wrapped key itself names, that it opens in its context
+        and matches its commitment, and that it belongs to the envelope in its row. UNAVAILABLE while the key sidecar is
+        unavailable; FAILED_PRECONDITION if this registry's sidecar cannot unwrap.
         """
 
     @_abc_1.abstractmethod
@@ -149,8 +149,8 @@ class SystemServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _system_service_pb2.DigestProvidersRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_system_service_pb2.DigestProvidersResponse, _abc.Awaitable[_system_service_pb2.DigestProvidersResponse]]:
-        """Digests every row that a rotation must leave alone: providers, credentials with their envelopes, and provider
-        models. Two digests at one revision of one store are equal unless somebody went past the registry.
+        """Digests every row that a rotation must not change: providers, credentials with their envelopes, and provider
+        models. Two digests at one revision of one store are equal unless something else wrote to the database.
         """
 
     @_abc_1.abstractmethod
@@ -159,7 +159,7 @@ class SystemServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _system_service_pb2.ListRoutersRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_system_service_pb2.ListRoutersResponse, _abc.Awaitable[_system_service_pb2.ListRoutersResponse]]:
-        """Lists the routers that count, by watcher_id: who watches, and which revision each has applied."""
+        """Lists the routers that count, by watcher_id: whether each watches, and which revision it has applied."""
 
     @_abc_1.abstractmethod
     def AwaitAppliedRevision(
@@ -167,8 +167,8 @@ class SystemServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _system_service_pb2.AwaitAppliedRevisionRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_system_service_pb2.AwaitAppliedRevisionResponse, _abc.Awaitable[_system_service_pb2.AwaitAppliedRevisionResponse]]:
-        """Waits until every router that counts has applied a revision, such as that of a disable or a deletion, and answers
-        then or when the time is up, whichever comes first: see `reached`. Writes nothing; call again to go on waiting.
+        """Waits until every router that counts has applied a revision, such as that of a disable or a deletion, or until the
+        timeout: see `reached`. Writes nothing; call again to keep waiting.
         """
 
 def add_SystemServiceServicer_to_server(servicer: SystemServiceServicer, server: _typing.Union[_grpc.Server, _aio.Server]) -> None: ...

@@ -265,6 +265,11 @@ def sweep(status: system_service_pb2.GetEncryptionStatusResponse) -> Status:
     }.get(status.sweep_state, Status("unknown", "off"))
 
 
+def short(name: str) -> str:
+    """Return a provider model as the command line takes it, e.g. ``openai-prod/gpt-4o``."""
+    return name.removeprefix("providers/").replace("/models/", "/", 1)
+
+
 def wire(name: str, form: str = "") -> str:
     """Return the provider of a provider model's name: its id, or its own name where ``form`` is ``full``."""
     provider = name.partition("/models/")[0]

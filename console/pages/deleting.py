@@ -135,7 +135,7 @@ def _model(page: Page, problem: Problem | None = None, status: int = 200) -> Res
         name=model.name,
         disabled=model.state == model.STATE_DISABLED,
     )
-    return _show(page, subject, impact, f"provider-model delete {model.name}", problem, status)
+    return _show(page, subject, impact, f"provider-model delete {views.short(model.name)}", problem, status)
 
 
 def _show(

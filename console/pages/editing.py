@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 from collections.abc import Mapping, Sequence
 
 from codevector.providers.v1 import catalog_pb2, provider_pb2, provider_service_pb2
@@ -116,6 +117,7 @@ def _form(
     status: int = 200,
 ) -> Response:
     errors = problem.errors if problem else {}
+    name = shlex.quote(values.get("name", ""))
     return page.show(
         "providers/edit.html",
         status=status,
@@ -130,7 +132,7 @@ def _form(
         reentry=reentry,
         commands=commands(
             page.registry.address,
-            f"provider update {views.last_part(provider.name)}",
+            f"provider update {views.last_part(provider.name)} --display-name {name}",
             "ProviderService/UpdateProvider",
             {
                 "provider": {"name": provider.name, "display_name": values.get("name", "")},

@@ -124,7 +124,7 @@ def _refresh_form(page: Page, problem: Problem | None = None, status: int = 200)
         problem=problem,
         commands=commands(
             page.registry.address,
-            f"provider-model refresh {provider.name}",
+            f"provider-model refresh {page.path('id')}",
             "ProviderService/ImportProviderModels",
             request,
         ),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 from collections.abc import Mapping, Sequence
 
 from codevector.providers.v1 import model_pb2, model_service_pb2, provider_service_pb2
@@ -10,7 +11,7 @@ from starlette.responses import Response
 
 from console import views
 from console.forms.merging import WAS, Conflict, changed, merge
-from console.forms.models import kind_of
+from console.forms.models import MODEL_KINDS, kind_of
 from console.forms.refusals import Problem, problem_of
 from console.pages import models
 from console.pages.deleting import CHANGED
@@ -21,6 +22,7 @@ from console.registry import CallRefused, is_away
 
 LABELS = {"name": "Name", "description": "Description"}
 SUGGESTIONS = 50
+EXAMPLE = "providers/openai-prod/models/gpt-4o"
 
 
 @view
@@ -188,6 +190,8 @@ def _form(
     status: int = 200,
 ) -> Response:
     identifier = values.get("model_id", "") or "my-model"
+    kind = values.get("kind") or "chat"
+    made = {"display_name": values.get("name", ""), "kind": MODEL_KINDS.get(kind, "MODEL_KIND_CHAT")}
     return page.show(
         "models/form.html",
         status=status,
@@ -201,9 +205,9 @@ def _form(
         request_id=request_id or page.new_request_id(),
         commands=commands(
             page.registry.address,
-            f"model create {identifier}",
+            f"model create {shlex.quote(identifier)} --kind {kind}",
             "ModelService/CreateModel",
-            {"model_id": identifier, "model": {"display_name": values.get("name", ""), "kind": 1}},
+            {"model_id": identifier, "model": made},
         ),
     )
 
@@ -216,6 +220,7 @@ def _wiring(
     status: int = 200,
 ) -> Response:
     named = values.get("provider_model", "")
+    wired = named or EXAMPLE
     present = next((each for each in model.backends if each.provider_model == named), None)
     if present is not None and problem is None:
         values |= {
@@ -233,9 +238,12 @@ def _wiring(
         suggestions=[] if present is not None else _suggested(page, values.get("q", ""), model),
         commands=commands(
             page.registry.address,
-            f"model add-backend {page.path('model')} {named or 'providers/P/models/M'}",
+            f"model add-backend {page.path('model')} {views.short(wired)}",
             "ModelService/AddModelBackend",
-            {"model": model.name, "backend": {"provider_model": named or "providers/P/models/M"}},
+            {
+                "model": model.name,
+                "backend": {"provider_model": wired},
+            },
         ),
     )
 

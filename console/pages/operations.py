@@ -87,7 +87,7 @@ def retirements(page: Page) -> Response:
         answer=answer,
         commands=commands(
             page.registry.address,
-            f"provider retirements --within {within}d",
+            f"provider retirements --days {within}",
             "ProviderService/ListRetirements",
             request,
         ),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 from collections.abc import Mapping, Sequence
 
 from codevector.providers.v1 import (
@@ -12,6 +13,7 @@ from codevector.providers.v1 import (
 from google.protobuf.field_mask_pb2 import FieldMask
 from starlette.responses import Response
 
+from console import views
 from console.forms import models as forms
 from console.forms.merging import WAS, Conflict, changed, merge
 from console.forms.refusals import Problem, problem_of
@@ -39,7 +41,7 @@ def detail(page: Page) -> Response:
         abilities=forms.values_of(model)["capabilities"],
         commands=commands(
             page.registry.address,
-            f"provider-model get {model.name}",
+            f"provider-model get {views.short(model.name)}",
             "ProviderService/GetProviderModel",
             {"name": model.name},
         ),
@@ -165,14 +167,16 @@ def _form(
     status: int = 200,
 ) -> Response:
     parent = providers.name_of(page.path("id"))
+    name, kind = shlex.quote(values.get("name", "")), values.get("kind") or "chat"
     shown = {
         "upstream_model_id": values.get("upstream_model_id", "") or "my-model",
         "kind": forms.MODEL_KINDS.get(values.get("kind", ""), "MODEL_KIND_CHAT"),
     }
+    typed_id = shlex.quote(shown["upstream_model_id"])
     acts = (
         commands(
             page.registry.address,
-            f"provider-model update {model.name}",
+            f"provider-model update {views.short(model.name)} --display-name {name}",
             "ProviderService/UpdateProviderModel",
             {
                 "provider_model": {"name": model.name, "display_name": values.get("name", "")},
@@ -182,7 +186,7 @@ def _form(
         if model is not None
         else commands(
             page.registry.address,
-            f"provider-model create {parent} --upstream-model-id {shown['upstream_model_id']}",
+            f"provider-model create {page.path('id')} {typed_id} --kind {kind}",
             "ProviderService/CreateProviderModel",
             {"parent": parent, "provider_model": shown},
         )

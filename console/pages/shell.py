@@ -47,7 +47,7 @@ def create_provider(server: str, info: catalog_pb2.ProviderKindInfo, values: Map
     return (
         (
             "providerctl",
-            f"providerctl provider create --kind {views.slug(info.kind)} --name {shlex.quote(name)}",
+            f"providerctl provider create --kind {views.slug(info.kind)} --display-name {shlex.quote(name)}",
         ),
         (
             "grpcurl",

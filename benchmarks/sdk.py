@@ -111,7 +111,7 @@ def _table(chunks: list[bytes]) -> RoutingTable:
     reader = wire.TableReader()
     for chunk in chunks:
         reader.add(pb.WatchRoutingResponse.FromString(chunk).snapshot_chunk)
-    return reader.table(store_id="bench", revision=1)
+    return reader.table(store_id="bench", revision=1, token="")
 
 
 def _in_a_process(chunks: list[bytes]) -> tuple[float, float]:
@@ -171,7 +171,7 @@ def _changes(table: RoutingTable, repetitions: int) -> list[tuple[str, float]]:
             current = start
             for number in range(count):
                 message.changes[0].provider_model.name = _name(number * 37 % len(start.provider_models))
-                current = current.changed(number, wire.table_changes(message))
+                current = current.changed(number, "", wire.table_changes(message))
             return current
 
         return run
@@ -179,6 +179,7 @@ def _changes(table: RoutingTable, repetitions: int) -> list[tuple[str, float]]:
     plain = RoutingTable(
         table.store_id,
         table.revision,
+        table.token,
         table.providers,
         type(table.provider_models).of(table.provider_models.values()),
         table.models,

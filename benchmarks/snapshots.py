@@ -8,9 +8,11 @@ from collections.abc import Callable
 from dataclasses import replace
 from datetime import UTC, datetime
 from statistics import median
+from uuid import UUID, uuid4
 
 from benchmarks.limits import at_most
 from benchmarks.registry import fill
+from service.domain.history import RevisionToken
 from service.domain.routing import ActiveProviderModel, Change, ChangeSet, EntryKind
 from service.readmodel.snapshot import Snapshot, advance, build, encoded_sets
 from service.rpc.routing_codec import CODEC
@@ -18,6 +20,8 @@ from service.store import Store, open_store
 from tests.support.servers.harness import instance
 
 LIMIT = 0.05
+COMMIT = UUID(int=1)
+AT = RevisionToken(UUID(int=2), COMMIT, 1)
 
 
 def snapshots(sizes: list[int], repetitions: int) -> None:
@@ -41,20 +45,20 @@ def snapshots(sizes: list[int], repetitions: int) -> None:
 
 def _measure(store: Store, repetitions: int) -> list[float]:
     entries = store.read(lambda unit: unit.routing_entries())
-    whole = build(CODEC, 1, "", entries)
+    whole = build(CODEC, AT, COMMIT, entries)
     models = [entry for entry in entries if isinstance(entry, ActiveProviderModel)]
 
     def read_and_built() -> Snapshot:
-        return build(CODEC, 1, "", store.read(lambda unit: unit.routing_entries()))
+        return build(CODEC, AT, COMMIT, store.read(lambda unit: unit.routing_entries()))
 
     def built() -> Snapshot:
-        return build(CODEC, 1, "", entries)
+        return build(CODEC, AT, COMMIT, entries)
 
     def changed() -> Snapshot:
         entry = replace(random.choice(models), context_window=1)
         change = Change(EntryKind.PROVIDER_MODEL, entry.name, entry)
-        sets = encoded_sets(CODEC, "", [ChangeSet(2, (change,), datetime.now(UTC))])
-        return advance(CODEC, whole, sets[0].changes, 2)
+        [one] = encoded_sets(CODEC, AT.store_id, [ChangeSet(2, (change,), datetime.now(UTC), uuid4())])
+        return advance(CODEC, whole, one.changes, one.at, one.at.content_id)
 
     makings = (read_and_built, built, changed)
     times: dict[Callable[[], Snapshot], list[float]] = {making: [] for making in makings}

@@ -16,17 +16,16 @@ from runtime.calls import CallRefused
 _SECTIONS = ("providers", "provider_models", "models")
 
 
-def watch(session: Session, *, revision: int, store_id: str, snapshot: bool, limit: int | None) -> None:
+def watch(session: Session, *, token: str, snapshot: bool, limit: int | None) -> None:
     """Print each change until Ctrl-C, or until ``limit`` of them; a registry that is away is waited for."""
-    request = pb.WatchRoutingRequest(resume_revision=revision, store_id=store_id)
+    request = pb.WatchRoutingRequest(resume_token=token)
     patience = session.patience()
     printed = 0
     while True:
         try:
             for message in session.registry.stream(session.registry.routing.WatchRouting, request):
                 patience.rewarded()
-                request.store_id = message.store_id or request.store_id
-                request.resume_revision = message.revision or request.resume_revision
+                request.resume_token = message.token or request.resume_token
                 for data, line, name in _shown(session, message, snapshot=snapshot):
                     session.terminal.stream(data, line, name)
                     printed += 1
@@ -60,6 +59,7 @@ def _shown(
         name = change.removed if which == "removed" else getattr(change, which).name
         data = {
             "revision": str(message.revision),
+            "token": message.token,
             "commitTime": as_json(message.change_set)["commitTime"],
             **({"removed": name} if which == "removed" else {which: as_json(getattr(change, which))}),
         }

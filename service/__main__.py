@@ -1,4 +1,4 @@
-"""``python -m service`` serves, ``python -m service migrate`` prepares the database; see --help.
+"""``python -m service`` serves, ``migrate`` prepares the database, ``restore`` replaces it; see --help.
 
 The application is imported only where it is needed: a health check runs every few seconds and must be cheap.
 """
@@ -9,6 +9,7 @@ import argparse
 import os
 import sys
 from collections.abc import Sequence
+from pathlib import Path
 
 from runtime.settings import GRPC_PORT, SettingsError, read
 
@@ -18,11 +19,17 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser = argparse.ArgumentParser(
         prog="python -m service", description="The CodeVector provider registry."
     )
-    parser.add_argument("command", nargs="?", choices=["serve", "migrate"], default="serve")
+    parser.add_argument("command", nargs="?", choices=["serve", "migrate", "restore"], default="serve")
+    parser.add_argument("backup", nargs="?", type=Path, help="with restore: the copy of a registry.db")
+    parser.add_argument(
+        "--new", action="store_true", help="with migrate: begin with an empty registry where one is gone"
+    )
     parser.add_argument("--check-config", action="store_true", help="print the effective settings and exit")
     parser.add_argument("--health", action="store_true", help="exit 0 if a running registry serves, else 1")
     parser.add_argument("--version", action="store_true", help="print the version and exit")
     options = parser.parse_args(arguments)
+    if (options.command == "restore") != (options.backup is not None):
+        parser.error("restore takes the backup to restore: python -m service restore FILE")
     if options.health:
         return _health()
     if options.version:
@@ -32,7 +39,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return 0
     from service.commands import run
 
-    return run(options.command, check_config=options.check_config)
+    return run(options.command, backup=options.backup, new=options.new, check_config=options.check_config)
 
 
 def _health() -> int:

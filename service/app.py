@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import uuid
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from contextlib import AsyncExitStack, asynccontextmanager, closing
 from datetime import UTC, datetime
 from functools import partial
@@ -15,6 +15,7 @@ from structlog.typing import FilteringBoundLogger
 import service
 from runtime.release import release
 from service import telemetry
+from service.background.ground import LOOK_SECONDS, end_on_loss, look
 from service.background.key_follower import KeyFollower
 from service.background.tasks import Nudge, attempt, repeat, running
 from service.background.upkeep import COMPACTION_SECONDS, ROUTERS_SECONDS, compact, exchange_routers
@@ -36,9 +37,9 @@ from service.sealing.kms_client import KmsClient
 from service.sealing.registry_secret import create_registry_secret, load_registry_secret
 from service.sealing.sealer import Sealer
 from service.settings import Settings
-from service.store import migrate, open_store
+from service.store import Restored, StoreStartError, migrate, open_store, restore, sqlite_file
 from service.usecases.context import Context
-from service.usecases.routing import routing_source
+from service.usecases.routing_source import routing_source
 from service.usecases.system_info import Release
 from service.usecases.upstream_calls import UpstreamCalls
 from upstreams.addresses import AddressPolicy
@@ -49,16 +50,34 @@ UPSTREAM_THREADS = 4
 """How many upstreams are asked at once. Each may take a minute: they wait in a line of their own."""
 
 
-def prepare(settings: Settings) -> None:
+def prepare(settings: Settings, *, new: bool = False) -> None:
     """Create or upgrade the database, and on the first time the registry's own secret.
+
+    A data directory that has the secret had a database: one that is gone is not made anew in silence, unless
+    ``new`` says that this is meant.
 
     Raises:
         StoreStartError, RegistrySecretError: one sentence that says what to do.
     """
     settings.home.mkdir(mode=0o700, parents=True, exist_ok=True)
+    database = sqlite_file(settings.database_url)
+    if database is not None and not database.exists() and settings.registry_secret.exists() and not new:
+        raise StoreStartError(
+            f"the database file {database} is gone, and this data directory had one: restore a backup with "
+            "python -m service restore FILE, or begin with an empty registry: python -m service migrate --new"
+        )
     migrate(settings.database_url)
     if not settings.registry_secret.exists() and _is_empty(settings.database_url):
         create_registry_secret(settings.registry_secret, os.urandom)
+
+
+def restore_backup(settings: Settings, backup: Path) -> Restored:
+    """Make a backup the registry's database; the registry must be stopped.
+
+    Raises:
+        StoreStartError: one sentence that says what to do; nothing was changed.
+    """
+    return restore(settings.database_url, backup, now=_now())
 
 
 def _is_empty(database_url: str) -> bool:
@@ -68,8 +87,12 @@ def _is_empty(database_url: str) -> bool:
 
 
 @asynccontextmanager
-async def build(settings: Settings, log: FilteringBoundLogger) -> AsyncIterator[None]:
+async def build(
+    settings: Settings, log: FilteringBoundLogger, *, end: Callable[[int], object] = os._exit
+) -> AsyncIterator[None]:
     """A serving registry for as long as the context lasts; calls in flight get five seconds to end.
+
+    ``end`` ends the process when its database is lost.
 
     Raises:
         EnumWithoutRules, StoreStartError, RegistrySecretError, CatalogFileError, PortTaken: one sentence that
@@ -103,7 +126,7 @@ async def build(settings: Settings, log: FilteringBoundLogger) -> AsyncIterator[
             primary_changed=sweep_due,
         )
         live = LiveTable(routing_source(store), CODEC, threads.run, log)
-        routers = Routers(_now, store.routers())
+        routers = Routers(_now, store.routers(), live.ring.history)
         watchers = Watchers(live, CODEC, routers, clock=_now)
         upstream_calls = UpstreamCalls(url_policy, now=_now)
         server = Server(
@@ -133,8 +156,9 @@ async def build(settings: Settings, log: FilteringBoundLogger) -> AsyncIterator[
         # Who is woken by what: commits advance the table, the table wakes watchers, and a new primary key
         # version (`primary_changed` above) wakes the sweep.
         store.on_commit = live.committed
+        store.on_loss = end_on_loss(log, end)
         live.on_advance = watchers.wake
-        exchange = partial(exchange_routers, store, routers, threads.run)
+        exchange = partial(exchange_routers, store, live, routers, threads.run)
         stack.push_async_callback(attempt, exchange, log, telemetry.ROUTERS_NOT_KEPT)
         await stack.enter_async_context(
             running(
@@ -148,6 +172,7 @@ async def build(settings: Settings, log: FilteringBoundLogger) -> AsyncIterator[
                         log,
                         telemetry.COMPACTION_FAILED,
                     ),
+                    repeat(partial(look, store, threads.run), LOOK_SECONDS, log, telemetry.DATABASE_LOST),
                     follower.follow(),
                     follower.sweep(),
                 ],

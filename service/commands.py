@@ -7,6 +7,7 @@ import logging
 import os
 import signal
 import sys
+from pathlib import Path
 
 import uvloop
 
@@ -33,14 +34,16 @@ _REFUSALS = (
 )
 
 
-def run(command: str, *, check_config: bool) -> int:
-    """Run ``serve`` or ``migrate`` and return the exit code. A refusal is one sentence on stderr."""
+def run(command: str, *, backup: Path | None, new: bool, check_config: bool) -> int:
+    """Run one command and return the exit code. A refusal is one sentence on stderr."""
     try:
         settings = load(os.environ)
         if check_config:
             print(*settings.lines(), sep="\n")
         elif command == "migrate":
-            app.prepare(settings)
+            app.prepare(settings, new=new)
+        elif backup is not None:
+            _restore(settings, backup)
         else:
             leave_no_core_dump()
             uvloop.run(_serve(settings))
@@ -48,6 +51,13 @@ def run(command: str, *, check_config: bool) -> int:
         print(f"service: {refusal}", file=sys.stderr)
         return 1
     return 0
+
+
+def _restore(settings: Settings, backup: Path) -> None:
+    done = app.restore_backup(settings, backup)
+    print(f"restored {backup}: the registry goes on from revision {done.revision}, and routers start over")
+    if done.kept is not None:
+        print(f"the previous database is kept as {done.kept}")
 
 
 async def _serve(settings: Settings) -> None:

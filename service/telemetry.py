@@ -6,6 +6,8 @@ from typing import Final
 
 COMPACTED: Final = "change_log_compacted"
 COMPACTION_FAILED: Final = "change_log_compaction_failed"
+DATABASE_LOST: Final = "database_lost"
+HISTORY_CHANGED: Final = "history_changed"
 KMS_AWAY: Final = "kms_away"
 KMS_BACK: Final = "kms_back"
 LIBRARY_MESSAGE: Final = "library_message"

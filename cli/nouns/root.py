@@ -25,8 +25,7 @@ ROOT = Group(
             "Print each change that routers get, as it is committed, until Ctrl-C.",
             "cli.watching:watch",
             options=(
-                Option("revision", "Begin after this revision. Default: now.", Takes.NUMBER, "N", default=0),
-                Option("store-id", "The store that the revision belongs to.", value="ID"),
+                Option("token", "Begin after the change with this token. Default: now.", value="TOKEN"),
                 Option("snapshot", "First print what is there.", Takes.NOTHING),
                 Option("limit", "End after so many lines.", Takes.NUMBER, "N", least=1),
             ),

@@ -33,6 +33,11 @@ ROUTER = Group(
                     default=0,
                 ),
                 Option(
+                    "token",
+                    "The x-revision-token of a write, instead of its revision: tells if it was lost.",
+                    value="TOKEN",
+                ),
+                Option(
                     "timeout",
                     "How long to wait, e.g. 90s or 10m; 0s checks once.",
                     value="DURATION",

@@ -25,9 +25,9 @@ def list_(session: Session, *, filter_: str) -> None:
     session.terminal.say(tally(have, len(answer.routers), answer.revision))
 
 
-def wait(session: Session, *, revision: int, timeout: str) -> None:
+def wait(session: Session, *, revision: int, token: str, timeout: str) -> None:
     """Wait until every router that counts has applied a revision, such as that of a disable or a deletion."""
-    answer = await_revision(session, revision, span(timeout).total_seconds())
+    answer = await_revision(session, revision, token, span(timeout).total_seconds())
     facts = Facts(
         [
             ("revision", answer.revision),

@@ -17,8 +17,12 @@ LOOK_SECONDS = 5.0
 _NAMED = 3
 
 
-def await_revision(session: Session, revision: int, seconds: float) -> pb.AwaitAppliedRevisionResponse:
+def await_revision(
+    session: Session, revision: int, token: str, seconds: float
+) -> pb.AwaitAppliedRevisionResponse:
     """Return the last response: all routers have ``revision`` (0: the current one), or ``seconds`` are over.
+
+    A ``token`` stands for a revision, and proves that it is still the write that it was.
 
     Once it has responded, a registry that becomes unavailable is asked again until then.
 
@@ -27,7 +31,7 @@ def await_revision(session: Session, revision: int, seconds: float) -> pb.AwaitA
     """
     monotonic = session.world.monotonic
     end = monotonic() + seconds
-    answer = _ask(session, revision, 0.0)
+    answer = _ask(session, revision, token, 0.0)
     wanted, told = answer.revision, None
     while not answer.reached and monotonic() < end:
         state = (answer.applied_count, [(each.watcher_id, each.watching) for each in answer.lagging])
@@ -35,7 +39,7 @@ def await_revision(session: Session, revision: int, seconds: float) -> pb.AwaitA
             session.terminal.say(_waiting_for(answer, session.world.now()), Tone.QUIET)
             told = state
         answer = session.patience(end - monotonic()).insist(
-            lambda: _ask(session, wanted, min(LOOK_SECONDS, max(0.0, end - monotonic())))
+            lambda: _ask(session, wanted, token, min(LOOK_SECONDS, max(0.0, end - monotonic())))
         )
     return answer
 
@@ -47,11 +51,11 @@ def tally(have: int, count: int, revision: int) -> str:
     return f"{have} of {count} {'router has' if count == 1 else 'routers have'} revision {revision}"
 
 
-def _ask(session: Session, revision: int, seconds: float) -> pb.AwaitAppliedRevisionResponse:
+def _ask(session: Session, revision: int, token: str, seconds: float) -> pb.AwaitAppliedRevisionResponse:
     registry = session.registry
     timeout = Duration()
     timeout.FromNanoseconds(int(seconds * 1e9))
-    request = pb.AwaitAppliedRevisionRequest(revision=revision, timeout=timeout)
+    request = pb.AwaitAppliedRevisionRequest(revision=revision, token=token, timeout=timeout)
     return registry.call(registry.system.AwaitAppliedRevision, request, seconds=seconds + CALL_SECONDS)
 
 

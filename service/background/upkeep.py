@@ -8,6 +8,7 @@ from typing import Any
 from structlog.typing import FilteringBoundLogger
 
 from service.domain.routers import RouterRecord
+from service.readmodel.live import LiveTable
 from service.readmodel.routers import Routers
 from service.store import Store
 from service.telemetry import COMPACTED
@@ -24,9 +25,10 @@ async def compact(store: Store, run: Run, log: FilteringBoundLogger) -> None:
     log.info(COMPACTED, compact_revision=await run(store.compact))
 
 
-async def exchange_routers(store: Store, routers: Routers, run: Run) -> None:
+async def exchange_routers(store: Store, live: LiveTable, routers: Routers, run: Run) -> None:
     """Store what routers reported to this process, and take in what they reported to other replicas."""
     put, gone = routers.drain_changes()
+    history = live.ring.history
 
     def exchange() -> list[RouterRecord]:
         if put or gone:
@@ -40,4 +42,4 @@ async def exchange_routers(store: Store, routers: Routers, run: Run) -> None:
     finally:
         if not stored:
             routers.requeue([record.watcher_id for record in put] + gone)
-    routers.merge_stored(found)
+    routers.merge_stored(found, history)

@@ -5,6 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
+from service.domain.history import RevisionToken
+
 REMEMBERED_FOR = timedelta(minutes=10)
 """How long a router counts after its last sign of life.
 
@@ -31,11 +33,13 @@ class Router:
 
 @dataclass(frozen=True, slots=True)
 class RouterRecord:
-    """What is kept of a router over restarts of the registry: one that is cut off is not forgotten."""
+    """What is kept of a router over restarts of the registry: one that is cut off is not forgotten.
+
+    ``applied`` is what it last reported, if that is of the store's own history as far as is known.
+    """
 
     watcher_id: str
-    store_id: str
-    applied_revision: int
+    applied: RevisionToken | None
     apply_time: datetime | None
     seen_time: datetime
     peer: str

@@ -97,11 +97,16 @@ class Change:
 
 @dataclass(frozen=True, slots=True)
 class ChangeSet:
-    """Everything one revision changed for routers, in order; empty when it changed nothing they see."""
+    """Everything one revision changed for routers, in order; empty when it changed nothing they see.
+
+    ``parent_id`` is the id of the commit before, known where the change set comes from its own writer.
+    """
 
     revision: int
     changes: tuple[Change, ...]
     commit_time: datetime
+    commit_id: UUID
+    parent_id: UUID | None = None
 
 
 def credential_required(kind: ProviderKind) -> bool:

@@ -11,17 +11,28 @@ import asyncio
 import contextlib
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
+from enum import Enum
 from functools import partial
 from typing import Protocol, TypeVar
+from uuid import UUID
 
 from structlog.typing import FilteringBoundLogger
 
 from runtime.logs import bug_fields
 from service.domain.errors import RegistryError
+from service.domain.history import RevisionToken
 from service.domain.routing import ChangeSet, Entry
-from service.readmodel.ring import Ring
-from service.readmodel.snapshot import Codec, EncodedSet, Snapshot, advance, build, encoded_sets
-from service.telemetry import SNAPSHOT_FAILED
+from service.readmodel.ring import History, Ring
+from service.readmodel.snapshot import (
+    Codec,
+    EncodedSet,
+    Snapshot,
+    SnapshotReason,
+    advance,
+    build,
+    encoded_sets,
+)
+from service.telemetry import HISTORY_CHANGED, SNAPSHOT_FAILED
 
 T = TypeVar("T")
 
@@ -29,17 +40,43 @@ POLL_SECONDS = 0.5
 REACH_SECONDS = 1.0
 
 
+class Break(Enum):
+    """Why a table cannot be brought up to date by changes, and is loaded anew."""
+
+    HISTORY = "the store is another one, or no longer has a commit that this process has seen"
+    TOO_FAR = "the changes are no longer all there, or more than a ring takes"
+
+
+@dataclass(frozen=True, slots=True)
+class Loaded:
+    """The whole table at one moment, and the id of the commit there."""
+
+    at: RevisionToken
+    commit_id: UUID
+    entries: Sequence[Entry]
+
+
+@dataclass(frozen=True, slots=True)
+class Newer:
+    """The change sets that lead to ``revision``, whose commit is ``commit_id``."""
+
+    revision: int
+    commit_id: UUID
+    change_sets: Sequence[ChangeSet]
+
+
 @dataclass(frozen=True, slots=True)
 class Source:
-    """How the table is read; handed in, since this room knows no SQL. Both are called off the event loop.
+    """How the table is read; handed in, since this room knows no SQL. All are called off the event loop.
 
-    ``load`` gives (revision, store_id, all entries) of one moment. ``changes`` gives (head revision, the
-    change sets after the given revision), or None when they are no longer all there, or are more than a ring
-    takes, and the table must be loaded anew.
+    ``changes`` gives what follows a place whose commit has the given id. ``between`` gives the change sets
+    after the first place up to the second, both of which must be of the store's history: None for the first
+    means that only it is not.
     """
 
-    load: Callable[[], tuple[int, str, list[Entry]]]
-    changes: Callable[[int, str], tuple[int, list[ChangeSet]] | None]
+    load: Callable[[], Loaded]
+    changes: Callable[[RevisionToken, UUID], Newer | Break]
+    between: Callable[[RevisionToken, RevisionToken], Sequence[ChangeSet] | Break | None]
 
 
 class Run(Protocol):
@@ -50,10 +87,10 @@ class Run(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class _Step:
-    """What following the store once has found; ``sets`` is None when the table was loaded anew."""
+    """What following the store once has found; ``sets`` is why the table was loaded anew, where it was."""
 
     snapshot: Snapshot
-    sets: Sequence[EncodedSet] | None
+    sets: Sequence[EncodedSet] | Break
 
 
 def ignore_advance() -> None:
@@ -79,7 +116,7 @@ class LiveTable:
         self._waiting: list[tuple[int, asyncio.Future[None]]] = []
         self._extending = asyncio.Lock()
         self.current = self._load()
-        self.ring = Ring(self.current.revision)
+        self.ring = Ring(self.current.at)
 
     def committed(self, change_set: ChangeSet) -> None:
         """Queue what a revision of this store changed. Safe from any thread, also when the loop has ended."""
@@ -90,37 +127,52 @@ class LiveTable:
         """Look at the store now, and not only at the next poll."""
         self._nudged.set()
 
-    async def reached(self, revision: int) -> None:
+    async def reached(self, revision: int) -> str | None:
         """Return once a snapshot of ``revision`` or newer is served, so that a writer can read its write.
 
-        Gives up after a second: the write is done either way, and its answer says at which revision.
+        Gives up after a second: the write is done either way, and its answer says at which revision. Returns
+        the revision's token, where this table has come to know it.
         """
-        if self.current.revision >= revision:
-            return
-        waiter = (revision, self._loop.create_future())
-        self._waiting.append(waiter)
-        try:
-            with contextlib.suppress(TimeoutError):
-                async with asyncio.timeout(REACH_SECONDS):
-                    await waiter[1]
-        finally:
-            self._waiting.remove(waiter)
+        if self.current.revision < revision:
+            waiter = (revision, self._loop.create_future())
+            self._waiting.append(waiter)
+            try:
+                with contextlib.suppress(TimeoutError):
+                    async with asyncio.timeout(REACH_SECONDS):
+                        await waiter[1]
+            finally:
+                self._waiting.remove(waiter)
+        ring = self.ring
+        return str(ring.token(revision)) if ring.floor <= revision <= ring.head else None
 
-    async def after(self, revision: int) -> int | None:
-        """The position in ``ring`` from which a table at ``revision`` of this store is brought up to date.
+    async def place(self, token: RevisionToken) -> int | SnapshotReason:
+        """The position in ``ring`` that brings a table at ``token`` up to date, or why there is none.
 
-        What this process has not seen itself is read from the store once, for all that come after. None when
-        not all changes after the revision are there any more, or when they are more than the ring takes.
+        A revision that only another replica has seen yet is waited for, for a second. What this process has
+        not seen itself is read from the store once, for all that come after.
 
         Raises:
             Unavailable: the store is away.
         """
+        if token.store_id == self.current.store_id and token.revision > self.current.revision:
+            self.look()
+            await self.reached(token.revision)
         ring = self.ring
-        if ring.out_of_reach < revision < ring.floor:
+        if token.store_id != self.current.store_id:
+            return SnapshotReason.STORE_CHANGED
+        if token.revision > ring.head:
+            return SnapshotReason.REVISION_AHEAD
+        if token.revision < ring.floor:
             async with self._extending:
-                if ring.out_of_reach < revision < ring.floor and not await self._extend(ring, revision):
-                    return None
-        return ring.after(revision) if ring is self.ring and revision >= ring.floor else None
+                if ring.out_of_reach < token.revision < ring.floor:
+                    missing = await self._extend(ring, token)
+                    if missing is not None:
+                        return missing
+        if ring is not self.ring or token.revision < ring.floor:
+            return SnapshotReason.COMPACTED
+        if ring.content_id(token.revision) != token.content_id:
+            return SnapshotReason.STORE_CHANGED
+        return ring.after(token.revision)
 
     async def follow(self) -> None:
         """Keep the snapshot current until cancelled. A store that is away is asked again at the next poll."""
@@ -144,15 +196,21 @@ class LiveTable:
 
     def _take(self, step: _Step) -> None:
         """Put a step to use. Nothing here waits, so nobody sees a snapshot without its change sets."""
-        self.current = step.snapshot
-        if step.sets is None:
-            self.ring = Ring(step.snapshot.revision)
+        before, self.current = self.current, step.snapshot
+        if isinstance(step.sets, Break):
+            history: History | None = self.ring.history
+            if step.sets is Break.HISTORY:
+                self.ring.history.broken, history = True, None
+                self._log.warning(
+                    HISTORY_CHANGED, had=before.token, has=step.snapshot.token, revision=before.revision
+                )
+            self.ring = Ring(step.snapshot.at, history=history)
             self._pending.clear()  # they may belong to the time before a restore
         else:
             for one in step.sets:
-                self.ring.append(one.revision, one.message)
+                self.ring.append(one.at.revision, one.at.content_id, one.message)
             self.ring.head = step.snapshot.revision
-        if step.sets != []:
+        if step.sets:
             self.on_advance()
         for revision, reached in self._waiting:
             if revision <= self.current.revision and not reached.done():
@@ -167,48 +225,63 @@ class LiveTable:
 
         Commits arrive in any order. What lies before the current revision was found in the store meanwhile.
         """
-        revision = self.current.revision
+        revision, commit_id = self.current.revision, self.current.commit_id
         for known in [known for known in self._pending if known <= revision]:
             del self._pending[known]
         sets = []
         while (change_set := self._pending.pop(revision := revision + 1, None)) is not None:
+            if change_set.parent_id != commit_id:
+                self._pending.clear()  # of another history than this table: the next poll finds it
+                return []
+            commit_id = change_set.commit_id
             sets.append(change_set)
         return sets
 
     def _after(self, change_sets: Sequence[ChangeSet]) -> _Step:
         """The step that these revisions make, the last of which becomes the current one."""
-        sets = encoded_sets(self._codec, self.current.store_id, [one for one in change_sets if one.changes])
-        changes = [change for one in sets for change in one.changes]
-        return _Step(advance(self._codec, self.current, changes, change_sets[-1].revision), sets)
+        last = change_sets[-1]
+        logged = [one for one in change_sets if one.changes]
+        return self._step(self.current, Newer(last.revision, last.commit_id, logged))
 
     def _newer(self) -> _Step:
         current = self.current
-        found = self._source.changes(current.revision, current.store_id)
-        if found is None:
-            return _Step(self._load(), None)
-        head, change_sets = found
-        if head == current.revision:
+        found = self._source.changes(current.at, current.commit_id)
+        if isinstance(found, Break):
+            return _Step(self._load(), found)
+        if found.commit_id == current.commit_id and found.revision == current.revision:
             return _Step(current, [])
-        sets = encoded_sets(self._codec, current.store_id, change_sets)
+        return self._step(current, found)
+
+    def _step(self, current: Snapshot, found: Newer) -> _Step:
+        sets = encoded_sets(self._codec, current.store_id, found.change_sets)
+        content_id = sets[-1].at.content_id if sets else current.at.content_id
+        at = RevisionToken(current.store_id, content_id, found.revision)
         changes = [change for one in sets for change in one.changes]
-        return _Step(advance(self._codec, current, changes, head), sets)
+        return _Step(advance(self._codec, current, changes, at, found.commit_id), sets)
 
     def _load(self) -> Snapshot:
-        revision, store_id, entries = self._source.load()
-        return build(self._codec, revision, store_id, entries)
+        loaded = self._source.load()
+        return build(self._codec, loaded.at, loaded.commit_id, loaded.entries)
 
-    async def _extend(self, ring: Ring, revision: int) -> bool:
-        """Bring the ring's floor down to ``revision``, where the store still has what lies between."""
-        store_id, floor = self.current.store_id, ring.floor
+    async def _extend(self, ring: Ring, token: RevisionToken) -> SnapshotReason | None:
+        """Bring the ring's floor down to ``token``, or say why that cannot be."""
+        floor = ring.token(ring.floor)
 
-        def older() -> list[tuple[int, bytes]] | None:
-            found = self._source.changes(revision, store_id)
-            if found is None:
-                return None
-            wanted = [one for one in found[1] if one.revision <= floor]
-            return [(one.revision, one.message) for one in encoded_sets(self._codec, store_id, wanted)]
+        def older() -> list[tuple[int, UUID, bytes]] | Break | None:
+            found = self._source.between(token, floor)
+            if found is None or isinstance(found, Break):
+                return found
+            sets = encoded_sets(self._codec, floor.store_id, found)
+            return [(one.at.revision, one.at.content_id, one.message) for one in sets]
 
         messages = await self._run(older)
-        if messages is None or ring is not self.ring or ring.floor != floor:
-            return False  # where newer messages have pushed out the oldest since, the two do not meet
-        return ring.extend_back(revision, messages)
+        if messages is None:
+            return SnapshotReason.STORE_CHANGED
+        if messages is Break.HISTORY:
+            self.look()  # this table is of the past itself
+            return SnapshotReason.STORE_CHANGED
+        # Where newer messages have pushed out the oldest since, the two do not meet.
+        if isinstance(messages, Break) or ring is not self.ring or ring.floor != floor.revision:
+            return SnapshotReason.COMPACTED
+        extended = ring.extend_back(token.revision, token.content_id, messages)
+        return None if extended else SnapshotReason.COMPACTED

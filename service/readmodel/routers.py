@@ -10,25 +10,36 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 
+from service.domain.history import RevisionToken
 from service.domain.routers import REMEMBERED_FOR, Router, RouterRecord
+from service.readmodel.ring import History, Ring
 
 NOTED_EVERY = timedelta(minutes=1)
 
 
 @dataclass(slots=True)
 class _Known:
-    """A router, and how many watches of it are open: the next may begin before one is seen to end."""
+    """A router, and how many watches of it are open: the next may begin before one is seen to end.
+
+    ``history`` is the one that ``record.applied`` was found to be of; None before that.
+    """
 
     record: RouterRecord
     watches: int = 0
+    history: History | None = None
 
 
 class Routers:
     """The routers that count. Belongs to the event loop."""
 
-    def __init__(self, clock: Callable[[], datetime], stored: Iterable[RouterRecord] = ()) -> None:
+    def __init__(
+        self,
+        clock: Callable[[], datetime],
+        stored: Iterable[RouterRecord] = (),
+        history: History | None = None,
+    ) -> None:
         self._clock = clock
-        self._known = {record.watcher_id: _Known(record) for record in stored}
+        self._known = {record.watcher_id: _Known(record, history=history) for record in stored}
         self._changed: set[str] = set()
 
     def opened(self, watcher_id: str, peer: str) -> Callable[[], None]:
@@ -44,30 +55,34 @@ class Routers:
 
         return closed
 
-    def reported(self, watcher_id: str, store_id: str, revision: int, peer: str) -> None:
-        """This router says that it routes by that revision of that store."""
+    def reported(self, watcher_id: str, applied: RevisionToken | None, ring: Ring, peer: str) -> None:
+        """This router says that it routes by that table; None while it has none, or cannot prove which.
+
+        A table that ``ring`` does not know yet is kept until it does. One of another history never counts.
+        """
         known = self._seen(watcher_id, peer)
-        record = known.record
-        if (record.store_id, record.applied_revision) != (store_id, revision):
-            known.record = replace(
-                record, store_id=store_id, applied_revision=revision, apply_time=record.seen_time
-            )
+        ahead = applied is not None and applied.store_id == ring.store_id and applied.revision > ring.head
+        if applied is not None and not ahead and not ring.holds(applied):
+            applied = None
+        if applied != known.record.applied:
+            known.record = replace(known.record, applied=applied, apply_time=known.record.seen_time)
+        known.history = None if ahead else ring.history
 
     def stopping(self, watcher_id: str) -> None:
         """This router says that it stops and has dropped its credentials: it counts no more."""
         if self._known.pop(watcher_id, None) is not None:
             self._changed.add(watcher_id)
 
-    def all(self, store_id: str) -> list[Router]:
-        """Those that count now, by watcher_id; revisions of other stores do not compare and read as 0."""
+    def all(self, ring: Ring) -> list[Router]:
+        """Those that count now, by watcher_id; revisions of other histories do not compare and read as 0."""
         self._forget_silent()
         now = self._clock()
-        return [_router(self._known[watcher_id], store_id, now) for watcher_id in sorted(self._known)]
+        return [_router(self._known[watcher_id], ring, now) for watcher_id in sorted(self._known)]
 
-    def all_have(self, store_id: str, revision: int) -> bool:
+    def all_have(self, ring: Ring, revision: int) -> bool:
         """Whether those that count now have applied a revision, told without making a list of them."""
         self._forget_silent()
-        return all(_applied(known.record, store_id) >= revision for known in self._known.values())
+        return all(_applied(known, ring) >= revision for known in self._known.values())
 
     def drain_changes(self) -> tuple[list[RouterRecord], list[str]]:
         """Return what is to be stored since the last time: new and changed records, and the ids that went.
@@ -87,8 +102,11 @@ class Routers:
         """Drain these again the next time: they could not be stored."""
         self._changed.update(watcher_ids)
 
-    def merge_stored(self, stored: Iterable[RouterRecord]) -> None:
-        """Take in what is stored, also by other replicas. Of a router that watches here nobody knows more."""
+    def merge_stored(self, stored: Iterable[RouterRecord], history: History | None) -> None:
+        """Take in what is stored, also by other replicas. Of a router that watches here nobody knows more.
+
+        The store gives what was applied only where it is of the ``history`` that it had then.
+        """
         found = {record.watcher_id: record for record in stored}
         for watcher_id in found.keys() | self._known.keys():
             known, record = self._known.get(watcher_id), found.get(watcher_id)
@@ -97,7 +115,7 @@ class Routers:
             if record is None:
                 del self._known[watcher_id]
             elif known is None or record.seen_time > known.record.seen_time:
-                self._known[watcher_id] = _Known(record)
+                self._known[watcher_id] = _Known(record, history=history)
 
     def _forget_silent(self) -> None:
         """Those that were not heard of for too long count no more."""
@@ -114,16 +132,16 @@ class Routers:
         now = self._clock()
         known = self._known.get(watcher_id)
         if known is None:
-            known = self._known[watcher_id] = _Known(RouterRecord(watcher_id, "", 0, None, now, peer))
+            known = self._known[watcher_id] = _Known(RouterRecord(watcher_id, None, None, now, peer))
         else:
             known.record = replace(known.record, seen_time=now, peer=peer)
         self._changed.add(watcher_id)
         return known
 
 
-def _router(known: _Known, store_id: str, now: datetime) -> Router:
+def _router(known: _Known, ring: Ring, now: datetime) -> Router:
     record, watching = known.record, known.watches > 0
-    applied = _applied(record, store_id)
+    applied = _applied(known, ring)
     return Router(
         watcher_id=record.watcher_id,
         applied_revision=applied,
@@ -134,5 +152,13 @@ def _router(known: _Known, store_id: str, now: datetime) -> Router:
     )
 
 
-def _applied(record: RouterRecord, store_id: str) -> int:
-    return record.applied_revision if record.store_id == store_id else 0
+def _applied(known: _Known, ring: Ring) -> int:
+    """The revision a router has applied, 0 where what it reported is not of the history of ``ring``."""
+    applied = known.record.applied
+    if applied is None:
+        return 0
+    if known.history is not ring.history:
+        if not ring.holds(applied):
+            return 0
+        known.history = ring.history
+    return applied.revision

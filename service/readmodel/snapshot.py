@@ -11,7 +11,9 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from enum import IntEnum
+from uuid import UUID
 
+from service.domain.history import RevisionToken
 from service.domain.routing import ActiveModel, Change, ChangeSet, Entry, EntryKind, RoutingProvider
 
 
@@ -48,29 +50,32 @@ class Codec:
 
     ``row`` encodes one entry. ``segments`` joins the rows of providers, provider models and models, in this
     order, into parts of less than 512 KiB, unless one row is larger. ``whole`` makes the complete answer of
-    GetRoutingSnapshot, and ``chunks`` the messages of a watch, of (revision, store_id, segments).
-    ``change_set`` makes the message of one revision, and ``bookmark`` a sign of life, of (revision, store_id,
-    time, draining).
+    GetRoutingSnapshot, and ``chunks`` the messages of a watch. ``change_set`` makes the message of one
+    revision, and ``bookmark`` a sign of life, of (where, time, draining).
     """
 
     row: Callable[[Entry], bytes]
     segments: Callable[[Sequence[bytes], Sequence[bytes], Sequence[bytes]], Sequence[bytes]]
-    whole: Callable[[int, str, Sequence[bytes]], bytes]
-    chunks: Callable[[int, str, Sequence[bytes], SnapshotReason], tuple[bytes, ...]]
-    change_set: Callable[[int, str, Sequence[RowChange], datetime], bytes]
-    bookmark: Callable[[int, str, datetime, bool], bytes]
+    whole: Callable[[RevisionToken, Sequence[bytes]], bytes]
+    chunks: Callable[[RevisionToken, Sequence[bytes], SnapshotReason], tuple[bytes, ...]]
+    change_set: Callable[[RevisionToken, Sequence[RowChange], datetime], bytes]
+    bookmark: Callable[[RevisionToken, datetime, bool], bytes]
 
 
 @dataclass(frozen=True, slots=True)
 class Snapshot:
-    """The routing table at ``revision`` of the store ``store_id``; rows are sorted by resource name.
+    """The routing table at one revision of a store; rows are sorted by resource name.
+
+    ``at`` says which revision of which history, ``commit_id`` names its commit, and ``token`` is ``at`` as
+    clients know it.
 
     ``provider_model_names`` and ``provider_model_rows`` hold ``provider_models`` side by side. ``whole`` is
     the encoded GetRoutingSnapshotResponse, ``chunks`` what a watch begins with, both made of ``segments``.
     """
 
-    revision: int
-    store_id: str
+    at: RevisionToken
+    commit_id: UUID
+    token: str
     providers: Mapping[str, Row]
     provider_models: Mapping[str, Row]
     models: Mapping[str, Row]
@@ -80,16 +85,26 @@ class Snapshot:
     whole: bytes
     chunks: tuple[bytes, ...]
 
+    @property
+    def revision(self) -> int:
+        """The registry's revision."""
+        return self.at.revision
+
+    @property
+    def store_id(self) -> UUID:
+        """Which store the revision belongs to."""
+        return self.at.store_id
+
     def after(self, name: str) -> int:
         """The position of the first provider model after ``name``, which need not be there any more."""
         return bisect_right(self.provider_model_names, name)
 
 
-def build(codec: Codec, revision: int, store_id: str, entries: Iterable[Entry]) -> Snapshot:
+def build(codec: Codec, at: RevisionToken, commit_id: UUID, entries: Iterable[Entry]) -> Snapshot:
     """The snapshot of a table read as a whole."""
     changes = tuple(Change(_kind(entry), entry.name, entry) for entry in entries)
-    empty = Snapshot(-1, store_id, {}, {}, {}, (), (), (), b"", ())
-    return advance(codec, empty, encoded(codec, changes), revision)
+    empty = Snapshot(at, commit_id, "", {}, {}, {}, (), (), (), b"", ())
+    return advance(codec, empty, encoded(codec, changes), at, commit_id)
 
 
 def encoded(codec: Codec, changes: Iterable[Change]) -> tuple[RowChange, ...]:
@@ -100,8 +115,10 @@ def encoded(codec: Codec, changes: Iterable[Change]) -> tuple[RowChange, ...]:
     )
 
 
-def advance(codec: Codec, current: Snapshot, changes: Iterable[RowChange], revision: int) -> Snapshot:
-    """The snapshot at ``revision``, given every change after ``current`` up to it, in order.
+def advance(
+    codec: Codec, current: Snapshot, changes: Iterable[RowChange], at: RevisionToken, commit_id: UUID
+) -> Snapshot:
+    """The snapshot at ``at``, given every change after ``current`` up to it, in order.
 
     Applying a change twice changes nothing, since each row says what is there now.
     """
@@ -130,26 +147,27 @@ def advance(codec: Codec, current: Snapshot, changes: Iterable[RowChange], revis
         )
     )
     return Snapshot(
-        revision=revision,
-        store_id=current.store_id,
+        at=at,
+        commit_id=commit_id,
+        token=str(at),
         providers=tables[EntryKind.PROVIDER],
         provider_models=provider_models,
         models=tables[EntryKind.MODEL],
         provider_model_names=tuple(provider_models),
         provider_model_rows=tuple(provider_models.values()),
         segments=segments,
-        whole=codec.whole(revision, current.store_id, segments),
-        chunks=codec.chunks(revision, current.store_id, segments, SnapshotReason.INITIAL),
+        whole=codec.whole(at, segments),
+        chunks=codec.chunks(at, segments, SnapshotReason.INITIAL),
     )
 
 
-def encoded_sets(codec: Codec, store_id: str, change_sets: Iterable[ChangeSet]) -> list[EncodedSet]:
+def encoded_sets(codec: Codec, store_id: UUID, change_sets: Iterable[ChangeSet]) -> list[EncodedSet]:
     """Change sets with their rows and the message that watchers are sent, each encoded once."""
     made = []
     for one in change_sets:
         changes = encoded(codec, one.changes)
-        message = codec.change_set(one.revision, store_id, changes, one.commit_time)
-        made.append(EncodedSet(one.revision, changes, message))
+        at = RevisionToken(store_id, one.commit_id, one.revision)
+        made.append(EncodedSet(at, changes, codec.change_set(at, changes, one.commit_time)))
     return made
 
 
@@ -157,7 +175,7 @@ def encoded_sets(codec: Codec, store_id: str, change_sets: Iterable[ChangeSet]) 
 class EncodedSet:
     """What one revision changed: its rows, and its message as every watcher is sent it."""
 
-    revision: int
+    at: RevisionToken
     changes: tuple[RowChange, ...]
     message: bytes
 

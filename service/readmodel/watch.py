@@ -13,6 +13,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 
 from service.domain.errors import OutOfRange, Reason, ResourceExhausted, Unavailable
+from service.domain.history import RevisionToken
 from service.readmodel.live import LiveTable
 from service.readmodel.ring import Ring
 from service.readmodel.routers import Routers
@@ -38,10 +39,14 @@ _STRICT_REASONS = {
 
 @dataclass(frozen=True, slots=True)
 class WatchRequest:
-    """What a watcher asks for. ``resume_revision`` 0 means a snapshot first; an empty name is not counted."""
+    """What a watcher asks for; an empty name is not counted.
 
-    resume_revision: int
-    store_id: str
+    ``resume`` is what it has. ``unproven`` says that it named a revision without a token: that number may be
+    of another history, and so is not resumed from.
+    """
+
+    resume: RevisionToken | None
+    unproven: bool
     bookmark_seconds: float
     strict: bool
     watcher_id: str
@@ -71,15 +76,13 @@ class _Place:
 
     ring: Ring
     position: int
-    store_id: str
 
 
 @dataclass(slots=True)
 class _Restarts:
     """The chunks of one snapshot for each reason other than the usual one, made when first needed."""
 
-    revision: int = -1
-    store_id: str = ""
+    token: str = ""
     chunks: dict[SnapshotReason, tuple[bytes, ...]] = field(default_factory=dict)
 
 
@@ -106,7 +109,7 @@ class Watchers:
         self._gone = asyncio.Event()
         self._draining = False
         self._restarts = _Restarts()
-        self._bookmark = (-1, "", False, -1.0, b"")
+        self._bookmark = ("", False, -1.0, b"")
 
     def __len__(self) -> int:
         return len(self._watchers)
@@ -126,7 +129,8 @@ class Watchers:
         """Send what a watcher wants, until it goes, by cancelling this, or the server does.
 
         Raises:
-            OutOfRange: REVISION_COMPACTED, STORE_CHANGED, REVISION_AHEAD, for strict watchers only.
+            OutOfRange: REVISION_COMPACTED, STORE_CHANGED, REVISION_AHEAD, RESUME_TOKEN_REQUIRED, for strict
+                watchers only.
             ResourceExhausted: TOO_MANY_WATCHERS; WATCHER_STALLED, it has read nothing for a minute.
             Unavailable: SERVER_DRAINING after the goodbye; STORE_UNAVAILABLE while resuming.
         """
@@ -199,7 +203,7 @@ class Watchers:
         while True:
             if reason is not None:
                 if wanted.strict and reason is not SnapshotReason.INITIAL:
-                    raise self._out_of_range(reason)
+                    raise self._out_of_range(_STRICT_REASONS[reason])
                 place = await self._send_snapshot(watcher, reason, send)
             reason = await self._go_on(watcher, place, send)
 
@@ -229,38 +233,27 @@ class Watchers:
 
     async def _begin(self, wanted: WatchRequest) -> tuple[_Place, SnapshotReason | None]:
         """Where to go on, or why to begin anew."""
-        live, revision = self._live, wanted.resume_revision
-        if wanted.store_id == live.current.store_id and revision > live.current.revision:
-            # Another replica has sent it: this one may only not have looked yet.
-            live.look()
-            await live.reached(revision)
-        current = live.current
-        place = _Place(live.ring, live.ring.end, current.store_id)
-        if not revision:
-            return place, SnapshotReason.INITIAL
-        if wanted.store_id != current.store_id:
-            return place, SnapshotReason.STORE_CHANGED
-        if revision > current.revision:
-            return place, SnapshotReason.REVISION_AHEAD
-        position = await live.after(revision)
-        if position is None:
-            return place, SnapshotReason.COMPACTED
-        place.ring, place.position = live.ring, position
-        return place, None
+        live = self._live
+        if wanted.unproven and wanted.strict:
+            raise self._out_of_range(Reason.RESUME_TOKEN_REQUIRED)
+        found = SnapshotReason.INITIAL if wanted.resume is None else await live.place(wanted.resume)
+        if isinstance(found, SnapshotReason):
+            return _Place(live.ring, live.ring.end), found
+        return _Place(live.ring, found), None
 
     def _lost(self, place: _Place, position: int) -> SnapshotReason:
         """Why a watcher that was sent all before a position cannot be brought up to date from there."""
-        current = self._live.current
         if place.ring is self._live.ring:
             return SnapshotReason.SLOW_CONSUMER
-        if place.store_id != current.store_id:
-            return SnapshotReason.STORE_CHANGED
-        ahead = place.ring.reached(position) > current.revision
-        return SnapshotReason.REVISION_AHEAD if ahead else SnapshotReason.COMPACTED
+        if not place.ring.history.broken:
+            return SnapshotReason.COMPACTED
+        ring, current = place.ring, self._live.current
+        ahead = ring.store_id == current.store_id and ring.reached(position) > current.revision
+        return SnapshotReason.REVISION_AHEAD if ahead else SnapshotReason.STORE_CHANGED
 
     async def _send_snapshot(self, watcher: _Watcher, reason: SnapshotReason, send: Send) -> _Place:
-        snapshot, ring = self._live.current, self._live.ring
-        place = _Place(ring, ring.end, snapshot.store_id)
+        ring = self._live.ring
+        place = _Place(ring, ring.end)
         for chunk in self._chunks(reason):
             await send(chunk)
             watcher.progress = self._loop.time()
@@ -271,32 +264,27 @@ class Watchers:
         if reason is SnapshotReason.INITIAL:
             return snapshot.chunks
         made = self._restarts
-        if (made.revision, made.store_id) != (snapshot.revision, snapshot.store_id):
-            made = self._restarts = _Restarts(snapshot.revision, snapshot.store_id)
+        if made.token != snapshot.token:
+            made = self._restarts = _Restarts(snapshot.token)
         if reason not in made.chunks:
-            made.chunks[reason] = self._codec.chunks(
-                snapshot.revision, snapshot.store_id, snapshot.segments, reason
-            )
+            made.chunks[reason] = self._codec.chunks(snapshot.at, snapshot.segments, reason)
         return made.chunks[reason]
 
     def _sign_of_life(self, *, draining: bool) -> bytes:
         """A bookmark at the current revision; one of the last tick serves all that are due with it."""
         current, now = self._live.current, self._loop.time()
-        revision, store_id, was_draining, made_at, message = self._bookmark
-        if (revision, store_id, was_draining) != (
-            current.revision,
-            current.store_id,
-            draining,
-        ) or now - made_at > TICK_SECONDS:
-            message = self._codec.bookmark(current.revision, current.store_id, self._clock(), draining)
-            self._bookmark = (current.revision, current.store_id, draining, now, message)
+        token, was_draining, made_at, message = self._bookmark
+        if (token, was_draining) != (current.token, draining) or now - made_at > TICK_SECONDS:
+            message = self._codec.bookmark(current.at, self._clock(), draining)
+            self._bookmark = (current.token, draining, now, message)
         return message
 
-    def _out_of_range(self, reason: SnapshotReason) -> OutOfRange:
+    def _out_of_range(self, reason: Reason) -> OutOfRange:
         current, floor = self._live.current, self._live.ring.floor
         return OutOfRange(
-            "the changes since that revision cannot be replayed: begin with a snapshot, by resume_revision 0",
-            reason=_STRICT_REASONS[reason],
+            "the changes since that revision cannot be replayed: begin with a snapshot, without resume_token "
+            "and resume_revision",
+            reason=reason,
             metadata={"current_revision": str(current.revision), "compact_revision": str(floor)},
         )
 

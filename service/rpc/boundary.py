@@ -68,6 +68,7 @@ class Exchange:
     refusal: RegistryError | None = None
     resource: str = ""
     revision: int | None = None
+    revision_token: str | None = None
     warning: str | None = None
 
     def trailers(self) -> tuple[tuple[str, str], ...]:
@@ -75,6 +76,8 @@ class Exchange:
         pairs = [(REQUEST_ID, self.request_id)]
         if self.revision is not None:
             pairs.append(("x-revision", str(self.revision)))
+        if self.revision_token is not None:
+            pairs.append(("x-revision-token", self.revision_token))
         if self.warning is not None:
             pairs.append(("x-warning", self.warning))
         return tuple(pairs)

@@ -23,6 +23,7 @@ from service.domain import kind_rules
 from service.domain.catalog import Catalog, KindInfo
 from service.domain.credentials import parse_material
 from service.domain.errors import invalid_field
+from service.domain.history import RevisionToken, parse_token
 from service.domain.imports import Action, ExistingPolicy, ImportChoices, PlannedModel
 from service.domain.model import (
     CredentialType,
@@ -466,3 +467,19 @@ def _datetime(pb: Timestamp, field: str) -> datetime:
         return pb.ToDatetime(tzinfo=UTC)
     except (ValueError, OverflowError):
         raise invalid_field(field, "must lie between the years 1 and 9999", rule="timestamp") from None
+
+
+def parsed_token(text: str, *, field: str) -> RevisionToken | None:
+    """A revision token; None where none was sent.
+
+    Raises:
+        InvalidArgument: it is not one.
+    """
+    if not text:
+        return None
+    token = parse_token(text)
+    if token is None:
+        raise invalid_field(
+            field, "must be a token as the registry returned it, whole and unchanged", rule=f"{field}.valid"
+        )
+    return token

@@ -40,7 +40,7 @@ class ProviderServicer(Servicer):
         self,
         ctx: Context,
         threads: Threads,
-        reached: Callable[[int], Awaitable[None]],
+        reached: Callable[[int], Awaitable[str | None]],
         *,
         upstream_calls: UpstreamCalls,
         upstream_threads: Threads,

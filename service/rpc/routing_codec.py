@@ -16,6 +16,7 @@ from codevector.providers.v1 import model_pb2, routing_service_pb2
 from google.protobuf.message import Message
 from google.protobuf.timestamp_pb2 import Timestamp
 
+from service.domain.history import RevisionToken
 from service.domain.routing import ActiveModel, ActiveProviderModel, Entry, EntryKind, RoutingProvider
 from service.readmodel.snapshot import Codec, RowChange, SnapshotReason
 from service.rpc.convert import pricing_to_pb, provider_config_to_pb, wire
@@ -57,34 +58,31 @@ def encode_segments(
     return segments
 
 
-def encode_whole(revision: int, store_id: str, segments: Sequence[bytes]) -> bytes:
+def encode_whole(at: RevisionToken, segments: Sequence[bytes]) -> bytes:
     """The complete GetRoutingSnapshotResponse."""
-    head = routing_service_pb2.RoutingSnapshot(revision=revision, store_id=store_id).SerializeToString()
+    head = routing_service_pb2.RoutingSnapshot(
+        revision=at.revision, store_id=str(at.store_id), token=str(at)
+    ).SerializeToString()
     size = len(head) + sum(map(len, segments))
     return b"".join((_SNAPSHOT_TAG, _varint(size), head, *segments))
 
 
-def encode_chunks(
-    revision: int, store_id: str, segments: Sequence[bytes], reason: SnapshotReason
-) -> tuple[bytes, ...]:
+def encode_chunks(at: RevisionToken, segments: Sequence[bytes], reason: SnapshotReason) -> tuple[bytes, ...]:
     """The WatchRoutingResponses of a snapshot: one for each segment, and one for an empty table."""
     chunks = []
+    inner = routing_service_pb2.WatchRoutingResponse(store_id=str(at.store_id)).SerializeToString()
     for number, segment in enumerate(segments or (b"",), start=1):
         first, last = number == 1, number >= len(segments)
         head = routing_service_pb2.SnapshotChunk(
             first=first, last=last, reason=wire(reason if first else None)
         ).SerializeToString()
-        outer = routing_service_pb2.WatchRoutingResponse(
-            store_id=store_id, revision=revision if last else 0
-        ).SerializeToString()
+        outer = _where(at).SerializeToString() if last else inner
         size = _varint(len(head) + len(segment))
         chunks.append(b"".join((outer, _SNAPSHOT_CHUNK_TAG, size, head, segment)))
     return tuple(chunks)
 
 
-def encode_change_set(
-    revision: int, store_id: str, changes: Sequence[RowChange], commit_time: datetime
-) -> bytes:
+def encode_change_set(at: RevisionToken, changes: Sequence[RowChange], commit_time: datetime) -> bytes:
     """The WatchRoutingResponse of one revision."""
     rows = []
     for change in changes:
@@ -94,25 +92,30 @@ def encode_change_set(
             body = _CHANGE_TAGS[change.kind] + change.row.encoded
         rows.append(_delimited(body))
     rest = routing_service_pb2.ChangeSet(commit_time=_timestamp(commit_time)).SerializeToString()
-    outer = routing_service_pb2.WatchRoutingResponse(store_id=store_id, revision=revision)
-    return outer.SerializeToString() + _CHANGE_SET_TAG + _delimited(_repeated(_CHANGES_TAG, rows) + rest)
+    return _where(at).SerializeToString() + _CHANGE_SET_TAG + _delimited(_repeated(_CHANGES_TAG, rows) + rest)
 
 
-def encode_bookmark(revision: int, store_id: str, now: datetime, draining: bool) -> bytes:
+def encode_bookmark(at: RevisionToken, now: datetime, draining: bool) -> bytes:
     """The WatchRoutingResponse of a sign of life."""
+    response = _where(at)
+    response.bookmark.server_time.CopyFrom(_timestamp(now))
+    response.bookmark.draining = draining
+    return response.SerializeToString()
+
+
+def _where(at: RevisionToken) -> routing_service_pb2.WatchRoutingResponse:
     return routing_service_pb2.WatchRoutingResponse(
-        store_id=store_id,
-        revision=revision,
-        bookmark=routing_service_pb2.Bookmark(server_time=_timestamp(now), draining=draining),
-    ).SerializeToString()
+        store_id=str(at.store_id), revision=at.revision, token=str(at)
+    )
 
 
-def encode_page(
-    provider_model_rows: Sequence[bytes], *, next_page_token: str, revision: int, store_id: str
-) -> bytes:
+def encode_page(provider_model_rows: Sequence[bytes], *, next_page_token: str, token: RevisionToken) -> bytes:
     """The complete ListActiveProviderModelsResponse."""
     rest = routing_service_pb2.ListActiveProviderModelsResponse(
-        next_page_token=next_page_token, revision=revision, store_id=store_id
+        next_page_token=next_page_token,
+        revision=token.revision,
+        store_id=str(token.store_id),
+        token=str(token),
     )
     return _repeated(_ACTIVE_PROVIDER_MODELS_TAG, provider_model_rows) + rest.SerializeToString()
 

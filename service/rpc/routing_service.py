@@ -7,6 +7,7 @@ from __future__ import annotations
 from codevector.providers.v1 import routing_service_pb2 as pb
 
 from service.domain.errors import RegistryError
+from service.domain.history import parse_token
 from service.readmodel.live import LiveTable
 from service.readmodel.routers import Routers
 from service.readmodel.snapshot import Snapshot
@@ -57,8 +58,8 @@ class RoutingServicer:
 
     def GetRoutingSnapshot(self, request: pb.GetRoutingSnapshotRequest, exchange: Exchange) -> bytes:
         snapshot = self._live.current
-        held = request.if_revision_not
-        if held and held == snapshot.revision and request.store_id in ("", snapshot.store_id):
+        held = request.if_token_not
+        if held and (held == snapshot.token or self._same_table(held)):
             return routing_codec.NOT_MODIFIED
         return snapshot.whole
 
@@ -77,8 +78,7 @@ class RoutingServicer:
         made = routing_codec.encode_page(
             [row.encoded for row in page.rows],
             next_page_token=page.next_page_token,
-            revision=page.revision,
-            store_id=snapshot.store_id,
+            token=page.token,
         )
         self._pages.keep(asked, made)
         return made
@@ -87,15 +87,16 @@ class RoutingServicer:
         if request.stopping:
             self._routers.stopping(request.watcher_id)
         else:
-            self._routers.reported(request.watcher_id, request.store_id, request.revision, exchange.peer())
+            applied = convert.parsed_token(request.token, field="token")
+            self._routers.reported(request.watcher_id, applied, self._live.ring, exchange.peer())
         return b""  # The empty message.
 
     async def WatchRouting(self, request: pb.WatchRoutingRequest, exchange: Exchange, send: Send) -> None:
         interval = request.bookmark_interval
         await self._watchers.watch(
             WatchRequest(
-                resume_revision=request.resume_revision,
-                store_id=request.store_id,
+                resume=convert.parsed_token(request.resume_token, field="resume_token"),
+                unproven=request.resume_revision > 0 and not request.resume_token,
                 bookmark_seconds=interval.seconds + interval.nanos / 1e9 or BOOKMARK_SECONDS,
                 strict=request.strict_resume,
                 watcher_id=request.watcher_id,
@@ -109,6 +110,11 @@ class RoutingServicer:
     ) -> pb.BatchGetSealedCredentialsResponse:
         found = await self._run(lambda: routing.sealed_credentials(self._ctx, request.providers))
         return pb.BatchGetSealedCredentialsResponse(results=[_result(item) for item in found])
+
+    def _same_table(self, held: str) -> bool:
+        """Whether nothing has changed for routers since the revision of this token."""
+        ring, token = self._live.ring, parse_token(held)
+        return token is not None and ring.holds(token) and token.content_id == ring.content_id(ring.head)
 
 
 def _result(item: routing.SealedFor | RegistryError) -> pb.SealedCredentialResult:

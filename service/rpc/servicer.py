@@ -17,7 +17,9 @@ T = TypeVar("T")
 class Servicer:
     """The base of servicers that read and write. ``reached`` waits until routing reads show a revision."""
 
-    def __init__(self, ctx: Context, threads: Threads, reached: Callable[[int], Awaitable[None]]) -> None:
+    def __init__(
+        self, ctx: Context, threads: Threads, reached: Callable[[int], Awaitable[str | None]]
+    ) -> None:
         self._ctx = ctx
         self._run = threads.run
         self._reached = reached
@@ -40,5 +42,5 @@ class Servicer:
         written = await self._run(lambda: use_case(self._ctx, call, *args, **options))
         if written.revision and not call.validate_only:
             exchange.revision = written.revision
-            await self._reached(written.revision)
+            exchange.revision_token = await self._reached(written.revision)
         return written.value

@@ -157,6 +157,7 @@ class SystemServicer:
             self._routers,
             exchange.call,
             revision=request.revision,
+            token=convert.parsed_token(request.token, field="token"),
             seconds=timeout.seconds + timeout.nanos / 1e9 if request.HasField("timeout") else WAIT_SECONDS,
         )
         return pb.AwaitAppliedRevisionResponse(

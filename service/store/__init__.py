@@ -9,7 +9,7 @@ from service.store.data_keys import (
     StaleDataKey,
     SweepLease,
 )
-from service.store.engines import masked_url
+from service.store.engines import masked_url, sqlite_file
 from service.store.failures import StoreStartError
 from service.store.ground import Loss
 from service.store.lists import Position
@@ -46,4 +46,5 @@ __all__ = [
     "migrate",
     "open_store",
     "restore",
+    "sqlite_file",
 ]

@@ -86,6 +86,11 @@ def sqlite_path(url: URL) -> Path | None:
     return Path(str(url.database)).absolute() if url.drivername == "sqlite+pysqlite" else None
 
 
+def sqlite_file(url: str) -> Path | None:
+    """The database file of an address, or None for PostgreSQL. Raises StoreStartError as `parse_url`."""
+    return sqlite_path(parse_url(url))
+
+
 def create(url: URL) -> Engine:
     """An engine whose pool fits the service's eight worker threads. Connects to nothing yet."""
     path = sqlite_path(url)
@@ -96,10 +101,15 @@ def unusable(url: URL) -> StoreStartError:
     """The database does not answer as one should."""
     path = sqlite_path(url)
     if path is not None:
-        return StoreStartError(
-            f"the database file {path} cannot be used: it is damaged, or not a SQLite database"
-        )
+        return _damaged(path)
     return StoreStartError("the database at CODEVECTOR_DATABASE_URL cannot be reached or refuses this user")
+
+
+def _damaged(path: Path) -> StoreStartError:
+    return StoreStartError(
+        f"the database file {path} cannot be used: it is damaged, or not a SQLite database. Restore a backup "
+        "with python -m service restore FILE"
+    )
 
 
 def check_pages(connection: Connection, path: Path) -> None:
@@ -110,9 +120,7 @@ def check_pages(connection: Connection, path: Path) -> None:
     """
     found = connection.scalar(text("PRAGMA quick_check(1)"))
     if found != "ok":
-        raise StoreStartError(
-            f"the database file {path} is damaged: restore a backup with python -m service restore FILE"
-        )
+        raise _damaged(path)
 
 
 def connect_sqlite(path: Path) -> SqliteConnection:

@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from alembic.config import Config
     from alembic.script import ScriptDirectory
 
-HEAD = "0002"
+HEAD = "0003"
 """The newest migration; a test holds it to the scripts."""
 _ADVISORY_LOCK = 0x636F6465766563  # "codevec": any constant that no other program is likely to use
 _SET_UP_POSTGRESQL = (
@@ -103,8 +103,17 @@ def _refuse_newer(script: ScriptDirectory, current: str) -> None:
 def _first_rows(connection: Connection, *, store_id: UUID) -> None:
     if connection.scalar(select(RevisionCounterRow.id)) is not None:
         return
+    first = uuid4()
     connection.execute(
-        insert(RevisionCounterRow).values(id=SINGLE_ROW, revision=0, compact_revision=0, store_id=store_id)
+        insert(RevisionCounterRow).values(
+            id=SINGLE_ROW,
+            revision=0,
+            compact_revision=0,
+            store_id=store_id,
+            commit_id=first,
+            parent_id=first,
+            compact_id=first,
+        )
     )
     connection.execute(
         insert(RegistryInfoRow).values(

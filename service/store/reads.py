@@ -76,11 +76,16 @@ _PROVIDER_MODEL_VIEWS = (
 
 @dataclass(frozen=True, slots=True)
 class Head:
-    """Where the store is. Change sets up to and including ``compact_revision`` are no longer kept."""
+    """Where the store is. Change sets up to and including ``compact_revision`` are no longer kept.
+
+    ``commit_id`` is that of ``revision``, ``compact_id`` the content id at ``compact_revision``.
+    """
 
     revision: int
     compact_revision: int
     store_id: UUID
+    commit_id: UUID
+    compact_id: UUID
 
 
 @dataclass(frozen=True, slots=True)
@@ -117,10 +122,27 @@ class ReadUnit(ModelReads, DataKeyReads):
         """The newest revision that this unit sees."""
         row = self._session.execute(
             select(
-                RevisionCounterRow.revision, RevisionCounterRow.compact_revision, RevisionCounterRow.store_id
+                RevisionCounterRow.revision,
+                RevisionCounterRow.compact_revision,
+                RevisionCounterRow.store_id,
+                RevisionCounterRow.commit_id,
+                RevisionCounterRow.compact_id,
             )
         ).one()
         return Head(*row)
+
+    def content_id(self, revision: int) -> UUID | None:
+        """The content id at ``revision``, which may be newer than the head; None where it is compacted."""
+        found = self._session.scalar(
+            select(ChangeLogRow.commit_id)
+            .where(ChangeLogRow.revision <= revision)
+            .order_by(ChangeLogRow.revision.desc())
+            .limit(1)
+        )
+        if found is not None:
+            return found
+        head = self.head()
+        return head.compact_id if revision >= head.compact_revision else None
 
     def registry(self) -> RegistryRow:
         """What is recorded of the KMS."""
@@ -311,6 +333,7 @@ class ReadUnit(ModelReads, DataKeyReads):
                 ChangeLogRow.name,
                 ChangeLogRow.payload,
                 ChangeLogRow.commit_time,
+                ChangeLogRow.commit_id,
             )
             .where(ChangeLogRow.revision > revision)
             .order_by(ChangeLogRow.revision, ChangeLogRow.ordinal)
@@ -320,6 +343,7 @@ class ReadUnit(ModelReads, DataKeyReads):
                 of,
                 tuple(_change(row.kind, row.name, row.payload) for row in (first, *rest)),
                 first.commit_time,
+                first.commit_id,
             )
             for of, (first, *rest) in groupby(rows, key=attrgetter("revision"))
         ]

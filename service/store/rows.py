@@ -58,7 +58,11 @@ class Base(DeclarativeBase):
 
 
 class RevisionCounterRow(Base):
-    """The hot row. Every write unit takes it first, which makes writes serial and revisions gapless."""
+    """The hot row. Every write unit takes it first, which makes writes serial and revisions gapless.
+
+    ``commit_id`` names the commit of ``revision``, ``parent_id`` the one before it, and ``compact_id`` is the
+    content id (`service.domain.history`) at ``compact_revision``.
+    """
 
     __tablename__ = "revision_counter"
     __table_args__ = (CheckConstraint("id = 1", name="single_row"),)
@@ -67,6 +71,9 @@ class RevisionCounterRow(Base):
     revision: Mapped[int]
     compact_revision: Mapped[int]
     store_id: Mapped[UUID]
+    commit_id: Mapped[UUID]
+    parent_id: Mapped[UUID]
+    compact_id: Mapped[UUID]
 
 
 class ChangeLogRow(Base):
@@ -81,6 +88,7 @@ class ChangeLogRow(Base):
     op: Mapped[str]
     payload: Mapped[bytes | None]
     commit_time: Mapped[datetime]
+    commit_id: Mapped[UUID]
 
 
 class RegistryInfoRow(Base):
@@ -108,6 +116,7 @@ class RouterRow(Base):
 
     watcher_id: Mapped[str] = mapped_column(primary_key=True)
     store_id: Mapped[str]
+    content_id: Mapped[str]
     applied_revision: Mapped[int]
     apply_time: Mapped[datetime | None]
     seen_time: Mapped[datetime]

@@ -15,6 +15,7 @@ from datetime import UTC, datetime
 from enum import Enum
 from sqlite3 import Error as SqliteError
 from typing import TypeVar
+from uuid import UUID, uuid4
 
 from sqlalchemy import Engine
 from sqlalchemy.exc import DBAPIError
@@ -81,6 +82,7 @@ class Store:
         on_commit: Callable[[ChangeSet], None] = ignore_commit,
         sleep: Callable[[float], None] = time.sleep,
         jitter: Callable[[float, float], float] = random.uniform,
+        new_commit_id: Callable[[], UUID] = uuid4,
         ground: Ground | None = None,
         close: Callable[[], object],
     ) -> None:
@@ -91,6 +93,7 @@ class Store:
         self._clock = clock
         self._sleep = sleep
         self._jitter = jitter
+        self._new_commit_id = new_commit_id
         self._close = close
         self._is_sqlite = engine.dialect.name == "sqlite"
         self._read_options = engines.READ_SQLITE if self._is_sqlite else engines.READ_POSTGRESQL
@@ -190,7 +193,7 @@ class Store:
     def _write_once(self, work: Callable[[WriteUnit], T], call: Call) -> tuple[T, ChangeSet | None]:
         with self._writers, Session(self._engine, autoflush=False) as session:
             session.connection(execution_options=engines.WRITE)
-            unit = WriteUnit(session, self._now, call)
+            unit = WriteUnit(session, self._now, call, self._new_commit_id())
             result = work(unit)
             outcome = unit.finish()
             if call.validate_only or outcome is Outcome.NOTHING:

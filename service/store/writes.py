@@ -8,8 +8,9 @@ from dataclasses import replace
 from datetime import datetime, timedelta
 from enum import Enum
 from typing import cast
+from uuid import UUID
 
-from sqlalchemy import ColumnElement, Executable, Table, bindparam, delete, func, insert, select, update
+from sqlalchemy import ColumnElement, Executable, Table, bindparam, delete, insert, select, update
 from sqlalchemy.exc import IntegrityError
 from sqlalchemy.orm import Session
 
@@ -70,7 +71,15 @@ _BACKENDS = _table(BackendRow)
 
 _NEVER_CHANGE = frozenset({"uid", "upstream_model_id", "kind", "create_time"})
 
-_TAKE_REVISION = update(_COUNTER).values(revision=_COUNTER.c.revision + 1).returning(_COUNTER.c.revision)
+# The parent is the id that this very statement replaces. A subquery on the log could not give it: under READ
+# COMMITTED one that waited for the row lock answers from before the commit it waited for.
+_TAKE_REVISION = (
+    update(_COUNTER)
+    .values(
+        revision=_COUNTER.c.revision + 1, parent_id=_COUNTER.c.commit_id, commit_id=bindparam("new_commit_id")
+    )
+    .returning(_COUNTER.c.revision, _COUNTER.c.parent_id)
+)
 
 
 class Outcome(Enum):
@@ -88,9 +97,12 @@ class WriteUnit(ReadUnit):
     resource is changed by handing over what this unit read (``before``) and what it shall be (``after``).
     """
 
-    def __init__(self, session: Session, clock: Callable[[], datetime], call: Call) -> None:
+    def __init__(self, session: Session, clock: Callable[[], datetime], call: Call, commit_id: UUID) -> None:
         self._connection = session.connection()
-        self.revision: int = self._connection.execute(_TAKE_REVISION).scalar_one()
+        self._commit_id = commit_id
+        taken = self._connection.execute(_TAKE_REVISION, {"new_commit_id": commit_id}).one()
+        self.revision: int = taken.revision
+        self._parent_id: UUID = taken.parent_id
         super().__init__(session, clock())
         self.call = call
         self._touched = Touched()
@@ -334,29 +346,35 @@ class WriteUnit(ReadUnit):
         """
         compacted = self.head().compact_revision
         newest = self.revision - 1
-        forgotten = self._connection.scalar(
-            select(func.max(_CHANGE_LOG.c.revision)).where(
+        last = self._connection.execute(
+            select(_CHANGE_LOG.c.revision, _CHANGE_LOG.c.commit_id)
+            .where(
                 _CHANGE_LOG.c.commit_time < self.now - kept_for,
                 _CHANGE_LOG.c.revision <= newest - kept_revisions,
             )
-        )
-        if forgotten is None:
+            .order_by(_CHANGE_LOG.c.revision.desc())
+            .limit(1)
+        ).first()
+        if last is None:
             return compacted
+        forgotten: int = last.revision
         self._execute(delete(_CHANGE_LOG).where(_CHANGE_LOG.c.revision <= forgotten))
-        self._execute(update(_COUNTER), {"compact_revision": forgotten})
+        self._execute(update(_COUNTER), {"compact_revision": forgotten, "compact_id": last.commit_id})
         self._bookkeeping = True
-        return int(forgotten)
+        return forgotten
 
     def finish(self) -> Outcome:
         """Log what changed for routers, or give the revision back. The last thing before the commit."""
         if self._touched:
             changes = self._routing_changes()
             self._log(changes)
-            self.change_set = ChangeSet(self.revision, tuple(changes), self.now)
+            self.change_set = ChangeSet(
+                self.revision, tuple(changes), self.now, self._commit_id, self._parent_id
+            )
             return Outcome.REVISION
         if not self._bookkeeping:
             return Outcome.NOTHING
-        self._execute(update(_COUNTER), {"revision": self.revision - 1})
+        self._execute(update(_COUNTER), {"revision": self.revision - 1, "commit_id": self._parent_id})
         return Outcome.BOOKKEEPING
 
     def _routing_changes(self) -> list[Change]:
@@ -389,6 +407,7 @@ class WriteUnit(ReadUnit):
                     "op": REMOVE if change.entry is None else PUT,
                     "payload": None if change.entry is None else entry_to_json(change.entry),
                     "commit_time": self.now,
+                    "commit_id": self._commit_id,
                 }
                 for ordinal, change in enumerate(changes)
             ],

@@ -12,11 +12,13 @@ from service.domain.calls import Call
 from service.domain.errors import OutOfRange, Reason
 from service.domain.filter_parser import parse_filter
 from service.domain.filters import matches
+from service.domain.history import RevisionToken
 from service.domain.lists import ROUTER_LIST
 from service.domain.pages import Position, Query, effective_page_size
 from service.domain.routers import Router
 from service.readmodel.live import LiveTable
 from service.readmodel.routers import Routers
+from service.readmodel.snapshot import SnapshotReason
 from service.usecases.context import Context, ListQuery
 
 METHOD = "ListRouters"
@@ -24,6 +26,23 @@ LOOK_SECONDS = 0.05
 """How often a waiting call looks: reports come in waves, and to look at each would tell no more."""
 ANSWER_SECONDS = 0.5
 """What is left of a call's deadline for its answer."""
+
+
+_NOT_HERE = {
+    SnapshotReason.REVISION_AHEAD: (
+        "the registry has not reached that revision: was the token returned by this registry?",
+        Reason.REVISION_AHEAD,
+    ),
+    SnapshotReason.STORE_CHANGED: (
+        "the write of that token was lost: the database was restored or failed over to an older state. Check "
+        "what is stored now, and write again",
+        Reason.STORE_CHANGED,
+    ),
+    SnapshotReason.COMPACTED: (
+        "the write of that token is too old to tell who has it: read the routers' revisions instead",
+        Reason.REVISION_COMPACTED,
+    ),
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,7 +76,7 @@ def list_routers(ctx: Context, live: LiveTable, routers: Routers, query: ListQue
     bound = Query(METHOD, "", query.filter)
     position = ctx.page_tokens.read(bound, query.page_token)
     current = live.current
-    counted = routers.all(current.store_id)
+    counted = routers.all(live.ring)
     kept = [one for one in counted if keep is None or matches(keep, partial(getattr, one))]
     rest = [one for one in kept if position is None or one.watcher_id > str(position.keys[0])]
     page = rest[:size]
@@ -72,15 +91,31 @@ def list_routers(ctx: Context, live: LiveTable, routers: Routers, query: ListQue
 
 
 async def await_applied(
-    live: LiveTable, routers: Routers, call: Call, *, revision: int, seconds: float
+    live: LiveTable,
+    routers: Routers,
+    call: Call,
+    *,
+    revision: int,
+    token: RevisionToken | None,
+    seconds: float,
 ) -> Progress:
-    """Wait until every router that counts has applied ``revision`` (0: the current one), or the time is up.
+    """Wait until every router that counts has applied a revision (0: the current one), or the time is up.
+
+    A token proves that the revision is still the write it was; a number may have been taken by another one
+    after a failover or a restore.
 
     Raises:
-        OutOfRange: REVISION_AHEAD, the registry has not reached the revision.
+        OutOfRange: REVISION_AHEAD, the registry has not reached the revision; STORE_CHANGED, the write that
+            the token is of was lost; REVISION_COMPACTED, it is too old to tell.
     """
-    await live.reached(revision)
-    current = live.current
+    if token is not None:
+        revision = token.revision
+        found = await live.place(token)
+        if isinstance(found, SnapshotReason):
+            raise _not_here(found, live.current.revision)
+    else:
+        await live.reached(revision)
+    current, history = live.current, live.ring.history
     if revision > current.revision:
         raise OutOfRange(
             f"the registry is at revision {current.revision}: wait for one that a write has answered",
@@ -89,7 +124,14 @@ async def await_applied(
         )
     wanted = revision or current.revision
     end = min(time.monotonic() + seconds, call.deadline - ANSWER_SECONDS)
-    while not routers.all_have(live.current.store_id, wanted) and time.monotonic() < end:
+    while not routers.all_have(live.ring, wanted) and time.monotonic() < end:
         await asyncio.sleep(LOOK_SECONDS)
-    counted = routers.all(live.current.store_id)
+        if live.ring.history is not history:
+            raise _not_here(SnapshotReason.STORE_CHANGED, live.current.revision)
+    counted = routers.all(live.ring)
     return Progress(wanted, len(counted), [one for one in counted if one.applied_revision < wanted])
+
+
+def _not_here(found: SnapshotReason, revision: int) -> OutOfRange:
+    text, reason = _NOT_HERE[found]
+    return OutOfRange(text, reason=reason, metadata={"current_revision": str(revision)})

@@ -21,14 +21,12 @@ from service.domain.errors import (
 )
 from service.domain.filter_parser import parse_filter
 from service.domain.filters import matches
+from service.domain.history import RevisionToken, parse_token
 from service.domain.lists import ACTIVE_PROVIDER_MODEL_LIST
 from service.domain.model import Provider, SealedCredential, State
 from service.domain.pages import Position, Query, effective_page_size
-from service.domain.routing import ChangeSet, Entry
-from service.readmodel.live import Source
-from service.readmodel.ring import MAX_MESSAGES
 from service.readmodel.snapshot import Row, Snapshot
-from service.store import ReadUnit, Store
+from service.store import ReadUnit
 from service.usecases.context import Context, ListQuery
 
 METHOD = "ListActiveProviderModels"
@@ -36,11 +34,11 @@ METHOD = "ListActiveProviderModels"
 
 @dataclass(frozen=True, slots=True)
 class ActivePage:
-    """One page of ready rows. ``revision`` is that of the first page, from which a watch misses nothing."""
+    """One page of ready rows. ``token`` is that of the first page, from which a watch misses nothing."""
 
     rows: Sequence[Row]
     next_page_token: str
-    revision: int
+    token: RevisionToken
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,7 +60,8 @@ def list_active(ctx: Context, snapshot: Snapshot, query: ListQuery) -> ActivePag
     bound = Query(METHOD, "", query.filter)
     position = ctx.page_tokens.read(bound, query.page_token)
     begin = snapshot.after(str(position.keys[0])) if position else 0
-    revision = position.revision if position else snapshot.revision
+    first = parse_token(str(position.keys[1])) if position else None
+    at = first or snapshot.at
     if keep is None:
         rows = snapshot.provider_model_rows[begin : begin + size]
         more = begin + size < len(snapshot.provider_model_rows)
@@ -71,8 +70,8 @@ def list_active(ctx: Context, snapshot: Snapshot, query: ListQuery) -> ActivePag
             row for row in snapshot.provider_model_rows[begin:] if matches(keep, partial(getattr, row.entry))
         ]
         rows, more = tuple(kept[:size]), len(kept) > size
-    token = ctx.page_tokens.issue(bound, Position((rows[-1].entry.name,), revision)) if more else ""
-    return ActivePage(rows, token, revision)
+    token = ctx.page_tokens.issue(bound, Position((rows[-1].entry.name, str(at)))) if more else ""
+    return ActivePage(rows, token, at)
 
 
 def sealed_credentials(ctx: Context, names: Sequence[str]) -> list[SealedFor | RegistryError]:
@@ -115,27 +114,3 @@ def _sealed(
             resource=resource,
         )
     return SealedFor(provider, sealed)
-
-
-def routing_source(store: Store) -> Source:
-    """Return how the read model reads the store: each answer is of one moment."""
-
-    def load() -> tuple[int, str, list[Entry]]:
-        def work(unit: ReadUnit) -> tuple[int, str, list[Entry]]:
-            head = unit.head()
-            return head.revision, str(head.store_id), unit.routing_entries()
-
-        return store.read(work)
-
-    def changes(since: int, store_id: str) -> tuple[int, list[ChangeSet]] | None:
-        def work(unit: ReadUnit) -> tuple[int, list[ChangeSet]] | None:
-            head = unit.head()
-            if str(head.store_id) != store_id or not head.compact_revision <= since <= head.revision:
-                return None
-            if head.revision - since > MAX_MESSAGES and unit.change_set_count(since) > MAX_MESSAGES:
-                return None
-            return head.revision, unit.changes_since(since) if head.revision > since else []
-
-        return store.read(work)
-
-    return Source(load, changes)

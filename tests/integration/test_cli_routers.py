@@ -28,7 +28,6 @@ class Gateway:
         self.name = name
         self.table: set[str] = set()
         self.revision = 0
-        self._store_id = ""
         self._reports = threading.Event()
         self._reports.set()
         self._channel = grpc.insecure_channel(address, options=[("grpc.use_local_subchannel_pool", 1)])
@@ -75,11 +74,9 @@ class Gateway:
         self.table |= {each.name for each in chunk.providers} | {each.name for each in chunk.provider_models}
         for change in message.change_set.changes:
             self.table.discard(change.removed)
-        self.revision, self._store_id = message.revision, message.store_id
+        self.revision = message.revision
         self._stub.ReportAppliedRevision(
-            routing_pb.ReportAppliedRevisionRequest(
-                watcher_id=self.name, revision=self.revision, store_id=self._store_id
-            ),
+            routing_pb.ReportAppliedRevisionRequest(watcher_id=self.name, token=message.token),
             timeout=10,
         )
 

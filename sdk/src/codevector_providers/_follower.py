@@ -47,6 +47,9 @@ class ResetReason(Enum):
         return cls.UNSPECIFIED
 
 
+_OTHER_HISTORY = frozenset({ResetReason.STORE_CHANGED, ResetReason.REVISION_AHEAD})
+
+
 @dataclass(frozen=True, slots=True)
 class Pace:
     """Seconds: between bookmarks, until the first message of a watch, and at most until the next attempt."""
@@ -73,6 +76,8 @@ class Follower:
     """The thread, and what it knows.
 
     ``on_table`` is called in it with the table in use: after each message, before each attempt to connect.
+    ``on_other_history`` is called before a table is used that does not go on from the one before: versions of
+    credentials then do not compare.
     """
 
     def __init__(
@@ -84,6 +89,7 @@ class Follower:
         pace: Pace,
         file: TableFile | None,
         on_table: Callable[[RoutingTable], None],
+        on_other_history: Callable[[], None],
         clock: Callable[[], float],
         random: Callable[[], float],
     ) -> None:
@@ -93,6 +99,7 @@ class Follower:
         self._pace = pace
         self._file = file
         self._on_table = on_table
+        self._on_other_history = on_other_history
         self._clock = clock
         self._random = random
         self._thread = threading.Thread(target=self._run, name="codevector-router", daemon=True)
@@ -195,7 +202,7 @@ class Follower:
         request = pb.WatchRoutingRequest(watcher_id=self._watcher_id)
         request.bookmark_interval.FromMilliseconds(round(self._pace.bookmark * 1000))
         if self._resumable and self.table is not None:
-            request.resume_revision, request.store_id = self.table.revision, self.table.store_id
+            request.resume_token = self.table.token
         stream = Stream(self._registry.watch(request))
         with self._changed:
             self._stream = stream
@@ -235,7 +242,7 @@ class Follower:
         if self._reader is None and self._resumable:
             self.current_time = now
             if self.table is not None:
-                self._reports.notice(self.table.store_id, self.table.revision)
+                self._reports.notice(self.table.token)
         self._tend()
         if draining:
             raise _Broken
@@ -249,29 +256,31 @@ class Follower:
         self._reader.add(chunk)
         if not chunk.last:
             return
-        table = self._reader.table(store_id=message.store_id, revision=message.revision)
+        table = self._reader.table(store_id=message.store_id, revision=message.revision, token=message.token)
         self._reader = None
         self._resumable = True
         self.resets.append(self._reset_reason)
-        if self._reset_reason is ResetReason.REVISION_AHEAD:
+        if self._reset_reason in _OTHER_HISTORY:
             _LOG.error(
-                "the registry's database was put back: store %s is at revision %d",
+                "the registry has another history: its database was restored or failed over; store %s is at "
+                "revision %d",
                 table.store_id,
                 table.revision,
             )
+            self._on_other_history()
         self._use(table)
 
     def _take_changes(self, message: pb.WatchRoutingResponse) -> None:
         table = self._following(message)
         if message.revision > table.revision:
-            self._use(table.changed(message.revision, _wire.table_changes(message.change_set)))
+            self._use(table.changed(message.revision, message.token, _wire.table_changes(message.change_set)))
 
     def _take_bookmark(self, message: pb.WatchRoutingResponse) -> None:
         if self._reader is not None or (message.bookmark.draining and not self._resumable):
             return
         table = self._following(message)
         if message.revision > table.revision:
-            self._use(table.at(message.revision))
+            self._use(table.at(message.revision, message.token))
 
     def _following(self, message: pb.WatchRoutingResponse) -> RoutingTable:
         """The table that a message goes on from: never a stored one, nor one that something is missing in."""

@@ -15,8 +15,6 @@ LEAST_SECONDS_BETWEEN = 1.0
 MOST_JITTER_SECONDS = 1.0
 STOPPING_SECONDS = 2.0
 
-_Position = tuple[str, int]
-
 
 class Reports:
     """Belongs to the thread that follows the registry. ``due`` is when to call ``send``; infinity: never."""
@@ -34,18 +32,18 @@ class Reports:
         self._clock = clock
         self._random = random
         self._sent_time = -math.inf
-        self._position: _Position = ("", 0)
-        self._told: _Position | None = None
-        self._flight: tuple[Any, _Position] | None = None
+        self._token = ""
+        self._told: str | None = None
+        self._flight: tuple[Any, str] | None = None
         self.due = math.inf
 
-    def notice(self, store_id: str, revision: int) -> None:
-        """The table in use is that of this revision."""
-        self._position = (store_id, revision)
+    def notice(self, token: str) -> None:
+        """The table in use is the one of this token."""
+        self._token = token
         self._land()
-        if self.due < math.inf or self._position == self._told:
+        if self.due < math.inf or self._token == self._told:
             return
-        if self._flight is not None and self._flight[1] == self._position:
+        if self._flight is not None and self._flight[1] == self._token:
             return
         now = self._clock()
         self.due = max(self._sent_time + LEAST_SECONDS_BETWEEN, now + MOST_JITTER_SECONDS * self._random())
@@ -58,11 +56,8 @@ class Reports:
         """Report, without waiting for the answer. What fails is told again with the next message."""
         self.due = math.inf
         self._sent_time = self._clock()
-        store_id, revision = self._position
-        request = pb.ReportAppliedRevisionRequest(
-            watcher_id=self._watcher_id, revision=revision, store_id=store_id
-        )
-        self._flight = (self._registry.report(request), self._position)
+        request = pb.ReportAppliedRevisionRequest(watcher_id=self._watcher_id, token=self._token)
+        self._flight = (self._registry.report(request), self._token)
 
     def stop(self) -> None:
         """Say that this router is no more. A registry that is away forgets it by itself."""
@@ -77,8 +72,8 @@ class Reports:
         """Note the outcome of the last report, once it has one."""
         if self._flight is None:
             return
-        call, position = self._flight
+        call, token = self._flight
         if call.done():
             self._flight = None
             if not call.cancelled() and call.exception() is None:
-                self._told = position
+                self._told = token

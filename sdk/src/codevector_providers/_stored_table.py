@@ -74,7 +74,9 @@ class TableFile:
             raise StoredTableRefused(f"{self._path}: not a table that this router stored") from None
         reader = _wire.TableReader()
         reader.add(message)
-        return StoredTable(reader.table(store_id=message.store_id, revision=message.revision), seconds)
+        return StoredTable(
+            reader.table(store_id=message.store_id, revision=message.revision, token=""), seconds
+        )
 
     def save(self, table: RoutingTable, *, current_time: float) -> None:
         """Put the table in the place of the one stored before, at once or not at all. Raises OSError."""

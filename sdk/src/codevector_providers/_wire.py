@@ -39,6 +39,7 @@ def snapshot(message: routing_service_pb2.RoutingSnapshot) -> RoutingSnapshot:
     return RoutingSnapshot(
         revision=message.revision,
         store_id=message.store_id,
+        token=message.token,
         providers=tuple(routing_provider(entry) for entry in message.providers),
         provider_models=tuple(active_provider_model(entry) for entry in message.provider_models),
         models=tuple(active_model(entry) for entry in message.models),
@@ -61,11 +62,12 @@ class TableReader:
         self._provider_models.extend(active_provider_model(entry, shared) for entry in part.provider_models)
         self._models.extend(map(active_model, part.models))
 
-    def table(self, *, store_id: str, revision: int) -> RoutingTable:
+    def table(self, *, store_id: str, revision: int, token: str) -> RoutingTable:
         """The table of all parts."""
         return RoutingTable(
             store_id=store_id,
             revision=revision,
+            token=token,
             providers=Entries.of(self._providers),
             provider_models=ProviderModels.of(self._provider_models),
             models=Entries.of(self._models),

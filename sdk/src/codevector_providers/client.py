@@ -108,13 +108,13 @@ class Client:
                 return
             request.page_token = page.next_page_token
 
-    def snapshot(self, *, if_revision_not: int = 0, store_id: str = "") -> RoutingSnapshot | None:
-        """The routing table, or None when it is still at that revision (of that store, if one is named).
+    def snapshot(self, *, if_token_not: str = "") -> RoutingSnapshot | None:
+        """The routing table, or None when nothing has changed since the one with this token.
 
         Raises:
             ProvidersError: RegistryUnavailable, NotAllowed.
         """
-        request = routing_pb2.GetRoutingSnapshotRequest(if_revision_not=if_revision_not, store_id=store_id)
+        request = routing_pb2.GetRoutingSnapshotRequest(if_token_not=if_token_not)
         answer = self._registry.snapshot(request)
         return None if answer.not_modified else _wire.snapshot(answer.snapshot)
 
@@ -182,7 +182,7 @@ class Client:
         """The newest table; the registry sends it only when it has changed since the last one."""
         with self._lock:
             known = self._table
-        newest = self.snapshot(if_revision_not=known.revision, store_id=known.store_id) or known
+        newest = self.snapshot(if_token_not=known.token) or known
         if newest.store_id == known.store_id and newest.revision < known.revision:
             raise RegistryRolledBack(
                 f"The registry is at revision {newest.revision}, and this client has seen {known.revision} "

@@ -162,3 +162,5 @@ class RoutingSnapshot:
     providers: tuple[RoutingProvider, ...]
     provider_models: tuple[ActiveProviderModel, ...]
     models: tuple[ActiveModel, ...] = ()
+    token: str = ""
+    """Proves to the registry which table this is: for ``if_token_not``."""

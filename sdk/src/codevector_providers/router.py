@@ -139,6 +139,7 @@ class Router:
             pace=Pace(bookmark_seconds, deadline_seconds / 2, max_reconnect_seconds),
             file=TableFile(Path(snapshot_file)) if snapshot_file is not None else None,
             on_table=self._cache.follow,
+            on_other_history=self._cache.clear,
             clock=self._clock,
             random=jitter,
         )

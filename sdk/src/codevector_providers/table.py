@@ -107,10 +107,14 @@ class Route(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class RoutingTable:
-    """All that takes part in routing at one revision of one store."""
+    """All that takes part in routing at one revision of one store.
+
+    ``token`` proves to the registry which table this is; a stored table has none, and is never resumed from.
+    """
 
     store_id: str
     revision: int
+    token: str
     providers: Entries[RoutingProvider]
     provider_models: ProviderModels
     models: Entries[ActiveModel]
@@ -143,15 +147,16 @@ class RoutingTable:
                     return Route(model, provider_model, provider)
         return next(self.attempts(model, random))
 
-    def at(self, revision: int) -> RoutingTable:
+    def at(self, revision: int, token: str) -> RoutingTable:
         """The same, known to be that of a newer revision."""
-        return replace(self, revision=revision)
+        return replace(self, revision=revision, token=token)
 
-    def changed(self, revision: int, changes: TableChanges) -> RoutingTable:
+    def changed(self, revision: int, token: str, changes: TableChanges) -> RoutingTable:
         """The table of the next revision."""
         return RoutingTable(
             store_id=self.store_id,
             revision=revision,
+            token=token,
             providers=_changed(self.providers, changes.providers),
             provider_models=_changed(self.provider_models, changes.provider_models),
             models=_changed(self.models, changes.models),
@@ -193,7 +198,7 @@ class TableChanges:
 
 def empty(store_id: str = "") -> RoutingTable:
     """A table with nothing in it."""
-    return RoutingTable(store_id, 0, Entries.of(()), ProviderModels.of(()), Entries.of(()))
+    return RoutingTable(store_id, 0, "", Entries.of(()), ProviderModels.of(()), Entries.of(()))
 
 
 _Some = TypeVar("_Some", Entries[RoutingProvider], ProviderModels, Entries[ActiveModel])

@@ -29,9 +29,10 @@ from service.domain.routing import (
     active_provider_model,
     routing_provider,
 )
+from service.readmodel.live import Break, Newer
 from service.store import ReadUnit, Store, WriteUnit
 from service.store.writes import KEPT_FOR, KEPT_REVISIONS
-from service.usecases import routing
+from service.usecases import routing_source
 from tests.support.values.registry_values import (
     ManualClock,
     a_backend,
@@ -342,17 +343,21 @@ def test_more_changes_than_routers_can_be_sent_are_not_read(
     store: Store, monkeypatch: pytest.MonkeyPatch, visible: int, told: bool
 ) -> None:
     """Revisions that changed nothing for routers are not among them."""
-    monkeypatch.setattr(routing, "MAX_MESSAGES", 2)
+    monkeypatch.setattr(routing_source, "MAX_MESSAGES", 2)
     provider = store.write(lambda unit: unit.insert_provider(a_provider("acme"), None))
     [model] = store.write(lambda unit: unit.insert_provider_models([a_provider_model("m")]))
-    before = store.read(lambda unit: unit.head())
+    source = routing_source.routing_source(store)
+    before = source.load()
     for number in range(visible):
         store.write(lambda unit, number=number: unit.insert_provider_models([a_provider_model(f"m{number}")]))  # type: ignore[misc]
     store.write(lambda unit: unit.update_provider(provider, replace(provider, annotations={"a": "b"})))
     store.write(lambda unit: unit.update_provider_model(model, with_facts(display_name="New")(model)))
-    found = routing.routing_source(store).changes(before.revision, str(before.store_id))
-    assert (found is not None) is told
-    assert found is None or (found[0], len(found[1])) == (before.revision + 4, 2)
+    found = source.changes(before.at, before.commit_id)
+    if told:
+        assert isinstance(found, Newer)
+        assert (found.revision, len(found.change_sets)) == (before.at.revision + 4, 2)
+    else:
+        assert found is Break.TOO_FAR
 
 
 class TestCompaction:

@@ -17,6 +17,7 @@ from service.domain.routing import ActiveProviderModel, EntryKind, entry_from_js
 from service.rpc import convert
 from service.rpc.routing_codec import encode_row, encode_segments, encode_whole
 from service.store import Store, WriteUnit
+from tests.support.doubles.hand_log import token
 from tests.support.values.registry_values import START, a_provider, new_uuid
 
 PRICES = ("input", "output", "cached_input", "cache_write")
@@ -106,7 +107,7 @@ class TestPrices:
 
             rows = [encode_row(entry_from_json(*_logged(entry))) for _, entry in sorted(logged.items())]
             snapshot = routing_service_pb2.GetRoutingSnapshotResponse.FromString(
-                encode_whole(1, "store", encode_segments([], rows, []))
+                encode_whole(token(1), encode_segments([], rows, []))
             ).snapshot
             by_name = {each.name: each.pricing for each in snapshot.provider_models}
             for model, original in zip(models, sent, strict=True):

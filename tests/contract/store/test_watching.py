@@ -32,7 +32,7 @@ from service.readmodel.watch import Watchers, WatchRequest
 from service.rpc.routing_codec import CODEC
 from service.rpc.threads import Threads
 from service.store import Store, WriteUnit, open_store
-from service.usecases.routing import routing_source
+from service.usecases.routing_source import routing_source
 from tests.support.values.router_table import Follower, Ledger, Reason, RouterTable
 from tests.support.values.routing_operations import Operations, some_operations
 
@@ -53,6 +53,18 @@ def ticking_store(url: str) -> Iterator[Store]:
     """A store with a clock that goes on by itself, so that change sets grow old."""
     with closing(open_store(url, clock=now)) as opened:
         yield opened
+
+
+def a_wish(table: RouterTable, *, strict: bool = False, watcher_id: str = "") -> WatchRequest:
+    """To go on from what a router has."""
+    return WatchRequest(
+        resume=table.resume,
+        unproven=False,
+        bookmark_seconds=1.0,
+        strict=strict,
+        watcher_id=watcher_id,
+        peer="here",
+    )
 
 
 @dataclass(slots=True)
@@ -129,9 +141,7 @@ class Router:
 
     def _wish(self) -> WatchRequest:
         strict = self.chance.random() < 0.3
-        return WatchRequest(
-            self.table.revision, self.table.store_id, 1.0, strict, f"router-{self.number % 5}", "here"
-        )
+        return a_wish(self.table, strict=strict, watcher_id=f"router-{self.number % 5}")
 
     def _remember(self, message: pb.WatchRoutingResponse) -> None:
         if message.WhichOneof("event") == "change_set" and self.chance.random() < 0.05:
@@ -218,11 +228,7 @@ class Story:
             if follower.take(octets).WhichOneof("event") == "bookmark":
                 task.cancel()
 
-        task = asyncio.ensure_future(
-            registry.watchers.watch(
-                WatchRequest(table.revision, table.store_id, 1.0, False, "", "here"), send
-            )
-        )
+        task = asyncio.ensure_future(registry.watchers.watch(a_wish(table), send))
         with suppress(asyncio.CancelledError):
             await task
         follower.end()

@@ -79,17 +79,19 @@ class RegistryDouble(pb_grpc.RoutingServiceServicer):
             next_page_token=str(start + 2) if start + 2 < len(entries) else "",
             revision=self.snapshot.revision,
             store_id=self.snapshot.store_id,
+            token=self.token(),
         )
 
     def GetRoutingSnapshot(  # noqa: N802
         self, request: pb.GetRoutingSnapshotRequest, context: grpc.ServicerContext
     ) -> pb.GetRoutingSnapshotResponse:
         self._refuse(context)
-        known = request.if_revision_not == self.snapshot.revision
-        if known and request.store_id in ("", self.snapshot.store_id):
+        if request.if_token_not == self.token():
             return pb.GetRoutingSnapshotResponse(not_modified=True)
         self.whole_snapshots_sent += 1
-        return pb.GetRoutingSnapshotResponse(snapshot=self.snapshot)
+        response = pb.GetRoutingSnapshotResponse(snapshot=self.snapshot)
+        response.snapshot.token = self.token()
+        return response
 
     def BatchGetSealedCredentials(  # noqa: N802
         self, request: pb.BatchGetSealedCredentialsRequest, context: grpc.ServicerContext
@@ -108,7 +110,7 @@ class RegistryDouble(pb_grpc.RoutingServiceServicer):
         self._refuse(context)
         watch = Watch(request, _metadata(context))
         if self.greets:
-            watch.send(self.bookmark() if request.resume_revision else self.chunk())
+            watch.send(self.bookmark() if request.resume_token else self.chunk())
         context.add_callback(watch.end)
         with self.news:
             self.watches.append(watch)
@@ -150,21 +152,31 @@ class RegistryDouble(pb_grpc.RoutingServiceServicer):
             models=table.models,
             reason=reason,
         )
-        return pb.WatchRoutingResponse(store_id=table.store_id, revision=table.revision, snapshot_chunk=chunk)
+        return pb.WatchRoutingResponse(
+            store_id=table.store_id, revision=table.revision, token=self.token(), snapshot_chunk=chunk
+        )
 
     def bookmark(self, revision: int = 0, *, draining: bool = False) -> pb.WatchRoutingResponse:
         """A sign of life, of the snapshot's revision unless told otherwise."""
         return pb.WatchRoutingResponse(
             store_id=self.snapshot.store_id,
             revision=revision or self.snapshot.revision,
+            token=self.token(revision),
             bookmark=pb.Bookmark(draining=draining),
         )
 
     def change_set(self, revision: int, *changes: pb.RoutingChange) -> pb.WatchRoutingResponse:
         """What one revision changes."""
         return pb.WatchRoutingResponse(
-            store_id=self.snapshot.store_id, revision=revision, change_set=pb.ChangeSet(changes=changes)
+            store_id=self.snapshot.store_id,
+            revision=revision,
+            token=self.token(revision),
+            change_set=pb.ChangeSet(changes=changes),
         )
+
+    def token(self, revision: int = 0) -> str:
+        """What stands for a revision of the snapshot's store; to routers it is opaque."""
+        return f"{self.snapshot.store_id}@{revision or self.snapshot.revision}"
 
     def _refuse(self, context: grpc.ServicerContext) -> None:
         self.metadata_seen.append(_metadata(context))

@@ -24,13 +24,12 @@ class Desk:
     def head(self) -> routing.RoutingSnapshot:
         return self.registry.routing.GetRoutingSnapshot(routing.GetRoutingSnapshotRequest()).snapshot
 
-    def report(self, watcher_id: str, revision: int | None = None, *, stopping: bool = False) -> None:
-        head = self.head()
+    def report(self, watcher_id: str, token: str | None = None, *, stopping: bool = False) -> None:
+        """Say that a router routes by the table as it is now, or by that of ``token``."""
         self.registry.routing.ReportAppliedRevision(
             routing.ReportAppliedRevisionRequest(
                 watcher_id=watcher_id,
-                revision=head.revision if revision is None else revision,
-                store_id=head.store_id,
+                token=self.head().token if token is None else token,
                 stopping=stopping,
             )
         )
@@ -49,9 +48,11 @@ class Desk:
     def listed(self) -> Sequence[str]:
         return [one.watcher_id for one in self.list().routers]
 
-    def wait(self, revision: int = 0, seconds: float = 0) -> pb.AwaitAppliedRevisionResponse:
+    def wait(
+        self, revision: int = 0, seconds: float = 0, *, token: str = ""
+    ) -> pb.AwaitAppliedRevisionResponse:
         timeout = Duration()
         timeout.FromMilliseconds(int(seconds * 1000))
         return self.registry.system.AwaitAppliedRevision(
-            pb.AwaitAppliedRevisionRequest(revision=revision, timeout=timeout), timeout=60
+            pb.AwaitAppliedRevisionRequest(revision=revision, token=token, timeout=timeout), timeout=60
         )

@@ -46,9 +46,7 @@ class Watch:
     octets: list[bytes] = field(default_factory=list)
 
     def __post_init__(self) -> None:
-        request = pb.WatchRoutingRequest(
-            **{"resume_revision": self.table.revision, "store_id": self.table.store_id, **self.request}
-        )
+        request = pb.WatchRoutingRequest(**{"resume_token": self.table.token, **self.request})
         self._follower = Follower(self.table, self.ledger)
         open_stream: Any = self.channel.unary_stream(METHOD)
         self._call = open_stream(request.SerializeToString(), timeout=SECONDS)

@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
+from typing import Any
 
 from codevector.providers.v1 import routing_service_pb2 as pb
+
+from service.domain.history import RevisionToken, parse_token
 
 MOST_BYTES_OF_A_CHUNK = 512 << 10
 Row = pb.RoutingProvider | pb.ActiveProviderModel | pb.ActiveModel
@@ -46,6 +49,7 @@ class RouterTable:
 
     store_id: str = ""
     revision: int = 0
+    token: str = field(default="", compare=False)
     rows: Rows = field(default_factory=dict)
     reasons: list[Reason] = field(default_factory=list, compare=False)
     _coming: Rows | None = field(default=None, compare=False)
@@ -54,11 +58,16 @@ class RouterTable:
     def of(cls, snapshot: pb.RoutingSnapshot) -> RouterTable:
         rows = rows_of(snapshot)
         check_references(rows)
-        return cls(snapshot.store_id, snapshot.revision, rows)
+        return cls(snapshot.store_id, snapshot.revision, snapshot.token, rows)
+
+    @property
+    def resume(self) -> RevisionToken | None:
+        """What a watch is to be resumed from; None for a router that has nothing."""
+        return parse_token(self.token)
 
     def copy(self) -> RouterTable:
         """As another router that has the same would have it."""
-        return RouterTable(self.store_id, self.revision, dict(self.rows))
+        return RouterTable(self.store_id, self.revision, self.token, dict(self.rows))
 
     def forget_unfinished(self) -> None:
         """The stream has ended: what came of a snapshot is of no use without the rest."""
@@ -77,7 +86,7 @@ class RouterTable:
                 assert message.store_id == self.store_id
                 assert message.revision >= self.revision
                 assert message.bookmark.server_time.seconds
-                self.revision = message.revision
+                self._reach(message)
             case other:
                 raise AssertionError(f"a message with {other}")
 
@@ -96,9 +105,10 @@ class RouterTable:
             coming[name], latest[type(row)] = row, name
         if chunk.last:
             self.rows, self._coming = coming, None
-            self.store_id, self.revision = message.store_id, message.revision
+            self._reach(message)
         else:
             assert message.revision == 0, "no revision is reached inside a snapshot"
+            assert message.token == "", "no token inside a snapshot"
             assert coming, "an empty chunk that is not the last"
             self._coming = coming
 
@@ -124,7 +134,13 @@ class RouterTable:
             else:
                 assert refers_to(put) <= self.rows.keys(), f"{name} before what it refers to"
                 self.rows[name] = put
-        self.revision = message.revision
+        self._reach(message)
+
+    def _reach(self, message: pb.WatchRoutingResponse) -> None:
+        token = parse_token(message.token)
+        assert token is not None
+        assert (str(token.store_id), token.revision) == (message.store_id, message.revision)
+        self.store_id, self.revision, self.token = message.store_id, message.revision, message.token
 
 
 @dataclass(slots=True)
@@ -178,3 +194,10 @@ class Follower:
         if self._begin >= 0:
             self.ledger.spans.append((self._begin, self.table.revision, self._had))
         self._begin, self._had = -1, []
+
+
+def token_with(token: str, **parts: Any) -> str:
+    """A well-formed token that differs from one in these parts."""
+    parsed = parse_token(token)
+    assert parsed is not None
+    return str(replace(parsed, **parts))

@@ -65,7 +65,7 @@ class Bench:
 
     def follow(self) -> None:
         table = RoutingTable(
-            "s", 1, Entries.of(self.providers.values()), ProviderModels.of([]), Entries.of([])
+            "s", 1, "s@1", Entries.of(self.providers.values()), ProviderModels.of([]), Entries.of([])
         )
         self.cache.follow(table)
 

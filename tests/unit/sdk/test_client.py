@@ -86,10 +86,9 @@ class TestModels:
             table = client.snapshot()
             assert table is not None
             assert (table.revision, table.store_id) == (1, "s")
-            assert client.snapshot(if_revision_not=1) is None
-            assert client.snapshot(if_revision_not=1, store_id="s") is None
-            assert client.snapshot(if_revision_not=1, store_id="other") is not None
-            assert client.snapshot(if_revision_not=2) is not None
+            assert client.snapshot(if_token_not=table.token) is None
+            assert client.snapshot(if_token_not="other@1") is not None
+            assert client.snapshot(if_token_not="s@2") is not None
 
     def test_models_with_their_backends_in_order(self, stage: Stage) -> None:
         stage.registry.snapshot.models.append(

@@ -35,8 +35,8 @@ class Bench:
         assert landed.wait(PATIENCE_SECONDS)
 
     @property
-    def told(self) -> list[int]:
-        return [report.revision for report in self.registry.reports]
+    def told(self) -> list[str]:
+        return [report.token for report in self.registry.reports]
 
 
 @pytest.fixture
@@ -63,63 +63,63 @@ def test_nothing_is_due_before_there_is_a_table(bench: Bench) -> None:
 
 
 def test_soon_after_it_is_in_use(bench: Bench) -> None:
-    bench.reports.notice("s", 1)
+    bench.reports.notice("s@1")
     assert bench.reports.due == 100 + JITTER
     bench.now += 1
     bench.send()
-    assert bench.told == [1]
+    assert bench.told == ["s@1"]
     (report,) = bench.registry.reports
-    assert (report.watcher_id, report.store_id, report.stopping) == ("me", "s", False)
+    assert (report.watcher_id, report.token, report.stopping) == ("me", "s@1", False)
 
 
 def test_of_several_within_a_second_the_last(bench: Bench) -> None:
-    bench.reports.notice("s", 1)
+    bench.reports.notice("s@1")
     bench.now += 0.1
-    bench.reports.notice("s", 2)
-    bench.reports.notice("s", 3)
+    bench.reports.notice("s@2")
+    bench.reports.notice("s@3")
     assert bench.reports.due == 100 + JITTER
     bench.now += 0.15
     bench.send()
     bench.now += 0.1
-    bench.reports.notice("s", 4)
+    bench.reports.notice("s@4")
     assert bench.reports.due == 100 + JITTER + 1
     bench.now += 1
     bench.send()
-    assert bench.told == [3, 4]
+    assert bench.told == ["s@3", "s@4"]
 
 
 def test_the_same_is_not_told_twice(bench: Bench) -> None:
-    bench.reports.notice("s", 1)
+    bench.reports.notice("s@1")
     bench.now += 1
     bench.send()
-    bench.reports.notice("s", 1)
+    bench.reports.notice("s@1")
     assert bench.reports.due == math.inf
-    bench.reports.notice("other", 1)
+    bench.reports.notice("other@1")
     assert bench.reports.due < math.inf
 
 
 def test_what_failed_is_told_with_the_next_message(bench: Bench) -> None:
     bench.registry.abort = registry_double.status(code_pb2.UNAVAILABLE, "STORE_UNAVAILABLE")
-    bench.reports.notice("s", 1)
+    bench.reports.notice("s@1")
     bench.now += 1
     bench.send()
     bench.registry.abort = None
-    bench.reports.notice("s", 1)
+    bench.reports.notice("s@1")
     assert bench.reports.due < math.inf
     bench.now += 1
     bench.send()
-    assert bench.told == [1]
+    assert bench.told == ["s@1"]
 
 
 def test_after_the_watch_was_taken_up_again_it_is_told_again(bench: Bench) -> None:
-    bench.reports.notice("s", 1)
+    bench.reports.notice("s@1")
     bench.now += 1
     bench.send()
     bench.reports.forget()
-    bench.reports.notice("s", 1)
+    bench.reports.notice("s@1")
     bench.now += 1
     bench.send()
-    assert bench.told == [1, 1]
+    assert bench.told == ["s@1", "s@1"]
 
 
 def test_a_registry_that_is_away_does_not_keep_a_router_from_stopping(bench: Bench) -> None:

@@ -111,7 +111,7 @@ class TestFollowing:
         assert 0 <= status.age_seconds < PATIENCE_SECONDS
         assert status.last_error is None
         request = stage.registry.watch(1).request
-        assert (request.watcher_id, request.resume_revision) == ("test", 0)
+        assert (request.watcher_id, request.resume_token) == ("test", "")
         assert request.bookmark_interval.seconds == 15
 
     def test_changes_one_after_the_other(self, stage: Stage) -> None:
@@ -193,7 +193,26 @@ class TestFollowing:
         )
         status = wait_until(router, lambda status: len(status.resets) == 2)
         assert (status.resets[-1], status.revision) == (Reason.REVISION_AHEAD, 1)
-        assert "was put back" in caplog.text
+        assert "another history" in caplog.text
+
+    @pytest.mark.parametrize(
+        ("reason", "opened_again"),
+        [
+            (pb.SnapshotChunk.REASON_REVISION_AHEAD, True),
+            (pb.SnapshotChunk.REASON_STORE_CHANGED, True),
+            (pb.SnapshotChunk.REASON_COMPACTED, False),
+        ],
+    )
+    def test_no_credential_of_another_history_is_used(
+        self, stage: Stage, reason: pb.SnapshotChunk.Reason, opened_again: bool
+    ) -> None:
+        """Version numbers repeat there: the same one may be of another secret."""
+        router = stage.router()
+        assert router.credential(NAME)
+        stage.registry.watch(1).send(stage.registry.chunk(reason))
+        wait_until(router, lambda status: len(status.resets) == 2)
+        assert router.credential(NAME)
+        assert stage.registry.fetch_count == (2 if opened_again else 1)
 
 
 class TestTakingUpAgain:
@@ -204,7 +223,11 @@ class TestTakingUpAgain:
         watch.end()
 
     def drained(self, watch: Watch) -> None:
-        watch.send(pb.WatchRoutingResponse(store_id="s", revision=5, bookmark=pb.Bookmark(draining=True)))
+        watch.send(
+            pb.WatchRoutingResponse(
+                store_id="s", revision=5, token="s@5", bookmark=pb.Bookmark(draining=True)
+            )
+        )
 
     @pytest.mark.parametrize("how", ["failed", "ended", "drained"])
     def test_resumes_where_it_was(self, stage: Stage, how: str) -> None:
@@ -214,7 +237,7 @@ class TestTakingUpAgain:
         assert router.wait_for(5, seconds=PATIENCE_SECONDS)
         getattr(self, how)(first)
         again = stage.registry.watch(2)
-        assert (again.request.resume_revision, again.request.store_id) == (5, "s")
+        assert again.request.resume_token == "s@5"
         again.send(stage.registry.change_set(6, *put("b")))
         assert router.wait_for(6, seconds=PATIENCE_SECONDS)
         status = router.status()
@@ -224,7 +247,7 @@ class TestTakingUpAgain:
     def test_after_three_bookmarks_that_did_not_come(self, stage: Stage) -> None:
         router = stage.router(bookmark_seconds=1.0)
         assert stage.registry.watch(1).request.bookmark_interval.seconds == 1
-        assert stage.registry.watch(2).request.resume_revision == 1
+        assert stage.registry.watch(2).request.resume_token == "s@1"
         error = router.status().last_error
         assert isinstance(error, sdk.RegistryUnavailable)
         assert "silent for 3 s" in error.message
@@ -264,7 +287,7 @@ class TestTakingUpAgain:
         first = stage.registry.watch(1)
         first.send(stage.registry.change_set(2, *put("b")), malformed)
         again = stage.registry.watch(2)
-        assert again.request.resume_revision == 0
+        assert again.request.resume_token == ""
         status = wait_until(router, lambda status: len(status.resets) == 2)
         assert names(router) == ["a"]
         assert type(status.last_error) is sdk.ProvidersError
@@ -274,7 +297,7 @@ class TestTakingUpAgain:
         first = stage.registry.watch(1)
         begun = pb.WatchRoutingResponse(store_id="s", snapshot_chunk=pb.SnapshotChunk(first=True))
         first.send(begun, stage.registry.change_set(2, *put("b")))
-        assert stage.registry.watch(2).request.resume_revision == 0
+        assert stage.registry.watch(2).request.resume_token == ""
         assert names(router) == ["a"]
 
     def test_bytes_that_are_no_message(self, stage: Stage) -> None:
@@ -312,9 +335,9 @@ class TestReports:
         assert names(router) == ["a"]
         stage.registry.wait(lambda: bool(stage.registry.reports))
         stage.registry.watch(1).send(stage.registry.change_set(2, *put("b")), stage.registry.bookmark(3))
-        stage.registry.wait(lambda: any(report.revision == 3 for report in stage.registry.reports))
+        stage.registry.wait(lambda: any(report.token == "s@3" for report in stage.registry.reports))
         for report in stage.registry.reports:
-            assert (report.watcher_id, report.store_id, report.stopping) == ("test", "s", False)
+            assert (report.watcher_id, report.stopping) == ("test", False)
 
     def test_tells_again_after_taking_up_again(self, stage: Stage) -> None:
         """The registry may have been started anew, and know of no router."""
@@ -322,7 +345,7 @@ class TestReports:
         stage.registry.wait(lambda: len(stage.registry.reports) == 1)
         stage.registry.watch(1).fail()
         stage.registry.wait(lambda: len(stage.registry.reports) == 2)
-        assert [report.revision for report in stage.registry.reports] == [1, 1]
+        assert [report.token for report in stage.registry.reports] == ["s@1", "s@1"]
 
     def test_says_that_it_stops(self, stage: Stage) -> None:
         router = stage.router()
@@ -539,7 +562,7 @@ class TestColdStart:
         stage.registry.greets = False
         stage.registry.abort = None
         stage.registry.watch(2).send(stage.registry.bookmark(9))
-        assert stage.registry.watch(3).request.resume_revision == 0
+        assert stage.registry.watch(3).request.resume_token == ""
         assert router.table.revision == 1
 
     def test_is_not_looked_at_where_the_registry_answers(self, stage: Stage, tmp_path: Path) -> None:
@@ -548,7 +571,7 @@ class TestColdStart:
         assert names(earlier) == ["a"]
         earlier.close()
         router = stage.router(snapshot_file=file)
-        assert stage.registry.watch(2).request.resume_revision == 0
+        assert stage.registry.watch(2).request.resume_token == ""
         assert names(router) == ["a"]
 
     def test_garbled(self, stage: Stage, tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:

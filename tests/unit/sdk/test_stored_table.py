@@ -70,6 +70,7 @@ def table() -> RoutingTable:
     return RoutingTable(
         "s",
         42,
+        "",
         Entries.of([*providers, *map(_wire.routing_provider, (bare, unknown))]),
         ProviderModels.of([full, plain]),
         Entries.of([model]),
@@ -107,7 +108,7 @@ def test_is_readable_by_nobody_else(file: TableFile, tmp_path: Path) -> None:
 
 def test_the_last_one_counts(file: TableFile) -> None:
     file.save(table(), current_time=1)
-    file.save(table().at(43), current_time=2)
+    file.save(table().at(43, ""), current_time=2)
     assert (file.load().table.revision, file.load().current_time) == (43, 2)
 
 

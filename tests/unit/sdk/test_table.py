@@ -54,6 +54,7 @@ def table(*backends: sdk.ModelBackend) -> RoutingTable:
     return RoutingTable(
         "s",
         1,
+        "s@1",
         Entries.of([provider()]),
         ProviderModels.of(provider_model(name) for name in names),
         Entries.of([sdk.ActiveModel("models/m", CHAT, backends, {})]),
@@ -183,8 +184,8 @@ class TestGenerations:
         changes = TableChanges({}, {}, {})
         for name in ("providers/p", "providers/p/models/a", "models/m", "models/none", "providers/none", ""):
             changes.take_out(name)
-        new = old.changed(2, changes)
-        assert (old.revision, new.revision) == (1, 2)
+        new = old.changed(2, "s@2", changes)
+        assert (old.revision, new.revision, new.token) == (1, 2, "s@2")
         assert (len(old.providers), len(old.provider_models), len(old.models)) == (1, 2, 1)
         assert (dict(new.providers), list(new.provider_models), dict(new.models)) == (
             {},
@@ -194,7 +195,7 @@ class TestGenerations:
 
     def test_what_did_not_change_is_shared(self) -> None:
         old = table(backend("a"))
-        new = old.changed(2, TableChanges({}, {}, {"models/m": GONE}))
+        new = old.changed(2, "s@2", TableChanges({}, {}, {"models/m": GONE}))
         assert new.provider_models is old.provider_models
         assert new.providers is old.providers
-        assert old.at(5).models is old.models
+        assert old.at(5, "s@5").models is old.models

@@ -109,24 +109,28 @@ class ListActiveProviderModelsRequest(_message.Message):
     def __init__(self, page_size: _Optional[int] = ..., page_token: _Optional[str] = ..., filter: _Optional[str] = ...) -> None: ...
 
 class ListActiveProviderModelsResponse(_message.Message):
-    __slots__ = ("active_provider_models", "next_page_token", "revision", "store_id")
+    __slots__ = ("active_provider_models", "next_page_token", "revision", "store_id", "token")
     ACTIVE_PROVIDER_MODELS_FIELD_NUMBER: _ClassVar[int]
     NEXT_PAGE_TOKEN_FIELD_NUMBER: _ClassVar[int]
     REVISION_FIELD_NUMBER: _ClassVar[int]
     STORE_ID_FIELD_NUMBER: _ClassVar[int]
+    TOKEN_FIELD_NUMBER: _ClassVar[int]
     active_provider_models: _containers.RepeatedCompositeFieldContainer[ActiveProviderModel]
     next_page_token: str
     revision: int
     store_id: str
-    def __init__(self, active_provider_models: _Optional[_Iterable[_Union[ActiveProviderModel, _Mapping]]] = ..., next_page_token: _Optional[str] = ..., revision: _Optional[int] = ..., store_id: _Optional[str] = ...) -> None: ...
+    token: str
+    def __init__(self, active_provider_models: _Optional[_Iterable[_Union[ActiveProviderModel, _Mapping]]] = ..., next_page_token: _Optional[str] = ..., revision: _Optional[int] = ..., store_id: _Optional[str] = ..., token: _Optional[str] = ...) -> None: ...
 
 class GetRoutingSnapshotRequest(_message.Message):
-    __slots__ = ("if_revision_not", "store_id")
+    __slots__ = ("if_revision_not", "store_id", "if_token_not")
     IF_REVISION_NOT_FIELD_NUMBER: _ClassVar[int]
     STORE_ID_FIELD_NUMBER: _ClassVar[int]
+    IF_TOKEN_NOT_FIELD_NUMBER: _ClassVar[int]
     if_revision_not: int
     store_id: str
-    def __init__(self, if_revision_not: _Optional[int] = ..., store_id: _Optional[str] = ...) -> None: ...
+    if_token_not: str
+    def __init__(self, if_revision_not: _Optional[int] = ..., store_id: _Optional[str] = ..., if_token_not: _Optional[str] = ...) -> None: ...
 
 class GetRoutingSnapshotResponse(_message.Message):
     __slots__ = ("snapshot", "not_modified")
@@ -137,46 +141,52 @@ class GetRoutingSnapshotResponse(_message.Message):
     def __init__(self, snapshot: _Optional[_Union[RoutingSnapshot, _Mapping]] = ..., not_modified: bool = ...) -> None: ...
 
 class RoutingSnapshot(_message.Message):
-    __slots__ = ("revision", "store_id", "providers", "provider_models", "models")
+    __slots__ = ("revision", "store_id", "providers", "provider_models", "models", "token")
     REVISION_FIELD_NUMBER: _ClassVar[int]
     STORE_ID_FIELD_NUMBER: _ClassVar[int]
     PROVIDERS_FIELD_NUMBER: _ClassVar[int]
     PROVIDER_MODELS_FIELD_NUMBER: _ClassVar[int]
     MODELS_FIELD_NUMBER: _ClassVar[int]
+    TOKEN_FIELD_NUMBER: _ClassVar[int]
     revision: int
     store_id: str
     providers: _containers.RepeatedCompositeFieldContainer[RoutingProvider]
     provider_models: _containers.RepeatedCompositeFieldContainer[ActiveProviderModel]
     models: _containers.RepeatedCompositeFieldContainer[ActiveModel]
-    def __init__(self, revision: _Optional[int] = ..., store_id: _Optional[str] = ..., providers: _Optional[_Iterable[_Union[RoutingProvider, _Mapping]]] = ..., provider_models: _Optional[_Iterable[_Union[ActiveProviderModel, _Mapping]]] = ..., models: _Optional[_Iterable[_Union[ActiveModel, _Mapping]]] = ...) -> None: ...
+    token: str
+    def __init__(self, revision: _Optional[int] = ..., store_id: _Optional[str] = ..., providers: _Optional[_Iterable[_Union[RoutingProvider, _Mapping]]] = ..., provider_models: _Optional[_Iterable[_Union[ActiveProviderModel, _Mapping]]] = ..., models: _Optional[_Iterable[_Union[ActiveModel, _Mapping]]] = ..., token: _Optional[str] = ...) -> None: ...
 
 class WatchRoutingRequest(_message.Message):
-    __slots__ = ("resume_revision", "store_id", "bookmark_interval", "strict_resume", "watcher_id")
+    __slots__ = ("resume_revision", "store_id", "bookmark_interval", "strict_resume", "watcher_id", "resume_token")
     RESUME_REVISION_FIELD_NUMBER: _ClassVar[int]
     STORE_ID_FIELD_NUMBER: _ClassVar[int]
     BOOKMARK_INTERVAL_FIELD_NUMBER: _ClassVar[int]
     STRICT_RESUME_FIELD_NUMBER: _ClassVar[int]
     WATCHER_ID_FIELD_NUMBER: _ClassVar[int]
+    RESUME_TOKEN_FIELD_NUMBER: _ClassVar[int]
     resume_revision: int
     store_id: str
     bookmark_interval: _duration_pb2.Duration
     strict_resume: bool
     watcher_id: str
-    def __init__(self, resume_revision: _Optional[int] = ..., store_id: _Optional[str] = ..., bookmark_interval: _Optional[_Union[datetime.timedelta, _duration_pb2.Duration, _Mapping]] = ..., strict_resume: bool = ..., watcher_id: _Optional[str] = ...) -> None: ...
+    resume_token: str
+    def __init__(self, resume_revision: _Optional[int] = ..., store_id: _Optional[str] = ..., bookmark_interval: _Optional[_Union[datetime.timedelta, _duration_pb2.Duration, _Mapping]] = ..., strict_resume: bool = ..., watcher_id: _Optional[str] = ..., resume_token: _Optional[str] = ...) -> None: ...
 
 class WatchRoutingResponse(_message.Message):
-    __slots__ = ("store_id", "revision", "snapshot_chunk", "change_set", "bookmark")
+    __slots__ = ("store_id", "revision", "snapshot_chunk", "change_set", "bookmark", "token")
     STORE_ID_FIELD_NUMBER: _ClassVar[int]
     REVISION_FIELD_NUMBER: _ClassVar[int]
     SNAPSHOT_CHUNK_FIELD_NUMBER: _ClassVar[int]
     CHANGE_SET_FIELD_NUMBER: _ClassVar[int]
     BOOKMARK_FIELD_NUMBER: _ClassVar[int]
+    TOKEN_FIELD_NUMBER: _ClassVar[int]
     store_id: str
     revision: int
     snapshot_chunk: SnapshotChunk
     change_set: ChangeSet
     bookmark: Bookmark
-    def __init__(self, store_id: _Optional[str] = ..., revision: _Optional[int] = ..., snapshot_chunk: _Optional[_Union[SnapshotChunk, _Mapping]] = ..., change_set: _Optional[_Union[ChangeSet, _Mapping]] = ..., bookmark: _Optional[_Union[Bookmark, _Mapping]] = ...) -> None: ...
+    token: str
+    def __init__(self, store_id: _Optional[str] = ..., revision: _Optional[int] = ..., snapshot_chunk: _Optional[_Union[SnapshotChunk, _Mapping]] = ..., change_set: _Optional[_Union[ChangeSet, _Mapping]] = ..., bookmark: _Optional[_Union[Bookmark, _Mapping]] = ..., token: _Optional[str] = ...) -> None: ...
 
 class SnapshotChunk(_message.Message):
     __slots__ = ("first", "last", "providers", "provider_models", "models", "reason")
@@ -237,16 +247,18 @@ class Bookmark(_message.Message):
     def __init__(self, server_time: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., draining: bool = ...) -> None: ...
 
 class ReportAppliedRevisionRequest(_message.Message):
-    __slots__ = ("watcher_id", "revision", "store_id", "stopping")
+    __slots__ = ("watcher_id", "revision", "store_id", "stopping", "token")
     WATCHER_ID_FIELD_NUMBER: _ClassVar[int]
     REVISION_FIELD_NUMBER: _ClassVar[int]
     STORE_ID_FIELD_NUMBER: _ClassVar[int]
     STOPPING_FIELD_NUMBER: _ClassVar[int]
+    TOKEN_FIELD_NUMBER: _ClassVar[int]
     watcher_id: str
     revision: int
     store_id: str
     stopping: bool
-    def __init__(self, watcher_id: _Optional[str] = ..., revision: _Optional[int] = ..., store_id: _Optional[str] = ..., stopping: bool = ...) -> None: ...
+    token: str
+    def __init__(self, watcher_id: _Optional[str] = ..., revision: _Optional[int] = ..., store_id: _Optional[str] = ..., stopping: bool = ..., token: _Optional[str] = ...) -> None: ...
 
 class ReportAppliedRevisionResponse(_message.Message):
     __slots__ = ()

@@ -231,12 +231,14 @@ class ListRoutersResponse(_message.Message):
     def __init__(self, routers: _Optional[_Iterable[_Union[Router, _Mapping]]] = ..., next_page_token: _Optional[str] = ..., total_size: _Optional[int] = ..., revision: _Optional[int] = ..., min_applied_revision: _Optional[int] = ...) -> None: ...
 
 class AwaitAppliedRevisionRequest(_message.Message):
-    __slots__ = ("revision", "timeout")
+    __slots__ = ("revision", "timeout", "token")
     REVISION_FIELD_NUMBER: _ClassVar[int]
     TIMEOUT_FIELD_NUMBER: _ClassVar[int]
+    TOKEN_FIELD_NUMBER: _ClassVar[int]
     revision: int
     timeout: _duration_pb2.Duration
-    def __init__(self, revision: _Optional[int] = ..., timeout: _Optional[_Union[datetime.timedelta, _duration_pb2.Duration, _Mapping]] = ...) -> None: ...
+    token: str
+    def __init__(self, revision: _Optional[int] = ..., timeout: _Optional[_Union[datetime.timedelta, _duration_pb2.Duration, _Mapping]] = ..., token: _Optional[str] = ...) -> None: ...
 
 class AwaitAppliedRevisionResponse(_message.Message):
     __slots__ = ("reached", "revision", "router_count", "applied_count", "lagging")

@@ -206,7 +206,7 @@ class TestWatch:
         at = store(routing_service_pb2.GetRoutingSnapshotRequest()).snapshot
         stocked.ok("model disable smart")
         stocked.ok(f"provider-model disable {GPT}")
-        line = f"watch --revision {at.revision} --store-id {at.store_id} --limit 2"
+        line = f"watch --token {at.token} --limit 2"
         lines = [json.loads(each) for each in stocked.ok(f"{line} -o jsonl").out.splitlines()]
         assert [each["removed"] for each in lines] == [
             "models/smart",

@@ -9,66 +9,31 @@ import logging
 import time
 from collections.abc import Awaitable, Callable
 from contextlib import suppress
-from dataclasses import dataclass, field
 from typing import TypeVar
 
 import pytest
 
 from runtime.logs import build_logger
 from service.domain.errors import Reason, Unavailable
-from service.domain.routing import Change, ChangeSet, Entry, EntryKind, routing_provider
+from service.domain.history import RevisionToken
 from service.readmodel import live
-from service.readmodel.live import LiveTable, Source
+from service.readmodel.live import LiveTable
 from service.rpc.routing_codec import CODEC
-from tests.support.values.registry_values import START, a_provider
+from tests.support.doubles.hand_log import TWO, HandLog, change_set
 
 T = TypeVar("T")
-
-
-@dataclass
-class Table:
-    """A store's routing table, changed by hand. ``compacted`` makes it answer that changes are gone."""
-
-    revision: int = 1
-    store_id: str = "one"
-    entries: list[Entry] = field(default_factory=list)
-    sets: list[ChangeSet] = field(default_factory=list)
-    compacted: bool = False
-    loads: int = 0
-    fails_with: list[Exception] = field(default_factory=list)
-
-    def load(self) -> tuple[int, str, list[Entry]]:
-        self.loads += 1
-        return self.revision, self.store_id, list(self.entries)
-
-    def changes(self, since: int, store_id: str) -> tuple[int, list[ChangeSet]] | None:
-        if self.fails_with:
-            raise self.fails_with.pop()
-        if self.compacted or store_id != self.store_id:
-            return None
-        return self.revision, [one for one in self.sets if one.revision > since]
-
-    def add(self, provider_id: str) -> int:
-        entry = routing_provider(a_provider(provider_id))
-        assert entry is not None
-        self.revision += 1
-        self.entries.append(entry)
-        self.sets.append(ChangeSet(self.revision, (Change(EntryKind.PROVIDER, entry.name, entry),), START))
-        return self.revision
 
 
 async def run_here(work: Callable[[], T]) -> T:
     return work()
 
 
-def following(table: Table, scenario: Callable[[LiveTable], Awaitable[None]]) -> list[dict[str, object]]:
+def following(table: HandLog, scenario: Callable[[LiveTable], Awaitable[None]]) -> list[dict[str, object]]:
     """Run a scenario beside a read model that follows the table. Returns what was logged."""
     stream = io.StringIO()
 
     async def main() -> None:
-        model = LiveTable(
-            Source(table.load, table.changes), CODEC, run_here, build_logger(stream, logging.DEBUG)
-        )
+        model = LiveTable(table.source, CODEC, run_here, build_logger(stream, logging.DEBUG))
         task = asyncio.create_task(model.follow())
         try:
             async with asyncio.timeout(10):
@@ -85,21 +50,21 @@ def following(table: Table, scenario: Callable[[LiveTable], Awaitable[None]]) ->
 
 class TestLiveTable:
     def test_holds_what_is_there_from_the_start(self) -> None:
-        table = Table()
-        table.add("acme")
+        table = HandLog()
+        table.put("acme")
 
         async def scenario(model: LiveTable) -> None:
-            assert model.current.revision == 2
+            assert model.current.revision == 1
             assert list(model.current.providers) == ["providers/acme"]
 
         following(table, scenario)
 
     def test_looks_at_once_when_told_to(self, monkeypatch: pytest.MonkeyPatch) -> None:
         monkeypatch.setattr(live, "POLL_SECONDS", 60)
-        table = Table()
+        table = HandLog()
 
         async def scenario(model: LiveTable) -> None:
-            revision = table.add("acme")
+            revision = table.put("acme").revision
             model.look()
             await model.reached(revision)
             assert model.current.revision == revision
@@ -111,45 +76,44 @@ class TestLiveTable:
     def test_what_is_told_is_not_asked_for(self, monkeypatch: pytest.MonkeyPatch) -> None:
         """In any order, and also what changed nothing for routers."""
         monkeypatch.setattr(live, "POLL_SECONDS", 60)
-        table = Table(fails_with=[AssertionError("asked")])
+        table = HandLog(fails_with=[AssertionError("asked")])
 
         async def scenario(model: LiveTable) -> None:
-            for provider_id in ("acme", "bolt"):
-                table.add(provider_id)
-            second, third = table.sets
-            model.committed(ChangeSet(4, (), START))
+            first, second, third = table.put("acme"), table.put("bolt"), table.commit()
             model.committed(third)
             model.committed(second)
-            await model.reached(4)
+            model.committed(first)
+            await model.reached(3)
             assert list(model.current.providers) == ["providers/acme", "providers/bolt"]
-            assert (model.ring.end - model.ring.begin, model.ring.head) == (2, 4)
+            assert (model.ring.end - model.ring.begin, model.ring.head) == (2, 3)
+            assert model.current.at.content_id == second.commit_id
+            assert model.current.commit_id == third.commit_id
             assert table.fails_with
 
         following(table, scenario)
 
     def test_what_others_committed_in_between_is_asked_for(self, monkeypatch: pytest.MonkeyPatch) -> None:
         monkeypatch.setattr(live, "POLL_SECONDS", 60)
-        table = Table()
+        table = HandLog()
 
         async def scenario(model: LiveTable) -> None:
             for provider_id in ("acme", "bolt", "corp"):
-                table.add(provider_id)
+                table.put(provider_id)
             model.committed(table.sets[-1])
-            await model.reached(4)
+            await model.reached(3)
             assert list(model.current.providers) == ["providers/acme", "providers/bolt", "providers/corp"]
-            table.add("dove")
-            model.committed(table.sets[-1])
-            await model.reached(5)
+            model.committed(table.put("dove"))
+            await model.reached(4)
             assert len(model.current.providers) == 4
 
         following(table, scenario)
 
     def test_what_nobody_told_is_found_by_a_poll(self, monkeypatch: pytest.MonkeyPatch) -> None:
         monkeypatch.setattr(live, "POLL_SECONDS", 0.01)
-        table = Table()
+        table = HandLog()
 
         async def scenario(model: LiveTable) -> None:
-            await model.reached(table.add("acme"))
+            await model.reached(table.put("acme").revision)
             assert list(model.current.providers) == ["providers/acme"]
 
         following(table, scenario)
@@ -159,17 +123,89 @@ class TestLiveTable:
         self, monkeypatch: pytest.MonkeyPatch, cause: str
     ) -> None:
         monkeypatch.setattr(live, "POLL_SECONDS", 0.01)
-        table = Table()
+        table = HandLog()
 
         async def scenario(model: LiveTable) -> None:
-            revision = table.add("acme")
-            table.compacted = cause == "compacted"
-            table.store_id = "two" if cause == "another-store" else "one"
+            revision = table.put("acme").revision
+            if cause == "compacted":
+                table.compact(revision)
+            else:
+                table.store_id = TWO
             await model.reached(revision)
             assert (model.current.revision, model.current.store_id) == (revision, table.store_id)
 
         following(table, scenario)
         assert table.loads > 1
+
+    def test_a_commit_of_another_history_is_not_believed(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        """Its parent is not what this table has: the database was replaced in between."""
+        monkeypatch.setattr(live, "POLL_SECONDS", 60)
+        table = HandLog()
+
+        async def scenario(model: LiveTable) -> None:
+            model.committed(table.put("lost"))
+            await model.reached(1)
+            table.fork(0, "b")
+            table.put("acme")
+            model.committed(table.put("bolt"))
+            while model.current.revision < 2:
+                await asyncio.sleep(0)
+            assert list(model.current.providers) == ["providers/acme", "providers/bolt"]
+
+        [line] = following(table, scenario)
+        assert (line["event"], line["revision"]) == ("history_changed", 1)
+
+    @pytest.mark.parametrize(
+        ("lost", "after"),
+        [
+            pytest.param(1, 0, id="the number is lower"),
+            pytest.param(1, 1, id="the number is the same"),
+            pytest.param(1, 4, id="the number is higher"),
+            pytest.param(3, 9, id="several were lost"),
+        ],
+    )
+    def test_a_fork_is_found_whatever_the_number(
+        self, monkeypatch: pytest.MonkeyPatch, lost: int, after: int
+    ) -> None:
+        monkeypatch.setattr(live, "POLL_SECONDS", 0.01)
+        table = HandLog()
+        table.put("kept")
+
+        async def scenario(model: LiveTable) -> None:
+            for number in range(lost):
+                table.put(f"lost-{number}")
+            await model.reached(1 + lost)
+            ring = model.ring
+            table.fork(1, "b")
+            for number in range(after):
+                table.put(f"after-{number}")
+            while model.ring is ring:
+                await asyncio.sleep(0.001)
+            assert ring.history.broken
+            assert model.current.at == table.load().at
+            assert not any("lost" in name for name in model.current.providers)
+            assert len(model.current.providers) == 1 + after
+
+        assert [line["event"] for line in following(table, scenario)] == ["history_changed"]
+
+    def test_lost_revisions_that_changed_nothing_for_routers_are_no_other_table(
+        self, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        monkeypatch.setattr(live, "POLL_SECONDS", 0.01)
+        table = HandLog()
+        table.put("acme")
+
+        async def scenario(model: LiveTable) -> None:
+            table.commit()
+            await model.reached(2)
+            table.fork(1, "b")
+            table.commit()
+            table.put("bolt")
+            await model.reached(3)
+            assert list(model.current.providers) == ["providers/acme", "providers/bolt"]
+
+        assert following(table, scenario) == []
+        assert table.loads == 1
 
     @pytest.mark.parametrize(
         "error",
@@ -180,25 +216,39 @@ class TestLiveTable:
         self, monkeypatch: pytest.MonkeyPatch, error: Exception
     ) -> None:
         monkeypatch.setattr(live, "POLL_SECONDS", 0.01)
-        table = Table(fails_with=[error])
+        table = HandLog(fails_with=[error])
 
         async def scenario(model: LiveTable) -> None:
-            await model.reached(table.add("acme"))
+            await model.reached(table.put("acme").revision)
             assert list(model.current.providers) == ["providers/acme"]
 
         lines = following(table, scenario)
         assert [line["event"] for line in lines] == ["snapshot_failed"]
         assert "cAnArY" not in str(lines)
 
+    def test_a_writer_is_given_the_token_of_its_revision(self) -> None:
+        table = HandLog()
+
+        async def scenario(model: LiveTable) -> None:
+            written = table.put("acme")
+            table.commit()
+            table.put("bolt")
+            model.look()
+            await model.reached(3)
+            assert await model.reached(1) == str(RevisionToken(table.store_id, written.commit_id, 1))
+            assert await model.reached(2) == str(RevisionToken(table.store_id, written.commit_id, 2))
+
+        following(table, scenario)
+
     def test_a_writer_waits_a_second_at_most(self, monkeypatch: pytest.MonkeyPatch) -> None:
         monkeypatch.setattr(live, "REACH_SECONDS", 0.05)
 
         async def scenario(model: LiveTable) -> None:
             started = time.monotonic()
-            await model.reached(99)
+            assert await model.reached(99) is None
             assert time.monotonic() - started < 5
 
-        following(Table(), scenario)
+        following(HandLog(), scenario)
 
     def test_a_commit_after_the_loop_has_ended_is_ignored(self) -> None:
         kept: list[LiveTable] = []
@@ -206,5 +256,5 @@ class TestLiveTable:
         async def scenario(model: LiveTable) -> None:
             kept.append(model)
 
-        following(Table(), scenario)
-        kept[0].committed(ChangeSet(5, (), START))
+        following(HandLog(), scenario)
+        kept[0].committed(change_set(5))

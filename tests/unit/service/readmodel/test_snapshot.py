@@ -11,6 +11,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from service.domain.history import RevisionToken
 from service.domain.model import State
 from service.domain.routing import (
     Change,
@@ -21,11 +22,13 @@ from service.domain.routing import (
     routing_provider,
 )
 from service.readmodel import snapshot as snapshots
+from service.readmodel.live import Newer
 from service.readmodel.snapshot import Snapshot, build, encoded_sets
 from service.rpc.routing_codec import CODEC
 from service.store import Store, WriteUnit, migrate, open_store
+from service.usecases.routing_source import routing_source
+from tests.support.doubles.hand_log import change_set, commit_id, token
 from tests.support.values.registry_values import (
-    START,
     ManualClock,
     a_credential,
     a_provider,
@@ -65,7 +68,12 @@ def changes(draw: st.DrawFn) -> Change:
 def advance(current: Snapshot, change_sets: Sequence[ChangeSet], head: int) -> Snapshot:
     """As the live table does it."""
     sets = encoded_sets(CODEC, current.store_id, change_sets)
-    return snapshots.advance(CODEC, current, [change for one in sets for change in one.changes], head)
+    changes = [change for one in sets for change in one.changes]
+    return snapshots.advance(CODEC, current, changes, token(head), commit_id(head))
+
+
+def built(revision: int, entries: Sequence[Entry]) -> Snapshot:
+    return build(CODEC, token(revision), commit_id(revision), entries)
 
 
 CHANGE_SETS = st.lists(st.lists(changes(), max_size=4).map(tuple), max_size=12)
@@ -85,30 +93,30 @@ class TestAdvance:
         self, sets: list[tuple[Change, ...]], steps: list[int], repeated: int
     ) -> None:
         """In steps of any size, each of which may bring change sets that were applied before."""
-        snapshot = build(CODEC, 0, "store", [])
-        numbered = [ChangeSet(revision, one, START) for revision, one in enumerate(sets, start=1)]
+        snapshot = built(0, [])
+        numbered = [change_set(revision, *one) for revision, one in enumerate(sets, start=1)]
         while snapshot.revision < len(sets):
             begin = max(0, snapshot.revision - repeated)
             head = min(snapshot.revision + steps[snapshot.revision], len(sets))
             snapshot = advance(snapshot, numbered[begin:head], head)
-        assert snapshot == build(CODEC, len(sets), "store", table_of(sets))
+        assert snapshot == built(len(sets), table_of(sets))
 
     def test_keeps_the_order_where_a_name_leaves_and_enters_again(self) -> None:
         fast, slow = (model_entry("acme", model_id, 1) for model_id in MODELS)
-        before = build(CODEC, 1, "store", [fast, slow])
-        left = ChangeSet(2, (Change(EntryKind.PROVIDER_MODEL, fast.name, None),), START)
-        entered = ChangeSet(3, (Change(EntryKind.PROVIDER_MODEL, fast.name, fast),), START)
+        before = built(1, [fast, slow])
+        left = change_set(2, Change(EntryKind.PROVIDER_MODEL, fast.name, None))
+        entered = change_set(3, Change(EntryKind.PROVIDER_MODEL, fast.name, fast))
         assert advance(before, [left, entered], 3).provider_model_names == (fast.name, slow.name)
 
     def test_moves_the_revision_where_routers_see_nothing(self) -> None:
-        before = build(CODEC, 1, "store", [provider_entry("acme", 1)])
+        before = built(1, [provider_entry("acme", 1)])
         after = advance(before, [], 5)
         assert (after.revision, after.providers) == (5, before.providers)
 
     def test_shares_the_rows_that_did_not_change(self) -> None:
         entries = [model_entry("acme", model_id, 1) for model_id in MODELS]
-        before = build(CODEC, 1, "store", entries)
-        left = ChangeSet(2, (Change(EntryKind.PROVIDER_MODEL, entries[0].name, None),), START)
+        before = built(1, entries)
+        left = change_set(2, Change(EntryKind.PROVIDER_MODEL, entries[0].name, None))
         after = advance(before, [left], 2)
         assert after.provider_model_rows == before.provider_model_rows[1:]
         assert after.provider_model_rows[0] is before.provider_model_rows[1]
@@ -121,7 +129,7 @@ class TestBehind:
     )
     def test_finds_the_next_model(self, name: str, expected: int) -> None:
         entries = [model_entry("acme", model_id, 1) for model_id in MODELS]
-        assert build(CODEC, 1, "store", entries).after(name) == expected
+        assert built(1, entries).after(name) == expected
 
 
 OPERATIONS = st.lists(
@@ -158,13 +166,18 @@ class TestFollowingTheStore:
 
 
 def loaded(store: Store) -> Snapshot:
-    revision, entries = store.read(lambda unit: (unit.head().revision, unit.routing_entries()))
-    return build(CODEC, revision, "store", entries)
+    found = routing_source(store).load()
+    return build(CODEC, found.at, found.commit_id, found.entries)
 
 
 def followed(store: Store, snapshot: Snapshot) -> Snapshot:
-    head, sets = store.read(lambda unit: (unit.head().revision, unit.changes_since(snapshot.revision)))
-    return advance(snapshot, sets, head)
+    found = routing_source(store).changes(snapshot.at, snapshot.commit_id)
+    assert isinstance(found, Newer)
+    sets = encoded_sets(CODEC, snapshot.store_id, found.change_sets)
+    changes = [change for one in sets for change in one.changes]
+    content_id = sets[-1].at.content_id if sets else snapshot.at.content_id
+    at = RevisionToken(snapshot.store_id, content_id, found.revision)
+    return snapshots.advance(CODEC, snapshot, changes, at, found.commit_id)
 
 
 def do(unit: WriteUnit, operation: str, provider_id: str, model_id: str) -> None:

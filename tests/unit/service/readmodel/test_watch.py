@@ -14,14 +14,15 @@ from codevector.providers.v1 import routing_service_pb2 as pb
 
 from runtime.logs import build_logger
 from service.domain.errors import OutOfRange, Reason, RegistryError, ResourceExhausted, Unavailable
-from service.domain.routing import Change, ChangeSet, Entry, EntryKind, routing_provider
+from service.domain.history import RevisionToken
 from service.readmodel import live, watch
-from service.readmodel.live import LiveTable, Source
+from service.readmodel.live import LiveTable
 from service.readmodel.ring import Ring
 from service.readmodel.routers import Routers
 from service.readmodel.watch import Watchers, WatchRequest
 from service.rpc.routing_codec import CODEC
-from tests.support.values.registry_values import START, ManualClock, a_provider
+from tests.support.doubles.hand_log import ONE, TWO, HandLog, commit_id, token
+from tests.support.values.registry_values import START, ManualClock
 
 Scenario = Callable[["Desk"], Awaitable[None]]
 
@@ -61,43 +62,28 @@ class Watching:
 
 @dataclass
 class Desk:
-    """A table changed by hand, followed by a live table, watched."""
+    """A log changed by hand, followed by a live table, watched."""
 
-    revision: int = 0
-    store_id: str = "one"
-    floor: int = 0
-    entries: dict[str, Entry] = field(default_factory=dict)
-    sets: list[ChangeSet] = field(default_factory=list)
+    log: HandLog = field(default_factory=HandLog)
     table: LiveTable = field(init=False)
     watchers: Watchers = field(init=False)
     routers: Routers = field(init=False)
 
-    def load(self) -> tuple[int, str, list[Entry]]:
-        return self.revision, self.store_id, list(self.entries.values())
-
-    def changes(self, since: int, store_id: str) -> tuple[int, list[ChangeSet]] | None:
-        if store_id != self.store_id or not self.floor <= since <= self.revision:
-            return None
-        return self.revision, [one for one in self.sets if one.revision > since]
-
     async def put(self, provider_id: str, *, seen: bool = True) -> int:
         """Put a provider in; unless ``seen``, nothing that routers see changes."""
-        self.revision += 1
         if seen:
-            entry = routing_provider(a_provider(provider_id, labels={"n": str(self.revision)}))
-            assert entry is not None
-            self.entries[entry.name] = entry
-            change = Change(EntryKind.PROVIDER, entry.name, entry)
-            self.sets.append(ChangeSet(self.revision, (change,), START))
+            self.log.put(provider_id, labels={"n": str(self.log.revision + 1)})
+        else:
+            self.log.commit()
         self.table.look()
-        await self.table.reached(self.revision)
-        return self.revision
+        await self.table.reached(self.log.revision)
+        return self.log.revision
 
     def watch(
         self,
-        resume_revision: int = 0,
+        resume: RevisionToken | None = None,
         *,
-        store_id: str = "one",
+        unproven: bool = False,
         strict: bool = False,
         watcher_id: str = "",
         bookmark_seconds: float = 60.0,
@@ -106,7 +92,14 @@ class Desk:
         made = Watching()
         if reads:
             made.flow.set()
-        wish = WatchRequest(resume_revision, store_id, bookmark_seconds, strict, watcher_id, "ipv4:1.2.3.4:5")
+        wish = WatchRequest(
+            resume=resume,
+            unproven=unproven,
+            bookmark_seconds=bookmark_seconds,
+            strict=strict,
+            watcher_id=watcher_id,
+            peer="ipv4:1.2.3.4:5",
+        )
         made.task = asyncio.create_task(self.watchers.watch(wish, made.send))
         return made
 
@@ -116,9 +109,7 @@ def playing(scenario: Scenario, *, max_watchers: int = 100) -> None:
 
     async def main() -> None:
         desk = Desk()
-        desk.table = LiveTable(
-            Source(desk.load, desk.changes), CODEC, run_here, build_logger(sys.stderr, logging.DEBUG)
-        )
+        desk.table = LiveTable(desk.log.source, CODEC, run_here, build_logger(sys.stderr, logging.DEBUG))
         desk.routers = Routers(ManualClock())
         desk.watchers = Watchers(
             desk.table, CODEC, desk.routers, clock=ManualClock(), max_watchers=max_watchers
@@ -138,6 +129,25 @@ def playing(scenario: Scenario, *, max_watchers: int = 100) -> None:
 
 def kinds(messages: list[pb.WatchRoutingResponse]) -> list[tuple[str | None, int]]:
     return [(one.WhichOneof("event"), one.revision) for one in messages]
+
+
+def another_store(log: HandLog) -> None:
+    log.store_id = TWO
+
+
+def another_history(log: HandLog) -> None:
+    log.fork(1, "b")
+    for number in range(3):
+        log.put(f"other-{number}")
+
+
+def put_back(log: HandLog) -> None:
+    log.fork(1, "b")
+
+
+def compacted(log: HandLog) -> None:
+    log.put("more")
+    log.compact(log.revision)
 
 
 class TestBeginning:
@@ -162,9 +172,9 @@ class TestBeginning:
         async def scenario(desk: Desk) -> None:
             for provider_id in ("acme", "bolt", "corp"):
                 await desk.put(provider_id)
-            got = await desk.watch(1).until(3)
+            got = await desk.watch(token(1)).until(3)
             assert kinds(got) == [("change_set", 2), ("change_set", 3), ("bookmark", 3)]
-            assert kinds(await desk.watch(3).until(1)) == [("bookmark", 3)]
+            assert kinds(await desk.watch(token(3)).until(1)) == [("bookmark", 3)]
 
         playing(scenario)
 
@@ -172,37 +182,64 @@ class TestBeginning:
         async def scenario(desk: Desk) -> None:
             for provider_id in ("acme", "bolt", "corp"):
                 await desk.put(provider_id)
-            desk.table.ring = Ring(desk.revision)  # as after a restart
+            desk.table.ring = Ring(desk.table.current.at)  # as after a restart
             await desk.put("dove")
-            got = await desk.watch(1).until(4)
+            got = await desk.watch(token(1)).until(4)
             assert kinds(got) == [("change_set", 2), ("change_set", 3), ("change_set", 4), ("bookmark", 4)]
 
         playing(scenario)
 
     @pytest.mark.parametrize(
-        ("resume_revision", "store_id", "reason"),
+        ("resume", "reason"),
         [
-            (1, "one", Reason.REVISION_COMPACTED),
-            (3, "other", Reason.STORE_CHANGED),
-            (99, "one", Reason.REVISION_AHEAD),
+            pytest.param(token(1), Reason.REVISION_COMPACTED, id="compacted"),
+            pytest.param(token(3, store_id=TWO), Reason.STORE_CHANGED, id="another store"),
+            pytest.param(token(3, history="b"), Reason.STORE_CHANGED, id="another history"),
+            pytest.param(token(2, history="b"), Reason.STORE_CHANGED, id="another history, not in the ring"),
+            pytest.param(token(99), Reason.REVISION_AHEAD, id="ahead"),
         ],
     )
-    def test_where_resuming_is_impossible_says_why(
-        self, resume_revision: int, store_id: str, reason: Reason
-    ) -> None:
+    def test_where_resuming_is_impossible_says_why(self, resume: RevisionToken, reason: Reason) -> None:
         async def scenario(desk: Desk) -> None:
             for provider_id in ("acme", "bolt", "corp"):
                 await desk.put(provider_id)
-            desk.floor = 2
-            desk.table.ring = Ring(3)
-            [first] = await desk.watch(resume_revision, store_id=store_id).until(1)
+            desk.log.compact(2)
+            desk.table.ring = Ring(token(3))
+            [first] = await desk.watch(resume).until(1)
             assert kinds([first]) == [("snapshot_chunk", 3)]
             said = pb.SnapshotChunk.Reason.Name(first.snapshot_chunk.reason)
             assert said == f"REASON_{reason.removeprefix('REVISION_') if 'COMP' in reason else reason}"
-            error = await desk.watch(resume_revision, store_id=store_id, strict=True).ended()
+            error = await desk.watch(resume, strict=True).ended()
             assert isinstance(error, OutOfRange)
             assert error.reason is reason
             assert error.metadata == {"current_revision": "3", "compact_revision": "3"}
+
+        playing(scenario)
+
+    def test_by_a_number_alone_is_a_snapshot(self) -> None:
+        """It may be of another history: nothing shows that it is not."""
+
+        async def scenario(desk: Desk) -> None:
+            await desk.put("acme")
+            [first] = await desk.watch(unproven=True).until(1)
+            assert first.snapshot_chunk.reason == pb.SnapshotChunk.REASON_INITIAL
+            error = await desk.watch(unproven=True, strict=True).ended()
+            assert error.reason is Reason.RESUME_TOKEN_REQUIRED
+
+        playing(scenario)
+
+    def test_each_message_has_the_token_to_resume_from(self) -> None:
+        async def scenario(desk: Desk) -> None:
+            await desk.put("acme")
+            one = desk.watch()
+            await desk.put("bolt")
+            await desk.put("corp", seen=False)
+            await one.until(1)
+            while one.got[-1].revision < 2:
+                await one.until(len(one.got) + 1)
+            assert one.got[-1].token == str(token(2))
+            [bookmark] = await desk.watch(token(2)).until(1)
+            assert bookmark.token == str(RevisionToken(ONE, commit_id(2), 3))
 
         playing(scenario)
 
@@ -252,7 +289,7 @@ class TestGoingOn:
     @pytest.mark.parametrize("strict", [False, True])
     def test_who_reads_too_slowly_begins_anew(self, strict: bool) -> None:
         async def scenario(desk: Desk) -> None:
-            desk.table.ring = Ring(0, max_messages=3)
+            desk.table.ring = Ring(token(0), max_messages=3)
             slow = desk.watch(reads=False, strict=strict)
             await asyncio.sleep(0)
             for number in range(10):
@@ -271,11 +308,16 @@ class TestGoingOn:
         playing(scenario)
 
     @pytest.mark.parametrize(
-        ("revision", "store_id", "reason"),
-        [(9, "two", "STORE_CHANGED"), (9, "one", "COMPACTED"), (1, "one", "REVISION_AHEAD")],
+        ("change", "reason"),
+        [
+            pytest.param(another_store, "STORE_CHANGED", id="another store"),
+            pytest.param(another_history, "STORE_CHANGED", id="another history"),
+            pytest.param(compacted, "COMPACTED", id="compacted"),
+            pytest.param(put_back, "REVISION_AHEAD", id="restored to an older revision"),
+        ],
     )
     def test_a_table_that_was_loaded_anew_is_sent_as_a_whole(
-        self, monkeypatch: pytest.MonkeyPatch, revision: int, store_id: str, reason: str
+        self, monkeypatch: pytest.MonkeyPatch, change: Callable[[HandLog], None], reason: str
     ) -> None:
         monkeypatch.setattr(live, "POLL_SECONDS", 0.01)
 
@@ -284,9 +326,10 @@ class TestGoingOn:
             await desk.put("bolt")
             one = desk.watch()
             await one.until(1)
-            desk.revision, desk.store_id, desk.floor = revision, store_id, revision
+            change(desk.log)
             got = await one.until(2)
-            assert (got[1].store_id, got[1].revision) == (store_id, revision)
+            assert got[1].token == str(desk.log.load().at)
+            assert (got[1].store_id, got[1].revision) == (str(desk.log.store_id), desk.log.revision)
             assert pb.SnapshotChunk.Reason.Name(got[1].snapshot_chunk.reason) == f"REASON_{reason}"
 
         playing(scenario)
@@ -336,19 +379,19 @@ class TestEnding:
             for _ in range(3):
                 one = desk.watch(watcher_id="gw-1")
                 await one.until(1)
-                assert [router.watching for router in desk.routers.all("one")] == [True]
+                assert [router.watching for router in desk.routers.all(desk.table.ring)] == [True]
                 assert one.task is not None
                 one.task.cancel()
                 with suppress(asyncio.CancelledError):
                     await one.task
                 assert len(desk.watchers) == 0
-                assert [router.watching for router in desk.routers.all("one")] == [False]
+                assert [router.watching for router in desk.routers.all(desk.table.ring)] == [False]
 
         playing(scenario)
 
     def test_who_has_no_name_is_no_router(self) -> None:
         async def scenario(desk: Desk) -> None:
             await desk.watch().until(1)
-            assert desk.routers.all("one") == []
+            assert desk.routers.all(desk.table.ring) == []
 
         playing(scenario)

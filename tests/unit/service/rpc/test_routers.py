@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
+from uuid import uuid4
 
 import grpc
 import pytest
@@ -16,6 +17,7 @@ from tests.support.servers.api import refused
 from tests.support.servers.desk import Desk
 from tests.support.servers.harness import wait_until
 from tests.support.servers.wired import wired
+from tests.support.values.router_table import token_with
 
 
 @pytest.fixture
@@ -30,7 +32,7 @@ class TestListing:
         desk.api.create()
         stream = desk.watch("gw-1")
         desk.report("gw-1")
-        desk.report("gw-2", 0)
+        desk.report("gw-2", "")
         got = desk.list()
         first, second = got.routers
         revision = desk.head().revision
@@ -57,7 +59,7 @@ class TestListing:
     def test_filters(self, desk: Desk, text: str, expected: list[str]) -> None:
         desk.api.create()
         desk.report("gw-a")
-        desk.report("gw-b", 0)
+        desk.report("gw-b", "")
         desk.watch("gw-c")
         desk.report("gw-c")
         got = desk.list(text)
@@ -99,6 +101,7 @@ class TestReporting:
             (routing.ReportAppliedRevisionRequest(watcher_id="x" * 129), "watcher_id"),
             (routing.ReportAppliedRevisionRequest(watcher_id="x", revision=1), "store_id"),
             (routing.ReportAppliedRevisionRequest(watcher_id="x", revision=-1), "revision"),
+            (routing.ReportAppliedRevisionRequest(watcher_id="x", token="not a token"), "token"),
         ],
     )
     def test_refuses(self, desk: Desk, request_: routing.ReportAppliedRevisionRequest, field: str) -> None:
@@ -129,7 +132,7 @@ class TestWaiting:
         assert not got.lagging
 
     def test_a_router_that_stops_is_waited_for_no_longer(self, desk: Desk) -> None:
-        desk.report("gw-1", 0)
+        desk.report("gw-1", "")
         desk.api.create()
         assert not desk.wait().reached
         desk.report("gw-1", stopping=True)
@@ -140,13 +143,42 @@ class TestWaiting:
         got = desk.wait(0, 30)
         assert (got.reached, got.router_count, got.revision) == (True, 0, desk.head().revision)
 
+    def test_a_token_stands_for_its_write(self, desk: Desk) -> None:
+        desk.api.create()
+        token = desk.api.trailers["x-revision-token"]
+        desk.report("gw-1")
+        got = desk.wait(token=token)
+        assert (got.reached, got.revision) == (True, desk.head().revision)
+
+    @pytest.mark.parametrize(
+        ("parts", "reason"),
+        [
+            pytest.param({"content_id": uuid4()}, "STORE_CHANGED", id="a lost write"),
+            pytest.param({"store_id": uuid4()}, "STORE_CHANGED", id="another store"),
+            pytest.param({"revision": 2**62}, "REVISION_AHEAD", id="not reached"),
+        ],
+    )
+    def test_a_write_that_is_not_in_this_history_is_refused(
+        self, desk: Desk, parts: dict[str, object], reason: str
+    ) -> None:
+        desk.api.create()
+        token = token_with(desk.api.trailers["x-revision-token"], **parts)
+        got = refused(lambda: desk.wait(token=token))
+        assert (got.code, got.reason) == (grpc.StatusCode.OUT_OF_RANGE, reason)
+
+    def test_a_table_of_another_history_is_not_applied(self, desk: Desk) -> None:
+        desk.api.create()
+        desk.report("gw-1", token_with(desk.head().token, content_id=uuid4()))
+        assert desk.list().routers[0].applied_revision == 0
+        assert not desk.wait().reached
+
     def test_a_revision_that_is_not_there_yet_is_refused(self, desk: Desk) -> None:
         got = refused(lambda: desk.wait(10_000))
         assert (got.code, got.reason) == (grpc.StatusCode.OUT_OF_RANGE, "REVISION_AHEAD")
         assert got.metadata == {"current_revision": str(desk.head().revision)}
 
     def test_a_short_deadline_gets_an_answer_too(self, desk: Desk) -> None:
-        desk.report("gw-1", 0)
+        desk.report("gw-1", "")
         desk.api.create()
         timeout = Duration(seconds=50)
         got = desk.registry.system.AwaitAppliedRevision(

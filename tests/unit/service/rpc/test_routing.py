@@ -25,6 +25,7 @@ from tests.support.servers.api import (
     vertex,
     vertex_config,
 )
+from tests.support.values.router_table import token_with
 
 COMPATIBLE = KINDS.PROVIDER_KIND_OPENAI_COMPATIBLE
 Snapshot = routing_service_pb2.GetRoutingSnapshotRequest
@@ -221,17 +222,24 @@ class TestSnapshot:
 
     def test_is_left_out_when_nothing_changed(self, api: Api) -> None:
         table = api.snapshot()
-        for store_id in ("", table.store_id):
-            request = Snapshot(if_revision_not=table.revision, store_id=store_id)
-            answer = api.call("GetRoutingSnapshot", request)
-            assert answer == routing_service_pb2.GetRoutingSnapshotResponse(not_modified=True)
+        answer = api.call("GetRoutingSnapshot", Snapshot(if_token_not=table.token))
+        assert answer == routing_service_pb2.GetRoutingSnapshotResponse(not_modified=True)
+
+    def test_is_left_out_when_nothing_changed_for_routers(self, api: Api) -> None:
+        table = api.snapshot()
+        made = api.create(start_disabled=True)
+        assert made.revision > table.revision
+        answer = api.call("GetRoutingSnapshot", Snapshot(if_token_not=table.token))
+        assert answer.not_modified
 
     def test_is_sent_when_something_changed(self, api: Api) -> None:
         table = api.snapshot()
         for request in (
-            Snapshot(if_revision_not=table.revision - 1, store_id=table.store_id),
-            Snapshot(if_revision_not=table.revision + 1, store_id=table.store_id),
-            Snapshot(if_revision_not=table.revision, store_id=str(uuid4())),
+            Snapshot(if_token_not=token_with(table.token, revision=table.revision + 1)),
+            Snapshot(if_token_not=token_with(table.token, store_id=uuid4())),
+            Snapshot(if_token_not=token_with(table.token, content_id=uuid4())),
+            Snapshot(if_token_not="not a token"),
+            Snapshot(if_revision_not=table.revision, store_id=table.store_id),
             Snapshot(store_id=table.store_id),
         ):
             answer = api.call("GetRoutingSnapshot", request)

@@ -33,6 +33,7 @@ from service.rpc.routing_codec import (
     encode_segments,
     encode_whole,
 )
+from tests.support.doubles.hand_log import ONE, token
 from tests.support.values.registry_values import START
 
 TEXT = st.text(st.characters(exclude_categories=["Cs"]), max_size=300)
@@ -119,21 +120,21 @@ class TestWhole:
         model_rows = [encode_row(one) for one in models]
         expected = pb.GetRoutingSnapshotResponse()
         expected.snapshot.SetInParent()
-        expected.snapshot.revision, expected.snapshot.store_id = revision, "store"
+        expected.snapshot.revision, expected.snapshot.store_id = revision, str(ONE)
+        expected.snapshot.token = str(token(revision))
         for row in provider_rows:
             expected.snapshot.providers.add().MergeFromString(message_of(row, pb.RoutingProvider))
         for row in provider_model_rows:
             expected.snapshot.provider_models.add().MergeFromString(message_of(row, pb.ActiveProviderModel))
         for row in model_rows:
             expected.snapshot.models.add().MergeFromString(message_of(row, pb.ActiveModel))
-        whole = encode_whole(
-            revision, "store", encode_segments(provider_rows, provider_model_rows, model_rows)
-        )
+        segments = encode_segments(provider_rows, provider_model_rows, model_rows)
+        whole = encode_whole(token(revision), segments)
         assert pb.GetRoutingSnapshotResponse.FromString(whole) == expected
         assert len(whole) == expected.ByteSize()
 
     def test_of_nothing_is_a_snapshot_all_the_same(self) -> None:
-        answer = pb.GetRoutingSnapshotResponse.FromString(encode_whole(0, "", []))
+        answer = pb.GetRoutingSnapshotResponse.FromString(encode_whole(token(0), []))
         assert answer.HasField("snapshot")
 
     def test_not_modified(self) -> None:
@@ -185,15 +186,15 @@ class TestRow:
 class TestPage:
     @given(st.lists(PROVIDER_MODELS, max_size=3), TEXT, st.integers(0, 2**62))
     def test_is_the_message_built_from_scratch(
-        self, provider_models: list[ActiveProviderModel], token: str, revision: int
+        self, provider_models: list[ActiveProviderModel], next_page: str, revision: int
     ) -> None:
         rows = [encode_row(one) for one in provider_models]
         expected = pb.ListActiveProviderModelsResponse(
-            next_page_token=token, revision=revision, store_id="store"
+            next_page_token=next_page, revision=revision, store_id=str(ONE), token=str(token(revision))
         )
         for row in rows:
             expected.active_provider_models.add().MergeFromString(message_of(row, pb.ActiveProviderModel))
-        page = encode_page(rows, next_page_token=token, revision=revision, store_id="store")
+        page = encode_page(rows, next_page_token=next_page, token=token(revision))
         assert pb.ListActiveProviderModelsResponse.FromString(page) == expected
 
 
@@ -250,19 +251,20 @@ class TestChunks:
         with pytest.MonkeyPatch.context() as patch:
             patch.setattr(routing_codec, "SEGMENT_BYTES", 700)
             segments = encode_segments([], rows, [])
-        chunks = encode_chunks(revision, "store", segments, reason)
+        chunks = encode_chunks(token(revision), segments, reason)
         got = [pb.WatchRoutingResponse.FromString(chunk) for chunk in chunks]
         assert [one.revision for one in got] == [0] * (len(got) - 1) + [revision]
-        assert {one.store_id for one in got} == {"store"}
+        assert {one.store_id for one in got} == {str(ONE)}
+        assert [one.token for one in got] == [""] * (len(got) - 1) + [str(token(revision))]
         parts = [one.snapshot_chunk for one in got]
         assert [one.first for one in parts] == [True] + [False] * (len(got) - 1)
         assert [one.last for one in parts] == [False] * (len(got) - 1) + [True]
         assert [int(one.reason) for one in parts] == [int(reason)] + [0] * (len(got) - 1)
-        whole = pb.GetRoutingSnapshotResponse.FromString(encode_whole(revision, "store", segments)).snapshot
+        whole = pb.GetRoutingSnapshotResponse.FromString(encode_whole(token(revision), segments)).snapshot
         assert [model for part in parts for model in part.provider_models] == list(whole.provider_models)
 
     def test_of_an_empty_table_are_one(self) -> None:
-        [chunk] = encode_chunks(3, "store", [], SnapshotReason.INITIAL)
+        [chunk] = encode_chunks(token(3), [], SnapshotReason.INITIAL)
         got = pb.WatchRoutingResponse.FromString(chunk)
         assert (got.snapshot_chunk.first, got.snapshot_chunk.last, got.revision) == (True, True, 3)
 
@@ -270,7 +272,7 @@ class TestChunks:
 class TestChangeSet:
     @given(st.integers(1, 2**62), st.lists(ROW_CHANGES, max_size=5))
     def test_is_the_message_built_from_scratch(self, revision: int, changes: list[RowChange]) -> None:
-        expected = pb.WatchRoutingResponse(store_id="store", revision=revision)
+        expected = pb.WatchRoutingResponse(store_id=str(ONE), revision=revision, token=str(token(revision)))
         expected.change_set.commit_time.FromDatetime(START)
         for change in changes:
             one = expected.change_set.changes.add()
@@ -282,7 +284,7 @@ class TestChangeSet:
                 one.provider_model.MergeFromString(message_of(change.row.encoded, pb.ActiveProviderModel))
             else:
                 one.model.MergeFromString(message_of(change.row.encoded, pb.ActiveModel))
-        encoded = encode_change_set(revision, "store", changes, START)
+        encoded = encode_change_set(token(revision), changes, START)
         assert pb.WatchRoutingResponse.FromString(encoded) == expected
         assert len(encoded) == expected.ByteSize()
 
@@ -290,6 +292,7 @@ class TestChangeSet:
 class TestBookmark:
     @pytest.mark.parametrize("draining", [False, True])
     def test_has_revision_time_and_goodbye(self, draining: bool) -> None:
-        got = pb.WatchRoutingResponse.FromString(encode_bookmark(5, "store", START, draining))
-        assert (got.revision, got.store_id, got.bookmark.draining) == (5, "store", draining)
+        got = pb.WatchRoutingResponse.FromString(encode_bookmark(token(5), START, draining))
+        assert (got.revision, got.store_id, got.token) == (5, str(ONE), str(token(5)))
+        assert got.bookmark.draining is draining
         assert got.bookmark.server_time.ToDatetime(START.tzinfo) == START

@@ -22,7 +22,7 @@ from google.protobuf.duration_pb2 import Duration
 
 from tests.support.servers.api import KINDS, Api, Refusal, api_key, new_name
 from tests.support.servers.watching import METHOD, watching
-from tests.support.values.router_table import Reason, RouterTable
+from tests.support.values.router_table import Reason, RouterTable, token_with
 
 SOON = Duration(seconds=1)
 LATE = Duration(seconds=60)
@@ -366,34 +366,52 @@ class TestResuming:
             assert table.rows == tables[-1].rows
 
     @pytest.mark.parametrize(
-        ("changed", "reason", "error"),
+        ("parts", "reason", "error"),
         [
-            ({"store_id": str(uuid4())}, Reason.REASON_STORE_CHANGED, "STORE_CHANGED"),
-            ({"store_id": "x" * 64}, Reason.REASON_STORE_CHANGED, "STORE_CHANGED"),
-            ({"ahead": 1}, Reason.REASON_REVISION_AHEAD, "REVISION_AHEAD"),
-            ({"ahead": 2**62}, Reason.REASON_REVISION_AHEAD, "REVISION_AHEAD"),
+            ({"store_id": uuid4()}, Reason.REASON_STORE_CHANGED, "STORE_CHANGED"),
+            ({"content_id": uuid4()}, Reason.REASON_STORE_CHANGED, "STORE_CHANGED"),
+            ({"revision": 2**62}, Reason.REASON_REVISION_AHEAD, "REVISION_AHEAD"),
         ],
-        ids=["other-store", "no-store", "next-revision", "future-revision"],
+        ids=["other-store", "other-history", "future-revision"],
     )
     def test_what_cannot_be_resumed(
-        self, api: Api, world: World, changed: Any, reason: Reason, error: str
+        self, api: Api, world: World, parts: Any, reason: Reason, error: str
     ) -> None:
         """Begins anew in the stream and says why, or ends where only a resume will do."""
         expected = now(api)
-        request = {
-            "resume_revision": expected.revision + changed.get("ahead", 0),
-            "store_id": changed.get("store_id", expected.store_id),
-        }
-        with watching(api.instance, **request) as watch:
+        token = token_with(expected.token, **parts)
+        with watching(api.instance, resume_token=token) as watch:
             assert watch.snapshot()[0].reason == reason
             assert watch.table.rows == expected.rows
             made = api.create()
             assert watch.change_set().revision == made.revision
-        with watching(api.instance, strict_resume=True, **request | {"resume_revision": 2**62}) as watch:
+        with watching(api.instance, strict_resume=True, resume_token=token) as watch:
             refusal = watch.end()
         assert (refusal.code, refusal.reason) == (grpc.StatusCode.OUT_OF_RANGE, error)
         assert refusal.metadata["current_revision"] == str(made.revision)
         assert int(refusal.metadata["compact_revision"]) <= made.revision
+
+    def test_a_number_alone_is_not_resumed_from(self, api: Api, world: World) -> None:
+        """It may be of another history: nothing shows that it is not."""
+        expected = now(api)
+        request: dict[str, Any] = {
+            "resume_token": "",
+            "resume_revision": expected.revision,
+            "store_id": expected.store_id,
+        }
+        with watching(api.instance, **request) as watch:
+            assert watch.snapshot()[0].reason == Reason.REASON_INITIAL
+        with watching(api.instance, strict_resume=True, **request) as watch:
+            refusal = watch.end()
+        assert (refusal.code, refusal.reason) == (grpc.StatusCode.OUT_OF_RANGE, "RESUME_TOKEN_REQUIRED")
+
+    def test_a_write_returns_the_token_of_what_it_wrote(self, api: Api, world: World) -> None:
+        with watching(api.instance) as watch:
+            watch.snapshot()
+            made = api.create()
+            message = watch.change_set()
+        assert api.trailers["x-revision"] == str(made.revision) == str(message.revision)
+        assert api.trailers["x-revision-token"] == message.token
 
 
 class TestBadRequests:
@@ -404,6 +422,8 @@ class TestBadRequests:
             ({"resume_revision": -(2**63), "store_id": "x"}, "resume_revision", "int64.gte"),
             ({"resume_revision": 1, "store_id": ""}, "store_id", "watch_routing.store_id"),
             ({"store_id": "x" * 65}, "store_id", "string.max_len"),
+            ({"resume_token": "x" * 129}, "resume_token", "string.max_len"),
+            ({"resume_token": "not a token"}, "resume_token", "resume_token.valid"),
             ({"bookmark_interval": Duration()}, "bookmark_interval", "duration.gte_lte"),
             ({"bookmark_interval": Duration(nanos=999_999_999)}, "bookmark_interval", "duration.gte_lte"),
             ({"bookmark_interval": Duration(seconds=-15)}, "bookmark_interval", "duration.gte_lte"),
@@ -461,17 +481,17 @@ class TestListAndWatch:
             ]
         )
         rows: dict[str, routing_service_pb2.ActiveProviderModel] = {}
-        revisions = set()
+        tokens: set[tuple[int, str]] = set()
         for page in api.pages("ListActiveProviderModels", request, size=2):
             rows |= {row.name: row for row in page.active_provider_models}
-            revisions.add((page.revision, page.store_id))
+            tokens.add((page.revision, page.token))
             next(acts, lambda: None)()
-        [(revision, store_id)] = revisions
+        [(revision, token)] = tokens
         for act in acts:
             act()
         head = api.revision()
         assert head > revision
-        for message in self.messages_behind(api, revision, store_id, head):
+        for message in self.messages_after(api, token, head):
             for change in message.change_set.changes:
                 if change.WhichOneof("change") == "provider_model":
                     rows[change.provider_model.name] = change.provider_model
@@ -491,12 +511,8 @@ class TestListAndWatch:
         }
 
     @staticmethod
-    def messages_behind(
-        api: Api, revision: int, store_id: str, head: int
-    ) -> list[routing_service_pb2.WatchRoutingResponse]:
-        request = routing_service_pb2.WatchRoutingRequest(
-            resume_revision=revision, store_id=store_id, strict_resume=True
-        )
+    def messages_after(api: Api, token: str, head: int) -> list[routing_service_pb2.WatchRoutingResponse]:
+        request = routing_service_pb2.WatchRoutingRequest(resume_token=token, strict_resume=True)
         call: Any = api.instance.routing.WatchRouting(request, timeout=30)
         messages = []
         for message in call:

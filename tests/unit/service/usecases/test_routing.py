@@ -12,6 +12,7 @@ from service.usecases import routing
 from service.usecases.context import Context, ListQuery
 from service.usecases.provider_models import create_provider_model, set_provider_model_state
 from service.usecases.providers import create_provider, set_provider_state
+from service.usecases.routing_source import routing_source
 from tests.support.values.drafts import an_api_key, openai_draft, provider_draft, provider_model_draft
 from tests.support.values.registry_values import A_CALL
 
@@ -19,7 +20,8 @@ NAMES = [f"providers/acme/models/m{number}" for number in range(5)]
 
 
 def current(ctx: Context) -> snapshot.Snapshot:
-    return snapshot.build(CODEC, *routing.routing_source(ctx.store).load())
+    loaded = routing_source(ctx.store).load()
+    return snapshot.build(CODEC, loaded.at, loaded.commit_id, loaded.entries)
 
 
 class TestActive:
@@ -40,19 +42,20 @@ class TestActive:
         token = ""
         while True:
             page = routing.list_active(ctx, table, ListQuery(size, token, text))
-            assert page.revision == table.revision
+            assert page.token == table.at
             found += [row.entry.name for row in page.rows]
             token = page.next_page_token
             if not token:
                 break
         assert found == (NAMES[2:] if text else NAMES)
 
-    def test_later_pages_carry_the_first_ones_revision(self, ctx: Context) -> None:
+    def test_later_pages_carry_the_first_ones_token(self, ctx: Context) -> None:
         first = routing.list_active(ctx, current(ctx), ListQuery(page_size=2))
         set_provider_model_state(ctx, A_CALL, NAMES[2], State.DISABLED)
         second = routing.list_active(ctx, current(ctx), ListQuery(50, first.next_page_token))
         assert [row.entry.name for row in second.rows] == NAMES[3:]
-        assert second.revision == first.revision < current(ctx).revision
+        assert second.token == first.token
+        assert first.token.revision < current(ctx).revision
 
     def test_a_filter_that_does_not_parse_is_refused(self, ctx: Context) -> None:
         with pytest.raises(InvalidArgument) as refused:

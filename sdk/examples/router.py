@@ -1,4 +1,4 @@
-"""A router of a page: follow the registry, and chat with a model of it by the real openai client.
+"""A one-page router: follow the registry, and chat with one of its models through the real openai client.
 
 Register the example's upstream first (README.md beside this file's folder shows how), and then:
 
@@ -19,7 +19,7 @@ from upstream import EXAMPLE_KEY, Upstream  # type: ignore[import-not-found] # t
 
 
 def chat(router: codevector_providers.Router, model: str, message: str) -> str:
-    """Ask a model, by one of its backends after the other. Keys are in the transport, never in this code."""
+    """Ask a model, trying its backends in order. Keys are in the transport, never in this code."""
     failures: list[Exception] = []
     for route in router.attempts(model):
         try:
@@ -41,7 +41,7 @@ def chat(router: codevector_providers.Router, model: str, message: str) -> str:
 
 @contextmanager
 def started(upstream: Upstream) -> Iterator[None]:
-    """The upstream in a thread of its own, for as long as the context lasts."""
+    """Run the upstream in a thread while the context lasts."""
     thread = threading.Thread(target=upstream.serve_forever, daemon=True)
     with upstream:
         thread.start()

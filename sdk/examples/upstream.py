@@ -15,7 +15,7 @@ EXAMPLE_KEY = "sk-example-key-of-the-upstream"
 
 
 class Upstream(ThreadingHTTPServer):
-    """Serves /v1/models and /v1/chat/completions to whoever sends the key. Port 0 takes a free one."""
+    """Serves /v1/models and /v1/chat/completions to requests with the key. Port 0 takes a free one."""
 
     def __init__(self, port: int, api_key: str) -> None:
         super().__init__(("127.0.0.1", port), _Handler)
@@ -23,7 +23,7 @@ class Upstream(ThreadingHTTPServer):
 
     @property
     def base_url(self) -> str:
-        """What to give a provider of kind openai_compatible."""
+        """The base_url for a provider of kind openai_compatible."""
         return f"http://127.0.0.1:{self.server_port}/v1"
 
 
@@ -64,7 +64,7 @@ class _Handler(BaseHTTPRequestHandler):
         self.wfile.write(body)
 
     def log_message(self, format: str, *args: object) -> None:  # noqa: A002 - the base class's name
-        """Say nothing: the router's output is what one wants to read."""
+        """Log nothing: only the router's output matters here."""
 
 
 def _completion(model: str, text: str) -> dict[str, object]:

@@ -1,13 +1,13 @@
 """Opened credentials, for as long as a router may keep them. Source: docs/adr/0062.
 
-    the watch is live      opened anew from 240 s after its unwrap on; until that is done, used up to 300 s
-    it is not              opened anew from 60 s on; until that is done, used up to 600 s
-    disabled, deleted,     dropped at once, whatever its age; also when it is an answer of the registry or the
-    replaced, retargeted   sidecar that tells
+    the watch is live      reopened 240 s after its unwrap; until then used for up to 300 s
+    it is not              reopened after 60 s; until then used for up to 600 s
+    disabled, deleted,     dropped at once, whatever its age, whether the watch, the registry or the
+    replaced, retargeted   sidecar reports it
 
-Use never extends any of this. The watch is live for 45 s after each message of it.
+Using a credential does not extend its lifetime. The watch is live for 45 s after each message.
 
-May see: opened credentials. Must never: hand one out after its deadline, or write one down.
+May see: opened credentials. Must never: return one after its deadline, or store one.
 """
 
 from __future__ import annotations
@@ -24,13 +24,13 @@ from codevector_providers.model import RoutingProvider
 from codevector_providers.table import RoutingTable
 
 RETRY_SECONDS = 5.0
-"""While an old credential goes on serving, nobody is asked again sooner than this."""
+"""While an old credential stays in use, the wait between two attempts to reopen it."""
 
 Opened = tuple[RoutingProvider, Credential | None]
 
 
 class _Limits(NamedTuple):
-    """Ages in seconds: when a credential is opened anew, and when it must not be used any more."""
+    """Ages in seconds: when a credential is reopened, and when it must no longer be used."""
 
     fresh: float
     last: float
@@ -42,7 +42,7 @@ _AWAY = _Limits(fresh=60.0, last=600.0)
 
 @dataclass(slots=True)
 class _Held:
-    """``unwrap_time`` is taken before the unwrap, so that an age is never told too small."""
+    """``unwrap_time`` is taken before the unwrap, so that no age is underestimated."""
 
     provider: RoutingProvider
     credential: Credential | None
@@ -51,7 +51,7 @@ class _Held:
 
 
 class CredentialCache:
-    """Safe to use from any thread: one credential is opened once however many ask for it at a time."""
+    """Safe to use from any thread: a credential is opened once, however many threads ask for it."""
 
     def __init__(
         self,
@@ -61,7 +61,7 @@ class CredentialCache:
         is_live: Callable[[], bool],
         clock: Callable[[], float],
     ) -> None:
-        """``lookup`` gives the provider as the table has it; ``opens`` opens its credential, if any."""
+        """``lookup`` returns the provider as the table has it; ``opens`` opens its credential, if any."""
         self._lookup = lookup
         self._opens = opens
         self._is_live = is_live
@@ -74,10 +74,10 @@ class CredentialCache:
         return len(self._held)
 
     def held(self, name: str) -> Opened | None:
-        """The provider and its credential, if they may be used without asking anybody.
+        """Return the provider and its credential if they may be used without a call, else None.
 
         Raises:
-            ProviderNotFound: it takes no part in routing now.
+            ProviderNotFound: it is not active.
         """
         provider = self._lookup(name)
         held = self._held.get(name)
@@ -91,7 +91,7 @@ class CredentialCache:
         return None
 
     def get(self, name: str) -> Opened:
-        """The provider and its credential, opened anew where that is due.
+        """Return the provider and its credential, reopened if that is due.
 
         Raises:
             ProvidersError: whatever keeps it from being opened.
@@ -122,7 +122,7 @@ class CredentialCache:
         return opened
 
     def follow(self, table: RoutingTable) -> None:
-        """Drop what the table in use has no place for, and what is past every deadline."""
+        """Drop credentials that the table no longer has, and those past their deadline."""
         with self._lock:
             everything = list(self._held.items())
         for name, held in everything:
@@ -145,19 +145,19 @@ class CredentialCache:
                 raise
             return stale
         except ProvidersError:
-            # The registry or the sidecar says no, or what it gives does not open: that ends the old one, too.
+            # The registry or the sidecar refuses, or the credential does not open: that ends the old one too.
             with self._lock:
                 self._held.pop(provider.name, None)
             raise
         with self._lock:
             held = _Held(opened, credential, started)
-            # What was disabled or replaced while it was being opened is not kept; the table decides.
+            # A credential disabled or replaced while it was opened is not kept; the table decides.
             if self._matches(held, self._lookup(provider.name)):
                 self._held[provider.name] = held
         return opened, credential
 
     def _stale(self, provider: RoutingProvider) -> Opened | None:
-        """The old one, until there is another, as long as it may be used at all."""
+        """Return the old credential while it may still be used, else None."""
         with self._lock:
             held = self._held.get(provider.name)
             if held is None or not self._matches(held, self._lookup(provider.name)) or self._is_over(held):
@@ -166,7 +166,7 @@ class CredentialCache:
             return held.provider, held.credential
 
     def _matches(self, held: _Held, provider: RoutingProvider) -> bool:
-        """Whether what is held belongs to the provider as the table has it now."""
+        """Return whether the held credential belongs to the provider as the table has it now."""
         if held.provider is provider:
             return True
         if _binding(held.provider) != _binding(provider):
@@ -191,7 +191,7 @@ class CredentialCache:
 
 
 def _binding(provider: RoutingProvider) -> tuple[object, ...]:
-    """What a credential was opened for: labels, names and headers may change, and it stays the same."""
+    """What a credential was opened for. Labels, names and headers may change without reopening it."""
     return (
         provider.uid,
         provider.kind,

@@ -1,10 +1,10 @@
-"""The gRPC channels: no proxy from the environment, and a server that came back is found soon.
+"""The gRPC channels: no proxy from the environment, and a quick reconnect to a restarted server.
 
-How soon is a matter of the initial and the longest backoff. What gRPC calls the least backoff is how long it
-lets one attempt to connect take: a busy machine, or a registry in another region, needs its time.
+The initial and the maximum backoff decide how quick. What gRPC calls the minimum backoff is the timeout of
+one attempt to connect: a busy machine, or a registry in another region, needs time.
 
-A connection to a registry may die without a word, behind a proxy or with its machine. Calls would go on in
-it and fail one after the other, so it is asked for signs of life, and given up for another where none comes.
+A connection to a registry may die silently, in a proxy or with its machine. Calls on it would fail one by
+one, so keepalive pings test it, and a connection that does not respond is replaced.
 """
 
 from __future__ import annotations
@@ -24,15 +24,15 @@ LOCAL_OPTIONS = (
 )
 REGISTRY_OPTIONS = (
     ("grpc.enable_http_proxy", 0),
-    # Else a new client would take over the waiting time of one that saw the registry away.
+    # Otherwise a new client would inherit the backoff of one that could not reach the registry.
     ("grpc.use_local_subchannel_pool", 1),
     ("grpc.max_receive_message_length", _MAX_ANSWER_BYTES),
     ("grpc.initial_reconnect_backoff_ms", 100),
     ("grpc.min_reconnect_backoff_ms", 5000),
     ("grpc.max_reconnect_backoff_ms", 5000),
-    ("grpc.keepalive_time_ms", 30_000),  # registries end connections that ask more often than every 10 s
+    ("grpc.keepalive_time_ms", 30_000),  # registries close connections that ping more often than every 10 s
     ("grpc.keepalive_timeout_ms", 10_000),
-    ("grpc.http2.ping_timeout_ms", 10_000),  # what holds in gRPC 1.85, by default 60 s
+    ("grpc.http2.ping_timeout_ms", 10_000),  # the one that gRPC 1.85 obeys, by default 60 s
     ("grpc.keepalive_permit_without_calls", 1),
     ("grpc.http2.max_pings_without_data", 0),
 )
@@ -49,7 +49,7 @@ def registry_channel(
     with_token: bool,
     max_reconnect_seconds: float,
 ) -> grpc.Channel:
-    """A channel to a registry: TLS or mTLS with ``credentials``, else plaintext.
+    """Return a channel to a registry: TLS or mTLS with ``credentials``, else plaintext.
 
     Raises:
         ValueError: a token would go over a network in plaintext.
@@ -61,5 +61,5 @@ def registry_channel(
     if credentials is not None:
         return grpc.secure_channel(target, credentials, options=options)
     if with_token and not _LOOPBACK.fullmatch(target):
-        raise ValueError("a token is sent to another machine over TLS only: give channel_credentials")
+        raise ValueError("a token to another machine needs TLS: pass channel_credentials")
     return grpc.insecure_channel(target, options=options)

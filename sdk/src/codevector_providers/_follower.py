@@ -1,6 +1,6 @@
-"""Keeps a routing table current: one thread that watches, and takes up again what broke off.
+"""Keep a routing table current: one thread that watches, and resumes a broken watch.
 
-The table in use is swapped by one assignment and never changed, so that whoever reads it takes no lock.
+The table in use is replaced by one assignment and never changed, so that readers need no lock.
 """
 
 from __future__ import annotations
@@ -52,7 +52,7 @@ _OTHER_HISTORY = frozenset({ResetReason.STORE_CHANGED, ResetReason.REVISION_AHEA
 
 @dataclass(frozen=True, slots=True)
 class Pace:
-    """Seconds: between bookmarks, until the first message of a watch, and at most until the next attempt."""
+    """Seconds between bookmarks, until the first message of a watch, and at most until the next attempt."""
 
     bookmark: float
     first_message: float
@@ -60,12 +60,12 @@ class Pace:
 
     @property
     def silence(self) -> float:
-        """After so long without a message a watch is dead."""
+        """How long a watch may be silent before it counts as dead."""
         return MISSED_BOOKMARKS * self.bookmark
 
 
 class _Broken(Exception):
-    """The watch is to be given up; ``error`` is why, None for a goodbye."""
+    """The watch must be closed; ``error`` says why, None if the registry announced its end."""
 
     def __init__(self, error: ProvidersError | None = None) -> None:
         super().__init__()
@@ -73,10 +73,10 @@ class _Broken(Exception):
 
 
 class Follower:
-    """The thread, and what it knows.
+    """The thread and its state.
 
-    ``on_table`` is called in it with the table in use: after each message, before each attempt to connect.
-    ``on_other_history`` is called before a table is used that does not go on from the one before: versions of
+    ``on_table`` is called in that thread with the table in use: after each message, before each attempt to
+    connect. ``on_other_history`` is called before a table replaces one with another history: versions of
     credentials then do not compare.
     """
 
@@ -113,19 +113,19 @@ class Follower:
         self._store_due = 0.0
         self._stored: RoutingTable | None = None
         self.table: RoutingTable | None = None
-        self.heard_time: float | None = None
-        """When the registry last said anything; of it the age of credentials depends."""
+        self.message_time: float | None = None
+        """When the registry last sent a message; the lifetime of credentials depends on it."""
         self.current_time: float | None = None
-        """When the table in use was last known to be the newest one, be it in an earlier process."""
+        """When the table in use was last known to be current, possibly in an earlier process."""
         self.resets: deque[ResetReason] = deque(maxlen=_RESETS_KEPT)
         self.breaks = 0
         self.last_error: ProvidersError | None = None
 
     @property
     def connected(self) -> bool:
-        """Whether a watch is open that has been heard of within three bookmark intervals."""
-        heard = self.heard_time
-        return self._stream is not None and heard is not None and self._clock() - heard < self._pace.silence
+        """Whether a watch is open and had a message within three bookmark intervals."""
+        last = self.message_time
+        return self._stream is not None and last is not None and self._clock() - last < self._pace.silence
 
     @property
     def stopped(self) -> bool:
@@ -133,11 +133,11 @@ class Follower:
         return self._stop.is_set()
 
     def start(self) -> None:
-        """Begin to follow."""
+        """Start following."""
         self._thread.start()
 
     def wait(self, holds: Callable[[RoutingTable | None], bool], seconds: float) -> bool:
-        """Wait until something holds of the table in use."""
+        """Wait until a condition holds for the table in use; return whether it does."""
         with self._changed:
             return self._changed.wait_for(
                 lambda: holds(self.table) or self._stop.is_set(), seconds
@@ -171,13 +171,13 @@ class Follower:
             longest = self._pace.reconnect
             if error is not None:
                 longest = min(longest, _FIRST_BACKOFF_SECONDS * 2 ** min(failures, 16))
-                _LOG.warning("the watch broke off: %s: %s", error.reason, error.message)
+                _LOG.warning("the watch ended: %s: %s", error.reason, error.message)
             self._tend()
             self._stop.wait(longest * self._random())
         self._store(at_once=True)
 
     def _follow(self) -> ProvidersError | None:
-        """Watch until the watch breaks off; None when the registry said goodbye."""
+        """Watch until the watch ends; return its error, None if the registry announced the end."""
         try:
             self._read(self._open())
         except _Broken as broken:
@@ -187,7 +187,7 @@ class Follower:
         except grpc.RpcError as error:
             return from_rpc_error(error, away=RegistryUnavailable)
         except Exception as error:
-            # What cannot be read must not end the thread: the table in use stays, and a new snapshot follows.
+            # An unreadable message must not end the thread: the table stays in use, and a snapshot follows.
             self._resumable = False
             _LOG.exception("the watch cannot be read")
             return ProvidersError(f"The watch cannot be read: {type(error).__name__}.")
@@ -212,22 +212,22 @@ class Follower:
         return stream
 
     def _read(self, stream: Stream) -> None:
-        heard, patience = self._clock(), self._pace.first_message
+        last, patience = self._clock(), self._pace.first_message
         while not self._stop.is_set():
-            wake = min(heard + patience, self._reports.due)
+            wake = min(last + patience, self._reports.due)
             message = stream.read(wake - self._clock())
             now = self._clock()
             if message is not None:
-                heard, patience = now, self._pace.silence
+                last, patience = now, self._pace.silence
                 self._take(message, now)
-            elif now >= heard + patience:
+            elif now >= last + patience:
                 raise _Broken(RegistryUnavailable(f"The registry has been silent for {patience:.0f} s."))
             if now >= self._reports.due:
                 self._reports.send()
 
     def _take(self, message: pb.WatchRoutingResponse, now: float) -> None:
         """Apply one message."""
-        self.heard_time = now
+        self.message_time = now
         draining = False
         match message.WhichOneof("event"):
             case "snapshot_chunk":
@@ -238,7 +238,7 @@ class Follower:
                 draining = message.bookmark.draining
                 self._take_bookmark(message)
             case _:
-                pass  # of a newer registry: a sign of life
+                pass  # from a newer registry: a sign of life
         if self._reader is None and self._resumable:
             self.current_time = now
             if self.table is not None:
@@ -252,7 +252,7 @@ class Follower:
         if chunk.first:
             self._reader, self._reset_reason = _wire.TableReader(), ResetReason(chunk.reason)
         if self._reader is None:
-            raise ValueError("a snapshot without its beginning")
+            raise ValueError("a snapshot without its first chunk")
         self._reader.add(chunk)
         if not chunk.last:
             return
@@ -283,10 +283,10 @@ class Follower:
             self._use(table.at(message.revision, message.token))
 
     def _following(self, message: pb.WatchRoutingResponse) -> RoutingTable:
-        """The table that a message goes on from: never a stored one, nor one that something is missing in."""
+        """Return the table that a message continues: never a stored or an incomplete one."""
         table = self.table if self._resumable and self._reader is None else None
         if table is None or table.store_id != message.store_id:
-            raise ValueError("a message that belongs to no table here")
+            raise ValueError("a message that continues another table")
         return table
 
     def _use(self, table: RoutingTable) -> None:
@@ -295,13 +295,13 @@ class Follower:
             self._changed.notify_all()
 
     def _tend(self) -> None:
-        """What is due from time to time: dropping credentials, storing the table."""
+        """Do what is due from time to time: drop credentials, store the table."""
         if self.table is not None:
             self._on_table(self.table)
             self._store()
 
     def _take_stored(self) -> None:
-        """Begin with the table of an earlier process, until the registry answers."""
+        """Use the table of an earlier process until the registry responds."""
         if self._file is None or self._load_tried:
             return
         self._load_tried = True

@@ -1,6 +1,6 @@
-"""The router's client of its own key-management sidecar, over the router's Unix socket.
+"""The router's client of its own key sidecar, over the router's Unix socket.
 
-May see: one data key, on its way to the opener, which wipes it. Must never: print a message of these RPCs
+May see: one data key, on the way to the opener, which wipes it. Must never: print a message of these RPCs
 (protobuf shows the secret in it) or keep a key.
 """
 
@@ -30,10 +30,10 @@ class RouterKms:
         self._channel.close()
 
     def deployment_id(self) -> bytes:
-        """The deployment this sidecar opens credentials of, 16 bytes.
+        """Return the id of the deployment whose credentials this sidecar opens, 16 bytes.
 
         Raises:
-            ProvidersError: KmsUnavailable, or whatever the sidecar answers.
+            ProvidersError: KmsUnavailable, or the sidecar's error.
         """
         try:
             status = self._stub.GetStatus(kms_pb2.GetStatusRequest(), timeout=self._deadline_seconds)
@@ -42,10 +42,12 @@ class RouterKms:
         try:
             return bytes.fromhex(status.deployment_id)
         except ValueError:
-            raise KmsUnavailable("The key-management sidecar tells no deployment: see its version.") from None
+            raise KmsUnavailable(
+                "The key sidecar reports no valid deployment id: check its version."
+            ) from None
 
     def unwrap(self, sealed: SealedCredential) -> bytearray:
-        """The data key, 32 bytes, for the caller to wipe.
+        """Return the data key, 32 bytes, for the caller to wipe.
 
         Raises:
             ProvidersError: KmsUnavailable, KeyVersionUnavailable, CredentialCorrupt, NotAllowed.
@@ -62,7 +64,7 @@ class RouterKms:
         except grpc.RpcError as error:
             raise from_rpc_error(error, away=KmsUnavailable) from None
         if len(answer.results) != 1:
-            raise CredentialCorrupt("The key-management sidecar answered for another number of data keys.")
+            raise CredentialCorrupt("The key sidecar returned the wrong number of results.")
         (result,) = answer.results
         if result.WhichOneof("outcome") == "error":
             raise from_status(result.error, away=KmsUnavailable)

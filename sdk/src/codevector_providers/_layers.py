@@ -1,8 +1,8 @@
-"""A mapping that never changes and of which a changed copy costs little.
+"""An immutable mapping whose changed copies are cheap.
 
-Two dicts: a base that many generations share, and what has changed since, which each generation has of its
-own. When the changes grow past about the square root of the base they are folded in: a changed copy of n
-entries takes about sqrt(n) steps on average instead of n, and a look-up at most two dict reads.
+Two dicts: a base that many generations share, and the changes since, which each generation owns. Once the
+changes exceed about the square root of the base they are merged into it: a changed copy of n entries takes
+about sqrt(n) steps on average instead of n, and a look-up at most two dict reads.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ _LEAST_CHANGES = 64
 
 
 class Gone(Enum):
-    """What stands for an entry that is no more."""
+    """Marks a removed entry."""
 
     GONE = 0
 
@@ -36,7 +36,7 @@ class Layered(Mapping[K, V_co], Generic[K, V_co]):
     def __init__(
         self, base: dict[K, V_co], changes: dict[K, V_co | Gone] | None = None, length: int | None = None
     ) -> None:
-        """``base`` is taken over: nobody may change it any more."""
+        """Take over ``base``: no one else may change it afterwards."""
         self._base = base
         self._changes = changes or {}
         self._length = len(base) if length is None else length
@@ -57,7 +57,7 @@ class Layered(Mapping[K, V_co], Generic[K, V_co]):
     def get(self, key: K, /, default: V_co | T) -> V_co | T: ...
 
     def get(self, key: Any, /, default: Any = None) -> Any:
-        """As of a dict. Mapping's own would raise and catch; this is on the path of every request."""
+        """As in a dict. Mapping's own raises and catches; this is on the path of every request."""
         if self._changes:
             found = self._changes.get(key)
             if found is not None:
@@ -80,11 +80,11 @@ class Layered(Mapping[K, V_co], Generic[K, V_co]):
         return self._length
 
     def changed(self, changes: Mapping[K, V_co | Gone]) -> Layered[K, V_co]:
-        """A copy with these entries put in or taken out. No entry may be None."""
+        """Return a copy with these entries inserted or removed. No entry may be None."""
         return Layered(*self._changed(changes))
 
     def _changed(self, changes: Mapping[K, V_co | Gone]) -> tuple[dict[K, V_co], dict[K, V_co | Gone], int]:
-        """What a changed copy is made of."""
+        """Return the parts of a changed copy."""
         length = self._length
         for key, value in changes.items():
             length += (value is not GONE) - (key in self)

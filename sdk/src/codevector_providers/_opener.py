@@ -1,6 +1,6 @@
-"""Opens a provider's credential: fetched sealed from the registry, unwrapped by the sidecar, checked here.
+"""Open a provider's credential: fetched sealed from the registry, unwrapped by the sidecar, checked here.
 
-May see: one data key and the fields it opens, for the time of one call. Must never: keep either.
+May see: one data key and the fields it opens, during one call. Must never: keep either.
 """
 
 from __future__ import annotations
@@ -18,11 +18,11 @@ from codevector_providers.errors import CredentialCorrupt, KeyVersionUnavailable
 from codevector_providers.model import CredentialType, RoutingProvider
 from codevector_providers.opening import Expected
 
-# A credential may be replaced, or its wrapper moved to another key version, between two of our reads.
+# A credential may be replaced, or rewrapped under another key version, between two of our reads.
 _ATTEMPTS = 3
 
 Reread = Callable[[RoutingProvider], RoutingProvider]
-"""Gives the provider as it is now, when the one in hand is behind the registry. Raises ProvidersError."""
+"""Returns the current provider when the given one lags the registry. Raises ProvidersError."""
 
 
 class Opener:
@@ -45,7 +45,7 @@ class Opener:
         self._newest_versions: dict[UUID, int] = {}  # by provider uid: the newest credential version opened
 
     def permitted(self, provider: RoutingProvider) -> tuple[Destination, ...]:
-        """Where the provider leads, once this router's own rules let it pass. Raises DestinationRefused."""
+        """Return the provider's destinations, or raise DestinationRefused by this router's own rules."""
         return permitted(provider, allowed=self._allowed, allow_loopback_http=self._allow_loopback_http)
 
     def open_if_any(
@@ -58,7 +58,7 @@ class Opener:
         return self.open(provider, reread)
 
     def open(self, provider: RoutingProvider, reread: Reread) -> tuple[RoutingProvider, Credential]:
-        """The credential together with the provider, as it stood when the credential was opened.
+        """Return the credential and the provider as it was when the credential was opened.
 
         Raises:
             ProvidersError: whatever keeps it from being opened.
@@ -109,7 +109,7 @@ class Opener:
         )
 
     def _refuse_older(self, expected: Expected) -> None:
-        """An older credential is whole and bound to its provider; only memory tells that it was replaced."""
+        """Refuse a replaced credential: it is intact, so only memory shows that it is old."""
         with self._lock:
             newest = self._newest_versions.get(expected.provider_uid, 0)
         if expected.credential_version < newest:

@@ -1,7 +1,7 @@
 """The RoutingService of one registry, as a router calls it.
 
-May see: sealed credentials, of which nothing is believed here. Must never: log a call's metadata, where a
-token may be.
+May see: sealed credentials, of which it trusts nothing. Must never: log a call's metadata, which may hold a
+token.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ from codevector_providers.errors import (
 from codevector_providers.opening import SealedCredential
 
 Token = Callable[[], str]
-"""Gives the bearer token of the next call, so that it may be a short-lived one."""
+"""Returns the bearer token of the next call, so that tokens may be short-lived."""
 
 
 class Registry:
@@ -55,17 +55,17 @@ class Registry:
         self._channel.close()
 
     def list_models(self, request: pb.ListActiveProviderModelsRequest) -> pb.ListActiveProviderModelsResponse:
-        """One page. Raises ProvidersError."""
+        """Return one page. Raises ProvidersError."""
         answer: pb.ListActiveProviderModelsResponse = self._call(self._stub.ListActiveProviderModels, request)
         return answer
 
     def snapshot(self, request: pb.GetRoutingSnapshotRequest) -> pb.GetRoutingSnapshotResponse:
-        """The whole table, or that it is still the same. Raises ProvidersError."""
+        """Return the whole table, or that it is unchanged. Raises ProvidersError."""
         answer: pb.GetRoutingSnapshotResponse = self._call(self._stub.GetRoutingSnapshot, request)
         return answer
 
     def sealed_credential(self, provider: str) -> SealedCredential:
-        """The sealed credential of one provider.
+        """Return the sealed credential of one provider.
 
         Raises:
             ProvidersError: ProviderNotFound, ProviderDisabled, NoStoredCredential, RegistryUnavailable,
@@ -76,23 +76,21 @@ class Registry:
             self._stub.BatchGetSealedCredentials, request
         )
         if len(answer.results) != 1:
-            raise CredentialCorrupt("The registry answered for another number of providers.")
+            raise CredentialCorrupt("The registry returned the wrong number of results.")
         (result,) = answer.results
         outcome = result.WhichOneof("outcome")
         if outcome == "error":
             raise from_status(result.error, away=RegistryUnavailable)
         if outcome is None:
-            raise NoStoredCredential(
-                "The registry answered with no credential.", metadata={"provider": provider}
-            )
+            raise NoStoredCredential("The registry returned no credential.", metadata={"provider": provider})
         return _wire.sealed_credential(result.sealed_credential)
 
     def watch(self, request: pb.WatchRoutingRequest) -> Any:
-        """A stream of WatchRoutingResponse: to be iterated, and cancelled when it is not read any more."""
+        """Return a stream of WatchRoutingResponse, to iterate and to cancel when it is no longer read."""
         return self._stub.WatchRouting(request, metadata=self._metadata())
 
     def report(self, request: pb.ReportAppliedRevisionRequest) -> Any:
-        """Tell what is applied, without waiting: a future, whose outcome is a RpcError where it fails."""
+        """Report what is applied, without waiting: return a future, which raises RpcError if it fails."""
         return self._stub.ReportAppliedRevision.future(
             request, timeout=self._deadline_seconds, metadata=self._metadata()
         )

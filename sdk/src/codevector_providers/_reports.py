@@ -1,4 +1,4 @@
-"""Tells the registry which revision is in use: soon, but not for each of several changes within a second."""
+"""Report to the registry which revision is in use: soon, and at most once a second."""
 
 from __future__ import annotations
 
@@ -33,15 +33,15 @@ class Reports:
         self._random = random
         self._sent_time = -math.inf
         self._token = ""
-        self._told: str | None = None
+        self._reported: str | None = None
         self._flight: tuple[Any, str] | None = None
         self.due = math.inf
 
     def notice(self, token: str) -> None:
-        """The table in use is the one of this token."""
+        """Note the token of the table in use."""
         self._token = token
         self._land()
-        if self.due < math.inf or self._token == self._told:
+        if self.due < math.inf or self._token == self._reported:
             return
         if self._flight is not None and self._flight[1] == self._token:
             return
@@ -49,18 +49,18 @@ class Reports:
         self.due = max(self._sent_time + LEAST_SECONDS_BETWEEN, now + MOST_JITTER_SECONDS * self._random())
 
     def forget(self) -> None:
-        """The registry may know nothing any more: tell it again with the next message."""
-        self._told = self._flight = None
+        """Report again with the next message: the registry may have forgotten."""
+        self._reported = self._flight = None
 
     def send(self) -> None:
-        """Report, without waiting for the answer. What fails is told again with the next message."""
+        """Report, without waiting for the response. A failed report is repeated with the next message."""
         self.due = math.inf
         self._sent_time = self._clock()
         request = pb.ReportAppliedRevisionRequest(watcher_id=self._watcher_id, token=self._token)
         self._flight = (self._registry.report(request), self._token)
 
     def stop(self) -> None:
-        """Say that this router is no more. A registry that is away forgets it by itself."""
+        """Report that this router stops. An unreachable registry forgets it after a while."""
         request = pb.ReportAppliedRevisionRequest(watcher_id=self._watcher_id, stopping=True)
         call = self._registry.report(request)
         try:
@@ -76,4 +76,4 @@ class Reports:
         if call.done():
             self._flight = None
             if not call.cancelled() and call.exception() is None:
-                self._told = token
+                self._reported = token

@@ -1,16 +1,15 @@
-"""A table on disk, for a router that starts while the registry is away.
+"""A table on disk, for a router that starts while the registry is unavailable.
 
     bytes      file
     0..3       "CVT1"
     4..15      nonce
-    16..       AES-256-GCM of the registry's RoutingSnapshot message behind the time it was last known to be
-               current (u64be, Unix seconds), its tag of 16 bytes last; additional data: bytes 0..3
+    16..       AES-256-GCM of the time it was last known to be current (u64be, Unix seconds) and the
+               registry's RoutingSnapshot message, its tag of 16 bytes last; additional data: bytes 0..3
 
-There is no credential in it, sealed or not. The key is 32 random bytes in a file beside it: it tells a torn
-or foreign file from one of our own, and keeps what it holds out of a copy of the table alone. Whoever can
-read both files reads the table.
+There is no credential in it, sealed or not. The key is 32 random bytes in a file beside it. It detects torn
+and foreign files, and protects a copy of the table alone. Anyone who can read both files can read the table.
 
-Must never: believe a file that does not open, or one whose key others could have read.
+Must never: trust a file that does not open, or one whose key others could have read.
 """
 
 from __future__ import annotations
@@ -36,7 +35,7 @@ _TIME = struct.Struct(">Q")
 
 
 class StoredTableRefused(Exception):
-    """There is no stored table to use; the message says why, for a log."""
+    """No stored table is usable; the message says why, for a log."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,10 +54,10 @@ class TableFile:
         self._key_path = path.with_name(f"{path.name}.key")
 
     def load(self) -> StoredTable:
-        """The table stored last.
+        """Return the table that was stored last.
 
         Raises:
-            StoredTableRefused: none is stored, or it is not as this router left it.
+            StoredTableRefused: none is stored, or it was changed since.
         """
         try:
             octets = self._path.read_bytes()

@@ -1,4 +1,4 @@
-"""One open watch, read with patience: gRPC's own streams can only be waited for without end.
+"""One open watch, read with timeouts: a read of gRPC's own streams waits forever.
 
 A thread that lives as long as the stream does nothing but hand its messages over, a few at a time, so that a
 slow reader still holds the sender back.
@@ -16,10 +16,10 @@ _MOST_WAITING = 8
 
 
 class Stream:
-    """To be read by one thread, and closed by any."""
+    """One thread reads it; any thread may close it."""
 
     def __init__(self, call: Any) -> None:
-        """``call`` is the gRPC stream, which this takes over."""
+        """Take over ``call``, the gRPC stream."""
         self._call = call
         self._turn = threading.Condition()
         self._waiting: deque[pb.WatchRoutingResponse] = deque()
@@ -29,7 +29,7 @@ class Stream:
         self._reader.start()
 
     def read(self, seconds: float) -> pb.WatchRoutingResponse | None:
-        """The next message, or None when there was none in this time.
+        """Return the next message, or None if none arrives in this time.
 
         Raises:
             EOFError: it ended without an error, or was closed.
@@ -48,7 +48,7 @@ class Stream:
             raise EOFError("the registry ended the watch")
 
     def cancel(self) -> None:
-        """End it, whoever is reading."""
+        """End it, even during a read."""
         with self._turn:
             self._ended = True
             self._waiting.clear()
@@ -56,7 +56,7 @@ class Stream:
         self._call.cancel()
 
     def close(self) -> None:
-        """End it, and wait until nothing is left of it."""
+        """End it, and wait until its thread has ended."""
         self.cancel()
         self._reader.join()
 
@@ -70,7 +70,7 @@ class Stream:
                         return
                     self._waiting.append(message)
                     self._turn.notify_all()
-        except Exception as failed:  # whatever it is, the one who reads deals with it
+        except Exception as failed:  # the reading thread handles it, whatever it is
             error = failed
         with self._turn:
             if not self._ended:

@@ -1,4 +1,4 @@
-"""Messages of the registry to values of this library. The only module that knows both."""
+"""Convert messages of the registry to values of this library. The only module that knows both."""
 
 from __future__ import annotations
 
@@ -47,7 +47,7 @@ def snapshot(message: routing_service_pb2.RoutingSnapshot) -> RoutingSnapshot:
 
 
 class TableReader:
-    """A routing table in the making: of the chunks of a snapshot, or of a stored one."""
+    """Builds a routing table from the chunks of a snapshot, or from a stored one."""
 
     def __init__(self) -> None:
         self._shared = Shared()
@@ -56,7 +56,7 @@ class TableReader:
         self._models: list[ActiveModel] = []
 
     def add(self, part: routing_service_pb2.SnapshotChunk | routing_service_pb2.RoutingSnapshot) -> None:
-        """Take in a part of the table."""
+        """Add a part of the table."""
         shared = self._shared
         self._providers.extend(map(routing_provider, part.providers))
         self._provider_models.extend(active_provider_model(entry, shared) for entry in part.provider_models)
@@ -75,7 +75,7 @@ class TableReader:
 
 
 def table_changes(message: routing_service_pb2.ChangeSet) -> TableChanges:
-    """All that one revision changed. A change of a kind that this version does not know is none."""
+    """Return all changes of one revision, without those of a kind that this version does not know."""
     changes = TableChanges({}, {}, {})
     for change in message.changes:
         match change.WhichOneof("change"):
@@ -92,7 +92,7 @@ def table_changes(message: routing_service_pb2.ChangeSet) -> TableChanges:
 
 
 def routing_provider(message: routing_service_pb2.RoutingProvider) -> RoutingProvider:
-    """One provider. Settings of another kind than its own are not read."""
+    """One provider. Settings of other kinds are ignored."""
     kind = ProviderKind(message.kind)
     config: dict[str, str] = {}
     headers: dict[str, str] = {}
@@ -121,7 +121,7 @@ def active_model(message: routing_service_pb2.ActiveModel) -> ActiveModel:
         name=message.name,
         kind=ModelKind(message.kind),
         backends=tuple(
-            # A weight of 0 is read as 1, wherever it comes from.
+            # A weight of 0 counts as 1, whatever sent it.
             ModelBackend(backend.provider_model, backend.priority, backend.weight or 1)
             for backend in message.backends
         ),
@@ -132,7 +132,7 @@ def active_model(message: routing_service_pb2.ActiveModel) -> ActiveModel:
 def active_provider_model(
     message: routing_service_pb2.ActiveProviderModel, shared: Shared | None = None
 ) -> ActiveProviderModel:
-    """One provider model; with ``shared``, of the same parts as others that have equal ones."""
+    """One provider model; with ``shared``, equal parts are shared with other entries."""
     shared = shared or Shared()
     return ActiveProviderModel(
         name=message.name,
@@ -150,7 +150,7 @@ def active_provider_model(
 
 
 class Shared:
-    """Parts that many entries have in common, each made once: a large table is read faster and is smaller."""
+    """Parts that many entries share, each made once: a large table is read faster and is smaller."""
 
     def __init__(self) -> None:
         self._texts: dict[str, str] = {}
@@ -188,7 +188,7 @@ class Shared:
 
 
 def snapshot_message(table: RoutingTable) -> routing_service_pb2.RoutingSnapshot:
-    """The message that reads as this table again."""
+    """Return the message that reads as this table again."""
     message = routing_service_pb2.RoutingSnapshot(revision=table.revision, store_id=table.store_id)
     for provider in table.providers.values():
         _write_provider(message.providers.add(), provider)
@@ -204,7 +204,7 @@ def snapshot_message(table: RoutingTable) -> routing_service_pb2.RoutingSnapshot
 
 
 def sealed_credential(message: routing_service_pb2.SealedCredential) -> SealedCredential:
-    """The claims about one provider's credential, none of them checked yet."""
+    """Return the claims about one provider's credential, all unchecked."""
     return SealedCredential(
         provider_uid=message.provider_uid,
         kind=message.kind,

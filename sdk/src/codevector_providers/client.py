@@ -1,4 +1,4 @@
-"""A router's connection: the registry for what is active, its own key sidecar for opening credentials."""
+"""A router's connections: to the registry for what is active, to its own key sidecar to open credentials."""
 
 from __future__ import annotations
 
@@ -38,16 +38,15 @@ def connect(
     channel_credentials: grpc.ChannelCredentials | None = None,
     token: Token | None = None,
 ) -> Client:
-    """A client of one registry and one sidecar; nothing is contacted before the first call.
+    """Return a client of one registry and one sidecar; it connects at the first call.
 
     ``deadline_seconds`` bounds each RPC. ``allowed_destinations``, if any, is this router's own list of URLs:
-    a provider that leads elsewhere is refused, whatever the registry says. ``allow_loopback_http`` lets
-    providers on this machine be reached without TLS. ``channel_credentials`` make the connection to the
-    registry TLS or mTLS (``grpc.ssl_channel_credentials``); ``token`` is called before each RPC for a bearer
-    token.
+    a provider with any other destination is refused, whatever the registry says. ``allow_loopback_http``
+    allows providers on this machine without TLS. ``channel_credentials`` make the connection to the registry
+    TLS or mTLS (``grpc.ssl_channel_credentials``); ``token`` is called before each RPC for a bearer token.
 
     Raises:
-        ValueError: an entry of allowed_destinations that is no such URL; a token for another machine
+        ValueError: an entry of allowed_destinations is not such a URL; a token would go to another machine
             without TLS.
     """
     allowed = parse_allowed(allowed_destinations)
@@ -91,7 +90,7 @@ class Client:
         self._kms.close()
 
     def active_models(self, filter: str = "") -> Iterator[ActiveProviderModel]:  # noqa: A002 - the API's word
-        """The routable provider models, ordered by name, page by page as they are consumed.
+        """Yield the routable provider models, ordered by name, fetching pages as they are consumed.
 
         ``filter`` is the API's, over provider, provider_kind, kind and labels:
         ``provider = "providers/openai-prod" AND kind = MODEL_KIND_CHAT``.
@@ -109,7 +108,7 @@ class Client:
             request.page_token = page.next_page_token
 
     def snapshot(self, *, if_token_not: str = "") -> RoutingSnapshot | None:
-        """The routing table, or None when nothing has changed since the one with this token.
+        """Return the routing table, or None if nothing has changed since the one with this token.
 
         Raises:
             ProvidersError: RegistryUnavailable, NotAllowed.
@@ -119,7 +118,7 @@ class Client:
         return None if answer.not_modified else _wire.snapshot(answer.snapshot)
 
     def provider(self, name: str) -> RoutingProvider:
-        """A routable provider as it is now; ``name`` is ``providers/{provider}``.
+        """Return a routable provider as it is now; ``name`` is ``providers/{provider}``.
 
         Raises:
             ProvidersError: ProviderNotFound, RegistryUnavailable, NotAllowed.
@@ -130,10 +129,10 @@ class Client:
         raise ProviderNotFound("The provider does not exist or is not active.", metadata={"provider": name})
 
     def credential(self, provider: str | RoutingProvider) -> Credential:
-        """The provider's credential, fetched sealed and opened with this router's sidecar.
+        """Return the provider's credential, fetched sealed and opened with this router's sidecar.
 
         It opens only if the destinations that this library derives from the provider are among those it was
-        sealed for. Each call fetches and opens anew; nothing is kept.
+        sealed for. Each call fetches and opens it again; nothing is kept.
 
         Raises:
             ProvidersError: CredentialCorrupt, DestinationRefused, NoStoredCredential, ProviderDisabled,
@@ -144,10 +143,10 @@ class Client:
     def http(
         self, provider: str | RoutingProvider, *, inner: httpx.BaseTransport | None = None
     ) -> httpx.Client:
-        """An HTTP client for the provider's upstream: base URL set, key attached to its destinations only.
+        """Return an HTTP client for the upstream: base URL set, key attached to its destinations only.
 
         Give it to the upstream's library (``openai.OpenAI(http_client=...)``) with a placeholder as its key,
-        and close it. It keeps the credential it was made with.
+        and close it. It keeps the credential that it was made with.
 
         Raises:
             ProvidersError: as ``credential``, and SignerRequired for credentials that are never sent.
@@ -179,7 +178,7 @@ class Client:
         return self.provider(provider.name)
 
     def _current_table(self) -> RoutingSnapshot:
-        """The newest table; the registry sends it only when it has changed since the last one."""
+        """Return the newest table; the registry sends it only if it has changed."""
         with self._lock:
             known = self._table
         newest = self.snapshot(if_token_not=known.token) or known

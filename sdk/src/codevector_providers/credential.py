@@ -14,7 +14,7 @@ from codevector_providers.model import CredentialType
 
 @final
 class Credential:
-    """The fields of an opened credential, given out only by name, or all at once where a signer needs them.
+    """The fields of an opened credential, returned only by name, or all at once for a signer.
 
     Which fields there are depends on ``type``: api_key; or access_key_id, secret_access_key and perhaps
     session_token, assume_role_arn; or client_email, private_key, private_key_id, project_id; or tenant_id,
@@ -50,7 +50,7 @@ class Credential:
 
     @property
     def version(self) -> int:
-        """Which replacement of the provider's credential it is, from 1."""
+        """The version of the provider's credential, from 1."""
         return self._version
 
     @property
@@ -64,11 +64,11 @@ class Credential:
         return tuple(sorted(self._fields))
 
     def reveal(self, name: str) -> str:
-        """One field in the clear. Raises KeyError when this credential has no such field."""
+        """Return one field in plain text. Raises KeyError if this credential lacks it."""
         return self._fields[name]
 
     def reveal_all(self) -> dict[str, str]:
-        """A copy of all fields in the clear, for an upstream's own signer."""
+        """Return a copy of all fields in plain text, for an upstream's own signer."""
         return dict(self._fields)
 
     def __repr__(self) -> str:

@@ -47,8 +47,8 @@ _AZURE_LOGIN_BY_SUFFIX = {
 }
 _AZURE_LOGIN = "https://login.microsoftonline.com"
 
-# Only names under which nobody but the cloud itself answers: no *.cloudapp.azure.com, no load balancers or
-# functions under amazonaws.com, which any tenant can put up.
+# Only names under which the cloud itself serves: no *.cloudapp.azure.com, no load balancers or
+# functions under amazonaws.com, which any tenant can create.
 _VERTEX_HOST = re.compile(r"(?:[a-z0-9-]+-)?aiplatform(?:\.(?:us|eu)\.rep)?\.googleapis\.com", re.ASCII)
 _OWN_HOSTS_OF_CLOUD = {
     ProviderKind.AZURE: re.compile(
@@ -65,7 +65,7 @@ _OWN_HOSTS_OF_CLOUD = {
 
 
 class Role(StrEnum):
-    """What is sent to a destination: API keys and minted tokens, control calls, or what mints tokens."""
+    """What is sent to a destination: keys and minted tokens, control calls, or what mints tokens."""
 
     API = "api"
     CONTROL = "control"
@@ -74,9 +74,9 @@ class Role(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Destination:
-    """Scheme, host, port and, where the base URL is the user's own, a path prefix without a slash at its end.
+    """Scheme, host, port and, where the base URL is the user's own, a path prefix without a trailing slash.
 
-    ``host`` is as it stands in a URL (an IPv6 address in brackets), ``port`` always a number.
+    ``host`` is spelled as in a URL (an IPv6 address in brackets), ``port`` is always a number.
     """
 
     role: Role
@@ -115,7 +115,7 @@ class Destination:
 
     @property
     def is_loopback(self) -> bool:
-        """Whether the host, by its spelling, is this machine."""
+        """Whether the host, as spelled, is this machine."""
         if self.host == "localhost" or self.host.endswith(".localhost"):
             return True
         address = _address(self.host)
@@ -124,7 +124,7 @@ class Destination:
     def covers(self, *, scheme: str, host: str, port: int, path: str) -> bool:
         """Whether a request goes here: same scheme, host and port, and a path at or below the prefix.
 
-        A path that some server might read as leaving the prefix (dot segments, also encoded, also behind a
+        A path that some server might read as leaving the prefix (dot segments, also encoded, also after a
         backslash or a semicolon) is not below it.
         """
         if (scheme, host, port) != (self.scheme, self.host, self.port):
@@ -161,7 +161,7 @@ def derive(provider: RoutingProvider) -> tuple[Destination, ...]:
 
 
 def base_url(provider: RoutingProvider) -> str:
-    """What an upstream's client starts its paths from: the provider's own base URL, or its kind's default."""
+    """Return the base URL of an upstream's client: the provider's own, or its kind's default."""
     own = provider.config.get("base_url")
     if not own and provider.kind in _DEFAULT_BASE_URLS:
         return _DEFAULT_BASE_URLS[provider.kind]
@@ -183,7 +183,7 @@ def parse_allowed(urls: Iterable[str]) -> tuple[Destination, ...]:
 def permitted(
     provider: RoutingProvider, *, allowed: Sequence[Destination] = (), allow_loopback_http: bool = False
 ) -> tuple[Destination, ...]:
-    """The derived destinations, once this router's own rules have let every one of them pass.
+    """Return the derived destinations if this router's own rules allow all of them.
 
     If there are any ``allowed``, each ``api`` destination must be at or below one of them.
     Plain http needs ``allow_loopback_http`` and a host that is this machine. An ambient identity goes only to
@@ -275,7 +275,7 @@ def _address(host: str) -> IPv4Address | IPv6Address | None:
 
 
 def _may_climb(path: str) -> bool:
-    """Whether a server that decodes more eagerly than we do could read a dot segment in the path."""
+    """Return whether a server that decodes more than we do could read a dot segment in the path."""
     for _ in range(_UNQUOTE_ROUNDS):
         segments = path.replace("\\", "/").split("/")
         if any(segment.partition(";")[0] in (".", "..") for segment in segments):

@@ -28,17 +28,17 @@ class ProvidersError(Exception):
 
 
 class Unavailable(ProvidersError):
-    """The registry or the key-management sidecar does not answer; try again."""
+    """The registry or the key sidecar does not respond; try again."""
 
 
 class RegistryUnavailable(Unavailable):
-    """The registry does not answer, or not in time."""
+    """The registry does not respond in time."""
 
     default_reason = "STORE_UNAVAILABLE"
 
 
 class KmsUnavailable(Unavailable):
-    """The router's key-management sidecar does not answer, or not in time."""
+    """The router's key sidecar does not respond in time."""
 
     default_reason = "KMS_UNAVAILABLE"
 
@@ -50,25 +50,25 @@ class NotAllowed(ProvidersError):
 
 
 class InvalidRequest(ProvidersError):
-    """The request can never succeed as it is."""
+    """The request is invalid; do not retry it unchanged."""
 
     default_reason = "INVALID_FIELD"
 
 
 class ProviderNotFound(ProvidersError):
-    """The provider does not exist, or takes no part in routing now."""
+    """The provider does not exist or is not active."""
 
     default_reason = "RESOURCE_NOT_FOUND"
 
 
 class ModelNotFound(ProvidersError):
-    """No model of this name takes part in routing now, or none of its backends does."""
+    """The model does not exist or has no routable backend."""
 
     default_reason = "RESOURCE_NOT_FOUND"
 
 
 class ProviderDisabled(ProvidersError):
-    """The provider is disabled: its credential is not handed out."""
+    """The provider is disabled: the registry does not return its credential."""
 
     default_reason = "PROVIDER_DISABLED"
 
@@ -80,7 +80,7 @@ class NoStoredCredential(ProvidersError):
 
 
 class KeyVersionUnavailable(ProvidersError):
-    """The key version of the wrapper is disabled, destroyed or unknown to this router's sidecar."""
+    """The key version of the wrapped key is disabled, destroyed or unknown to this router's sidecar."""
 
     default_reason = "KEY_VERSION_UNAVAILABLE"
 
@@ -88,8 +88,8 @@ class KeyVersionUnavailable(ProvidersError):
 class CredentialCorrupt(ProvidersError):
     """The sealed credential does not open for this provider as it is configured.
 
-    One error for every cause: damage, an exchanged envelope or wrapper, another provider, kind, type,
-    version, deployment or destination. Never retried by itself.
+    One error for every cause: damage, an exchanged envelope or wrapped key, another provider, kind, type,
+    version, deployment or destination. Never retried automatically.
     """
 
     default_reason = "CREDENTIAL_CORRUPT"
@@ -98,22 +98,22 @@ class CredentialCorrupt(ProvidersError):
 class RegistryRolledBack(ProvidersError):
     """The registry shows an older state of the same store than this client has seen. Nothing is opened.
 
-    Its database was put back, or a replica is behind. A restore that was meant changes the store's id; for a
-    credential version that went down with it, replace the credential, or make a new client once it is
-    known to be right.
+    Its database was restored, or a replica is lagging. An intended restore changes the store's id. If it
+    brought back an older credential version, replace the credential, or make a new client once you know that
+    the version is right.
     """
 
     default_reason = "REGISTRY_ROLLED_BACK"
 
 
 class DestinationRefused(ProvidersError):
-    """The credential may not go there. Nothing was sent."""
+    """The credential may not be sent there. Nothing was sent."""
 
     default_reason = "DESTINATION_REFUSED"
 
 
 class SignerRequired(ProvidersError):
-    """Credentials of this type sign or mint and are never sent: the upstream's library takes their fields."""
+    """Credentials of this type are never sent: pass their fields to the upstream's signing library."""
 
     default_reason = "SIGNER_REQUIRED"
 
@@ -142,7 +142,7 @@ _DETAILS_KEY = "grpc-status-details-bin"
 
 
 def from_rpc_error(error: grpc.RpcError, *, away: type[Unavailable]) -> ProvidersError:
-    """The typed error of a failed call; ``away`` is the type for a server that does not answer."""
+    """Return the typed error of a failed call; ``away`` is the type for a server that does not respond."""
     if not isinstance(error, grpc.Call):
         return away(str(error))
     status = status_pb2.Status(code=error.code().value[0], message=error.details() or error.code().name)
@@ -156,7 +156,7 @@ def from_rpc_error(error: grpc.RpcError, *, away: type[Unavailable]) -> Provider
 
 
 def from_status(status: status_pb2.Status, *, away: type[Unavailable]) -> ProvidersError:
-    """The typed error of an item of a batch, or of a call: by its ErrorInfo, else by its code."""
+    """Return the typed error of a batch item or a call: by its ErrorInfo, else by its code."""
     code = _CODES.get(status.code, grpc.StatusCode.UNKNOWN)
     info = error_details_pb2.ErrorInfo()
     for detail in status.details:

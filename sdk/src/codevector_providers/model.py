@@ -1,4 +1,4 @@
-"""What a router knows: the providers and models that take part in routing. Plain values, nothing secret."""
+"""What a router knows: the routable providers and models. Plain values, no secrets."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ class _ServerEnum(IntEnum):
 
 
 class ProviderKind(_ServerEnum):
-    """Which upstream API a provider is."""
+    """The upstream API of a provider."""
 
     UNSPECIFIED = 0
     OPENAI = 1
@@ -132,7 +132,7 @@ class ActiveProviderModel:
 
 @dataclass(frozen=True, slots=True)
 class ModelBackend:
-    """A provider model that answers a model. ``weight``, at least 1, is its share within its priority."""
+    """A provider model that serves a model. ``weight``, at least 1, is its share within its priority."""
 
     provider_model: str
     priority: int

@@ -1,7 +1,7 @@
 """Open sealed credentials of format 1, byte for byte as docs/formats/envelope.md defines them.
 
 May see: one data key and the fields it opens, for the time of one call. Must never: keep or print either,
-trust a column that the envelope does not bind, or tell why an envelope does not open: every cause is one
+trust a column that the envelope does not bind, or say why an envelope does not open: every cause is one
 error.
 
 Written apart from the registry's encoder, on HMAC alone where that one uses a library's HKDF.
@@ -70,7 +70,7 @@ _FIELDS_BY_TYPE: Mapping[CredentialType, tuple[frozenset[str], frozenset[str]]] 
 
 @dataclass(frozen=True, slots=True)
 class SealedCredential:
-    """What the registry answers for one provider. Claims, until ``check`` and ``open_sealed`` have agreed."""
+    """What the registry returns for one provider. Untrusted until ``check`` and ``open_sealed`` accept it."""
 
     provider_uid: str
     kind: int
@@ -86,7 +86,7 @@ class SealedCredential:
 
 @dataclass(frozen=True, slots=True)
 class Expected:
-    """What the opener knows by itself: its deployment, its routing table, the destinations it derived."""
+    """What the opener itself knows: its deployment, its routing table, the destinations it derived."""
 
     deployment_id: bytes
     provider_uid: UUID
@@ -97,7 +97,7 @@ class Expected:
 
 
 def check(sealed: SealedCredential, expected: Expected) -> None:
-    """Everything that can be checked without the data key, so that a wrong wrapper is not even unwrapped.
+    """Check everything that needs no data key, so that a wrong wrapped key is never unwrapped.
 
     Raises:
         CredentialCorrupt: whatever is wrong.
@@ -128,7 +128,7 @@ def check(sealed: SealedCredential, expected: Expected) -> None:
 
 
 def open_sealed(sealed: SealedCredential, expected: Expected, dek: bytes | bytearray) -> dict[str, str]:
-    """The fields of the credential, in the clear.
+    """Return the fields of the credential, in plain text.
 
     Raises:
         CredentialCorrupt: whatever is wrong. Nothing of a damaged envelope is ever returned.
@@ -175,7 +175,7 @@ def _context(expected: Expected, dek_id: bytes) -> bytes:
 
 
 def _encode_destinations(items: Sequence[str]) -> bytes:
-    """DST of the stored list, verbatim; it has to be in the one form that is ever sealed."""
+    """DST of the stored list, verbatim; it must be in the one form that is ever sealed."""
     if not 1 <= len(items) <= _MAX_DESTINATIONS or not all(item.isascii() for item in items):
         raise _corrupt()
     if list(items) != sorted(set(items)):
@@ -192,7 +192,7 @@ def _unpad(plain: bytes) -> bytes:
 
 
 def _decode_fields(octets: bytes, credential_type: CredentialType) -> dict[str, str]:
-    """The named fields: sorted, each once, those and only those that the type has."""
+    """The named fields: sorted, each once, exactly those of the type."""
     label, *parts = _split(octets) or [b""]
     if label != b"codevector/fields/1" or len(parts) % 2:
         raise _corrupt()
@@ -213,7 +213,7 @@ def _texts(parts: Sequence[bytes]) -> list[str]:
 
 
 def _split(octets: bytes) -> list[bytes]:
-    """The fields of an LP; all input consumed, else refused."""
+    """The fields of an LP, which must consume all input."""
     fields: list[bytes] = []
     start = 0
     while start < len(octets):

@@ -38,17 +38,18 @@ from codevector_providers.transport import AsyncGuardedTransport, Guard, Guarded
 
 BOOKMARK_SECONDS = 15.0
 LIVE_SECONDS = 45.0
-"""For so long after each message of it a watch is live."""
+"""How long a watch is live after each of its messages."""
 REREAD_SECONDS = 5.0
-"""How long a credential that is newer than the table waits for the table."""
+"""How long opening a credential that is newer than the table waits for the table."""
 
 
 @dataclass(frozen=True, slots=True)
 class RouterStatus:
-    """How a router stands, for its health check and its metrics.
+    """The state of a router, for its health check and its metrics.
 
-    ``age_seconds`` tells since when the table may be out of date: 0 to a bookmark interval while all is well,
-    infinite while there is no table. ``resets`` are the reasons of the snapshots taken, the newest last.
+    ``age_seconds`` is how long the table may have been out of date: 0 to a bookmark interval while the watch
+    works, infinite before the first table. ``resets`` are the reasons of the snapshots taken, the newest
+    last.
     """
 
     watcher_id: str
@@ -67,12 +68,12 @@ class RouterStatus:
 
 @final
 class Router:
-    """Follows a registry in a thread of its own, from the moment it is made until it is closed.
+    """Follows a registry in its own thread, from its construction until it is closed.
 
-    A forked child has neither that thread nor the connections: make it after the fork.
+    A forked child has neither that thread nor the connections: construct it after the fork.
 
-    Safe to share between threads; a context manager. Look-ups read memory and ask nobody. While the registry
-    is away the last table stays in use: ``status`` tells its age.
+    Safe to share between threads; a context manager. Lookups read memory and make no call. While the registry
+    is unavailable the last table stays in use: ``status`` has its age.
     """
 
     def __init__(
@@ -91,25 +92,26 @@ class Router:
         token: Token | None = None,
         rng: Callable[[], float] | None = None,
     ) -> None:
-        """Begin to follow; nothing is waited for.
+        """Start following, without waiting.
 
-        ``watcher_id`` is the name that operators see, another for each router; by default made of host,
-        process and chance. ``snapshot_file`` is where the table is stored, with a key of its own beside it,
-        for a start while the registry is away. ``deadline_seconds`` bounds each call, and how long the first
-        look-up waits for the first table. ``bookmark_seconds`` is the longest silence of a watch that is
-        well; after three of them it is opened anew, up to ``max_reconnect_seconds`` later. ``rng`` gives
-        numbers from 0 up to, not including, 1, by which backends are picked. The other options are those of
-        ``connect``.
+        ``watcher_id`` is the name that operators see, unique per router; by default host, process and random
+        digits. ``snapshot_file`` is where the table is stored, with its key beside it, for a start while the
+        registry is unavailable. ``deadline_seconds`` bounds each call, and how long the first lookup waits
+        for the first table. ``bookmark_seconds`` is the longest silence of a working watch; after three of
+        them the watch is reopened, up to ``max_reconnect_seconds`` later. ``rng`` returns numbers in [0, 1),
+        by which backends are picked. The other options are those of ``connect``.
 
         Raises:
-            ValueError: an entry of allowed_destinations that is no such URL; a token for another machine
-                without TLS; a bookmark interval outside 1 to 15 s.
+            ValueError: an entry of allowed_destinations is not such a URL; a token would go to another
+                machine without TLS; a bookmark interval is outside 1 to 15 s.
         """
         if not 1.0 <= bookmark_seconds <= BOOKMARK_SECONDS:
-            raise ValueError("bookmark_seconds are 1 to 15: credentials live by bookmarks")
+            raise ValueError(
+                "bookmark_seconds must be 1 to 15: the lifetime of credentials depends on bookmarks"
+            )
         self._deadline_seconds = deadline_seconds
         self._clock = time.monotonic
-        self._random = rng or random.Random().random  # noqa: S311 - spreads load and is no secret
+        self._random = rng or random.Random().random  # noqa: S311 - spreads load, not a secret
         self._watcher_id = watcher_id or f"{socket.gethostname()}-{os.getpid()}-{secrets.token_hex(4)}"
         self._allow_loopback_http = allow_loopback_http
         allowed = parse_allowed(allowed_destinations)
@@ -154,7 +156,7 @@ class Router:
         self.close()
 
     def close(self) -> None:
-        """Stop following, store the table, drop every credential, and tell the registry.
+        """Stop following, store the table, drop every credential, and report the stop to the registry.
 
         Clients made by ``http`` are the caller's to close. Closing again does nothing.
         """
@@ -170,19 +172,19 @@ class Router:
 
     @property
     def table(self) -> RoutingTable:
-        """The table in use. To look at several things of one moment, take it once.
+        """The table in use. Read it once to look up several things at one revision.
 
         Raises:
-            RegistryUnavailable: there is none yet; the first look-up waits for it.
+            RegistryUnavailable: there is none yet; the first lookup waits for it.
         """
         return self._follower.table or self._first_table()
 
     def wait_for(self, revision: int, *, seconds: float) -> bool:
-        """Whether the table in use reaches a revision, such as that of a write, within this time."""
+        """Return whether the table in use reaches a revision, such as that of a write, within this time."""
         return self._follower.wait(lambda table: table is not None and table.revision >= revision, seconds)
 
     def status(self) -> RouterStatus:
-        """How this router stands."""
+        """Return the state of this router."""
         follower = self._follower
         table, current = follower.table, follower.current_time
         return RouterStatus(
@@ -201,7 +203,7 @@ class Router:
         )
 
     def pick(self, model: str) -> Route:
-        """One way to answer a request for a model: the first of ``attempts``.
+        """Return one route for a request: the first of ``attempts``.
 
         Raises:
             ModelNotFound: there is none.
@@ -210,11 +212,11 @@ class Router:
         return self.table.first(model, self._random)
 
     def attempts(self, model: str) -> Iterator[Route]:
-        """The ways to answer a request, in the order in which to try them, each once.
+        """Yield the routes for a request in the order in which to try them, each once.
 
-        Lower priorities come first; among equals chance decides, by weight. ``model`` is what callers ask for
-        (``models/smart``), or one provider model by its own name. All are of one moment, even if the table
-        changes meanwhile: a provider that was disabled since raises ProviderNotFound when it is used.
+        Lower priorities come first; equal ones come in random order, by weight. ``model`` is what callers ask
+        for (``models/smart``), or one provider model by its own name. All routes are from one table, even if
+        it changes meanwhile: a provider disabled since raises ProviderNotFound when it is used.
 
         Raises:
             ModelNotFound: there is none.
@@ -223,10 +225,10 @@ class Router:
         return self.table.attempts(model, self._random)
 
     def provider(self, name: str) -> RoutingProvider:
-        """A provider as the table has it; ``name`` is ``providers/{provider}``.
+        """Return a provider as the table has it; ``name`` is ``providers/{provider}``.
 
         Raises:
-            ProviderNotFound: it does not exist or takes no part in routing now.
+            ProviderNotFound: it does not exist or is not active.
             RegistryUnavailable: there is no table yet.
         """
         found = self.table.providers.get(name)
@@ -237,11 +239,11 @@ class Router:
         return found
 
     def credential(self, provider: str) -> Credential:
-        """The provider's credential, opened at most once in minutes; ``provider`` is its name.
+        """Return the provider's credential, opened at most once in minutes; ``provider`` is its name.
 
-        It is not to be kept: ask again for each use. What was disabled, deleted or replaced is not given out
-        any more once the table tells, and nothing for longer than five minutes, or ten while the registry is
-        away.
+        Do not keep it: call this for each use. A disabled, deleted or replaced credential is not returned
+        once the table has the change, and none is returned for longer than five minutes, or ten while the
+        registry is unavailable.
 
         Raises:
             ProvidersError: CredentialCorrupt, DestinationRefused, NoStoredCredential, ProviderDisabled,
@@ -254,11 +256,11 @@ class Router:
         return credential
 
     def http(self, provider: str, *, inner: httpx.BaseTransport | None = None) -> httpx.Client:
-        """An HTTP client for the provider's upstream: base URL set, key attached to its destinations only.
+        """Return an HTTP client for the upstream: base URL set, key attached to its destinations only.
 
-        Make one for each provider and keep it: each request takes the credential as it then is. Give it to
+        Make one for each provider and keep it: each request uses the current credential. Give it to
         the upstream's library (``openai.OpenAI(http_client=...)``) with a placeholder as its key, and close
-        it. A provider that was given another base URL needs a new one.
+        it. After a change of the provider's base URL, make a new one.
 
         Raises:
             ProvidersError: as ``credential``, and SignerRequired for credentials that are never sent. Its
@@ -294,11 +296,11 @@ class Router:
         if self._follower.table is None:
             error = self._follower.last_error
             why = f": {error.message}" if error else "."
-            raise RegistryUnavailable(f"There is no routing table yet{why}")
+            raise RegistryUnavailable(f"No routing table yet{why}")
         return self._follower.table
 
     def _reread(self, provider: RoutingProvider) -> RoutingProvider:
-        """The provider once the table has another version of its credential, or after a while as it is."""
+        """Return the provider once its credential version changes in the table, or as it is after a while."""
         version = provider.credential_version
 
         def replaced(table: RoutingTable | None) -> bool:
@@ -309,14 +311,14 @@ class Router:
         return self.provider(provider.name)
 
     def _is_live(self) -> bool:
-        heard = self._follower.heard_time
-        return heard is not None and self._clock() - heard < LIVE_SECONDS
+        last = self._follower.message_time
+        return last is not None and self._clock() - last < LIVE_SECONDS
 
 
 class _CurrentGuard:
-    """The rules of a provider with the credential that it has at the moment.
+    """The rules of a provider with its current credential.
 
-    Made anew for each request, in microseconds: a client that is kept must not keep a credential.
+    Built for each request, in microseconds: a client that is kept must not keep a credential.
     """
 
     def __init__(self, cache: CredentialCache, provider: str, *, allow_loopback_http: bool) -> None:

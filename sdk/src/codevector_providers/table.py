@@ -1,4 +1,4 @@
-"""The routing table of a router: what takes part in routing at one revision, and how to find it.
+"""The routing table of a router: what is routable at one revision, and how to find it.
 
 A table never changes. The one of the next revision shares with it all that stayed the same, so that following
 a registry of a hundred thousand models costs microseconds a change, and whoever holds a table goes on seeing
@@ -27,9 +27,9 @@ _Facet = tuple[Hashable, ...]
 
 
 class Entries(Layered[str, E], Generic[E]):
-    """Entries by resource name, in no order; and by what they have, without a search.
+    """Entries by resource name, unordered, and by their attributes, without a search.
 
-    The indexes are made at the first look-up that needs them, and follow the table from then on.
+    The first lookup that needs an index builds it; then it follows the table.
     """
 
     __slots__ = ("_index",)
@@ -52,7 +52,7 @@ class Entries(Layered[str, E], Generic[E]):
         return self._having(("label", key, value))
 
     def changed(self, changes: Mapping[str, E | Gone]) -> Self:
-        """A copy with these entries put in, or in the place of those of their names, or taken out."""
+        """Return a copy with these entries inserted, replaced by name, or removed."""
         made = type(self)(*self._changed(changes))
         index = self._index
         made._index = None if index is None else index.changed(self._index_changes(index, changes))
@@ -88,7 +88,7 @@ class Entries(Layered[str, E], Generic[E]):
 
 
 class ProviderModels(Entries[ActiveProviderModel]):
-    """Provider models, by their provider, too."""
+    """Provider models, also by their provider."""
 
     __slots__ = ()
 
@@ -98,7 +98,7 @@ class ProviderModels(Entries[ActiveProviderModel]):
 
 
 class Route(NamedTuple):
-    """One way to answer a request for ``model``: this model, of this provider."""
+    """A route for a request for ``model``: this provider model, of this provider."""
 
     model: str
     provider_model: ActiveProviderModel
@@ -107,7 +107,7 @@ class Route(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class RoutingTable:
-    """All that takes part in routing at one revision of one store.
+    """Everything that is routable at one revision of one store.
 
     ``token`` proves to the registry which table this is; a stored table has none, and is never resumed from.
     """
@@ -120,7 +120,7 @@ class RoutingTable:
     models: Entries[ActiveModel]
 
     def attempts(self, model: str, random: Callable[[], float]) -> Iterator[Route]:
-        """The ways to answer a request, in the order in which to try them: see ``Router.attempts``.
+        """Yield the routes for a request in the order in which to try them: see ``Router.attempts``.
 
         ``random`` gives numbers from 0 up to, not including, 1.
 
@@ -131,7 +131,9 @@ class RoutingTable:
         routes = self._direct(model) if found is None else self._by_backends(found, random)
         first = next(routes, None)
         if first is None:
-            raise ModelNotFound("No model of this name takes part in routing now.", metadata={"model": model})
+            raise ModelNotFound(
+                "The model does not exist or has no routable backend.", metadata={"model": model}
+            )
         return _beginning_with(first, routes)
 
     def first(self, model: str, random: Callable[[], float]) -> Route:
@@ -148,11 +150,11 @@ class RoutingTable:
         return next(self.attempts(model, random))
 
     def at(self, revision: int, token: str) -> RoutingTable:
-        """The same, known to be that of a newer revision."""
+        """Return the same table at a newer revision."""
         return replace(self, revision=revision, token=token)
 
     def changed(self, revision: int, token: str, changes: TableChanges) -> RoutingTable:
-        """The table of the next revision."""
+        """Return the table of the next revision."""
         return RoutingTable(
             store_id=self.store_id,
             revision=revision,
@@ -163,7 +165,7 @@ class RoutingTable:
         )
 
     def _direct(self, name: str) -> Iterator[Route]:
-        """A provider model that is asked for by its own name."""
+        """The route to a provider model that is asked for by its own name."""
         provider_model = self.provider_models.get(name)
         if provider_model is not None and (provider := self.providers.get(provider_model.provider)):
             yield Route(name, provider_model, provider)
@@ -179,14 +181,14 @@ class RoutingTable:
 
 @dataclass(slots=True)
 class TableChanges:
-    """What one revision changed: entries by name, or that they are gone."""
+    """What one revision changed: entries by name, or their removal."""
 
     providers: dict[str, RoutingProvider | Gone]
     provider_models: dict[str, ActiveProviderModel | Gone]
     models: dict[str, ActiveModel | Gone]
 
     def take_out(self, name: str) -> None:
-        """Note that the entry of this name is gone, whatever it was."""
+        """Remove the entry of this name, whatever its type."""
         collection, _, rest = name.partition("/")
         if collection == "models":
             self.models[name] = GONE
@@ -197,7 +199,7 @@ class TableChanges:
 
 
 def empty(store_id: str = "") -> RoutingTable:
-    """A table with nothing in it."""
+    """An empty table."""
     return RoutingTable(store_id, 0, "", Entries.of(()), ProviderModels.of(()), Entries.of(()))
 
 
@@ -209,7 +211,7 @@ def _changed(entries: _Some, changes: Mapping[str, object]) -> _Some:
 
 
 def _drawn(backends: Sequence[ModelBackend], random: Callable[[], float]) -> int:
-    """One of those that have the first one's priority, by weight."""
+    """Pick one of those with the first one's priority, by weight."""
     priority, total, end = backends[0].priority, 0, 0
     for backend in backends:
         if backend.priority != priority:

@@ -32,7 +32,7 @@ _KEY_HEADER_BY_KIND: Mapping[ProviderKind, str] = {
     ProviderKind.AZURE: "api-key",
     ProviderKind.GOOGLE: "x-goog-api-key",
 }
-# What would decide where or how the request is read, were it configured as an extra header.
+# Headers that decide where or how a request is read: never allowed as extra headers.
 _NEVER_CONFIGURED = frozenset(
     {
         *_AUTH_HEADERS,
@@ -48,27 +48,27 @@ _NEVER_CONFIGURED = frozenset(
     }
 )
 _NEVER_CONFIGURED_PREFIXES = ("proxy-", "x-forwarded-")
-# Either lets a caller send the request elsewhere than its URL says.
+# Each lets a caller send the request elsewhere than its URL says.
 _STEERING_EXTENSIONS = ("target", "sni_hostname")
-# The registry seals no other API key. One that is no header value must not get as far as the HTTP library,
+# The registry seals no other API key. A key that is not a valid header value must not reach the HTTP library,
 # whose error would quote it.
 _SENDABLE = re.compile(r"[\x21-\x7e]+")
 
 
 class GuardSource(Protocol):
-    """Where a transport takes the rules of its provider from, request by request."""
+    """Where a transport gets the rules of its provider, for each request."""
 
     def held(self) -> Guard | None:
-        """The guard, if nothing has to be waited for."""
+        """Return the guard if no call is needed, else None."""
         ...
 
     def current(self) -> Guard:
-        """The guard, when need be after asking the registry and the sidecar. Raises ProvidersError."""
+        """Return the guard, calling the registry and the sidecar if needed. Raises ProvidersError."""
         ...
 
 
 class GuardedTransport(httpx.BaseTransport):
-    """For ``httpx.Client``. Keys that the calling library set, such as a placeholder, are taken off first."""
+    """For ``httpx.Client``. Keys that the calling library set, such as a placeholder, are removed first."""
 
     def __init__(self, source: GuardSource, *, inner: httpx.BaseTransport | None = None) -> None:
         """``inner`` sends; by default without a proxy."""
@@ -106,7 +106,7 @@ class AsyncGuardedTransport(httpx.AsyncBaseTransport):
         return self
 
     async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
-        """As GuardedTransport.handle_request. What has to be waited for is waited for in a thread."""
+        """As GuardedTransport.handle_request. Blocking calls run in a thread."""
         guard = self._source.held()
         if guard is None:
             guard = await asyncio.to_thread(self._source.current)
@@ -118,7 +118,7 @@ class AsyncGuardedTransport(httpx.AsyncBaseTransport):
 
 
 class CredentialTransport(GuardedTransport):
-    """A GuardedTransport of one provider and one credential, as they are now."""
+    """A GuardedTransport of one provider and one credential, fixed at construction."""
 
     def __init__(
         self,
@@ -196,7 +196,7 @@ class Guard:
         self._api = tuple(item for item in destinations if item.role is Role.API)
 
     def authorised(self, request: httpx.Request) -> httpx.Request:
-        """A copy of the request with the provider's headers and key, once its destination is one of ours."""
+        """Return a copy of the request with the provider's headers and key, if its destination is allowed."""
         self._check(request)
         headers = request.headers.copy()
         headers.update(self._headers)
@@ -242,7 +242,7 @@ def _covers(item: Destination, scheme: str, host: str, port: int, path: str) -> 
 
 
 def _configured_headers(provider: RoutingProvider) -> dict[str, str]:
-    """The headers that the provider's settings ask for; none of them may carry a key or steer the request."""
+    """The headers of the provider's settings; none may contain a key or steer the request."""
     headers = dict(provider.headers)
     for name in headers:
         lowered = name.lower()

@@ -360,7 +360,7 @@ class TestReports:
             closed.bind(("127.0.0.1", 0))
             address = f"127.0.0.1:{closed.getsockname()[1]}"
         with sdk.Router(address, kms_socket=stage.socket, deadline_seconds=0.1) as router:
-            with pytest.raises(sdk.RegistryUnavailable, match="no routing table yet"):
+            with pytest.raises(sdk.RegistryUnavailable, match="No routing table yet"):
                 router.pick("models/m")
             with pytest.raises(sdk.RegistryUnavailable):
                 router.credential(NAME)

@@ -128,6 +128,13 @@ func (c *cache) keep(table *Table, live bool) {
 	}
 }
 
+// clear drops all. What is being opened meanwhile is not kept.
+func (c *cache) clear() {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	clear(c.entries)
+}
+
 // close drops all, for good.
 func (c *cache) close() {
 	c.mu.Lock()

@@ -133,13 +133,13 @@ func TestFailuresAreNotRepeatedWithinASecond(t *testing.T) {
 func TestWhatTheTableDropsOrReplacesIsDroppedAtOnce(t *testing.T) {
 	for what, table := range map[string]*Table{
 		"gone":            {storeID: "s"},
-		"replaced":        (&Table{storeID: "s"}).with([]*pb.RoutingChange{put(named("a", 2))}, 2),
-		"another of that": (&Table{storeID: "s"}).with([]*pb.RoutingChange{put(&pb.RoutingProvider{Name: "providers/a", Uid: "u", CredentialVersion: 1})}, 2),
+		"replaced":        (&Table{storeID: "s"}).with([]*pb.RoutingChange{put(named("a", 2))}, 2, "s@2"),
+		"another of that": (&Table{storeID: "s"}).with([]*pb.RoutingChange{put(&pb.RoutingProvider{Name: "providers/a", Uid: "u", CredentialVersion: 1})}, 2, "s@2"),
 	} {
 		synctest.Test(t, func(t *testing.T) {
 			o := newOpenings()
 			o.expect(t, named("a", 1), true, 1)
-			o.keep((&Table{storeID: "s"}).with([]*pb.RoutingChange{put(named("a", 1))}, 1), true)
+			o.keep((&Table{storeID: "s"}).with([]*pb.RoutingChange{put(named("a", 1))}, 1, "s@1"), true)
 			if len(o.entries) != 1 {
 				t.Fatal("dropped without a reason")
 			}
@@ -160,7 +160,7 @@ func TestAReplacedCredentialIsNeverServed(t *testing.T) {
 
 func TestOldCredentialsAreDroppedUnused(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		o, table := newOpenings(), (&Table{storeID: "s"}).with([]*pb.RoutingChange{put(named("a", 1))}, 1)
+		o, table := newOpenings(), (&Table{storeID: "s"}).with([]*pb.RoutingChange{put(named("a", 1))}, 1, "s@1")
 		o.expect(t, named("a", 1), true, 1)
 		time.Sleep(liveUse)
 		if o.keep(table, false); len(o.entries) != 1 {
@@ -169,6 +169,19 @@ func TestOldCredentialsAreDroppedUnused(t *testing.T) {
 		if o.keep(table, true); len(o.entries) != 0 {
 			t.Error("kept")
 		}
+	})
+}
+
+func TestAClearedCacheOpensAnewWhatWasBeingOpened(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		o := newOpenings()
+		o.expect(t, named("a", 1), true, 1)
+		o.clear()
+		go o.get(context.Background(), named("a", 1), true)
+		synctest.Wait()
+		o.clear()
+		o.expect(t, named("a", 1), true, 3)
+		o.expect(t, named("a", 1), true, 3)
 	})
 }
 

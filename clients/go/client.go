@@ -119,10 +119,11 @@ func New(config Config) (*Client, error) {
 // Close ends all calls and watches.
 func (c *Client) Close() error { return errors.Join(c.registry.Close(), c.sidecar.Close()) }
 
-// Listing is all pages of ListActiveProviderModels. A watch that resumes from its revision misses nothing.
+// Listing is all pages of ListActiveProviderModels. A watch that resumes from its token misses nothing.
 type Listing struct {
 	Revision int64
 	StoreID  string
+	Token    string
 	Models   []*pb.ActiveProviderModel
 }
 
@@ -141,7 +142,7 @@ func (c *Client) ListPaged(ctx context.Context, filter string, pageSize int32) (
 			return nil, err
 		}
 		if all == nil {
-			all = &Listing{Revision: page.GetRevision(), StoreID: page.GetStoreId()}
+			all = &Listing{Revision: page.GetRevision(), StoreID: page.GetStoreId(), Token: page.GetToken()}
 		}
 		all.Models = append(all.Models, page.GetActiveProviderModels()...)
 		if request.PageToken = page.GetNextPageToken(); request.PageToken == "" {

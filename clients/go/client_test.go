@@ -30,7 +30,7 @@ import (
 func TestListGathersAllPages(t *testing.T) {
 	client := connect(t, Config{Registry: serveRegistry(t, &registry{})})
 	listing, err := client.List(inTime(t), "")
-	if err != nil || listing.Revision != 7 || listing.StoreID != "s" || len(listing.Models) != 2 {
+	if err != nil || listing.Revision != 7 || listing.StoreID != "s" || listing.Token != "s@7" || len(listing.Models) != 2 {
 		t.Fatal(listing, err)
 	}
 }

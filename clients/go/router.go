@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"context"
 	"errors"
+	"log/slog"
 	"math/rand/v2"
 	"strings"
 	"sync"
@@ -124,8 +125,8 @@ func (r *Router) Err() error {
 	return r.err
 }
 
-// Resets are the reasons of the snapshots taken, e.g. INITIAL, COMPACTED. REVISION_AHEAD asks for an alarm: the
-// registry's database was put back without saying so.
+// Resets are the reasons of the snapshots taken, e.g. INITIAL, COMPACTED. STORE_CHANGED and REVISION_AHEAD ask for an
+// alarm: the registry has another history, e.g. its database was put back.
 func (r *Router) Resets() []string {
 	r.mu.Lock()
 	defer r.mu.Unlock()
@@ -185,8 +186,7 @@ func (r *Router) follow(ctx context.Context) error {
 	r.update(func() { r.watches++ })
 	assembly := assembly{inUse: r.Table()}
 	request := &pb.WatchRoutingRequest{
-		ResumeRevision:   assembly.inUse.Revision(),
-		StoreId:          assembly.inUse.StoreID(),
+		ResumeToken:      assembly.inUse.Token(),
 		BookmarkInterval: durationpb.New(r.config.BookmarkInterval),
 		WatcherId:        r.config.WatcherID,
 	}
@@ -207,8 +207,14 @@ func (r *Router) follow(ctx context.Context) error {
 	return nil
 }
 
-// use notes a sign of life, and puts a new table to use.
+// use notes a sign of life, and puts a new table to use. In another history the version of a credential names another
+// credential, so that those of the old one are dropped first.
 func (r *Router) use(table *Table, reset bool, reason pb.SnapshotChunk_Reason) {
+	if reset && isOtherHistory(reason) {
+		slog.Error("the registry has another history: its database was restored or failed over",
+			"store", table.StoreID(), "revision", table.Revision())
+		r.cache.clear()
+	}
 	r.update(func() {
 		r.heard, r.err, r.table = time.Now(), nil, table
 		if reset {
@@ -216,6 +222,10 @@ func (r *Router) use(table *Table, reset bool, reason pb.SnapshotChunk_Reason) {
 		}
 	})
 	r.cache.keep(table, true)
+}
+
+func isOtherHistory(reason pb.SnapshotChunk_Reason) bool {
+	return reason == pb.SnapshotChunk_REASON_STORE_CHANGED || reason == pb.SnapshotChunk_REASON_REVISION_AHEAD
 }
 
 func (r *Router) update(change func()) {
@@ -226,24 +236,23 @@ func (r *Router) update(change func()) {
 	r.changed = make(chan struct{})
 }
 
-// report tells the registry which revision is applied, soon and at most once a second; again on each watch, since a
+// report sends the registry the token of the table in use, soon and at most once a second; again on each watch, since a
 // registry that was killed may have forgotten. In passing it drops the credentials that have become too old.
 func (r *Router) report(ctx context.Context) {
 	type news struct {
-		watch    int
-		revision int64
-		storeID  string
+		watch int
+		token string
 	}
 	var told news
 	for ctx.Err() == nil {
 		r.mu.Lock()
 		table, changed, connected := r.table, r.changed, !r.heard.IsZero()
-		fresh := news{r.watches, table.revision, table.storeID}
+		fresh := news{r.watches, table.token}
 		r.mu.Unlock()
 		r.cache.keep(table, r.Connected())
-		if r.config.WatcherID != "" && connected && fresh != told && fresh.storeID != "" {
+		if r.config.WatcherID != "" && connected && fresh != told && fresh.token != "" {
 			err := r.client.ReportAppliedRevision(ctx, &pb.ReportAppliedRevisionRequest{
-				WatcherId: r.config.WatcherID, Revision: fresh.revision, StoreId: fresh.storeID,
+				WatcherId: r.config.WatcherID, Token: fresh.token,
 			})
 			if err == nil {
 				told = fresh

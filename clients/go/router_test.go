@@ -58,13 +58,13 @@ func TestARouterResumesWhereItsTableIs(t *testing.T) {
 	}
 	for _, revision := range []int64{0, 6, 8} {
 		q := <-requests
-		if q.GetResumeRevision() != revision || (q.GetStoreId() == "s") != (revision > 0) || q.GetStrictResume() ||
+		if q.GetResumeToken() != token("s", revision) || q.GetStrictResume() ||
 			q.GetWatcherId() != "me" || q.GetBookmarkInterval().AsDuration() != 20*time.Second {
 			t.Errorf("resumed by %v, want %d", q, revision)
 		}
 	}
 	until(t, "connected", router.Connected)
-	until(t, "reported", func() bool { told := r.told(); return len(told) > 0 && told[len(told)-1].GetRevision() == 9 })
+	until(t, "reported", func() bool { told := r.told(); return len(told) > 0 && told[len(told)-1].GetToken() == "s@9" })
 	stop()
 	if router.Connected() || router.Table() != table {
 		t.Error("stopping took the table along")
@@ -83,7 +83,7 @@ func TestReportsComeAtMostOnceASecond(t *testing.T) {
 	router := connect(t, Config{Registry: serveRegistry(t, r)}).NewRouter(RouterConfig{WatcherID: "me"})
 	began := time.Now()
 	running(t, router)
-	until(t, "reported", func() bool { told := r.told(); return len(told) > 0 && told[len(told)-1].GetRevision() == 300 })
+	until(t, "reported", func() bool { told := r.told(); return len(told) > 0 && told[len(told)-1].GetToken() == "s@300" })
 	if told, seconds := len(r.told()), time.Since(began).Seconds(); float64(told) > 1+seconds {
 		t.Errorf("%d reports in %.1f s", told, seconds)
 	}
@@ -116,6 +116,51 @@ func TestAnotherStoreReplacesTheTable(t *testing.T) {
 	until(t, "replaced", func() bool { return router.Table().StoreID() == "t" && router.Table().Revision() == 3 })
 	if !reflect.DeepEqual(router.Resets(), []string{"INITIAL", "STORE_CHANGED"}) || router.Table().Provider("providers/a") != nil {
 		t.Error(router.Resets(), versions(router.Table()))
+	}
+}
+
+// Version numbers repeat in another history: the same one may be of another secret.
+func TestNoCredentialOfAnotherHistoryIsUsed(t *testing.T) {
+	vector := readVector(t, "openai-api-key")
+	provider := providerOf(t, vector)
+	for reason, kept := range map[pb.SnapshotChunk_Reason]bool{
+		pb.SnapshotChunk_REASON_STORE_CHANGED:  false,
+		pb.SnapshotChunk_REASON_REVISION_AHEAD: false,
+		pb.SnapshotChunk_REASON_COMPACTED:      true,
+	} {
+		opened := make(chan struct{})
+		r := &registry{sealed: map[string]*pb.SealedCredential{provider.Name: vector.Sealed()}}
+		r.watch = func(_ *pb.WatchRoutingRequest, s grpc.ServerStreamingServer[pb.WatchRoutingResponse]) error {
+			if err := s.Send(chunk("s", 5, true, true, provider)); err != nil {
+				return err
+			}
+			<-opened
+			again := chunk("s", 4, true, true, provider)
+			again.GetSnapshotChunk().Reason = reason
+			if err := s.Send(again); err != nil {
+				return err
+			}
+			<-s.Context().Done()
+			return nil
+		}
+		client := connect(t, Config{Registry: serveRegistry(t, r), KMSSocket: serveSidecar(t, &sidecar{vector: vector})})
+		router := client.NewRouter(RouterConfig{})
+		running(t, router)
+		before, err := router.WaitFor(inTime(t), 5)
+		if err != nil {
+			t.Fatal(err)
+		}
+		first, err := router.Credential(inTime(t), provider.Name)
+		if err != nil {
+			t.Fatal(err)
+		}
+		close(opened)
+		if _, err := router.Next(inTime(t), before); err != nil {
+			t.Fatal(err)
+		}
+		if second, err := router.Credential(inTime(t), provider.Name); err != nil || (second == first) != kept {
+			t.Errorf("%s: kept %v, want %v (%v)", reason, second == first, kept, err)
+		}
 	}
 }
 

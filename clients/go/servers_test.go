@@ -37,7 +37,7 @@ func (r *registry) ListActiveProviderModels(_ context.Context, q *pb.ListActiveP
 	if q.GetFilter() == "bad" {
 		return nil, failure(codes.InvalidArgument, "INVALID_FILTER")
 	}
-	answer := &pb.ListActiveProviderModelsResponse{Revision: 7, StoreId: "s", NextPageToken: "more",
+	answer := &pb.ListActiveProviderModelsResponse{Revision: 7, StoreId: "s", Token: "s@7", NextPageToken: "more",
 		ActiveProviderModels: []*pb.ActiveProviderModel{{Name: "providers/a/models/1"}}}
 	if q.GetPageToken() == "more" {
 		answer.NextPageToken, answer.ActiveProviderModels[0].Name = "", "providers/a/models/2"

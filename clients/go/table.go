@@ -11,6 +11,7 @@ import (
 type Table struct {
 	revision       int64
 	storeID        string
+	token          string
 	providers      entries[*pb.RoutingProvider]
 	providerModels entries[*pb.ActiveProviderModel]
 	models         entries[*pb.ActiveModel]
@@ -21,6 +22,10 @@ func (t *Table) Revision() int64 { return t.revision }
 
 // StoreID tells which store the revision belongs to; empty before the first snapshot.
 func (t *Table) StoreID() string { return t.storeID }
+
+// Token proves to the registry which table this is: revision numbers repeat after a restore or a failover, tokens do
+// not. Opaque; empty before the first snapshot.
+func (t *Table) Token() string { return t.token }
 
 // Provider gives a routable provider by its name, or nil.
 func (t *Table) Provider(name string) *pb.RoutingProvider { return t.providers.get(name) }
@@ -41,9 +46,9 @@ func (t *Table) ProviderModels() []*pb.ActiveProviderModel { return slices.Clone
 func (t *Table) Models() []*pb.ActiveModel { return slices.Clone(t.models) }
 
 // with is the table after the changes of one revision.
-func (t *Table) with(changes []*pb.RoutingChange, revision int64) *Table {
+func (t *Table) with(changes []*pb.RoutingChange, revision int64, token string) *Table {
 	next := *t
-	next.revision = revision
+	next.revision, next.token = revision, token
 	if len(changes) == 0 {
 		return &next
 	}
@@ -123,7 +128,7 @@ func (a *assembly) move(message *pb.WatchRoutingResponse, changes []*pb.RoutingC
 		return fail(ErrMalformedStream, "a change comes before its table")
 	}
 	if message.GetRevision() > a.inUse.revision {
-		a.inUse = a.inUse.with(changes, message.GetRevision())
+		a.inUse = a.inUse.with(changes, message.GetRevision(), message.GetToken())
 	}
 	return nil
 }
@@ -151,7 +156,7 @@ func (a *assembly) snapshotChunk(message *pb.WatchRoutingResponse, chunk *pb.Sna
 	if message.GetRevision() < 0 || message.GetStoreId() == "" {
 		return false, fail(ErrMalformedStream, "a snapshot ends without its revision and store")
 	}
-	a.building.revision = message.GetRevision()
+	a.building.revision, a.building.token = message.GetRevision(), message.GetToken()
 	a.inUse, a.building = a.building, nil
 	return true, nil
 }

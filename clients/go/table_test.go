@@ -12,18 +12,26 @@ import (
 	"google.golang.org/protobuf/proto"
 )
 
+// token is what the tests' registry proves its tables by.
+func token(store string, revision int64) string {
+	if revision == 0 {
+		return ""
+	}
+	return fmt.Sprintf("%s@%d", store, revision)
+}
+
 func chunk(store string, revision int64, first, last bool, providers ...*pb.RoutingProvider) *pb.WatchRoutingResponse {
-	return &pb.WatchRoutingResponse{StoreId: store, Revision: revision, Event: &pb.WatchRoutingResponse_SnapshotChunk{
+	return &pb.WatchRoutingResponse{StoreId: store, Revision: revision, Token: token(store, revision), Event: &pb.WatchRoutingResponse_SnapshotChunk{
 		SnapshotChunk: &pb.SnapshotChunk{First: first, Last: last, Providers: providers, Reason: pb.SnapshotChunk_REASON_INITIAL}}}
 }
 
 func changes(store string, revision int64, all ...*pb.RoutingChange) *pb.WatchRoutingResponse {
-	return &pb.WatchRoutingResponse{StoreId: store, Revision: revision, Event: &pb.WatchRoutingResponse_ChangeSet{
+	return &pb.WatchRoutingResponse{StoreId: store, Revision: revision, Token: token(store, revision), Event: &pb.WatchRoutingResponse_ChangeSet{
 		ChangeSet: &pb.ChangeSet{Changes: all}}}
 }
 
 func bookmark(store string, revision int64, draining bool) *pb.WatchRoutingResponse {
-	return &pb.WatchRoutingResponse{StoreId: store, Revision: revision, Event: &pb.WatchRoutingResponse_Bookmark{
+	return &pb.WatchRoutingResponse{StoreId: store, Revision: revision, Token: token(store, revision), Event: &pb.WatchRoutingResponse_Bookmark{
 		Bookmark: &pb.Bookmark{Draining: draining}}}
 }
 
@@ -69,7 +77,7 @@ func TestASnapshotReplacesTheTableOnItsLastChunk(t *testing.T) {
 			t.Fatalf("chunk %d: reset %v, %v", i, reset, err)
 		}
 	}
-	if table := stream.inUse; table.Revision() != 4 || table.StoreID() != "t" || table.Provider("providers/a") != nil ||
+	if table := stream.inUse; table.Revision() != 4 || table.StoreID() != "t" || table.Token() != "t@4" || table.Provider("providers/a") != nil ||
 		table.Provider("providers/b") == nil || table.Provider("providers/c") == nil {
 		t.Errorf("%v of %s at %d", versions(table), table.StoreID(), table.Revision())
 	}
@@ -95,7 +103,7 @@ func TestChangesOfARevisionComeTogether(t *testing.T) {
 		}
 	}
 	table := stream.inUse
-	if !reflect.DeepEqual(versions(table), map[string]int64{"providers/a": 2}) || table.Revision() != 7 ||
+	if !reflect.DeepEqual(versions(table), map[string]int64{"providers/a": 2}) || table.Revision() != 7 || table.Token() != "s@7" ||
 		table.ProviderModel(model.Name) != model || table.Model(userModel.Name) != userModel {
 		t.Errorf("%v at %d", versions(table), table.Revision())
 	}
@@ -105,7 +113,7 @@ func TestChangesOfARevisionComeTogether(t *testing.T) {
 	if _, err := stream.apply(changes("s", 8, removed("models/m"), removed("providers/a/models/m"))); err != nil {
 		t.Fatal(err)
 	}
-	if len(stream.inUse.Models())+len(stream.inUse.ProviderModels()) != 0 {
+	if len(stream.inUse.Models())+len(stream.inUse.ProviderModels()) != 0 || stream.inUse.Token() != "s@8" {
 		t.Error("what was removed is there")
 	}
 }

@@ -11,14 +11,19 @@ _WORD = re.compile(r"\$\{(\w+)([+-]\d+)?\}")
 
 
 def filled(value: Any, kept: Mapping[str, Any]) -> Any:
-    """The value with ``${name}`` and ``${number+1}`` replaced by what was kept."""
+    """Return the value with its words replaced by what was kept.
+
+    ``${number+1}`` is that number and one; ``${list}`` the last item of a list, ``${list-1}`` the one before.
+    """
     match value:
         case str():
             whole = _WORD.fullmatch(value)
             if whole is None:
                 return value
-            found, offset = kept[whole[1]], whole[2]
-            return int(found) + int(offset) if offset else found
+            found, offset = kept[whole[1]], int(whole[2] or 0)
+            if isinstance(found, list):
+                return found[offset - 1]
+            return int(found) + offset if offset else found
         case list():
             return [filled(item, kept) for item in value]
         case dict():

@@ -33,7 +33,7 @@ class Player:
 
     instance: Instance
     client: Client
-    kept: dict[str, Any] = field(default_factory=dict)
+    kept: dict[str, Any] = field(default_factory=lambda: {"token": []})
 
     def play(self, step: dict[str, Any]) -> None:
         """One step; an answer that is not as expected fails the test."""
@@ -73,7 +73,7 @@ class Player:
             raise AssertionError(f"not within {UNTIL_SECONDS} s: {found}") from None
 
     def _call(self, method: str, request: dict[str, Any]) -> dict[str, Any]:
-        """An administrator's call; a write's revision is kept as ``revision``."""
+        """Call as an administrator; of a write, keep the revision, the token, and tokens made from it."""
         channel = self.instance.channel
         assert channel is not None
         services = (
@@ -87,6 +87,9 @@ class Player:
         trailers = dict(call.trailing_metadata())
         if "x-revision" in trailers:
             self.kept["revision"] = int(trailers["x-revision"])
+            token = str(trailers["x-revision-token"])
+            self.kept["token"].append(token)
+            self.kept.update(variants.tokens(token))
         document = json_format.MessageToDict(
             answer, preserving_proto_field_name=True, always_print_fields_with_no_presence=True
         )
@@ -99,22 +102,24 @@ class Player:
             "kill registry": self.instance.kill_service,
             "start sidecar": self.instance.start_kms,
             "kill sidecar": self.instance.kill_kms,
-            "save database": self._save_database,
-            "put database back": self._put_database_back,
+            "save database": lambda: self._save("saved.db"),
+            "put database back": lambda: self._put_back("saved.db"),
+            "save fork": lambda: self._save("fork.db"),
+            "put fork back": lambda: self._put_back("fork.db"),
             "make database anew": self._make_database_anew,
         }
 
-    def _save_database(self) -> None:
-        with self._database() as database, closing(sqlite3.connect(self._saved)) as saved:
+    def _save(self, name: str) -> None:
+        with self._database() as database, closing(sqlite3.connect(self.instance.home / name)) as saved:
             database.backup(saved)
 
-    def _put_database_back(self) -> None:
+    def _put_back(self, name: str) -> None:
         self._remove_database()
-        shutil.copy(self._saved, self._path)
+        shutil.copy(self.instance.home / name, self._path)
 
     def _make_database_anew(self) -> None:
         self._remove_database()
-        done = self.instance.run("service", "migrate")
+        done = self.instance.run("service", "migrate", "--new")
         assert done.returncode == 0, done.stderr
 
     def _execute(self, statements: list[str]) -> None:
@@ -141,10 +146,6 @@ class Player:
     @property
     def _path(self) -> Path:
         return self.instance.home / "registry.db"
-
-    @property
-    def _saved(self) -> Path:
-        return self.instance.home / "saved.db"
 
 
 def _with_numbers(document: dict[str, Any]) -> dict[str, Any]:

@@ -83,7 +83,7 @@ class Program:
             request.page_token = page.next_page_token
             page = self._routing.ListActiveProviderModels(request, timeout=CALL_SECONDS)
             names += [model.name for model in page.active_provider_models]
-        return {"revision": first.revision, "store_id": first.store_id, "names": names}
+        return {"revision": first.revision, "store_id": first.store_id, "token": first.token, "names": names}
 
     def start(self, watcher_id: str, bookmark_interval_ms: int) -> Answer:
         self._router = sdk.Router(
@@ -106,6 +106,7 @@ class Program:
         return {
             "revision": table.revision,
             "store_id": table.store_id,
+            "token": table.token,
             "providers": sorted(table.providers),
             "provider_models": sorted(table.provider_models),
             "models": sorted(table.models),
@@ -130,6 +131,7 @@ class Program:
 
     def watch(
         self,
+        resume_token: str,
         resume_revision: int,
         store_id: str,
         strict_resume: bool,
@@ -138,7 +140,10 @@ class Program:
         timeout_ms: int,
     ) -> Answer:
         request = pb.WatchRoutingRequest(
-            resume_revision=resume_revision, store_id=store_id, strict_resume=strict_resume
+            resume_token=resume_token,
+            resume_revision=resume_revision,
+            store_id=store_id,
+            strict_resume=strict_resume,
         )
         request.bookmark_interval.FromMilliseconds(bookmark_interval_ms)
         stream = self._routing.WatchRouting(request, timeout=timeout_ms / 1000)
@@ -147,9 +152,9 @@ class Program:
         finally:
             stream.cancel()
 
-    def report(self, revision: int, store_id: str, watcher_id: str, stopping: bool) -> Answer:
+    def report(self, token: str, revision: int, store_id: str, watcher_id: str, stopping: bool) -> Answer:
         request = pb.ReportAppliedRevisionRequest(
-            revision=revision, store_id=store_id, watcher_id=watcher_id, stopping=stopping
+            token=token, revision=revision, store_id=store_id, watcher_id=watcher_id, stopping=stopping
         )
         self._routing.ReportAppliedRevision(request, timeout=CALL_SECONDS)
         return {}

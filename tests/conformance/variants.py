@@ -1,16 +1,31 @@
-"""The envelope vectors as requests to a program: whole, and garbled in every part."""
+"""What a scenario makes up: envelopes that are garbled in every part, and tokens of other histories."""
 
 from __future__ import annotations
 
 import json
 from collections.abc import Iterator
+from dataclasses import replace
 from typing import Any
+from uuid import UUID
 
+from service.domain.history import parse_token
 from tests.support.servers.harness import ROOT
 
 _FOLDER = ROOT / "tests" / "vectors" / "envelope"
 _HEADER_BYTES = 56
 _NONCE_BYTES = 12
+_MADE_UP = UUID("00000000-0000-4000-8000-000000000000")
+
+
+def tokens(token: str) -> dict[str, str]:
+    """Return well-formed tokens that differ from this one in one part each, by their names in scenarios."""
+    true = parse_token(token)
+    assert true is not None
+    return {
+        "token_of_another_store": str(replace(true, store_id=_MADE_UP)),
+        "token_of_another_history": str(replace(true, content_id=_MADE_UP)),
+        "token_ahead": str(replace(true, revision=true.revision + 100)),
+    }
 
 
 def openings() -> Iterator[tuple[str, dict[str, Any], dict[str, Any]]]:

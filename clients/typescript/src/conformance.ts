@@ -41,8 +41,8 @@ let router: Router | undefined;
 
 const commands: Record<string, (command: Command) => Answer | Promise<Answer>> = {
   async list({ filter, page_size }) {
-    const { revision, storeId, providerModels } = await registry.list({ filter, pageSize: page_size });
-    return { revision, store_id: storeId, names: providerModels.map(({ name }) => name) };
+    const { revision, storeId, token, providerModels } = await registry.list({ filter, pageSize: page_size });
+    return { revision, store_id: storeId, token, names: providerModels.map(({ name }) => name) };
   },
   start({ watcher_id, bookmark_interval_ms }) {
     router = new Router({
@@ -61,10 +61,11 @@ const commands: Record<string, (command: Command) => Answer | Promise<Answer>> =
     return { revision: (await started().atRevision(BigInt(revision), AbortSignal.timeout(timeout_ms))).revision };
   },
   table() {
-    const { revision, storeId, providers, providerModels, models } = table();
+    const { revision, storeId, token, providers, providerModels, models } = table();
     return {
       revision,
       store_id: storeId,
+      token,
       providers: [...providers.keys()].sort(),
       provider_models: [...providerModels.keys()].sort(),
       models: [...models.keys()].sort(),
@@ -88,9 +89,10 @@ const commands: Record<string, (command: Command) => Answer | Promise<Answer>> =
       labels: model.labels,
     };
   },
-  async watch({ resume_revision, store_id, strict_resume, bookmark_interval_ms, messages, timeout_ms }) {
+  async watch({ resume_token, resume_revision, store_id, strict_resume, bookmark_interval_ms, messages, timeout_ms }) {
     const events: Answer[] = [];
     const stream = registry.watch({
+      resumeToken: resume_token,
       resumeRevision: BigInt(resume_revision ?? 0),
       storeId: store_id,
       strictResume: strict_resume,
@@ -100,8 +102,8 @@ const commands: Record<string, (command: Command) => Answer | Promise<Answer>> =
     for await (const message of stream) if (events.push(event(message)) >= messages) break;
     return { events };
   },
-  async report({ revision, store_id, watcher_id, stopping }) {
-    const at = { revision: BigInt(revision ?? 0), storeId: store_id };
+  async report({ token, revision, store_id, watcher_id, stopping }) {
+    const at = { token, revision: BigInt(revision ?? 0), storeId: store_id };
     await registry.report({ ...at, watcherId: watcher_id, stopping });
     return {};
   },

@@ -38,8 +38,8 @@ interface Held {
 }
 
 export class Credentials {
-  readonly #held = new Map<string, Held>();
-  readonly #flights = new Map<string, Promise<Credential>>();
+  #held = new Map<string, Held>();
+  #flights = new Map<string, Promise<Credential>>();
   #isClosed = false;
   readonly #newest = new Map<string, bigint>(); // by provider uid: the newest version opened
 
@@ -92,6 +92,12 @@ export class Credentials {
     for (const name of [...this.#held.keys()]) this.recheck(name);
   }
 
+  /** Drops every credential; one that is being opened is opened again. */
+  clear(): void {
+    this.#held = new Map();
+    this.#flights = new Map();
+  }
+
   /** Drops every credential, and gives out none any more. */
   close(): void {
     this.#isClosed = true;
@@ -101,10 +107,11 @@ export class Credentials {
   /** One opening at a time for each credential, however many ask. */
   #fly(name: string, binding: string): Promise<Credential> {
     const key = `${name}\n${binding}`;
-    let flight = this.#flights.get(key);
+    const flights = this.#flights;
+    let flight = flights.get(key);
     if (!flight) {
-      flight = this.#open(name).finally(() => this.#flights.delete(key));
-      this.#flights.set(key, flight);
+      flight = this.#open(name).finally(() => flights.delete(key));
+      flights.set(key, flight);
     }
     return flight;
   }
@@ -112,6 +119,7 @@ export class Credentials {
   async #open(name: string): Promise<Credential> {
     for (let attempt = 1; ; attempt++) {
       const isLast = attempt === ATTEMPTS;
+      const held = this.#held;
       const provider = this.#provider(name);
       const binding = this.#binding(provider);
       const sealed = await this.registry.sealedCredential(name);
@@ -123,7 +131,7 @@ export class Credentials {
         const credential = await this.#openOnce(provider, sealed);
         this.#refuseClosed();
         // Never past a change that was seen meanwhile.
-        if (this.#binding(this.#provider(name)) === binding) {
+        if (held === this.#held && this.#binding(this.#provider(name)) === binding) {
           this.#hold(name, { binding, credential, openedMs: performance.now() });
           return credential;
         }

@@ -22,15 +22,18 @@ export interface ListOptions {
   readonly signal?: AbortSignal;
 }
 
-/** The routable provider models, and the revision of the first page: the one to watch from. */
+/** The routable provider models, and the revision and token of the first page: the ones to watch from. */
 export interface Listing {
   readonly revision: bigint;
   readonly storeId: string;
+  readonly token: string;
   readonly providerModels: readonly ActiveProviderModel[];
 }
 
 export interface WatchOptions {
-  /** The revision that has been applied, of the store `storeId`. Without: a snapshot comes first. */
+  /** The token of the last message that has been applied. Without: a snapshot comes first. */
+  readonly resumeToken?: string;
+  /** What was applied, as a number of the store `storeId`: it proves nothing, and a snapshot comes first as well. */
   readonly resumeRevision?: bigint;
   readonly storeId?: string;
   /** Throws ResumeRefused where resuming is impossible, in place of a snapshot in the stream. */
@@ -42,6 +45,8 @@ export interface WatchOptions {
 
 export interface Report {
   readonly watcherId: string;
+  /** The token of the table in use. A report without one counts as nothing applied. */
+  readonly token?: string;
   readonly revision?: bigint;
   readonly storeId?: string;
   readonly stopping?: boolean;
@@ -71,7 +76,9 @@ export class Registry {
         this.#client.listActiveProviderModels({ filter, pageSize, pageToken }, options),
       );
       providerModels.push(...page.activeProviderModels);
-      if (!page.nextPageToken) return { revision: page.revision, storeId: page.storeId, providerModels };
+      if (!page.nextPageToken) {
+        return { revision: page.revision, storeId: page.storeId, token: page.token, providerModels };
+      }
       pageToken = page.nextPageToken;
     }
   }

@@ -1,4 +1,4 @@
-/** Tells the registry which revision this router has applied: soon, and at most once a second. */
+/** Reports to the registry which table this router has applied: soon, and at most once a second. */
 import { setTimeout as sleep } from "node:timers/promises";
 
 import type { Registry } from "./registry.js";
@@ -20,7 +20,7 @@ export class Reporter {
   /** To be called with each sign of life: what could not be told is told then. */
   notice(table: RoutingTable): void {
     this.#table = table;
-    if (!this.#round && position(table) !== this.#reported) this.#round = this.#tell();
+    if (!this.#round && table.token !== this.#reported) this.#round = this.#tell();
   }
 
   /** Tells that this router stops, and rejects where that cannot be told; nothing is told afterwards. */
@@ -33,20 +33,15 @@ export class Reporter {
   async #tell(): Promise<void> {
     const { signal } = this.#stopped;
     let isTold = true;
-    while (isTold && this.#table && position(this.#table) !== this.#reported && !signal.aborted) {
-      const { revision, storeId } = this.#table;
-      const told = position(this.#table);
-      isTold = await this.registry.report({ watcherId: this.watcherId, revision, storeId }, signal).then(
+    while (isTold && this.#table && this.#table.token !== this.#reported && !signal.aborted) {
+      const { token } = this.#table;
+      isTold = await this.registry.report({ watcherId: this.watcherId, token }, signal).then(
         () => true,
         () => false,
       );
-      if (isTold) this.#reported = told;
+      if (isTold) this.#reported = token;
       await sleep(INTERVAL_MS, undefined, { signal }).catch(() => undefined);
     }
     this.#round = undefined;
   }
-}
-
-function position({ storeId, revision }: RoutingTable): string {
-  return `${storeId}/${revision}`;
 }

@@ -31,12 +31,13 @@ export interface RouterOptions extends Rules {
 interface RouterEvents {
   /** The table in use has another revision. */
   change: [table: RoutingTable];
-  /** A snapshot replaced the table. REVISION_AHEAD: the registry's database was put back; raise an alarm. */
+  /** A snapshot replaced the table. STORE_CHANGED, REVISION_AHEAD: the registry has another history; raise an alarm. */
   reset: [reason: string];
   /** The stream ended with this error; the router connects again by itself. */
   disconnect: [error: unknown];
 }
 
+const OTHER_HISTORY: readonly string[] = ["STORE_CHANGED", "REVISION_AHEAD"];
 const MISSED_BOOKMARKS = 3;
 const FIRST_DELAY_MS = 100;
 
@@ -150,7 +151,7 @@ export class Router extends EventEmitter<RouterEvents> {
     // A connection that died without a word would be used again: give it up, not only the stream.
     const silence = setTimeout(() => this.#registry.close(), silenceMs);
     const messages = this.#registry.watch({
-      ...(this.#table && { resumeRevision: this.#table.revision, storeId: this.#table.storeId }),
+      resumeToken: this.#table?.token ?? "",
       bookmarkIntervalMs: this.#bookmarkIntervalMs,
       watcherId: this.#watcherId,
       signal: stopped,
@@ -172,8 +173,9 @@ export class Router extends EventEmitter<RouterEvents> {
     }
   }
 
-  #apply({ storeId, revision, event }: WatchRoutingResponse): void {
-    if (event.case === "snapshotChunk") return this.#load(event.value, storeId, revision);
+  #apply(message: WatchRoutingResponse): void {
+    const { storeId, revision, token, event } = message;
+    if (event.case === "snapshotChunk") return this.#load(event.value, message);
     if (event.case === undefined) return; // what a newer server says besides
     if (event.case === "bookmark" && this.#incoming) return; // not about the table in use
     const table = this.#table;
@@ -183,11 +185,12 @@ export class Router extends EventEmitter<RouterEvents> {
     if (revision <= table.revision) return;
     if (event.case === "changeSet") table.apply(event.value);
     table.revision = revision;
+    table.token = token;
     if (event.case === "changeSet") this.#recheck(event.value);
     this.#changed(table);
   }
 
-  #load(chunk: SnapshotChunk, storeId: string, revision: bigint): void {
+  #load(chunk: SnapshotChunk, { storeId, revision, token }: WatchRoutingResponse): void {
     if (chunk.first) {
       this.#incoming = {
         table: new MutableTable(storeId),
@@ -201,9 +204,18 @@ export class Router extends EventEmitter<RouterEvents> {
     table.add(chunk);
     if (!chunk.last) return;
     table.revision = revision;
+    table.token = token;
     this.#table = table;
     this.#incoming = undefined;
-    this.#credentials.recheckAll();
+    if (OTHER_HISTORY.includes(reason)) {
+      console.error(
+        "the registry has another history: its database was restored or failed over; " +
+          `store ${storeId} is at revision ${revision}`,
+      );
+      this.#credentials.clear(); // the same version there names another credential
+    } else {
+      this.#credentials.recheckAll();
+    }
     this.emit("reset", reason);
     this.#changed(table);
   }

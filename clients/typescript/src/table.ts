@@ -11,6 +11,8 @@ import type {
 export interface RoutingTable {
   readonly storeId: string;
   readonly revision: bigint;
+  /** Proves to the registry which table this is: revision numbers repeat after a restore or a failover. Opaque. */
+  readonly token: string;
   /** By resource name: `providers/{provider}`. */
   readonly providers: ReadonlyMap<string, RoutingProvider>;
   /** `providers/{provider}/models/{model}`. */
@@ -21,6 +23,7 @@ export interface RoutingTable {
 
 export class MutableTable implements RoutingTable {
   revision = 0n;
+  token = "";
   readonly providers = new Map<string, RoutingProvider>();
   readonly providerModels = new Map<string, ActiveProviderModel>();
   readonly models = new Map<string, ActiveModel>();

@@ -71,8 +71,8 @@ describe("credentials", { timeout: 20_000 }, () => {
     await Promise.all([registry.close(), sidecar.close()]);
   });
 
-  async function load(providers: RoutingProvider[]): Promise<void> {
-    const chunk = { first: true, last: true, providers, reason: SnapshotChunk_Reason.STORE_CHANGED };
+  async function load(providers: RoutingProvider[], reason = SnapshotChunk_Reason.COMPACTED): Promise<void> {
+    const chunk = { first: true, last: true, providers, reason };
     stream.send({ revision, event: { case: "snapshotChunk", value: chunk } });
     await once(router, "reset");
   }
@@ -197,6 +197,27 @@ describe("credentials", { timeout: 20_000 }, () => {
     await load([provider()]);
     await open();
     assert.equal(registry.sealings, 1);
+  });
+
+  for (const reason of ["STORE_CHANGED", "REVISION_AHEAD"] as const) {
+    it(`are opened again in another history, where version numbers repeat: ${reason}`, async () => {
+      await open();
+      const said = mock.method(console, "error", () => undefined);
+      await load([provider()], SnapshotChunk_Reason[reason]);
+      assert.match(String(said.mock.calls[0]!.arguments[0]), /another history/);
+      await open();
+      assert.equal(registry.sealings, 2);
+    });
+  }
+
+  it("are opened again where another history comes while they are opened", async () => {
+    mock.method(console, "error", () => undefined);
+    registry.seal = async () => {
+      if (registry.sealings === 1) await load([provider()], SnapshotChunk_Reason.STORE_CHANGED);
+      return sealed();
+    };
+    assert.equal(await open(), KEY);
+    assert.equal(registry.sealings, 2);
   });
 
   it("do not open for a provider that is aimed elsewhere", async () => {

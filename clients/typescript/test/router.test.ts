@@ -15,7 +15,7 @@ import { KeySidecar } from "../src/sidecar.js";
 import { ProvidersError } from "../src/errors.js";
 import { Registry } from "../src/registry.js";
 import { Router, type RouterOptions } from "../src/router.js";
-import { ScriptedRegistry, STORE, until } from "./scripted.js";
+import { ScriptedRegistry, STORE, token, until } from "./scripted.js";
 
 const OTHER_STORE = "22222222-2222-4222-8222-222222222222";
 
@@ -73,7 +73,7 @@ describe("Router", { timeout: 20_000 }, () => {
   it("asks for a snapshot first", async () => {
     start({ watcherId: "pod-1", bookmarkIntervalMs: 2500 });
     const { request } = await registry.stream(0);
-    assert.equal(request.resumeRevision, 0n);
+    assert.equal(request.resumeToken, "");
     assert.equal(request.watcherId, "pod-1");
     assert.deepEqual([request.bookmarkInterval?.seconds, request.bookmarkInterval?.nanos], [2n, 500_000_000]);
     assert.equal(router.table, undefined);
@@ -139,7 +139,7 @@ describe("Router", { timeout: 20_000 }, () => {
     assert.equal(router.isConnected, false);
     assert.deepEqual(providers(), ["providers/a"]);
     const { request } = await registry.stream(1);
-    assert.deepEqual([request.resumeRevision, request.storeId], [6n, STORE]);
+    assert.equal(request.resumeToken, token(6n));
     assert.deepEqual(resets, ["INITIAL"]);
   });
 
@@ -150,7 +150,9 @@ describe("Router", { timeout: 20_000 }, () => {
     await router.atRevision(5n);
     stream.send(snapshot(2n, ["providers/z"], Reason.STORE_CHANGED, OTHER_STORE));
     await once(router, "reset");
-    assert.deepEqual([router.table?.storeId, router.table?.revision, ...providers()], [OTHER_STORE, 2n, "providers/z"]);
+    const { storeId, revision, token: held } = router.table!;
+    assert.deepEqual([storeId, revision, held], [OTHER_STORE, 2n, token(2n, OTHER_STORE)]);
+    assert.deepEqual(providers(), ["providers/z"]);
   });
 
   const nonsense: Record<string, Message[]> = {
@@ -170,7 +172,7 @@ describe("Router", { timeout: 20_000 }, () => {
       await router.atRevision(5n);
       stream.send(...messages);
       const { request } = await registry.stream(1);
-      assert.equal(request.resumeRevision, 5n);
+      assert.equal(request.resumeToken, token(5n));
       assert.deepEqual(providers(), ["providers/a"]);
       await until(() => stream.isOver);
     });
@@ -196,7 +198,7 @@ describe("Router", { timeout: 20_000 }, () => {
   it("gives up a connection that is silent for three bookmark intervals", async () => {
     registry.greeting = [snapshot(5n, [])];
     start({ bookmarkIntervalMs: 60 });
-    await until(() => registry.streams.some(({ request }) => request.resumeRevision === 5n));
+    await until(() => registry.streams.some(({ request }) => request.resumeToken === token(5n)));
     await until(() => registry.streams[0]!.isOver);
   });
 
@@ -217,7 +219,7 @@ describe("Router", { timeout: 20_000 }, () => {
     const stream = await registry.stream(0);
     stream.send(snapshot(5n, []), bookmark(6n, true));
     const { request } = await registry.stream(1);
-    assert.equal(request.resumeRevision, 6n);
+    assert.equal(request.resumeToken, token(6n));
     await until(() => stream.isOver);
   });
 
@@ -231,11 +233,11 @@ describe("Router", { timeout: 20_000 }, () => {
     assert.ok(registry.reportedMs[1]! - registry.reportedMs[0]! >= 990);
     await router.stop();
     assert.deepEqual(
-      registry.reports.map(({ watcherId, revision, storeId, stopping }) => [watcherId, revision, storeId, stopping]),
+      registry.reports.map(({ watcherId, token, stopping }) => [watcherId, token, stopping]),
       [
-        ["pod-1", 5n, STORE, false],
-        ["pod-1", 50n, STORE, false],
-        ["pod-1", 0n, "", true],
+        ["pod-1", token(5n), false],
+        ["pod-1", token(50n), false],
+        ["pod-1", "", true],
       ],
     );
     await until(() => stream.isOver);
@@ -264,16 +266,24 @@ describe("Registry", { timeout: 20_000 }, () => {
     const scripted = new ScriptedRegistry();
     scripted.greeting = [snapshot(5n, []), bookmark(6n)];
     await scripted.start();
-    const asked = { resumeRevision: 4n, storeId: STORE, strictResume: true, bookmarkIntervalMs: 0, watcherId: "w" };
+    const at = { resumeToken: token(4n), resumeRevision: 4n, storeId: STORE };
+    const asked = { ...at, strictResume: true, bookmarkIntervalMs: 0, watcherId: "w" };
     for await (const { revision } of scripted.registry().watch(asked)) {
       assert.equal(revision, 5n);
       break;
     }
     const stream = await scripted.stream(0);
     await until(() => stream.isOver);
-    const { resumeRevision, storeId, strictResume, bookmarkInterval, watcherId } = stream.request;
+    const { resumeToken, resumeRevision, storeId, strictResume, bookmarkInterval, watcherId } = stream.request;
     assert.deepEqual(
-      { resumeRevision, storeId, strictResume, watcherId, bookmarkIntervalMs: Number(bookmarkInterval?.seconds) },
+      {
+        resumeToken,
+        resumeRevision,
+        storeId,
+        strictResume,
+        watcherId,
+        bookmarkIntervalMs: Number(bookmarkInterval?.seconds),
+      },
       asked,
     );
     await scripted.close();

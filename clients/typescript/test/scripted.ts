@@ -24,6 +24,11 @@ import { KeySidecar } from "../src/sidecar.js";
 
 export const STORE = "11111111-1111-4111-8111-111111111111";
 
+/** What proves a table of this registry. */
+export function token(revision: bigint, storeId: string = STORE): string {
+  return `${storeId}@${revision}`;
+}
+
 type Message = MessageInitShape<typeof WatchRoutingResponseSchema>;
 
 /** What one watcher is sent. */
@@ -35,7 +40,10 @@ export class Stream {
   constructor(readonly request: WatchRoutingRequest) {}
 
   send(...messages: Message[]): void {
-    for (const message of messages) this.#push({ storeId: STORE, ...message });
+    for (const message of messages) {
+      const { storeId = STORE, revision = 0n } = message;
+      this.#push({ storeId, ...(revision && { token: token(revision, storeId) }), ...message });
+    }
   }
 
   fail(code: Code): void {

@@ -32,6 +32,8 @@ type request struct {
 	Name               string          `json:"name"`
 	ResumeRevision     int64           `json:"resume_revision"`
 	StoreID            string          `json:"store_id"`
+	ResumeToken        string          `json:"resume_token"`
+	Token              string          `json:"token"`
 	StrictResume       bool            `json:"strict_resume"`
 	Messages           int             `json:"messages"`
 	Stopping           bool            `json:"stopping"`
@@ -64,7 +66,9 @@ func (p *program) list(r request) (answer, error) {
 	if err != nil {
 		return nil, err
 	}
-	return answer{"revision": listing.Revision, "store_id": listing.StoreID, "names": names(listing.Models)}, nil
+	return answer{
+		"revision": listing.Revision, "store_id": listing.StoreID, "token": listing.Token, "names": names(listing.Models),
+	}, nil
 }
 
 func (p *program) start(r request) (answer, error) {
@@ -112,7 +116,7 @@ func (p *program) table(request) (answer, error) {
 		}
 	}
 	return answer{
-		"revision": table.Revision(), "store_id": table.StoreID(), "providers": names(table.Providers()),
+		"revision": table.Revision(), "store_id": table.StoreID(), "token": table.Token(), "providers": names(table.Providers()),
 		"provider_models": names(table.ProviderModels()), "models": names(table.Models()), "backends": backends,
 		"resets": append([]string{}, p.router.Resets()...), "connected": p.router.Connected(),
 	}, nil
@@ -140,7 +144,9 @@ func (p *program) model(r request) (answer, error) {
 func (p *program) watch(r request) (answer, error) {
 	ctx, cancel := r.timeout()
 	defer cancel()
-	wish := &pb.WatchRoutingRequest{ResumeRevision: r.ResumeRevision, StoreId: r.StoreID, StrictResume: r.StrictResume}
+	wish := &pb.WatchRoutingRequest{
+		ResumeToken: r.ResumeToken, ResumeRevision: r.ResumeRevision, StoreId: r.StoreID, StrictResume: r.StrictResume,
+	}
 	if r.BookmarkIntervalMS != nil {
 		wish.BookmarkInterval = durationpb.New(time.Duration(*r.BookmarkIntervalMS) * time.Millisecond)
 	}
@@ -187,12 +193,12 @@ func event(message *pb.WatchRoutingResponse) answer {
 
 func (p *program) report(r request) (answer, error) {
 	return nil, p.client.ReportAppliedRevision(context.Background(), &pb.ReportAppliedRevisionRequest{
-		WatcherId: r.WatcherID, Revision: r.Revision, StoreId: r.StoreID, Stopping: r.Stopping,
+		WatcherId: r.WatcherID, Token: r.Token, Revision: r.Revision, StoreId: r.StoreID, Stopping: r.Stopping,
 	})
 }
 
 func (p *program) open(r request) (answer, error) {
-	credential, err := p.router.Open(context.Background(), r.Provider)
+	credential, err := p.router.Credential(context.Background(), r.Provider)
 	if err != nil {
 		return nil, err
 	}

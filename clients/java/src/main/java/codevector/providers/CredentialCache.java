@@ -35,8 +35,14 @@ final class CredentialCache {
     /** The time is taken before the unwrap, so that an age is never told too small. */
     private record Held(Credential credential, long unwrappedAt, long attemptedAt) {}
 
-    private final Map<String, Held> held = new ConcurrentHashMap<>(); // by provider name
-    private final Map<RoutingProvider, CompletableFuture<Credential>> flights = new ConcurrentHashMap<>();
+    /** Of one history of the registry: by provider name what is held, and by provider what is being opened. */
+    private record Kept(Map<String, Held> held, Map<RoutingProvider, CompletableFuture<Credential>> flights) {
+        Kept() {
+            this(new ConcurrentHashMap<>(), new ConcurrentHashMap<>());
+        }
+    }
+
+    private volatile Kept kept = new Kept();
     private final Function<String, RoutingProvider> table;
     private final Function<RoutingProvider, Credential> opener;
     private final BooleanSupplier live;
@@ -56,8 +62,9 @@ final class CredentialCache {
 
     /** The credential of a provider of the table; opened once, however many ask at the same time. */
     Credential get(String name) {
+        Kept current = kept;
         RoutingProvider provider = table.apply(name);
-        Held known = held.get(name);
+        Held known = current.held.get(name);
         if (known != null && isFor(known.credential, provider)) {
             boolean waits = isYounger(known.attemptedAt, BETWEEN_ATTEMPTS);
             if (isYounger(known.unwrappedAt, waits ? limits().last : limits().fresh)) {
@@ -65,33 +72,34 @@ final class CredentialCache {
             }
         }
         CompletableFuture<Credential> mine = new CompletableFuture<>();
-        CompletableFuture<Credential> others = flights.putIfAbsent(provider, mine);
+        CompletableFuture<Credential> others = current.flights.putIfAbsent(provider, mine);
         if (others != null) {
             return join(others);
         }
         try {
-            mine.complete(renewed(provider));
+            mine.complete(renewed(provider, current.held));
         } catch (RuntimeException | Error error) {
             mine.completeExceptionally(error);
         } finally {
-            flights.remove(provider, mine);
+            current.flights.remove(provider, mine);
         }
         return join(mine);
     }
 
     /** Drops what these providers do not have, and what is past its deadline. To be called often. */
     void keepOnly(Map<String, RoutingProvider> providers) {
-        held.values().removeIf(entry -> {
+        kept.held.values().removeIf(entry -> {
             RoutingProvider now = providers.get(entry.credential.provider().getName());
             return now == null || !isFor(entry.credential, now) || !isYounger(entry.unwrappedAt, limits().last);
         });
     }
 
+    /** Drops everything; what is being opened is not kept. */
     void clear() {
-        held.clear();
+        kept = new Kept();
     }
 
-    private Credential renewed(RoutingProvider provider) {
+    private Credential renewed(RoutingProvider provider, Map<String, Held> held) {
         String name = provider.getName();
         long now = nanoTime.getAsLong();
         try {

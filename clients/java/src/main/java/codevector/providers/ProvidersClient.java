@@ -45,8 +45,8 @@ public final class ProvidersClient implements AutoCloseable {
         return new ProvidersClient(options);
     }
 
-    /** The routable provider models, ordered by name, and the revision to watch from. */
-    public record Listing(long revision, String storeId, List<ActiveProviderModel> models) {}
+    /** The routable provider models, ordered by name, and the revision and token to watch from. */
+    public record Listing(long revision, String storeId, String token, List<ActiveProviderModel> models) {}
 
     /** All routable provider models. */
     public Listing list() {
@@ -60,20 +60,20 @@ public final class ProvidersClient implements AutoCloseable {
     public Listing list(String filter, int pageSize) {
         List<ActiveProviderModel> models = new ArrayList<>();
         ListActiveProviderModelsResponse first = null;
-        String token = "";
+        String pageToken = "";
         do {
             ListActiveProviderModelsResponse page = call(
                     Methods.LIST,
                     ListActiveProviderModelsRequest.newBuilder()
                             .setFilter(filter)
                             .setPageSize(pageSize)
-                            .setPageToken(token)
+                            .setPageToken(pageToken)
                             .build());
             first = first == null ? page : first;
             models.addAll(page.getActiveProviderModelsList());
-            token = page.getNextPageToken();
-        } while (!token.isEmpty());
-        return new Listing(first.getRevision(), first.getStoreId(), List.copyOf(models));
+            pageToken = page.getNextPageToken();
+        } while (!pageToken.isEmpty());
+        return new Listing(first.getRevision(), first.getStoreId(), first.getToken(), List.copyOf(models));
     }
 
     /** One stream of changes, to be closed. */
@@ -83,7 +83,7 @@ public final class ProvidersClient implements AutoCloseable {
         return new Watch(ClientCalls.blockingV2ServerStreamingCall(channel, Methods.WATCH, call, request));
     }
 
-    /** Tells the registry which revision this router has applied, or that it stops. */
+    /** Reports by its token which table this router has applied, or that it stops. */
     public void report(ReportAppliedRevisionRequest request) {
         call(Methods.REPORT, request);
     }

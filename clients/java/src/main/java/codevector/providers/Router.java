@@ -15,6 +15,7 @@ import java.util.ArrayDeque;
 import java.util.Deque;
 import java.util.List;
 import java.util.Map;
+import java.util.Set;
 import java.util.concurrent.ThreadLocalRandom;
 import java.util.concurrent.TimeUnit;
 import java.util.function.BooleanSupplier;
@@ -31,6 +32,8 @@ public final class Router implements AutoCloseable {
     private static final Duration LIVE = Duration.ofSeconds(45); // after each message, for what is kept of credentials
     private static final int OPEN_ATTEMPTS = 3; // the credential may be replaced, or rewrapped, between two reads
     private static final int RESETS_KEPT = 100;
+    private static final Set<SnapshotChunk.Reason> OTHER_HISTORY =
+            Set.of(SnapshotChunk.Reason.REASON_STORE_CHANGED, SnapshotChunk.Reason.REASON_REVISION_AHEAD);
 
     private final ProvidersClient client;
     private final WatchOptions options;
@@ -86,8 +89,8 @@ public final class Router implements AutoCloseable {
     }
 
     /**
-     * Why the last hundred snapshots were sent. After INITIAL there should be few; REVISION_AHEAD means that the
-     * registry's database was put back without saying so.
+     * Why the last hundred snapshots were sent. After INITIAL there should be few; STORE_CHANGED and REVISION_AHEAD ask
+     * for an alarm: the registry has another history, e.g. its database was put back.
      */
     public synchronized List<SnapshotChunk.Reason> resets() {
         return List.copyOf(resets);
@@ -243,8 +246,7 @@ public final class Router implements AutoCloseable {
         RoutingTable known = resumable ? table() : RoutingTable.EMPTY;
         Duration interval = options.bookmarkInterval();
         return WatchRoutingRequest.newBuilder()
-                .setResumeRevision(known.revision())
-                .setStoreId(known.storeId())
+                .setResumeToken(known.token())
                 .setWatcherId(options.watcherId())
                 .setBookmarkInterval(com.google.protobuf.Duration.newBuilder()
                         .setSeconds(interval.getSeconds())
@@ -254,7 +256,13 @@ public final class Router implements AutoCloseable {
 
     private void apply(StreamReader.Outcome outcome) {
         if (outcome instanceof StreamReader.Reset reset) {
-            if (reset.reason() != SnapshotChunk.Reason.REASON_INITIAL) {
+            if (OTHER_HISTORY.contains(reset.reason())) {
+                LOG.log(
+                        System.Logger.Level.ERROR,
+                        "the registry has another history: its database was restored or failed over; the table is now {0}",
+                        reset.table());
+                cache.clear(); // the same version there names another credential
+            } else if (reset.reason() != SnapshotChunk.Reason.REASON_INITIAL) {
                 LOG.log(System.Logger.Level.WARNING, "{0}: the table is now {1}", reset.reason(), reset.table());
             }
             use(reset.table(), reset.reason());
@@ -279,22 +287,21 @@ public final class Router implements AutoCloseable {
     }
 
     /** What was applied is told again over each connection, since the registry may not be the one of before. */
-    private record Applied(long revision, String storeId, long connections) {}
+    private record Applied(String token, long connections) {}
 
     private void report() {
-        Applied reported = new Applied(0, "", 0);
+        Applied reported = new Applied("", 0);
         try {
             while (true) {
                 Applied applied = awaitOther(reported);
                 try {
                     client.report(ReportAppliedRevisionRequest.newBuilder()
                             .setWatcherId(options.watcherId())
-                            .setRevision(applied.revision())
-                            .setStoreId(applied.storeId())
+                            .setToken(applied.token())
                             .build());
                     reported = applied;
                 } catch (RuntimeException error) {
-                    LOG.log(System.Logger.Level.DEBUG, "the applied revision is not reported yet", error);
+                    LOG.log(System.Logger.Level.DEBUG, "the applied table is not reported yet", error);
                 }
                 Thread.sleep(BETWEEN_REPORTS_MILLIS);
             }
@@ -305,7 +312,7 @@ public final class Router implements AutoCloseable {
 
     private synchronized Applied awaitOther(Applied reported) throws InterruptedException {
         while (true) {
-            Applied applied = new Applied(table.revision(), table.storeId(), connections);
+            Applied applied = new Applied(table.token(), connections);
             if (table != RoutingTable.EMPTY && !applied.equals(reported)) {
                 return applied;
             }

@@ -11,21 +11,23 @@ import java.util.Map;
 
 /**
  * What is routable at one revision of one store: the entries by name. Never changes: a change makes another table, so
- * that whoever holds one never sees half a revision.
+ * that whoever holds one never sees half a revision. The token proves to the registry which table this is: revision
+ * numbers repeat after a restore or a failover, tokens do not.
  */
 public record RoutingTable(
         long revision,
         String storeId,
+        String token,
         Map<String, RoutingProvider> providers,
         Map<String, ActiveProviderModel> providerModels,
         Map<String, ActiveModel> models) {
 
     /** What a router has before its first snapshot. */
-    static final RoutingTable EMPTY = new RoutingTable(0, "", Map.of(), Map.of(), Map.of());
+    static final RoutingTable EMPTY = new RoutingTable(0, "", "", Map.of(), Map.of(), Map.of());
 
     /** The same entries, known to be current at a later revision. */
-    RoutingTable at(long later) {
-        return new RoutingTable(later, storeId, providers, providerModels, models);
+    RoutingTable at(long later, String laterToken) {
+        return new RoutingTable(later, storeId, laterToken, providers, providerModels, models);
     }
 
     @Override
@@ -63,8 +65,8 @@ public record RoutingTable(
             }
         }
 
-        RoutingTable finish(long revision, String storeId) {
-            return new RoutingTable(revision, storeId, providers.done(), providerModels.done(), models.done());
+        RoutingTable finish(long revision, String storeId, String token) {
+            return new RoutingTable(revision, storeId, token, providers.done(), providerModels.done(), models.done());
         }
 
         private Part<?> partOf(String name) {

@@ -60,7 +60,7 @@ final class StreamReader {
         if (message.getStoreId().isEmpty()) {
             throw broken("a snapshot of no store");
         }
-        table = draft.finish(message.getRevision(), message.getStoreId());
+        table = draft.finish(message.getRevision(), message.getStoreId(), message.getToken());
         draft = null;
         return new Reset(table, reason);
     }
@@ -72,7 +72,7 @@ final class StreamReader {
         }
         RoutingTable.Draft next = new RoutingTable.Draft(table);
         changes.getChangesList().forEach(next::apply);
-        table = next.finish(message.getRevision(), table.storeId());
+        table = next.finish(message.getRevision(), table.storeId(), message.getToken());
         return new Changed(table);
     }
 
@@ -84,7 +84,7 @@ final class StreamReader {
         if (bookmark.getRevision() <= table.revision()) {
             return new Nothing();
         }
-        table = table.at(bookmark.getRevision());
+        table = table.at(bookmark.getRevision(), bookmark.getToken());
         return new Changed(table);
     }
 

@@ -103,7 +103,7 @@ final class Conformance implements AutoCloseable {
             case "model" -> model(text(request, "name"));
             case "watch" -> watch(request);
             case "report" -> report(request);
-            case "open" -> opened(router.open(text(request, "provider")));
+            case "open" -> opened(router.credential(text(request, "provider")));
             case "open_vector" -> openVector(request);
             case "check_url" -> check(text(request, "provider"), text(request, "url"));
             case "stop" -> stop();
@@ -117,7 +117,8 @@ final class Conformance implements AutoCloseable {
         ProvidersClient.Listing listing = client.list(filter, pageSize);
         List<String> names =
                 listing.models().stream().map(ActiveProviderModel::getName).toList();
-        return Map.of("revision", listing.revision(), "store_id", listing.storeId(), "names", names);
+        return Map.of(
+                "revision", listing.revision(), "store_id", listing.storeId(), "token", listing.token(), "names", names);
     }
 
     private Map<String, ?> start(JsonObject request) {
@@ -138,6 +139,7 @@ final class Conformance implements AutoCloseable {
         Map<String, Object> answer = new TreeMap<>();
         answer.put("revision", table.revision());
         answer.put("store_id", table.storeId());
+        answer.put("token", table.token());
         answer.put("providers", new TreeSet<>(table.providers().keySet()));
         answer.put("provider_models", new TreeSet<>(table.providerModels().keySet()));
         answer.put("models", new TreeSet<>(table.models().keySet()));
@@ -172,6 +174,7 @@ final class Conformance implements AutoCloseable {
     private Map<String, ?> watch(JsonObject request) throws InterruptedException {
         long interval = number(request, "bookmark_interval_ms");
         WatchRoutingRequest from = WatchRoutingRequest.newBuilder()
+                .setResumeToken(text(request, "resume_token"))
                 .setResumeRevision(number(request, "resume_revision"))
                 .setStoreId(text(request, "store_id"))
                 .setStrictResume(request.get("strict_resume").getAsBoolean())
@@ -229,6 +232,7 @@ final class Conformance implements AutoCloseable {
 
     private Map<String, ?> report(JsonObject request) {
         client.report(ReportAppliedRevisionRequest.newBuilder()
+                .setToken(text(request, "token"))
                 .setRevision(number(request, "revision"))
                 .setStoreId(text(request, "store_id"))
                 .setWatcherId(text(request, "watcher_id"))

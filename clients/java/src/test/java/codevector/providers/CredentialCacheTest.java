@@ -30,6 +30,7 @@ class CredentialCacheTest {
     private RoutingProvider provider = version(1);
     private long now;
     private int attempts;
+    private Runnable whileOpening = () -> {};
     private final CredentialCache cache = new CredentialCache(name -> provider, this::open, () -> live, () -> now);
 
     private static RoutingProvider version(long version) {
@@ -41,6 +42,7 @@ class CredentialCacheTest {
 
     private Credential open(RoutingProvider asked) {
         attempts++;
+        whileOpening.run();
         if (failure != null) {
             throw failure;
         }
@@ -128,6 +130,22 @@ class CredentialCacheTest {
         cache.keepOnly(Map.of());
         cache.get(NAME);
         assertEquals(2, attempts);
+    }
+
+    @Test
+    void whatIsClearedIsOpenedAnewAndWhatWasBeingOpenedIsNotKept() {
+        cache.get(NAME);
+        cache.clear();
+        cache.get(NAME);
+        assertEquals(2, attempts);
+        pass(240);
+        whileOpening = () -> {
+            whileOpening = () -> {};
+            cache.clear();
+        };
+        cache.get(NAME);
+        cache.get(NAME);
+        assertEquals(4, attempts);
     }
 
     @Test

@@ -14,6 +14,11 @@ import java.util.List;
 final class Messages {
     private Messages() {}
 
+    /** What proves a table of a test's registry. */
+    static String token(long revision, String storeId) {
+        return revision == 0 ? "" : storeId + "@" + revision;
+    }
+
     static RoutingProvider provider(String id) {
         return RoutingProvider.newBuilder().setName("providers/" + id).build();
     }
@@ -27,6 +32,15 @@ final class Messages {
             chunk.addProviders(provider(id));
         }
         return message(revision, storeId).setSnapshotChunk(chunk).build();
+    }
+
+    static WatchRoutingResponse snapshot(SnapshotChunk.Reason reason, long revision, RoutingProvider provider) {
+        SnapshotChunk.Builder chunk = SnapshotChunk.newBuilder()
+                .setFirst(true)
+                .setLast(true)
+                .setReason(reason)
+                .addProviders(provider);
+        return message(revision, "s").setSnapshotChunk(chunk).build();
     }
 
     static WatchRoutingResponse changes(long revision, String storeId, RoutingChange... changes) {
@@ -57,6 +71,9 @@ final class Messages {
     }
 
     private static WatchRoutingResponse.Builder message(long revision, String storeId) {
-        return WatchRoutingResponse.newBuilder().setRevision(revision).setStoreId(storeId);
+        return WatchRoutingResponse.newBuilder()
+                .setRevision(revision)
+                .setStoreId(storeId)
+                .setToken(token(revision, storeId));
     }
 }

@@ -1,8 +1,11 @@
 package codevector.providers;
 
+import codevector.providers.v1.BatchGetSealedCredentialsResponse;
 import codevector.providers.v1.ListActiveProviderModelsResponse;
 import codevector.providers.v1.ReportAppliedRevisionRequest;
 import codevector.providers.v1.ReportAppliedRevisionResponse;
+import codevector.providers.v1.SealedCredential;
+import codevector.providers.v1.SealedCredentialResult;
 import codevector.providers.v1.WatchRoutingRequest;
 import codevector.providers.v1.WatchRoutingResponse;
 import io.grpc.InsecureServerCredentials;
@@ -28,7 +31,7 @@ import java.util.concurrent.BlockingQueue;
 import java.util.concurrent.LinkedBlockingQueue;
 import java.util.concurrent.TimeUnit;
 
-/** A registry on a free loopback port that sends each watch what a test has put down for it, and nothing else. */
+/** A registry on a free loopback port that sends each watch what a test tells it to, and nothing else. */
 final class RegistryDouble implements AutoCloseable {
     private static final Metadata.Key<String> AUTHORIZATION =
             Metadata.Key.of("authorization", Metadata.ASCII_STRING_MARSHALLER);
@@ -36,6 +39,8 @@ final class RegistryDouble implements AutoCloseable {
     final BlockingQueue<WatchRoutingRequest> watches = new LinkedBlockingQueue<>();
     final BlockingQueue<ReportAppliedRevisionRequest> reports = new LinkedBlockingQueue<>();
     final BlockingQueue<String> authorizations = new LinkedBlockingQueue<>();
+    volatile SealedCredential sealed = SealedCredential.getDefaultInstance();
+    private volatile StreamObserver<WatchRoutingResponse> stream;
     private final BlockingQueue<Script> scripts = new LinkedBlockingQueue<>();
     private final Server server;
 
@@ -57,6 +62,12 @@ final class RegistryDouble implements AutoCloseable {
                     answer.onNext(ListActiveProviderModelsResponse.getDefaultInstance());
                     answer.onCompleted();
                 }))
+                .addMethod(Methods.FETCH, ServerCalls.asyncUnaryCall((request, answer) -> {
+                    answer.onNext(BatchGetSealedCredentialsResponse.newBuilder()
+                            .addResults(SealedCredentialResult.newBuilder().setSealedCredential(sealed))
+                            .build());
+                    answer.onCompleted();
+                }))
                 .build();
         server = NettyServerBuilder.forAddress(new InetSocketAddress(InetAddress.getLoopbackAddress(), 0), credentials)
                 .addService(ServerInterceptors.intercept(service, new SeesTokens()))
@@ -65,13 +76,22 @@ final class RegistryDouble implements AutoCloseable {
     }
 
     Options options() {
-        return Options.of("127.0.0.1:" + server.getPort(), Path.of("/nowhere.sock"))
+        return options(Path.of("/nowhere.sock"));
+    }
+
+    Options options(Path kmsSocket) {
+        return Options.of("127.0.0.1:" + server.getPort(), kmsSocket)
                 .withDeadline(Duration.ofSeconds(30));
     }
 
     /** The next watch gets these and stays open. */
     void thenSends(WatchRoutingResponse... messages) {
         scripts.add(new Script(List.of(messages), null));
+    }
+
+    /** The newest watch, which is open, gets this now. */
+    void sends(WatchRoutingResponse message) {
+        stream.onNext(message);
     }
 
     /** The next watch gets these and ends. */
@@ -94,6 +114,7 @@ final class RegistryDouble implements AutoCloseable {
     }
 
     private void watch(WatchRoutingRequest request, StreamObserver<WatchRoutingResponse> stream) {
+        this.stream = stream;
         watches.add(request);
         Script script = scripts.poll();
         if (script == null) {

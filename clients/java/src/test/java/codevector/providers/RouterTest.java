@@ -3,15 +3,18 @@ package codevector.providers;
 import static codevector.providers.RegistryDouble.next;
 import static org.junit.jupiter.api.Assertions.assertEquals;
 import static org.junit.jupiter.api.Assertions.assertFalse;
+import static org.junit.jupiter.api.Assertions.assertSame;
 import static org.junit.jupiter.api.Assertions.assertThrows;
 import static org.junit.jupiter.api.Assertions.assertTrue;
 
 import codevector.providers.ProvidersException.NotFound;
+import codevector.providers.v1.RoutingProvider;
 import codevector.providers.v1.SnapshotChunk.Reason;
 import codevector.providers.v1.WatchRoutingRequest;
 import codevector.providers.v1.WatchRoutingResponse;
 import io.grpc.Status;
 import java.io.IOException;
+import java.nio.file.Path;
 import java.time.Duration;
 import java.util.List;
 import java.util.Set;
@@ -19,7 +22,9 @@ import java.util.stream.Stream;
 import org.junit.jupiter.api.AfterEach;
 import org.junit.jupiter.api.BeforeEach;
 import org.junit.jupiter.api.Test;
+import org.junit.jupiter.api.io.TempDir;
 import org.junit.jupiter.params.ParameterizedTest;
+import org.junit.jupiter.params.provider.CsvSource;
 import org.junit.jupiter.params.provider.MethodSource;
 
 /** How the table survives what streams do. With a true registry: tests/conformance. */
@@ -50,10 +55,9 @@ class RouterTest {
         registry.thenEnds(Status.UNAVAILABLE, SNAPSHOT, last);
         registry.thenSends(Messages.changes(6, "s", Messages.putProvider("b")));
         try (Router router = Router.start(client, WATCH)) {
-            assertEquals(0, next(registry.watches).getResumeRevision());
+            assertEquals("", next(registry.watches).getResumeToken());
             WatchRoutingRequest second = next(registry.watches);
-            assertEquals(5, second.getResumeRevision());
-            assertEquals("s", second.getStoreId());
+            assertEquals("s@5", second.getResumeToken());
             assertEquals("router-1", second.getWatcherId());
             assertTrue(router.awaitRevision(6, LONG));
             assertEquals(Set.of("providers/a", "providers/b"), router.table().providers().keySet());
@@ -73,7 +77,7 @@ class RouterTest {
         registry.thenSends(Messages.chunk(true, true, 9, "s", "b"));
         try (Router router = Router.start(client, WATCH)) {
             next(registry.watches);
-            assertEquals(0, next(registry.watches).getResumeRevision());
+            assertEquals("", next(registry.watches).getResumeToken());
             assertTrue(router.awaitRevision(9, LONG));
             assertEquals(Set.of("providers/b"), router.table().providers().keySet());
         }
@@ -85,6 +89,27 @@ class RouterTest {
                 Messages.changes(8, "t", Messages.removed("providers/a")));
     }
 
+    /** Version numbers repeat in another history: the same one may be of another secret. */
+    @ParameterizedTest
+    @CsvSource({"REASON_STORE_CHANGED, false", "REASON_REVISION_AHEAD, false", "REASON_COMPACTED, true"})
+    void usesNoCredentialOfAnotherHistory(Reason reason, boolean kept, @TempDir Path folder)
+            throws InterruptedException, IOException {
+        Vector vector = Vector.of("openai-api-key");
+        RoutingProvider provider = vector.provider();
+        registry.sealed = vector.sealed();
+        registry.thenSends(Messages.snapshot(Reason.REASON_INITIAL, 5, provider));
+        try (SidecarDouble sidecar = new SidecarDouble(folder.resolve("kms.sock"), vector);
+                ProvidersClient opening = ProvidersClient.connect(registry.options(sidecar.socket()));
+                Router router = Router.start(opening, WATCH)) {
+            assertTrue(router.awaitRevision(5, LONG));
+            Credential first = router.credential(provider.getName());
+            assertSame(first, router.credential(provider.getName()));
+            registry.sends(Messages.snapshot(reason, 6, provider));
+            assertTrue(router.awaitRevision(6, LONG));
+            assertEquals(kept, first == router.credential(provider.getName()));
+        }
+    }
+
     @Test
     void givesASilentStreamUp() throws InterruptedException {
         registry.thenSends(SNAPSHOT);
@@ -92,7 +117,7 @@ class RouterTest {
             assertTrue(router.awaitRevision(5, LONG));
             assertTrue(router.connected());
             next(registry.watches);
-            assertEquals(5, next(registry.watches).getResumeRevision());
+            assertEquals("s@5", next(registry.watches).getResumeToken());
             assertFalse(router.connected());
             assertEquals(5, router.table().revision());
         }
@@ -116,8 +141,7 @@ class RouterTest {
         try (Router router = Router.start(client, WATCH)) {
             assertTrue(router.awaitRevision(5, LONG));
             var applied = next(registry.reports);
-            assertEquals(5, applied.getRevision());
-            assertEquals("s", applied.getStoreId());
+            assertEquals("s@5", applied.getToken());
             assertFalse(applied.getStopping());
         }
         var last = next(registry.reports);
@@ -130,8 +154,8 @@ class RouterTest {
         registry.thenEnds(Status.UNAVAILABLE, SNAPSHOT);
         registry.thenSends(Messages.bookmark(5, "s", false));
         try (Router router = Router.start(client, WATCH)) {
-            assertEquals(5, next(registry.reports).getRevision());
-            assertEquals(5, next(registry.reports).getRevision());
+            assertEquals("s@5", next(registry.reports).getToken());
+            assertEquals("s@5", next(registry.reports).getToken());
             assertEquals(5, router.table().revision());
         }
     }

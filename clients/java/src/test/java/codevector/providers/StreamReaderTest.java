@@ -25,7 +25,7 @@ class StreamReaderTest {
     private static RoutingTable table(long revision, String storeId, String... ids) {
         RoutingTable.Draft draft = new RoutingTable.Draft(RoutingTable.EMPTY);
         Stream.of(ids).forEach(id -> draft.apply(Messages.putProvider(id)));
-        return draft.finish(revision, storeId);
+        return draft.finish(revision, storeId, Messages.token(revision, storeId));
     }
 
     @Test
@@ -61,11 +61,11 @@ class StreamReaderTest {
         RoutingTable.Draft draft = new RoutingTable.Draft(TABLE);
         draft.apply(Messages.putProviderModel("providers/a/models/m"));
         draft.apply(Messages.putModel("models/m"));
-        RoutingTable full = draft.finish(11, "s");
+        RoutingTable full = draft.finish(11, "s", "s@11");
         WatchRoutingResponse message =
                 Messages.changes(12, "s", Messages.removed("models/m"), Messages.removed("providers/a/models/m"));
         Changed changed = (Changed) new StreamReader(full).read(message);
-        assertEquals(TABLE.at(12), changed.table());
+        assertEquals(TABLE.at(12, "s@12"), changed.table());
     }
 
     @ParameterizedTest
@@ -86,13 +86,13 @@ class StreamReaderTest {
     @Test
     void aChangeOfANewerServerIsNoChange() {
         WatchRoutingResponse message = Messages.changes(11, "s", RoutingChange.getDefaultInstance());
-        assertEquals(new Changed(TABLE.at(11)), new StreamReader(TABLE).read(message));
+        assertEquals(new Changed(TABLE.at(11, "s@11")), new StreamReader(TABLE).read(message));
     }
 
     @Test
     void aBookmarkMovesTheRevision() {
-        assertEquals(new Changed(TABLE.at(12)), new StreamReader(TABLE).read(Messages.bookmark(12, "s", false)));
-        assertEquals(new Draining(TABLE.at(12)), new StreamReader(TABLE).read(Messages.bookmark(12, "s", true)));
+        assertEquals(new Changed(TABLE.at(12, "s@12")), new StreamReader(TABLE).read(Messages.bookmark(12, "s", false)));
+        assertEquals(new Draining(TABLE.at(12, "s@12")), new StreamReader(TABLE).read(Messages.bookmark(12, "s", true)));
         assertEquals(new Draining(TABLE), new StreamReader(TABLE).read(Messages.bookmark(10, "s", true)));
     }
 

@@ -101,6 +101,7 @@ def _open_local(place: str, around: Surroundings, stack: ExitStack) -> OpenKeyri
         unlock=partial(unlock, around.unlock),
         deployment_id=around.deployment_id,
         clock=around.clock,
+        monotonic=around.monotonic,
         random=around.random,
     )
 

@@ -13,6 +13,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 
+from kms.clocks import SECOND_LOOK, Look
 from kms.keyring import (
     DESTRUCTION_DELAY_CEILING,
     DESTRUCTION_DELAY_FLOOR,
@@ -36,6 +37,7 @@ class VersionRecord:
 
     ``request_id`` and ``expected_latest`` are those of the request that created it, so that a repeat is
     recognised. ``disable_time`` is set from DISABLED on, ``destroy_time`` from DESTROY_SCHEDULED on.
+    ``seen_time`` is the first look that found the end of the soak, or the time of destruction, to be past.
     """
 
     ref: str
@@ -46,6 +48,7 @@ class VersionRecord:
     expected_latest: str
     disable_time: datetime | None = None
     destroy_time: datetime | None = None
+    seen_time: datetime | None = None
 
     @property
     def name(self) -> str:
@@ -100,10 +103,10 @@ def enabled(version: VersionRecord) -> VersionRecord:
         return version
     if version.state is not VersionState.DISABLED:
         raise _refusal(version, "cannot be enabled: only a DISABLED version can")
-    return replace(version, state=VersionState.DECRYPT_ONLY, disable_time=None)
+    return replace(version, state=VersionState.DECRYPT_ONLY, disable_time=None, seen_time=None)
 
 
-def scheduled(version: VersionRecord, now: datetime, delay: timedelta) -> VersionRecord:
+def scheduled(version: VersionRecord, look: Look, delay: timedelta) -> VersionRecord:
     """Return the version as DESTROY_SCHEDULED, ``delay`` from now."""
     if version.state is VersionState.DESTROY_SCHEDULED:
         return version
@@ -113,14 +116,21 @@ def scheduled(version: VersionRecord, now: datetime, delay: timedelta) -> Versio
         raise _refusal(
             version, f"cannot be scheduled: delay must be 7 to 365 days, such as 2592000s, not {_text(delay)}"
         )
-    now = whole_seconds(now)
+    now = whole_seconds(look.now)
     if now - version.disable_time < SOAK:
         raise _refusal(
             version,
             f"cannot be scheduled before {(version.disable_time + SOAK).isoformat()}: "
             f"a version must be disabled for {SOAK.days} days first",
         )
-    return replace(version, state=VersionState.DESTROY_SCHEDULED, destroy_time=now + delay)
+    if not _has_come(version, look):
+        first = noted(version, look).seen_time or now
+        raise _refusal(
+            version,
+            f"cannot be scheduled before {(first + SECOND_LOOK).isoformat()}: the sidecar did not see its "
+            f"{SOAK.days} days end by a steady clock, so it looks twice, a day apart",
+        )
+    return replace(version, state=VersionState.DESTROY_SCHEDULED, destroy_time=now + delay, seen_time=None)
 
 
 def cancelled(version: VersionRecord) -> VersionRecord:
@@ -129,18 +139,43 @@ def cancelled(version: VersionRecord) -> VersionRecord:
         return version
     if version.state is not VersionState.DESTROY_SCHEDULED:
         raise _refusal(version, "has no scheduled destruction to cancel")
-    return replace(version, state=VersionState.DISABLED, destroy_time=None)
+    return replace(version, state=VersionState.DISABLED, destroy_time=None, seen_time=None)
 
 
-def is_due(version: VersionRecord, now: datetime) -> bool:
+def is_due(version: VersionRecord, look: Look) -> bool:
     """Return whether the key of this version is to be destroyed by now."""
-    is_scheduled = version.state is VersionState.DESTROY_SCHEDULED
-    return is_scheduled and version.destroy_time is not None and version.destroy_time <= now
+    return version.state is VersionState.DESTROY_SCHEDULED and _has_come(version, look)
+
+
+def noted(version: VersionRecord, look: Look) -> VersionRecord:
+    """Return the version with the first look that found its time to be past; to be stored at each look."""
+    time, seen = _awaited(version), version.seen_time
+    if time is None or look.now < time:
+        seen = None
+    elif seen is None or (look.jumped and whole_seconds(look.since) > seen):
+        seen = whole_seconds(look.now)
+    return version if seen == version.seen_time else replace(version, seen_time=seen)
 
 
 def destroyed(version: VersionRecord, now: datetime) -> VersionRecord:
     """Return the tombstone of a version."""
-    return replace(version, state=VersionState.DESTROYED, destroy_time=whole_seconds(now))
+    return replace(version, state=VersionState.DESTROYED, destroy_time=whole_seconds(now), seen_time=None)
+
+
+def _awaited(version: VersionRecord) -> datetime | None:
+    """Return the end of the soak, or the time of destruction."""
+    if version.state is VersionState.DISABLED and version.disable_time is not None:
+        return version.disable_time + SOAK
+    return version.destroy_time if version.state is VersionState.DESTROY_SCHEDULED else None
+
+
+def _has_come(version: VersionRecord, look: Look) -> bool:
+    """Return whether the awaited time passed while the clocks agreed, or was past a day ago too."""
+    time = _awaited(version)
+    if time is None or look.now < time:
+        return False
+    seen = noted(version, look).seen_time
+    return look.since < time or (seen is not None and look.now >= seen + SECOND_LOOK)
 
 
 def _refusal(version: VersionRecord, why: str) -> KeyVersionState:

@@ -166,6 +166,7 @@ class DocumentCodec:
             expected_latest=entry["expected_latest"],
             disable_time=_read_time(entry["disable_time"]) if "disable_time" in entry else None,
             destroy_time=_read_time(entry["destroy_time"]) if "destroy_time" in entry else None,
+            seen_time=_read_time(entry["seen_time"]) if "seen_time" in entry else None,
         )
         sealed = bytes.fromhex(entry["kek"])
         _refuse_inconsistent(record, sealed, entry)
@@ -238,6 +239,7 @@ def _kek_aad(deployment_id: bytes, ref: str, number: int, create_time: datetime)
 _WITH_DISABLE_TIME = frozenset(
     {VersionState.DISABLED, VersionState.DESTROY_SCHEDULED, VersionState.DESTROYED}
 )
+_WITH_SEEN_TIME = frozenset({VersionState.DISABLED, VersionState.DESTROY_SCHEDULED})
 _WITH_DESTROY_TIME = frozenset({VersionState.DESTROY_SCHEDULED, VersionState.DESTROYED})
 
 
@@ -249,6 +251,8 @@ def _refuse_inconsistent(record: VersionRecord, sealed: bytes, entry: dict[str, 
         raise ValueError("disable_time")
     if (record.destroy_time is not None) != (record.state in _WITH_DESTROY_TIME):
         raise ValueError("destroy_time")
+    if record.seen_time is not None and record.state not in _WITH_SEEN_TIME:
+        raise ValueError("seen_time")
     if bool(sealed) != (record.state is not VersionState.DESTROYED):
         raise ValueError("a destroyed version with a key, or another without one")
 
@@ -259,7 +263,11 @@ def _read_time(text: str) -> datetime:
 
 def _encode_version(version: LocalVersion) -> dict[str, Any]:
     record = version.record
-    times = {"disable_time": record.disable_time, "destroy_time": record.destroy_time}
+    times = {
+        "disable_time": record.disable_time,
+        "destroy_time": record.destroy_time,
+        "seen_time": record.seen_time,
+    }
     return {
         **{name: time.strftime(_TIME) for name, time in times.items() if time is not None},
         "algorithm": ALGORITHM,

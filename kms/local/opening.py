@@ -6,6 +6,7 @@ from collections.abc import Callable
 from dataclasses import replace
 from datetime import datetime
 
+from kms.clocks import Clocks
 from kms.files.generations import KeyringFile
 from kms.keyring import KeyringUnavailable, OpenKeyring, VersionState
 from kms.local.document import DocumentCodec, KeyringDocument
@@ -55,6 +56,7 @@ def open_local(
     unlock: Callable[[UnlockMethod], UnlockRoot],
     deployment_id: bytes,
     clock: Callable[[], datetime],
+    monotonic: Callable[[], float],
     random: Callable[[int], bytes],
 ) -> OpenKeyring:
     """Return the keyring in a file.
@@ -65,6 +67,6 @@ def open_local(
     ring = RingFile(file, unlock=unlock, deployment_id=deployment_id, random=random)
     return OpenKeyring(
         LocalKeyring(ring, random=random),
-        LocalVersions(ring, clock=clock, random=random),
+        LocalVersions(ring, clocks=Clocks(clock, monotonic), random=random),
         prefix=f"local-{ring.ring.document.keyring_id.hex()}-",
     )

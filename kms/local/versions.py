@@ -7,10 +7,11 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import replace
-from datetime import datetime, timedelta
+from datetime import timedelta
 from uuid import UUID
 
 from kms import versions as life
+from kms.clocks import Clocks
 from kms.keyring import KeyVersion, LatestVersionConflict, RequestIdReused, VersionState
 from kms.local.ring import RingFile
 from kms.versions import VersionRecord
@@ -19,11 +20,9 @@ from kms.versions import VersionRecord
 class LocalVersions:
     """``KeyVersions`` over the ring of a file."""
 
-    def __init__(
-        self, file: RingFile, *, clock: Callable[[], datetime], random: Callable[[int], bytes]
-    ) -> None:
+    def __init__(self, file: RingFile, *, clocks: Clocks, random: Callable[[int], bytes]) -> None:
         self._file = file
-        self._clock = clock
+        self._clocks = clocks
         self._random = random
 
     def list_versions(self) -> list[KeyVersion]:
@@ -42,7 +41,7 @@ class LocalVersions:
             version = self._file.codec.new_version(
                 ring.document,
                 state=VersionState.PENDING,
-                create_time=self._clock(),
+                create_time=self._clocks.now(),
                 request_id=str(request_id),
                 expected_latest=expected_latest,
                 random=self._random,
@@ -59,7 +58,7 @@ class LocalVersions:
             return self._file.ring.primary.record.public
 
     def disable_version(self, name: str, *, confirmed_unreferenced: bool) -> KeyVersion:
-        now = self._clock()
+        now = self._clocks.now()
         return self._changed(
             name, lambda record: life.disabled(record, now, confirmed_unreferenced=confirmed_unreferenced)
         )
@@ -68,19 +67,24 @@ class LocalVersions:
         return self._changed(name, life.enabled)
 
     def schedule_destruction(self, name: str, delay: timedelta) -> KeyVersion:
-        now = self._clock()
-        return self._changed(name, lambda record: life.scheduled(record, now, delay))
+        return self._changed(name, lambda record: life.scheduled(record, self._clocks.look(), delay))
 
     def cancel_destruction(self, name: str) -> KeyVersion:
         return self._changed(name, life.cancelled)
 
     def destroy_due(self) -> list[KeyVersion]:
         with self._file.changing() as ring:
-            now = self._clock()
-            due = [v.destroyed(now) for v in ring.document.versions if life.is_due(v.record, now)]
-            if due:
-                self._file.change(*due)
-            else:
+            look = self._clocks.look()
+            due = [v.destroyed(look.now) for v in ring.document.versions if life.is_due(v.record, look)]
+            seen = [
+                replace(version, record=record)
+                for version in ring.document.versions
+                if not life.is_due(version.record, look)
+                and (record := life.noted(version.record, look)) is not version.record
+            ]
+            if due or seen:
+                self._file.change(*due, *seen)
+            if not due:
                 self._file.finish_destruction()
             return [version.record.public for version in due]
 

@@ -3,6 +3,8 @@
     {"format":1,"key":"MOUNT/KEY","versions":[{"create_time":…,"destroy_time":…,"disable_time":…,
      "expected_latest":…,"number":…,"ref":…,"request_id":…,"state":…},…]}      canonical JSON and one line end
 
+A version whose time was found past has a "seen_time" too.
+
 Kept by the sidecar that has the second identity. Holds no key: losing it loses soak times and tombstones.
 """
 
@@ -70,7 +72,7 @@ class Ledger:
             ref = key.name(number).removeprefix(KEY_VERSION_PREFIX)
             state = VersionState.PRIMARY if number == key.latest else VersionState.DECRYPT_ONLY
             known = records.get(ref) or VersionRecord(ref, number, state, key.create_time(number), "", "")
-            records[ref] = replace(known, state=state, disable_time=None, destroy_time=None)
+            records[ref] = replace(known, state=state, disable_time=None, destroy_time=None, seen_time=None)
         opening = {name.removeprefix(KEY_VERSION_PREFIX) for name in key.names()}
         for ref, record in records.items():
             if ref not in opening:
@@ -124,6 +126,7 @@ def _encode(address: TransitAddress, records: Iterable[VersionRecord]) -> bytes:
             "expected_latest": record.expected_latest,
             "disable_time": _time_text(record.disable_time),
             "destroy_time": _time_text(record.destroy_time),
+            **({} if record.seen_time is None else {"seen_time": _time_text(record.seen_time)}),
         }
         for record in records
     ]
@@ -150,6 +153,7 @@ def _record(stored: dict[str, Any]) -> VersionRecord:
         expected_latest=stored["expected_latest"],
         disable_time=_time(stored["disable_time"]),
         destroy_time=_time(stored["destroy_time"]),
+        seen_time=_time(stored.get("seen_time")),
     )
 
 

@@ -9,6 +9,7 @@ from datetime import datetime
 from functools import partial
 from pathlib import Path
 
+from kms.clocks import Clocks
 from kms.files.generations import KeyringFile
 from kms.files.private import make_private_directory
 from kms.keyring import OpenKeyring
@@ -52,7 +53,7 @@ def open_transit(
     transit = Transit(session, address)
     view = VaultView(transit, monotonic=monotonic, probe=f"codevector-probe-{random(8).hex()}")
     keyring = VaultKeyring(view, complaint=lambda: session.complaint, deployment_id=deployment_id)
-    versions = VaultVersions(view, Ledger(address, ledger_file), admin=admin, clock=clock)
+    versions = VaultVersions(view, Ledger(address, ledger_file), admin=admin, clocks=Clocks(clock, monotonic))
     prefix = f"transit-{address.keyring_id}-"
     return OpenKeyring(keyring, versions, prefix=prefix, refreshes=(keyring.refresh,))
 

@@ -12,10 +12,11 @@ from __future__ import annotations
 import threading
 from collections.abc import Callable
 from dataclasses import replace
-from datetime import datetime, timedelta
+from datetime import timedelta
 from uuid import UUID
 
 from kms import versions as life
+from kms.clocks import Clocks
 from kms.keyring import (
     KeyAdminUnavailable,
     KeyringUnavailable,
@@ -44,13 +45,13 @@ class VaultVersions:
         ledger: Ledger,
         *,
         admin: Callable[[], Transit] | None,
-        clock: Callable[[], datetime],
+        clocks: Clocks,
     ) -> None:
         """``admin`` returns the key under the second identity, or raises KeyAdminUnavailable."""
         self._view = view
         self._ledger = ledger
         self._admin = admin
-        self._clock = clock
+        self._clocks = clocks
         self._changing = threading.Lock()
         self._asked: dict[UUID, str] = {}
 
@@ -100,7 +101,9 @@ class VaultVersions:
             admin = self._administration()
             records = self._records()
             record = named(records, name)
-            disabled = life.disabled(record, self._clock(), confirmed_unreferenced=confirmed_unreferenced)
+            disabled = life.disabled(
+                record, self._clocks.now(), confirmed_unreferenced=confirmed_unreferenced
+            )
             if disabled is record:
                 return record.public
             earlier = [each for each in records if each.number < record.number]
@@ -136,7 +139,7 @@ class VaultVersions:
 
     def schedule_destruction(self, name: str, delay: timedelta) -> KeyVersion:
         """Note the destruction in the ledger; ``destroy_due`` acts on it."""
-        return self._amended(name, lambda record: life.scheduled(record, self._clock(), delay))
+        return self._amended(name, lambda record: life.scheduled(record, self._clocks.look(), delay))
 
     def cancel_destruction(self, name: str) -> KeyVersion:
         """Remove the destruction from the ledger."""
@@ -147,17 +150,21 @@ class VaultVersions:
         if self._admin is None:
             return []
         with self._changing, self._view.watched():
-            now = self._clock()
+            look = self._clocks.look()
+            records = self._records()
+            self._ledger.store(
+                record if life.is_due(record, look) else life.noted(record, look) for record in records
+            )
             due: list[VersionRecord] = []
-            for record in self._records():
-                if life.is_due(record, now):
+            for record in records:
+                if life.is_due(record, look):
                     due.append(record)
                 elif record.state is not VersionState.DESTROYED:
                     break
             if not due:
                 return []
             self._trim(due[-1].number + 1)
-            destroyed = {record.ref: life.destroyed(record, now) for record in due}
+            destroyed = {record.ref: life.destroyed(record, look.now) for record in due}
             self._ledger.store(destroyed.get(each.ref, each) for each in self._ledger.records())
             self._noted()
             return [record.public for record in destroyed.values()]
@@ -188,7 +195,7 @@ class VaultVersions:
         return self._noted()
 
     def _noted(self) -> tuple[VersionRecord, ...]:
-        return self._ledger.note(self._view.key, self._clock())
+        return self._ledger.note(self._view.key, self._clocks.now())
 
     def _note_request(self, request_id: UUID, expected_latest: str) -> KeyVersion:
         """Note the version after ``expected_latest`` as this request's, and return it."""

@@ -52,7 +52,12 @@ def test_400000_wrappers(
     )
     with closing(KeyringFile(path, limit=DOCUMENT_LIMIT)) as file:
         local = open_local(
-            file, unlock=partial(unlock, source), deployment_id=DEPLOYMENT_ID, clock=clock, random=os.urandom
+            file,
+            unlock=partial(unlock, source),
+            deployment_id=DEPLOYMENT_ID,
+            clock=clock,
+            monotonic=lambda: 0.0,
+            random=os.urandom,
         )
 
         def rotate() -> None:

@@ -32,15 +32,25 @@ DEPLOYMENT_ID = bytes.fromhex("0123456789abcdef0123456789abcdef")
 
 
 class Clock:
-    """A clock that only the test moves."""
+    """A wall clock and a monotonic one that only the test moves."""
 
     def __init__(self) -> None:
         self.now = datetime(2026, 11, 23, 12, 0, 0, tzinfo=UTC)
+        self.elapsed = 0.0
 
     def __call__(self) -> datetime:
         return self.now
 
+    def monotonic(self) -> float:
+        return self.elapsed
+
     def pass_by(self, time: timedelta) -> None:
+        """Let time pass, on both."""
+        self.now += time
+        self.elapsed += time.total_seconds()
+
+    def jump(self, time: timedelta) -> None:
+        """Set the wall clock to another time, in no time."""
         self.now += time
 
 
@@ -58,7 +68,12 @@ def local_keyring(stack: ExitStack, now: Clock) -> OpenKeyring:
     )
     file = stack.enter_context(closing(KeyringFile(path, limit=DOCUMENT_LIMIT)))
     return open_local(
-        file, unlock=partial(unlock, source), deployment_id=DEPLOYMENT_ID, clock=now, random=os.urandom
+        file,
+        unlock=partial(unlock, source),
+        deployment_id=DEPLOYMENT_ID,
+        clock=now,
+        monotonic=now.monotonic,
+        random=os.urandom,
     )
 
 

@@ -10,6 +10,7 @@ from uuid import uuid4
 
 import pytest
 
+from kms.clocks import Clocks
 from kms.combined import combine
 from kms.keyring import (
     CorruptDataKey,
@@ -48,7 +49,7 @@ def move(request: pytest.FixtureRequest, openbao: OpenBao, clock: Clock) -> Iter
     with ExitStack() as stack:
         keyrings = [
             local_keyring(stack, clock),
-            vault_keyring(stack, openbao, deployment_id=DEPLOYMENT_ID, clock=clock),
+            vault_keyring(stack, openbao, deployment_id=DEPLOYMENT_ID, clocks=Clocks(clock, clock.monotonic)),
         ]
         old, new = keyrings if request.param == "local to Vault" else keyrings[::-1]
         yield Move(old, new, combine([new, old]))

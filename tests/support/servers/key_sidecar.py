@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import os
+import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, closing, contextmanager
 from dataclasses import dataclass, field, replace
@@ -131,7 +132,12 @@ def _keyring(stack: ExitStack, directory: Path) -> OpenKeyring:
     )
     file = stack.enter_context(closing(KeyringFile(path, limit=DOCUMENT_LIMIT)))
     return open_local(
-        file, unlock=partial(unlock, source), deployment_id=DEPLOYMENT_ID, clock=_now, random=os.urandom
+        file,
+        unlock=partial(unlock, source),
+        deployment_id=DEPLOYMENT_ID,
+        clock=_now,
+        monotonic=time.monotonic,
+        random=os.urandom,
     )
 
 

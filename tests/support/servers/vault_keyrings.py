@@ -9,6 +9,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
+from kms.clocks import Clocks
 from kms.files.generations import KeyringFile
 from kms.keyring import OpenKeyring
 from kms.vault.access import AppRole, VaultAccess, VaultSecret
@@ -50,10 +51,12 @@ def vault_keyring(
     admin_through: Callable[[Session], Session] = lambda session: session,
     clock: Callable[[], datetime] = now,
     monotonic: Callable[[], float] = time.monotonic,
+    clocks: Clocks | None = None,
 ) -> OpenKeyring:
     """A keyring on its own key, under the repository's policies by default.
 
-    ``through`` may stand between it and the server, ``ledger`` is a file that outlives it.
+    ``through`` may stand between it and the server, ``ledger`` is a file that outlives it,
+    ``clocks`` what its versions are retired by.
     """
     address = address or server.transit_key()
     identity = identity or server.app_role(server.policy(policy, address))
@@ -78,7 +81,7 @@ def vault_keyring(
         view,
         Ledger(address, file if admin else None),
         admin=administration if admin else None,
-        clock=clock,
+        clocks=clocks or Clocks(clock, monotonic),
     )
     return OpenKeyring(
         keyring, versions, prefix=f"transit-{address.keyring_id}-", refreshes=(keyring.refresh,)

@@ -249,6 +249,7 @@ class Installation:
             unlock=partial(unlock, source),
             deployment_id=DEPLOYMENT_ID,
             clock=lambda: self.now,
+            monotonic=lambda: self.now.timestamp(),
             random=os.urandom,
         )
         if ring == FILE:
@@ -325,6 +326,8 @@ class Installation:
 
     def destroy(self) -> list[KeyVersion]:
         """Schedule the disabled, wait, and have them destroyed."""
+        for ring in self.rings.values():
+            ring.versions.destroy_due()  # a look at the clocks, as upkeep has every ten seconds
         self.later(timedelta(days=8))
         for ring in self.rings.values():
             for version in ring.versions.list_versions():

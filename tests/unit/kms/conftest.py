@@ -49,7 +49,12 @@ def open_keyring(home: Path) -> Callable[[KeyringFile], OpenKeyring]:
 
     def build(file: KeyringFile) -> OpenKeyring:
         return open_local(
-            file, unlock=root, deployment_id=DEPLOYMENT_ID, clock=lambda: NOW, random=os.urandom
+            file,
+            unlock=root,
+            deployment_id=DEPLOYMENT_ID,
+            clock=lambda: NOW,
+            monotonic=lambda: 0.0,
+            random=os.urandom,
         )
 
     return build

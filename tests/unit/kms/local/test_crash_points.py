@@ -42,6 +42,7 @@ DEPLOYMENT_ID = b"\1" * 16
 KEY = bytes(range(32))
 BEGINNING = datetime(2026, 11, 23, 12, 0, 0, tzinfo=UTC)
 WEEK = timedelta(days=7)
+DAY = timedelta(days=1)
 REPOSITORY = Path(__file__).parents[4]
 FAULTS = {"killed": None, "disk full": errno.ENOSPC, "I/O error": errno.EIO}
 
@@ -69,6 +70,7 @@ def opened(stack: ExitStack, home: Path, disk: Disk, now: datetime, limit: int =
         unlock=partial(unlock, source),
         deployment_id=DEPLOYMENT_ID,
         clock=lambda: now,
+        monotonic=lambda: 0.0,
         random=os.urandom,
     )
     sink = stack.enter_context(
@@ -124,11 +126,12 @@ class Scene:
     limit: int = 16 << 20
 
 
-RETIRED = ((BEGINNING, retire),)
-SCHEDULED = (*RETIRED, (BEGINNING + WEEK, schedule))
+# Each step is a process of its own, so a time that has come is looked at twice, a day apart.
+RETIRED = ((BEGINNING, retire), (BEGINNING + WEEK, destroy))
+SCHEDULED = (*RETIRED, (BEGINNING + WEEK + DAY, schedule), (BEGINNING + 2 * WEEK + DAY, destroy))
 SCENES = {
     "create": Scene((), BEGINNING, create),
-    "destroy": Scene(SCHEDULED, BEGINNING + 2 * WEEK, destroy),
+    "destroy": Scene(SCHEDULED, BEGINNING + 2 * (WEEK + DAY), destroy),
     "use": Scene((), BEGINNING, use),
     "use in a new file": Scene((), BEGINNING, use, limit=1),
 }

@@ -87,6 +87,7 @@ class TestFrozenWrapper:
                 unlock=lambda _: UnlockRoot(bytes.fromhex(unlock_key)),
                 deployment_id=b"\1" * 16,
                 clock=lambda: pytest.fail("no clock is needed"),
+                monotonic=lambda: pytest.fail("no clock is needed"),
                 random=os.urandom,
             )
             wrapped = WrappedDataKey(
@@ -144,6 +145,7 @@ class TestPersistence:
                 unlock=lambda _: UnlockRoot((home / "unlock.key").read_bytes()),
                 deployment_id=b"\2" * 16,
                 clock=lambda: pytest.fail("no clock is needed"),
+                monotonic=lambda: pytest.fail("no clock is needed"),
                 random=os.urandom,
             )
 

@@ -41,7 +41,7 @@ class InProcessKms:
     keyring: Keyring
     at: Callable[[Moment], None]
 
-    def status(self, *, timeout_seconds: float | None = None) -> KmsStatus:
+    def status(self, *, timeout_seconds: float | None = None, request_id: str = "") -> KmsStatus:
         status = self.keyring.status()
         return KmsStatus(
             version="test",
@@ -58,7 +58,7 @@ class InProcessKms:
         )
 
     def wrap(
-        self, keys: Sequence[ClientDataKey], *, timeout_seconds: float | None = None
+        self, keys: Sequence[ClientDataKey], *, timeout_seconds: float | None = None, request_id: str = ""
     ) -> tuple[WrappedDataKey, ...]:
         self.at("wrap")
         results = self.keyring.wrap([WrapItem(key.context, DataKey(bytes(key.dek))) for key in keys])
@@ -70,7 +70,12 @@ class InProcessKms:
         return tuple(wrapped)
 
     def rewrap(
-        self, items: Sequence[StoredWrapper], target: str, *, timeout_seconds: float | None = None
+        self,
+        items: Sequence[StoredWrapper],
+        target: str,
+        *,
+        timeout_seconds: float | None = None,
+        request_id: str = "",
     ) -> list[WrappedDataKey | ItemFailure]:
         self.at("rewrap")
         try:
@@ -86,7 +91,7 @@ class InProcessKms:
         ]
 
     def verify(
-        self, items: Sequence[StoredWrapper], *, timeout_seconds: float | None = None
+        self, items: Sequence[StoredWrapper], *, timeout_seconds: float | None = None, request_id: str = ""
     ) -> list[ItemFailure | None]:
         results = self.keyring.verify([_wrapped(item) for item in items])
         return [None if result is None else ItemFailure(result.reason) for result in results]

@@ -114,10 +114,10 @@ class CredentialCache:
         try:
             opened = self._refreshed(provider)
         except BaseException as error:
-            self._land(key)
+            self._land(key, flight)
             flight.set_exception(error)
             raise
-        self._land(key)
+        self._land(key, flight)
         flight.set_result(opened)
         return opened
 
@@ -131,12 +131,12 @@ class CredentialCache:
                 self._drop(name, held)
 
     def clear(self) -> None:
-        """Drop everything."""
+        """Drop everything, and keep nothing that is being opened: it may be of another history."""
         with self._lock:
-            self._held.clear()
+            self._held, self._flights = {}, {}
 
     def _refreshed(self, provider: RoutingProvider) -> Opened:
-        started = self._clock()
+        started, kept = self._clock(), self._held
         try:
             opened, credential = self._opens(provider)
         except Unavailable:
@@ -153,7 +153,7 @@ class CredentialCache:
             held = _Held(opened, credential, started)
             # A credential disabled or replaced while it was opened is not kept; the table decides.
             if self._matches(held, self._lookup(provider.name)):
-                self._held[provider.name] = held
+                kept[provider.name] = held  # which nobody reads any more after a `clear`
         return opened, credential
 
     def _stale(self, provider: RoutingProvider) -> Opened | None:
@@ -185,9 +185,10 @@ class CredentialCache:
             if self._held.get(name) is held:
                 del self._held[name]
 
-    def _land(self, key: tuple[str, Hashable]) -> None:
+    def _land(self, key: tuple[str, Hashable], flight: Future[Opened]) -> None:
         with self._lock:
-            del self._flights[key]
+            if self._flights.get(key) is flight:
+                del self._flights[key]
 
 
 def _binding(provider: RoutingProvider) -> tuple[object, ...]:

@@ -253,6 +253,14 @@ class TestDroppedAtOnce:
 
 
 class TestKept:
+    def test_what_is_being_opened_when_everything_is_dropped(self, bench: Bench) -> None:
+        """It may be of another history, in which the same version is of another secret."""
+        bench.before_open = bench.cache.clear
+        assert bench.key() == "opened-1"
+        bench.before_open = lambda: None
+        assert bench.key() == "opened-2"
+        assert bench.key() == "opened-2"
+
     def test_what_binds_no_credential_changes_nothing(self, bench: Bench) -> None:
         bench.key()
         bench.change(labels={"a": "b"}, display_name="Renamed", headers={"x-team": "blue"})

@@ -1,1 +1,1 @@
-"""What is measured, against what, as ratios within one interleaved run on one machine."""
+"""What is measured, against what, as ratios in one interleaved run; one module a subject, hence so many."""

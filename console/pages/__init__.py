@@ -1,1 +1,1 @@
-"""What each address of the console shows and does."""
+"""What each address of the console shows and does: one module a page, and the docs pages' parts."""

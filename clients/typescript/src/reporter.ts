@@ -23,6 +23,11 @@ export class Reporter {
     if (!this.#round && table.token !== this.#reported) this.#round = this.#tell();
   }
 
+  /** To be called with each new watch: the registry may have restarted, and know of no router. */
+  forget(): void {
+    this.#reported = "";
+  }
+
   /** Tells that this router stops, and rejects where that cannot be told; nothing is told afterwards. */
   async stop(): Promise<void> {
     this.#stopped.abort();

@@ -150,6 +150,7 @@ export class Router extends EventEmitter<RouterEvents> {
     const silenceMs = MISSED_BOOKMARKS * this.#bookmarkIntervalMs;
     // A connection that died without a word would be used again: give it up, not only the stream.
     const silence = setTimeout(() => this.#registry.close(), silenceMs);
+    this.#reporter?.forget();
     const messages = this.#registry.watch({
       resumeToken: this.#table?.token ?? "",
       bookmarkIntervalMs: this.#bookmarkIntervalMs,

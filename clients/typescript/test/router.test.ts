@@ -223,6 +223,20 @@ describe("Router", { timeout: 20_000 }, () => {
     await until(() => stream.isOver);
   });
 
+  it("tells again what it has applied after a reconnect", async () => {
+    start({ watcherId: "pod-1" });
+    const stream = await registry.stream(0);
+    stream.send(snapshot(5n, []));
+    await until(() => registry.reports.length === 1);
+    stream.fail(Code.Unavailable);
+    (await registry.stream(1)).send(bookmark(5n));
+    await until(() => registry.reports.length === 2);
+    assert.deepEqual(
+      registry.reports.map(({ token }) => token),
+      [token(5n), token(5n)],
+    );
+  });
+
   it("tells what it has applied, at most once a second, and that it stops", async () => {
     start({ watcherId: "pod-1" });
     const stream = await registry.stream(0);

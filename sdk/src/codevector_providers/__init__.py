@@ -1,4 +1,4 @@
-"""The routers' library of the CodeVector provider service.
+"""The routers' library of the CodeVector provider service; flat, since only names without _ are its API.
 
 with codevector_providers.Router("127.0.0.1:50051", kms_socket="var/kms/router.sock") as router:
     route = router.pick("models/smart")

@@ -20,25 +20,25 @@ const openAttempts = 3
 type Credential struct {
 	Provider     string            // the provider's resource name
 	Type         pb.CredentialType // how it authenticates
-	Version      int64             // which replacement it is, from 1
+	Version      int64             // the credential's version, from 1
 	Destinations []Destination     // where it may be sent
 
 	// A function, because fmt prints unexported fields of structs that hold a Credential without asking its methods.
 	fields func() map[string]string
 }
 
-// Reveal gives one field in the clear: api_key; access_key_id, secret_access_key and perhaps session_token,
+// Reveal returns one field in plain text: api_key; access_key_id, secret_access_key and perhaps session_token,
 // assume_role_arn; client_email, private_key, private_key_id, project_id; tenant_id, client_id, client_secret.
 func (c *Credential) Reveal(name string) (value string, there bool) {
 	value, there = c.fields()[name]
 	return value, there
 }
 
-// FieldNames are the names of its fields, sorted; none, if the router's own identity is meant (ambient).
+// FieldNames are the names of its fields, sorted; none for the router's own identity (ambient).
 func (c *Credential) FieldNames() []string { return slices.Sorted(maps.Keys(c.fields())) }
 
-// CheckURL tells whether a request to the URL may carry this API key: nil, or ErrDestinationRefused. Ask it for every
-// request, redirects included.
+// CheckURL returns nil if a request to the URL may carry this API key, else ErrDestinationRefused. Call it for every
+// request, including redirects.
 func (c *Credential) CheckURL(address string) error { return checkURL(c.Destinations, address) }
 
 func newCredential(of *pb.RoutingProvider, destinations []Destination, fields map[string]string) *Credential {
@@ -46,7 +46,7 @@ func newCredential(of *pb.RoutingProvider, destinations []Destination, fields ma
 		func() map[string]string { return fields }}
 }
 
-// String tells whose it is.
+// String names the provider.
 func (c Credential) String() string {
 	return fmt.Sprintf("credential of %s, %s, version %d", c.Provider, c.Type, c.Version)
 }
@@ -66,8 +66,8 @@ func (c *Client) Open(ctx context.Context, provider *pb.RoutingProvider) (*Crede
 	return c.openNewest(ctx, func(int) (*pb.RoutingProvider, error) { return provider, nil })
 }
 
-// openNewest asks for the provider before each attempt. There are several, as a credential may be replaced, or its
-// data key be wrapped under another key version, between two of our reads.
+// openNewest gets the provider before each attempt. It tries several times, because a credential may be replaced, or
+// rewrapped under another key version, between two of our reads.
 func (c *Client) openNewest(ctx context.Context, newest func(attempt int) (*pb.RoutingProvider, error)) (*Credential, error) {
 	for attempt := 1; ; attempt++ {
 		provider, err := newest(attempt)
@@ -131,7 +131,7 @@ func (c *Client) fetch(ctx context.Context, provider string) (*pb.SealedCredenti
 	return results[0].GetSealedCredential(), nil
 }
 
-// unwrap has the sidecar give the data key, for the caller to wipe.
+// unwrap has the sidecar return the data key, for the caller to wipe.
 func (c *Client) unwrap(ctx context.Context, sealed *pb.SealedCredential) ([]byte, error) {
 	request := &kmsv1.BatchUnwrapDataKeysRequest{Items: []*kmsv1.UnwrapItem{{Wrapped: &kmsv1.WrappedDataKey{
 		WrappedDataKey: sealed.GetWrappedDataKey(),
@@ -153,7 +153,7 @@ func (c *Client) unwrap(ctx context.Context, sealed *pb.SealedCredential) ([]byt
 	return results[0].GetPlaintext(), nil
 }
 
-// deployment is the installation whose credentials this router's sidecar opens, 16 bytes.
+// deployment returns the id of the deployment whose credentials this router's sidecar opens, 16 bytes.
 func (c *Client) deployment(ctx context.Context) ([]byte, error) {
 	c.mu.Lock()
 	known := c.deploymentID
@@ -167,7 +167,7 @@ func (c *Client) deployment(ctx context.Context) ([]byte, error) {
 	}
 	id, err := hex.DecodeString(status.GetDeploymentId())
 	if err != nil || len(id) != 16 {
-		return nil, fail(ErrKMSUnavailable, "the key sidecar tells no deployment: see its version")
+		return nil, fail(ErrKMSUnavailable, "the key sidecar reports no valid deployment id: check its version")
 	}
 	c.mu.Lock()
 	defer c.mu.Unlock()
@@ -175,7 +175,7 @@ func (c *Client) deployment(ctx context.Context) ([]byte, error) {
 	return id, nil
 }
 
-// refuseOlder: an older credential is whole and bound to its provider; only memory tells that it was replaced.
+// refuseOlder refuses a replaced credential: it is intact, so only memory shows that it is old.
 func (c *Client) refuseOlder(known expected) error {
 	c.mu.Lock()
 	defer c.mu.Unlock()

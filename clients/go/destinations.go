@@ -17,12 +17,12 @@ type Role string
 
 const (
 	RoleAPI     Role = "api"     // API keys and minted tokens
-	RoleControl Role = "control" // calls that list what the account has
+	RoleControl Role = "control" // calls that list what the account offers
 	RoleToken   Role = "token"   // what turns an identity into a token
 )
 
-// Destination is a place a credential may go: scheme, host, port and, where the base URL is the administrator's own,
-// a path without a slash at its end. The host is as it stands in a URL: an IPv6 address in brackets.
+// Destination is where a credential may be sent: scheme, host, port and, if the administrator set the base URL, a path
+// without a trailing slash. The host is spelled as in a URL: an IPv6 address in brackets.
 type Destination struct {
 	Role         Role
 	Scheme, Host string
@@ -86,9 +86,9 @@ var (
 	vertexLocation = regexp.MustCompile(`^(global|us|eu|[a-z]+-[a-z]+[0-9]+)$`)
 )
 
-// derive gives the destinations of a provider as it is configured, those of the api role first. The list that
-// travels with a sealed credential is never trusted by itself: whoever may edit a base URL would be sent the key.
-// Source: docs/formats/envelope.md, "Destinations by kind".
+// derive returns the destinations of a provider as configured, those of the api role first. The list sent with a sealed
+// credential is never trusted alone: otherwise anyone who may edit a base URL would get the key. Source:
+// docs/formats/envelope.md, "Destinations by kind".
 func derive(provider *pb.RoutingProvider) ([]Destination, error) {
 	config := provider.GetConfig()
 	switch kind := provider.GetKind(); kind {
@@ -189,7 +189,7 @@ func destinations(items ...string) ([]Destination, error) {
 	return parsed, nil
 }
 
-// permitted are the derived destinations, once this router's own rules have let every one of them pass.
+// permitted returns the derived destinations if this router's own rules allow all of them.
 func (c *Client) permitted(provider *pb.RoutingProvider) ([]Destination, error) {
 	derived, err := derive(provider)
 	if err != nil {
@@ -205,7 +205,7 @@ func (c *Client) permitted(provider *pb.RoutingProvider) ([]Destination, error) 
 		}
 		named := slices.ContainsFunc(c.allowed, func(a Destination) bool { return a.covers(d.Scheme, d.Host, d.Port, d.Path) })
 		if len(c.allowed) > 0 && !named {
-			return nil, fail(ErrDestinationRefused, "%s leads to a destination that is not in this router's AllowedDestinations",
+			return nil, fail(ErrDestinationRefused, "%s has a destination that is not in this router's AllowedDestinations",
 				provider.GetName())
 		}
 		if provider.GetCredentialType() == pb.CredentialType_CREDENTIAL_TYPE_AMBIENT && !named && !d.inCloudOf(provider.GetKind()) {
@@ -216,8 +216,8 @@ func (c *Client) permitted(provider *pb.RoutingProvider) ([]Destination, error) 
 	return derived, nil
 }
 
-// CheckURL tells whether a request to the URL may carry the provider's API key: nil, or ErrDestinationRefused. Ask it
-// for every request, redirects included.
+// CheckURL returns nil if a request to the URL may carry the provider's API key, else ErrDestinationRefused. Call it
+// for every request, including redirects.
 func (c *Client) CheckURL(provider *pb.RoutingProvider, address string) error {
 	permitted, err := c.permitted(provider)
 	if err != nil {
@@ -249,7 +249,7 @@ func checkURL(permitted []Destination, address string) error {
 	return refused
 }
 
-// covers tells whether a request goes here: same scheme, host and port, and a path at or below this one. A path that
+// covers reports whether a request goes here: same scheme, host and port, and a path at or below this one. A path that
 // some server might read as leaving it (dot segments, also encoded) is not below it.
 func (d Destination) covers(scheme, host string, port int, path string) bool {
 	if scheme != d.Scheme || host != d.Host || port != d.Port {
@@ -266,7 +266,7 @@ func (d Destination) isLoopback() bool {
 	return err == nil && ip.IsLoopback()
 }
 
-// Only names under which nobody but the cloud itself answers.
+// Only names under which the cloud itself serves.
 var (
 	azureHost   = regexp.MustCompile(`^[a-z0-9-]+\.(?:openai|cognitiveservices|services\.ai)\.azure\.(?:com|us|cn)$`)
 	bedrockHost = regexp.MustCompile(`^(?:bedrock-runtime(?:-fips)?\.[a-z0-9-]+|` +
@@ -293,7 +293,7 @@ func isDots(segment string) bool { return segment == "." || segment == ".." }
 
 var escaped = regexp.MustCompile(`%[0-9A-Fa-f]{2}`)
 
-// mayClimb tells whether a server that decodes more eagerly than we do could read a dot segment in the path.
+// mayClimb reports whether a server that decodes more than we do could read a dot segment in the path.
 func mayClimb(path string) bool {
 	for range 4 {
 		for _, segment := range strings.Split(strings.ReplaceAll(path, `\`, "/"), "/") {

@@ -10,36 +10,37 @@ import (
 	"google.golang.org/grpc/status"
 )
 
-// Error is what every failure of a call is, unless the caller's context ended: then it is the context's. No text of it holds secret material.
+// Error is the error of every failed call, unless the caller's context ended: then it is the context's error. It
+// contains no secrets.
 type Error struct {
 	Reason   string            // the stable word of the API's error table
 	Message  string            // a sentence for people
-	Metadata map[string]string // the variables of the message, where the server gave them
+	Metadata map[string]string // the variables of the message, if the server sent them
 	cause    error
 }
 
 // The reasons a router branches on, for errors.Is.
 var (
-	// ErrStoreUnavailable: the registry does not answer, or not in time. Go on with the table there is.
+	// ErrStoreUnavailable: the registry does not respond in time. Keep using the table.
 	ErrStoreUnavailable = &Error{Reason: "STORE_UNAVAILABLE"}
-	// ErrKMSUnavailable: this router's key sidecar does not answer, or not in time.
+	// ErrKMSUnavailable: this router's key sidecar does not respond in time.
 	ErrKMSUnavailable = &Error{Reason: "KMS_UNAVAILABLE"}
-	// ErrNotFound: it does not exist, or takes no part in routing now.
+	// ErrNotFound: the resource does not exist or is not active.
 	ErrNotFound = &Error{Reason: "RESOURCE_NOT_FOUND"}
-	// ErrProviderDisabled: credentials of disabled providers are not handed out.
+	// ErrProviderDisabled: the registry does not return credentials of disabled providers.
 	ErrProviderDisabled = &Error{Reason: "PROVIDER_DISABLED"}
 	// ErrNoStoredCredential: the provider has no credential; some kinds work without one.
 	ErrNoStoredCredential = &Error{Reason: "NO_STORED_CREDENTIAL"}
-	// ErrKeyVersionUnavailable: the sidecar cannot open the key version the data key is wrapped under.
+	// ErrKeyVersionUnavailable: the sidecar cannot unwrap with the key version of the data key.
 	ErrKeyVersionUnavailable = &Error{Reason: "KEY_VERSION_UNAVAILABLE"}
 	// ErrCredentialCorrupt: the sealed credential does not open for this provider as it is configured. One error for
 	// every cause.
 	ErrCredentialCorrupt = &Error{Reason: "CREDENTIAL_CORRUPT"}
-	// ErrDestinationRefused: the credential may not go there.
+	// ErrDestinationRefused: the credential may not be sent there.
 	ErrDestinationRefused = &Error{Reason: "DESTINATION_REFUSED"}
 	// ErrRegistryRolledBack: the registry shows a credential older than one this router has opened.
 	ErrRegistryRolledBack = &Error{Reason: "REGISTRY_ROLLED_BACK"}
-	// ErrMalformedStream: a watch sent what no registry sends. The table in use is untouched.
+	// ErrMalformedStream: a watch sent an invalid message. The table in use is unchanged.
 	ErrMalformedStream = &Error{Reason: "MALFORMED_STREAM"}
 )
 
@@ -51,7 +52,7 @@ func (e *Error) Is(target error) bool {
 	return ok && other.Reason == e.Reason
 }
 
-// Unwrap gives the status of the failed call, if there was one.
+// Unwrap returns the status of the failed call, if there was one.
 func (e *Error) Unwrap() error { return e.cause }
 
 func fail(kind *Error, format string, arguments ...any) error {
@@ -69,7 +70,8 @@ var reasonByCode = map[codes.Code]string{
 	codes.DataLoss:         ErrCredentialCorrupt.Reason,
 }
 
-// fromCall types the error of a call made in the caller's context; away is the word for a server that does not answer.
+// fromCall types the error of a call made in the caller's context; away is the error for a server that does not
+// respond.
 func fromCall(ctx context.Context, err error, away *Error) error {
 	if ctx.Err() != nil {
 		return context.Cause(ctx)

@@ -17,8 +17,8 @@ import (
 
 // Sealed credentials of format 1, byte for byte as docs/formats/envelope.md defines them.
 //
-// May see: one data key and the fields it opens, for the time of one call. Must never: keep or print either, trust a
-// column that the envelope does not bind, or tell why an envelope does not open: every cause is errCorrupt.
+// May see: one data key and the fields it opens, during one call. Must never: keep or print either, trust a column that
+// the envelope does not bind, or say why an envelope does not open: every cause is errCorrupt.
 //
 //	bytes      envelope
 //	0..3       "CVC1"
@@ -39,7 +39,7 @@ const (
 
 var head = []byte{'C', 'V', 'C', '1', 1, 1, 0, 0}
 
-// expected is what the opener knows by itself: its deployment, its routing table, the destinations it derived.
+// expected is what the opener itself knows: its deployment, its routing table, the destinations it derived.
 type expected struct {
 	deploymentID []byte
 	providerUID  string
@@ -54,8 +54,8 @@ func expectedOf(deploymentID []byte, provider *pb.RoutingProvider, destinations 
 		provider.GetCredentialVersion(), destinations}
 }
 
-// OpenSealed opens a sealed credential of this provider with a data key that is at hand. Client.Open does so with the
-// sidecar's help, and with the rules of its Config.
+// OpenSealed opens a sealed credential of this provider with a given data key. Client.Open has the sidecar unwrap the
+// key, and applies the rules of its Config.
 func OpenSealed(deploymentID []byte, provider *pb.RoutingProvider, sealed *pb.SealedCredential, dek []byte) (*Credential, error) {
 	derived, err := derive(provider)
 	if err != nil {
@@ -85,7 +85,7 @@ func typesOf(kind pb.ProviderKind) []pb.CredentialType {
 	}
 }
 
-// fieldsOf gives the fields a type must have, and those it may have.
+// fieldsOf returns the required and the optional fields of a type.
 func fieldsOf(kindOfSecret pb.CredentialType) (required, optional []string) {
 	switch kindOfSecret {
 	case pb.CredentialType_CREDENTIAL_TYPE_API_KEY:
@@ -101,7 +101,7 @@ func fieldsOf(kindOfSecret pb.CredentialType) (required, optional []string) {
 	}
 }
 
-// check is everything that can be checked without the data key, so that a wrong wrapper is not even unwrapped.
+// check checks everything that needs no data key, so that a wrong wrapped key is never unwrapped.
 func check(sealed *pb.SealedCredential, known expected) error {
 	envelope := sealed.GetEnvelope()
 	plainBytes := len(envelope) - nonceEnd - tagBytes
@@ -125,7 +125,7 @@ func check(sealed *pb.SealedCredential, known expected) error {
 	return nil
 }
 
-// openSealed gives the fields of the credential in the clear, and nothing of a damaged one.
+// openSealed returns the fields of the credential in plain text, and nothing of a damaged one.
 func openSealed(sealed *pb.SealedCredential, known expected, dek []byte) (map[string]string, error) {
 	if check(sealed, known) != nil || len(dek) != dekBytes {
 		return nil, errCorrupt
@@ -156,7 +156,7 @@ func openSealed(sealed *pb.SealedCredential, known expected, dek []byte) (map[st
 	return decodeFields(plain, known.kindOfSecret)
 }
 
-// contextOf computes what the data key belongs to; only the data key's id comes from the envelope.
+// contextOf computes the context of the data key; only the data key's id comes from the envelope.
 func contextOf(known expected, dekID []byte) ([]byte, error) {
 	uid, err := hex.DecodeString(strings.ReplaceAll(known.providerUID, "-", ""))
 	if err != nil || len(uid) != 16 || len(known.deploymentID) != 16 || known.version < 1 {
@@ -166,7 +166,7 @@ func contextOf(known expected, dekID []byte) ([]byte, error) {
 	return lengthPrefixed([]byte("codevector/dek/1"), known.deploymentID, []byte("default"), uid, dekID, version), nil
 }
 
-// destinationsFit tells whether the derived set lies within the stored list, which is in the one form ever sealed.
+// destinationsFit reports whether the stored list, in the one form ever sealed, contains the derived set.
 func destinationsFit(stored []string, derived []Destination) bool {
 	if len(stored) < 1 || len(stored) > 8 || len(derived) == 0 {
 		return false
@@ -179,8 +179,8 @@ func destinationsFit(stored []string, derived []Destination) bool {
 	return !slices.ContainsFunc(derived, func(d Destination) bool { return !slices.Contains(stored, d.String()) })
 }
 
-// decodeFields takes off the padding, the shortest that fills a block, and reads the fields: sorted, each once, those
-// and only those that the type has.
+// decodeFields removes the padding, the shortest that fills a block, and reads the fields: sorted, each once, exactly
+// those of the type.
 func decodeFields(plain []byte, kindOfSecret pb.CredentialType) (map[string]string, error) {
 	end := bytes.LastIndexByte(plain, 0x80)
 	if end < 0 || len(plain)-end > blockBytes || len(bytes.Trim(plain[end+1:], "\x00")) > 0 {
@@ -208,7 +208,7 @@ func decodeFields(plain []byte, kindOfSecret pb.CredentialType) (map[string]stri
 	return fields, nil
 }
 
-// split reads u32be lengths and what they count, with nothing behind the last.
+// split reads u32be lengths and the parts they count, with nothing after the last.
 func split(input []byte) ([][]byte, bool) {
 	var parts [][]byte
 	for len(input) > 0 {

@@ -28,7 +28,7 @@ public final class ListWatchOpen {
         }));
         for (long next = 0; ; next = router.table().revision() + 1) {
             while (!router.awaitRevision(next, A_MINUTE)) {
-                System.out.println("nothing new; the registry was heard of " + router.age().toSeconds() + " s ago");
+                System.out.println("nothing new; the last message came " + router.age().toSeconds() + " s ago");
             }
             show(router);
         }

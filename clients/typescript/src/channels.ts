@@ -8,11 +8,11 @@ import { createGrpcTransport, Http2SessionManager } from "@connectrpc/connect-no
 export interface RegistryCredentials {
   /** TLS to the registry; with `cert` and `key` mutual TLS. Without: plaintext, meant for loopback. */
   readonly tls?: Pick<SecureClientSessionOptions, "ca" | "cert" | "key" | "servername">;
-  /** Asked before each call for a bearer token; it is sent over TLS or to this machine, and refused otherwise. */
+  /** Called before each call for a bearer token, which is sent only over TLS or to this machine. */
   readonly token?: () => string | Promise<string>;
 }
 
-/** One connection, made at the first call and again after it was lost. */
+/** One connection, made at the first call and again after a loss. */
 export class Channel {
   readonly transport: Transport;
   readonly #sessions: Http2SessionManager;
@@ -23,14 +23,14 @@ export class Channel {
       baseUrl,
       sessionManager: this.#sessions,
       interceptors,
-      acceptCompression: [], // secrets never share a compressed stream with text that a caller chose
+      acceptCompression: [], // secrets never share a compressed stream with a caller's text
       readMaxBytes: MAX_ANSWER_BYTES,
     });
   }
 
   static toAddress(address: string, { tls, token }: RegistryCredentials): Channel {
     if (token && !tls && !isLoopback(address)) {
-      throw new RangeError("a token is sent over TLS, or to this machine: give tls as well");
+      throw new RangeError("a token to another machine needs TLS: pass tls");
     }
     return new Channel(`${tls ? "https" : "http"}://${address}`, { ...tls }, token ? [bearer(token)] : []);
   }

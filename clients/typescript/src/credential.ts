@@ -11,7 +11,7 @@ export class Credential {
     /** The resource name of the provider it belongs to. */
     readonly provider: string,
     readonly type: CredentialType,
-    /** Which replacement of the provider's credential it is, from 1. */
+    /** The version of the provider's credential, from 1. */
     readonly version: bigint,
     /** Where it may be sent, as derived and permitted when it was opened. */
     readonly destinations: readonly Destination[],
@@ -20,12 +20,12 @@ export class Credential {
     this.#fields = fields;
   }
 
-  /** The names of its fields, sorted; which there are depends on `type` (docs/formats/envelope.md). */
+  /** The names of its fields, sorted; they depend on `type` (docs/formats/envelope.md). */
   get fieldNames(): string[] {
     return [...this.#fields.keys()];
   }
 
-  /** One field in the clear; throws RangeError when this credential has no such field. */
+  /** One field in plain text; throws RangeError if this credential lacks it. */
   reveal(name: string): string {
     const value = this.#fields.get(name);
     if (value === undefined) throw new RangeError(`a credential of type ${CredentialType[this.type]} has no ${name}`);

@@ -1,8 +1,8 @@
 /**
  * Where a provider's credential may be sent, derived from the provider itself and from nothing else.
  *
- * The list that travels with a sealed credential is never trusted by itself: whoever may edit a base URL would be sent
- * the stored key. Source: docs/formats/envelope.md, "Destinations by kind". The defaults never change in place.
+ * The list sent with a sealed credential is never trusted alone: otherwise anyone who may edit a base URL would get the
+ * stored key. Source: docs/formats/envelope.md, "Destinations by kind". The defaults never change in place.
  */
 import { isIPv4 } from "node:net";
 
@@ -10,17 +10,17 @@ import { CredentialType, ProviderConfigSchema, ProviderKind } from "../gen/codev
 import type { RoutingProvider } from "../gen/codevector/providers/v1/routing_service_pb.js";
 import { DestinationRefused } from "./errors.js";
 
-/** `api` gets API keys and minted tokens, `control` lists what the account has, `token` mints tokens. */
+/** `api` gets API keys and minted tokens, `control` lists what the account offers, `token` mints tokens. */
 export type Role = "api" | "control" | "token";
 
-/** What of a provider decides where its credential goes. */
+/** The part of a provider that decides where its credential goes. */
 export type Configured = Pick<RoutingProvider, "name" | "kind" | "config" | "credentialType">;
 
 /** What this router permits, whatever the registry says. */
 export interface Rules {
-  /** If there are any, each `api` destination must be at or below one of these URLs. */
+  /** If any, each `api` destination must be at or below one of these URLs. */
   readonly allowedDestinations?: readonly string[];
-  /** Lets providers on this machine be reached without TLS. */
+  /** Allows providers on this machine without TLS. */
   readonly allowLoopbackHttp?: boolean;
 }
 
@@ -47,7 +47,7 @@ const AZURE_LOGINS: readonly (readonly [suffix: string, url: string])[] = [
   ["", "https://login.microsoftonline.com"],
 ];
 
-// Only names under which nobody but the cloud itself answers: an ambient identity goes nowhere else.
+// Only names under which the cloud itself serves: an ambient identity goes nowhere else.
 const VERTEX_HOST = /^([a-z0-9-]+-)?aiplatform(\.(us|eu)\.rep)?\.googleapis\.com$/;
 const OWN_HOSTS: Readonly<Partial<Record<ProviderKind, RegExp>>> = {
   [ProviderKind.AZURE]: /^[a-z0-9-]+\.(openai|cognitiveservices|services\.ai)\.azure\.(com|us|cn)$/,
@@ -57,7 +57,7 @@ const OWN_HOSTS: Readonly<Partial<Record<ProviderKind, RegExp>>> = {
   [ProviderKind.VERTEX_ANTHROPIC]: VERTEX_HOST,
 };
 
-/** Scheme, host, port and, where the base URL is the administrator's own, a path prefix without a slash at its end. */
+/** Scheme, host, port and, if the administrator set the base URL, a path prefix without a trailing slash. */
 export class Destination {
   private constructor(
     readonly role: Role,
@@ -89,7 +89,7 @@ export class Destination {
     return `${this.role} ${this.url}`;
   }
 
-  /** Whether the host, by its spelling, is this machine. */
+  /** Whether the host, as spelled, is this machine. */
   get isLoopback(): boolean {
     return (
       this.host === "localhost" ||
@@ -101,7 +101,7 @@ export class Destination {
 
   /**
    * Whether a request to this URL goes here: same scheme, host and port, and a path at or below the prefix. A path that
-   * some server might read as leaving the prefix (dot segments, also encoded, behind a backslash or a semicolon) is not
+   * some server might read as leaving the prefix (dot segments, also encoded, after a backslash or a semicolon) is not
    * below it.
    */
   covers(url: string): boolean {
@@ -156,7 +156,7 @@ export function derive(provider: Configured): Destination[] {
   }
 }
 
-/** The derived destinations, once this router's own rules have let every one of them pass. Throws DestinationRefused. */
+/** The derived destinations, if this router's own rules allow all of them. Throws DestinationRefused. */
 export function permitted(provider: Configured, rules: Rules = {}): Destination[] {
   const derived = derive(provider);
   if (derived.some((item) => item.scheme === "http" && !(rules.allowLoopbackHttp && item.isLoopback))) {
@@ -183,7 +183,7 @@ export function permitted(provider: Configured, rules: Rules = {}): Destination[
   return derived;
 }
 
-/** The router's own list. Throws DestinationRefused for an entry that is no such URL. */
+/** The router's own list. Throws DestinationRefused for an entry that is not such a URL. */
 export function allowedBy({ allowedDestinations = [] }: Rules): Destination[] {
   return allowedDestinations.map((url) => Destination.parse("api", url, { withPath: true }));
 }
@@ -196,7 +196,7 @@ interface Settings {
   readonly location?: string;
 }
 
-/** The settings of the provider's own kind; those of another kind are not read. */
+/** The settings of the provider's own kind; those of other kinds are ignored. */
 function settingsOf({ kind, config }: Configured): Settings {
   const member = config?.kind;
   // The numbers of the members are those of the kinds.
@@ -210,7 +210,7 @@ function vertexUrl(location: string): string {
   return `https://${location}-aiplatform.googleapis.com`;
 }
 
-/** Whether a server that decodes more eagerly than we do could read a dot segment in the path. */
+/** Whether a server that decodes more than we do could read a dot segment in the path. */
 function mayClimb(path: string): boolean {
   for (let round = 0; round < UNQUOTE_ROUNDS; round++) {
     const segments = path.split(/[/\\]/).map((segment) => segment.split(";", 1)[0]);

@@ -1,6 +1,5 @@
 /**
- * What can go wrong for a router: classes to catch, and the API's reasons to branch on. No message holds secret
- * material.
+ * What can go wrong for a router: classes to catch, and the API's reasons to branch on. No message contains secrets.
  */
 import { anyUnpack } from "@bufbuild/protobuf/wkt";
 import { Code, ConnectError } from "@connectrpc/connect";
@@ -9,7 +8,7 @@ import { type ErrorInfo, ErrorInfoSchema } from "../gen/google/rpc/error_details
 import type { Status } from "../gen/google/rpc/status_pb.js";
 
 export interface ErrorOptions {
-  /** The API's word for it; by default the one of the class. */
+  /** The API's reason; by default that of the class. */
   readonly reason?: string;
   /** Repeats the variables of the message. */
   readonly metadata?: Readonly<Record<string, string>>;
@@ -29,15 +28,15 @@ export class ProvidersError extends Error {
   }
 }
 
-/** The registry or the key sidecar does not answer; try again. */
+/** The registry or the key sidecar does not respond; try again. */
 export class Unavailable extends ProvidersError {}
 
-/** The registry does not answer, or not in time. */
+/** The registry does not respond in time. */
 export class RegistryUnavailable extends Unavailable {
   static override readonly defaultReason = "STORE_UNAVAILABLE";
 }
 
-/** The router's key sidecar does not answer, or not in time. */
+/** The router's key sidecar does not respond in time. */
 export class KmsUnavailable extends Unavailable {
   static override readonly defaultReason = "KMS_UNAVAILABLE";
 }
@@ -47,7 +46,7 @@ export class NotAllowed extends ProvidersError {
   static override readonly defaultReason = "ROLE_REQUIRED";
 }
 
-/** The request can never succeed as it is. */
+/** The request is invalid; do not retry it unchanged. */
 export class InvalidRequest extends ProvidersError {
   static override readonly defaultReason = "INVALID_FIELD";
 }
@@ -57,12 +56,12 @@ export class ResumeRefused extends ProvidersError {
   static override readonly defaultReason = "REVISION_COMPACTED";
 }
 
-/** It does not exist, or takes no part in routing now. */
+/** The resource does not exist or is not active. */
 export class NotFound extends ProvidersError {
   static override readonly defaultReason = "RESOURCE_NOT_FOUND";
 }
 
-/** The provider is disabled: its credential is not handed out. */
+/** The provider is disabled: the registry does not return its credential. */
 export class ProviderDisabled extends ProvidersError {
   static override readonly defaultReason = "PROVIDER_DISABLED";
 }
@@ -72,7 +71,7 @@ export class NoStoredCredential extends ProvidersError {
   static override readonly defaultReason = "NO_STORED_CREDENTIAL";
 }
 
-/** The key version of the wrapper is disabled, destroyed or unknown to this router's sidecar. */
+/** The key version of the wrapped key is disabled, destroyed or unknown to this router's sidecar. */
 export class KeyVersionUnavailable extends ProvidersError {
   static override readonly defaultReason = "KEY_VERSION_UNAVAILABLE";
 }
@@ -82,12 +81,12 @@ export class CredentialCorrupt extends ProvidersError {
   static override readonly defaultReason = "CREDENTIAL_CORRUPT";
 }
 
-/** The registry shows an older credential than this router has opened: its database was put back. */
+/** The registry shows an older credential than this router has opened: its database was restored. */
 export class RegistryRolledBack extends ProvidersError {
   static override readonly defaultReason = "REGISTRY_ROLLED_BACK";
 }
 
-/** The credential may not go there. Nothing was sent. */
+/** The credential may not be sent there. Nothing was sent. */
 export class DestinationRefused extends ProvidersError {
   static override readonly defaultReason = "DESTINATION_REFUSED";
 }
@@ -114,10 +113,10 @@ const BY_CODE: Readonly<Partial<Record<Code, ErrorClass>>> = {
   [Code.DataLoss]: CredentialCorrupt,
 };
 
-/** The typed error of a failed call; `away` is the class for a server that does not answer. */
+/** The typed error of a failed call; `away` is the class for a server that does not respond. */
 export function fromCall(error: unknown, away: ErrorClass): ProvidersError {
   const failure = ConnectError.from(error);
-  // Only a server sends a status. What this machine says itself (refused, reset, cut off) means: no answer.
+  // Only a server sends a status. An error of this machine (refused, reset, cut off) means: no response.
   if (!failure.metadata.has("grpc-status")) return new away(failure.rawMessage);
   return typed(failure.code, failure.rawMessage, failure.findDetails(ErrorInfoSchema)[0], away);
 }
@@ -128,7 +127,7 @@ export function fromStatus(status: Status, away: ErrorClass): ProvidersError {
   try {
     info = status.details.map((detail) => anyUnpack(detail, ErrorInfoSchema)).find(Boolean);
   } catch {
-    // A detail that cannot be read says nothing; the code remains.
+    // An unreadable detail is ignored; the code remains.
   }
   return typed(status.code, status.message, info, away);
 }

@@ -1,8 +1,8 @@
 /**
  * Opens sealed credentials of format 1, byte for byte as docs/formats/envelope.md defines them.
  *
- * May see: one data key and the fields it opens, for the time of one call. Must never: keep or print either, trust what
- * the envelope does not bind, or tell why an envelope does not open: every cause is one error.
+ * May see: one data key and the fields it opens, during one call. Must never: keep or print either, trust what the
+ * envelope does not bind, or say why an envelope does not open: every cause is one error.
  */
 import { createDecipheriv, createHash, createHmac, timingSafeEqual } from "node:crypto";
 
@@ -16,7 +16,7 @@ export type Sealed = Pick<
   "providerUid" | "kind" | "type" | "credentialVersion" | "envelope" | "context" | "commitment" | "destinations"
 >;
 
-/** What the opener knows by itself: its deployment, its routing table, the destinations it derived. */
+/** What the opener itself knows: its deployment, its routing table, the destinations it derived. */
 export interface Expected {
   readonly deploymentId: Uint8Array;
   readonly providerUid: string;
@@ -73,7 +73,7 @@ const FIELDS: Readonly<Partial<Record<CredentialType, { required: readonly strin
     [AMBIENT]: { required: [], optional: [] },
   };
 
-/** Everything that can be checked without the data key, so that a wrong wrapper is not even unwrapped. */
+/** Checks everything that needs no data key, so that a wrong wrapped key is never unwrapped. */
 export function check(sealed: Sealed, expected: Expected): void {
   const envelope = Buffer.from(sealed.envelope);
   const plainBytes = envelope.length - NONCE_END - TAG_BYTES;
@@ -95,7 +95,7 @@ export function check(sealed: Sealed, expected: Expected): void {
   encodeDestinations(sealed.destinations);
 }
 
-/** The fields of the credential, in the clear. Throws CredentialCorrupt, whatever is wrong. */
+/** The fields of the credential, in plain text. Throws CredentialCorrupt, whatever is wrong. */
 export function openSealed(sealed: Sealed, expected: Expected, dek: Uint8Array): Map<string, string> {
   check(sealed, expected);
   const digest = createHash("sha256").update(sealed.context).digest();
@@ -138,7 +138,7 @@ function decrypt(key: Buffer, sealed: Buffer, aad: Buffer): Buffer {
   return plain;
 }
 
-/** CTX, computed anew from what this router knows; only the data key's id comes from the envelope. */
+/** CTX, recomputed from what this router knows; only the data key's id comes from the envelope. */
 function encodeContext(expected: Expected, dekId: Buffer): Buffer {
   const { deploymentId, providerUid, credentialVersion } = expected;
   const isVersion = credentialVersion >= 1n && credentialVersion < 1n << 63n;
@@ -149,7 +149,7 @@ function encodeContext(expected: Expected, dekId: Buffer): Buffer {
   return encode("codevector/dek/1", deploymentId, Buffer.from("default"), uid, dekId, version);
 }
 
-/** DST of the stored list, verbatim; it has to be in the one form that is ever sealed. */
+/** DST of the stored list, verbatim; it must be in the one form that is ever sealed. */
 function encodeDestinations(items: readonly string[]): Buffer {
   const isOneForm =
     items.length >= 1 &&
@@ -166,7 +166,7 @@ function unpad(plain: Buffer): Buffer {
   return plain.subarray(0, end);
 }
 
-/** The named fields: sorted, each once, those and only those that the type has. */
+/** The named fields: sorted, each once, exactly those of the type. */
 function decodeFields(octets: Buffer, type: CredentialType): Map<string, string> {
   const [label, ...parts] = split(octets);
   const allowed = FIELDS[type];
@@ -182,7 +182,7 @@ function decodeFields(octets: Buffer, type: CredentialType): Map<string, string>
   return fields;
 }
 
-/** The fields of an LP as UTF-8 text; all input consumed, else refused. */
+/** The fields of an LP as UTF-8 text, which must consume all input. */
 function split(octets: Buffer): string[] {
   const texts: string[] = [];
   const utf8 = new TextDecoder("utf-8", { fatal: true, ignoreBOM: true });

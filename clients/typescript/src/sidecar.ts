@@ -1,7 +1,8 @@
 /**
  * The router's own key sidecar, over its Unix socket.
  *
- * May see: one data key, on its way to the opener, which wipes it. Must never: keep one or print a message of these RPCs.
+ * May see: one data key, on the way to the opener, which wipes it. Must never: keep one or print a message of these
+ * RPCs.
  */
 import { type Client, createClient } from "@connectrpc/connect";
 
@@ -11,7 +12,7 @@ import { Channel } from "./channels.js";
 import { CredentialCorrupt, fromCall, fromStatus, KmsUnavailable } from "./errors.js";
 import { DEFAULT_DEADLINE_MS } from "./registry.js";
 
-/** Every method rejects with a ProvidersError, KmsUnavailable where nobody answers. */
+/** Every method rejects with a ProvidersError: KmsUnavailable if the connection is refused. */
 export class KeySidecar {
   readonly #channel: Channel;
   readonly #client: Client<typeof KeyManagementService>;
@@ -24,12 +25,12 @@ export class KeySidecar {
     this.#timeoutMs = options.deadlineMs ?? DEFAULT_DEADLINE_MS;
   }
 
-  /** The deployment this sidecar opens credentials of, 16 bytes; asked once. */
+  /** The id of the deployment whose credentials this sidecar opens, 16 bytes; requested once. */
   async deploymentId(): Promise<Uint8Array> {
     if (!this.#deploymentId) {
       const status = await away(this.#client.getStatus({}, { timeoutMs: this.#timeoutMs }));
       if (!/^[0-9a-f]{32}$/.test(status.deploymentId)) {
-        throw new KmsUnavailable("The key sidecar tells no deployment: see its version.");
+        throw new KmsUnavailable("The key sidecar reports no valid deployment id: check its version.");
       }
       this.#deploymentId = Buffer.from(status.deploymentId, "hex");
     }
@@ -43,7 +44,7 @@ export class KeySidecar {
     const outcome = answer.results.length === 1 ? answer.results[0]?.outcome : undefined;
     if (outcome?.case === "error") throw fromStatus(outcome.value, KmsUnavailable);
     if (outcome?.case !== "plaintext") {
-      throw new CredentialCorrupt("The key sidecar answered for another number of data keys.");
+      throw new CredentialCorrupt("The key sidecar returned the wrong number of results.");
     }
     return outcome.value;
   }

@@ -1,5 +1,5 @@
-// Command conformance answers the commands of tests/conformance/README.md, one JSON object a line: it is how the tests
-// drive this client. Of a credential's fields it tells their SHA-256 only.
+// Command conformance executes the commands of tests/conformance/README.md, one JSON object per line: the tests drive
+// this client through it. It returns only the SHA-256 of a credential's fields.
 package main
 
 import (
@@ -15,7 +15,7 @@ import (
 	codevector "codevector.internal/providers/go"
 )
 
-// The registry is killed again and again: come back soon.
+// The registry is killed repeatedly: reconnect quickly.
 const maxBackoff = 500 * time.Millisecond
 
 func main() {
@@ -66,16 +66,16 @@ func (p *program) answer(line []byte) answer {
 	if !known {
 		return answer{"ok": false, "reason": "UNKNOWN_COMMAND"}
 	}
-	told, err := command(p, asked)
+	result, err := command(p, asked)
 	if err != nil {
 		fmt.Fprintln(os.Stderr, err)
 		return answer{"ok": false, "reason": reason(err)}
 	}
-	if told == nil {
-		told = answer{}
+	if result == nil {
+		result = answer{}
 	}
-	told["ok"] = true
-	return told
+	result["ok"] = true
+	return result
 }
 
 func reason(err error) string {

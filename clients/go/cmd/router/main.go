@@ -1,4 +1,4 @@
-// Command router is a router of a page: it lists the active models, follows every change, and opens the credentials.
+// Command router is a one-page router: it lists the active models, follows every change, and opens the credentials.
 //
 //	router -registry 127.0.0.1:50051 -kms-socket var/kms/router.sock
 package main
@@ -75,12 +75,12 @@ func follow(ctx context.Context, router *codevector.Router) {
 	}
 }
 
-// show tells of an opened credential what is no secret. A real router would give Reveal("api_key") to its HTTP client,
-// for requests that CheckURL lets pass.
+// show prints what is not secret about an opened credential. A real router passes Reveal("api_key") to its HTTP client,
+// for requests that CheckURL allows.
 func show(credential *codevector.Credential, err error) {
 	switch {
 	case errors.Is(err, codevector.ErrCredentialCorrupt):
-		fmt.Println("set this credential again:", err) // the other providers go on
+		fmt.Println("set this credential again:", err) // the other providers still work
 	case err != nil:
 		fmt.Println("not opened:", err)
 	default:

@@ -1,6 +1,6 @@
 /**
- * A router in small: lists what is active, then follows the routing table and opens each provider's credential, until
- * it is interrupted. Shows no secret.
+ * A small router: lists what is active, then follows the routing table and opens each provider's credential until
+ * interrupted. Shows no secret.
  */
 import { readFileSync } from "node:fs";
 import { hostname } from "node:os";
@@ -23,11 +23,11 @@ const { values: options } = parseArgs({
 const { ca, cert, key, "token-file": tokenFile } = options;
 
 const registry = new Registry(options.registry, {
-  // With certificate and key, both sides prove who they are.
+  // With certificate and key, both sides authenticate.
   ...(ca && {
     tls: { ca: readFileSync(ca), ...(cert && key && { cert: readFileSync(cert), key: readFileSync(key) }) },
   }),
-  // Read again for each call, as whoever renews it writes it anew.
+  // Read again for each call, because it may have been renewed.
   ...(tokenFile && { token: () => readFileSync(tokenFile, "utf8").trim() }),
 });
 const sidecar = new KeySidecar(options["kms-socket"]);
@@ -63,7 +63,7 @@ await router.stop();
 registry.close();
 sidecar.close();
 
-/** One provider's failure is no other's. */
+/** A failure affects only its provider. */
 async function opened(name: string): Promise<string> {
   try {
     const credential: Credential = await router.credential(name);

@@ -14,7 +14,7 @@ public final class BearerToken extends CallCredentials {
 
     private final Supplier<String> token;
 
-    /** The supplier is asked for each call, so that a token may be renewed; it may block. */
+    /** The supplier is called for each call, so that tokens may be renewed; it may block. */
     public BearerToken(Supplier<String> token) {
         this.token = token;
     }

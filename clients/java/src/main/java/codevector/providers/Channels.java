@@ -15,7 +15,7 @@ import java.net.UnixDomainSocketAddress;
 import java.nio.file.Path;
 import java.util.concurrent.TimeUnit;
 
-/** The two connections of a router: no proxy from the environment, and a server that came back is found at once. */
+/** The two connections of a router: no proxy from the environment, and a quick reconnect to a restarted server. */
 final class Channels {
     private static final int MAX_ANSWER_BYTES = 64 * 1024 * 1024;
 
@@ -25,14 +25,14 @@ final class Channels {
         return NettyChannelBuilder.forTarget(options.registry(), options.channelCredentials())
                 .proxyDetector(address -> null)
                 .maxInboundMessageSize(MAX_ANSWER_BYTES)
-                // A connection that is frozen, as by a host that is gone, is given up and made anew.
+                // A frozen connection, e.g. to a host that is gone, is closed and replaced.
                 .keepAliveTime(30, TimeUnit.SECONDS)
                 .keepAliveTimeout(10, TimeUnit.SECONDS)
                 .keepAliveWithoutCalls(true)
                 .build();
     }
 
-    /** By the JDK's own Unix sockets, so that no native library is needed. */
+    /** Uses the JDK's own Unix sockets, so that no native library is needed. */
     static ManagedChannel toSocket(Path socket, EventLoopGroup threads) {
         return NettyChannelBuilder.forAddress(UnixDomainSocketAddress.of(socket), InsecureChannelCredentials.create())
                 .channelType(NioDomainSocketChannel.class, UnixDomainSocketAddress.class)
@@ -42,7 +42,7 @@ final class Channels {
                 .build();
     }
 
-    /** The answer of a unary call. */
+    /** The response of a unary call. */
     static <Q, A> A call(
             ManagedChannel channel,
             MethodDescriptor<Q, A> method,
@@ -57,7 +57,7 @@ final class Channels {
         }
     }
 
-    /** A channel that lost its server would make calls fail until its backoff, of up to minutes, is over. */
+    /** A channel that lost its server would fail calls until its backoff ends, which takes up to minutes. */
     static void connectAnew(ManagedChannel channel) {
         if (channel.getState(false) == ConnectivityState.TRANSIENT_FAILURE) {
             channel.enterIdle();

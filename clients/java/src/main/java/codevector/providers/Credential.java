@@ -8,9 +8,8 @@ import java.util.NoSuchElementException;
 import java.util.Set;
 
 /**
- * An opened credential: holds secrets and shows none. Its fields are given out by name alone; which ones there are
- * depends on the type, see docs/formats/envelope.md. Of an ambient one there are none: the router uses its own
- * identity.
+ * An opened credential: holds secrets and shows none. Its fields are returned only by name; they depend on the type,
+ * see docs/formats/envelope.md. An ambient one has none: the router uses its own identity.
  */
 public final class Credential {
     private final RoutingProvider provider;
@@ -33,7 +32,7 @@ public final class Credential {
         return provider.getCredentialType();
     }
 
-    /** Which replacement of the provider's credential it is, from 1. */
+    /** The version of the provider's credential, from 1. */
     public long version() {
         return provider.getCredentialVersion();
     }
@@ -48,7 +47,7 @@ public final class Credential {
         return fields.keySet();
     }
 
-    /** One field in the clear, e.g. {@code api_key}. */
+    /** One field in plain text, e.g. {@code api_key}. */
     public String reveal(String field) {
         String value = fields.get(field);
         if (value == null) {

@@ -10,10 +10,10 @@ import java.util.regex.Matcher;
 import java.util.regex.Pattern;
 
 /**
- * Where a credential may go: scheme, host, port and, where the base URL is the administrator's own, a path prefix
- * without a slash at its end.
+ * Where a credential may be sent: scheme, host, port and, if the administrator set the base URL, a path prefix without
+ * a trailing slash.
  *
- * @param host as it stands in a URL, an IPv6 address in brackets
+ * @param host as spelled in a URL, an IPv6 address in brackets
  */
 public record Destination(Role role, String scheme, String host, int port, String path) {
     private static final Pattern URL = Pattern.compile(
@@ -71,7 +71,7 @@ public record Destination(Role role, String scheme, String host, int port, Strin
         return role + " " + url();
     }
 
-    /** Whether the host, by its spelling, is this machine. No name is resolved. */
+    /** Whether the host, as spelled, is this machine. No name is resolved. */
     boolean isLoopback() {
         if (host.equals("localhost") || host.endsWith(".localhost")) {
             return true;
@@ -97,7 +97,7 @@ public record Destination(Role role, String scheme, String host, int port, Strin
         return path.isEmpty() || (toPath.equals(path) || toPath.startsWith(path + "/")) && !mayClimb(toPath);
     }
 
-    /** Dot segments, also encoded, also several times, also behind a backslash or before a semicolon. */
+    /** Dot segments, also encoded, also several times, also after a backslash or before a semicolon. */
     private static boolean mayClimb(String path) {
         for (int round = 0; round < DECODE_ROUNDS; round++) {
             for (String segment : path.replace('\\', '/').split("/")) {

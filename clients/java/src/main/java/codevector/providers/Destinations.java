@@ -19,8 +19,8 @@ import java.util.Map;
 import java.util.regex.Pattern;
 
 /**
- * Where a provider's credential may be sent, derived from the provider itself and from nothing else: whoever may edit
- * a base URL would otherwise be sent the stored key. The defaults of a kind never change in place.
+ * Where a provider's credential may be sent, derived from the provider itself and from nothing else: otherwise anyone
+ * who may edit a base URL would get the stored key. The defaults of a kind never change in place.
  *
  * <p>Source: docs/formats/envelope.md, "Destinations by kind".
  */
@@ -28,8 +28,8 @@ public final class Destinations {
     private static final Pattern BEDROCK_REGION = Pattern.compile("[a-z]{2}(-[a-z]+)+-[0-9]+");
     private static final Pattern VERTEX_LOCATION = Pattern.compile("global|us|eu|[a-z]+-[a-z]+[0-9]+");
 
-    // Only names under which nobody but the cloud itself answers: no *.cloudapp.azure.com, no load balancers or
-    // functions under amazonaws.com, which any tenant can put up.
+    // Only names under which the cloud itself serves: no *.cloudapp.azure.com, no load balancers or functions under
+    // amazonaws.com, which any tenant can create.
     private static final Pattern VERTEX_HOST =
             Pattern.compile("(?:[a-z0-9-]+-)?aiplatform(?:\\.(?:us|eu)\\.rep)?\\.googleapis\\.com");
     private static final Map<ProviderKind, Pattern> OWN_HOSTS_OF_CLOUD = Map.of(
@@ -68,7 +68,7 @@ public final class Destinations {
         };
     }
 
-    /** The derived destinations, once this router's own rules have let every one of them pass. */
+    /** The derived destinations, if this router's own rules allow all of them. */
     static List<Destination> permitted(RoutingProvider provider, Options options) {
         List<Destination> derived = derive(provider);
         for (Destination destination : derived) {
@@ -84,8 +84,8 @@ public final class Destinations {
     }
 
     /**
-     * Refuses a request that does not go to one of these with the role api. To be asked for each hop: let no HTTP
-     * client follow redirects by itself.
+     * Refuses a request that does not go to one of these with the role api. Call it for each hop: let no HTTP client
+     * follow redirects itself.
      *
      * @throws DestinationRefused nothing may be sent there
      */
@@ -97,7 +97,7 @@ public final class Destinations {
         boolean covered = destinations.stream()
                 .anyMatch(allowed -> allowed.role() == API && allowed.covers(scheme, host, port, path));
         if (!covered || request.getRawUserInfo() != null) {
-            throw new DestinationRefused("The request goes to no destination of this provider; nothing was sent.");
+            throw new DestinationRefused("The URL is not a destination of this provider; nothing was sent.");
         }
     }
 

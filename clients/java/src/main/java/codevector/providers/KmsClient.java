@@ -20,7 +20,7 @@ import java.util.Map;
 import java.util.concurrent.TimeUnit;
 
 /**
- * The router's own key sidecar. May see one data key, on its way to the opener, which wipes it. Must never print a
+ * The router's own key sidecar. May see one data key, on the way to the opener, which wipes it. Must never print a
  * message of these RPCs, or keep a key.
  */
 final class KmsClient implements AutoCloseable {
@@ -36,7 +36,7 @@ final class KmsClient implements AutoCloseable {
         channel = Channels.toSocket(options.kmsSocket(), threads);
     }
 
-    /** The deployment whose credentials this sidecar opens, 16 bytes; asked once. */
+    /** The id of the deployment whose credentials this sidecar opens, 16 bytes; requested once. */
     byte[] deploymentId() {
         if (deploymentId == null) {
             var status = Channels.call(
@@ -48,7 +48,7 @@ final class KmsClient implements AutoCloseable {
             try {
                 deploymentId = HexFormat.of().parseHex(status.getDeploymentId());
             } catch (IllegalArgumentException error) {
-                throw new KmsUnavailable("The key sidecar tells no deployment: see its version.", Map.of());
+                throw new KmsUnavailable("The key sidecar reports no valid deployment id: check its version.", Map.of());
             }
         }
         return deploymentId.clone();

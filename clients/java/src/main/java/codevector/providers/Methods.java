@@ -19,8 +19,8 @@ import io.grpc.protobuf.ProtoUtils;
 import java.util.List;
 
 /**
- * The six RPCs of a router, written by hand: a stub generator for Java would be one more program to have for each
- * platform. A test holds them against the protos.
+ * The six RPCs of a router, written by hand: a stub generator for Java would be one more native program per platform. A
+ * test compares them with the protos.
  */
 final class Methods {
     private static final String ROUTING = "codevector.providers.v1.RoutingService";

@@ -26,8 +26,8 @@ import javax.crypto.spec.SecretKeySpec;
 
 /**
  * Opens sealed credentials of format 1, byte for byte as docs/formats/envelope.md defines them. May see one data key
- * and the fields it opens, for the time of one call. Must never keep or print either, trust a column that the envelope
- * does not bind, or tell why an envelope does not open: every cause is one error.
+ * and the fields it opens, during one call. Must never keep or print either, trust a column that the envelope does not
+ * bind, or say why an envelope does not open: every cause is one error.
  *
  * <pre>
  * bytes       envelope
@@ -66,7 +66,7 @@ final class Opening {
 
     private Opening() {}
 
-    /** What the opener knows by itself: its deployment, its routing table, the destinations it derived. */
+    /** What the opener itself knows: its deployment, its routing table, the destinations it derived. */
     record Expected(
             byte[] deploymentId,
             UUID providerUid,
@@ -92,7 +92,7 @@ final class Opening {
         }
     }
 
-    /** Everything that can be checked without the data key, so that a wrong wrapper is not even unwrapped. */
+    /** Checks everything that needs no data key, so that a wrong wrapped key is never unwrapped. */
     static void check(SealedCredential sealed, Expected expected) {
         int plainBytes = sealed.getEnvelope().size() - NONCE_END - TAG_BYTES;
         require(plainBytes >= BLOCK_BYTES && plainBytes <= MAX_PLAIN_BYTES && plainBytes % BLOCK_BYTES == 0);
@@ -112,7 +112,7 @@ final class Opening {
         encodeDestinations(sealed.getDestinationsList());
     }
 
-    /** The fields of the credential, in the clear. */
+    /** The fields of the credential, in plain text. */
     static Map<String, String> open(SealedCredential sealed, Expected expected, byte[] dek) {
         check(sealed, expected);
         require(dek.length == DEK_BYTES);
@@ -170,7 +170,7 @@ final class Opening {
                 ByteBuffer.allocate(8).putLong(expected.credentialVersion).array()));
     }
 
-    /** DST of the stored list, verbatim; it has to be in the one form that is ever sealed. */
+    /** DST of the stored list, verbatim; it must be in the one form that is ever sealed. */
     private static byte[] encodeDestinations(List<String> items) {
         require(!items.isEmpty() && items.size() <= MAX_DESTINATIONS);
         List<byte[]> parts = new ArrayList<>(List.of(ascii("codevector/dest/1")));
@@ -211,7 +211,7 @@ final class Opening {
         return end;
     }
 
-    /** The named fields: sorted, each once, those and only those that the type has. */
+    /** The named fields: sorted, each once, exactly those of the type. */
     private static Map<String, String> decodeFields(ByteBuffer octets, CredentialType type) {
         List<String> texts = new ArrayList<>();
         while (octets.hasRemaining()) {

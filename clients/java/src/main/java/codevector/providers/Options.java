@@ -17,8 +17,8 @@ import java.util.List;
  *     mTLS by {@link io.grpc.TlsChannelCredentials}
  * @param callCredentials of each call to the registry, e.g. a {@link BearerToken}; null for none
  * @param deadline of each call but the watch
- * @param allowedDestinations if any, a provider that leads elsewhere is refused, whatever the registry says
- * @param allowLoopbackHttp lets providers on this machine be reached without TLS
+ * @param allowedDestinations if any, a provider with any other destination is refused, whatever the registry says
+ * @param allowLoopbackHttp allows providers on this machine without TLS
  */
 public record Options(
         String registry,

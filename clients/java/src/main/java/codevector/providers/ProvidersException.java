@@ -7,8 +7,8 @@ import io.grpc.Status;
 import io.grpc.protobuf.StatusProto;
 import java.util.Map;
 
-/** What can go wrong for a router, as types to catch and reasons to branch on. No message holds secret material. */
-@SuppressWarnings("serial") // not made to be serialized
+/** What can go wrong for a router, as types to catch and reasons to branch on. No message contains secrets. */
+@SuppressWarnings("serial") // not meant to be serialized
 public abstract sealed class ProvidersException extends RuntimeException {
     private final String reason;
     private final Map<String, String> metadata;
@@ -29,7 +29,7 @@ public abstract sealed class ProvidersException extends RuntimeException {
         return metadata;
     }
 
-    /** The registry does not answer, or not in time. */
+    /** The registry does not respond in time. */
     public static final class RegistryUnavailable extends ProvidersException {
         static final String REASON = "STORE_UNAVAILABLE";
 
@@ -38,7 +38,7 @@ public abstract sealed class ProvidersException extends RuntimeException {
         }
     }
 
-    /** The router's key sidecar does not answer, or not in time. */
+    /** The router's key sidecar does not respond in time. */
     public static final class KmsUnavailable extends ProvidersException {
         static final String REASON = "KMS_UNAVAILABLE";
 
@@ -54,14 +54,14 @@ public abstract sealed class ProvidersException extends RuntimeException {
         }
     }
 
-    /** The request can never succeed as it is. */
+    /** The request is invalid; do not retry it unchanged. */
     public static final class InvalidRequest extends ProvidersException {
         private InvalidRequest(String message, String reason, Map<String, String> metadata) {
             super(message, reason, metadata);
         }
     }
 
-    /** The provider or model does not exist, or takes no part in routing now. */
+    /** The provider or model does not exist or is not active. */
     public static final class NotFound extends ProvidersException {
         static final String REASON = "RESOURCE_NOT_FOUND";
 
@@ -77,7 +77,7 @@ public abstract sealed class ProvidersException extends RuntimeException {
         }
     }
 
-    /** The key version of the wrapper is disabled, destroyed or unknown to this router's sidecar. */
+    /** The key version of the wrapped key is disabled, destroyed or unknown to this router's sidecar. */
     public static final class KeyVersionUnavailable extends ProvidersException {
         static final String REASON = "KEY_VERSION_UNAVAILABLE";
 
@@ -87,9 +87,9 @@ public abstract sealed class ProvidersException extends RuntimeException {
     }
 
     /**
-     * The sealed credential does not open for this provider as it is configured. One error for every cause: damage,
-     * an exchanged envelope or wrapper, another provider, kind, type, version, deployment or destination. Trying
-     * again does not help.
+     * The sealed credential does not open for this provider as it is configured. One error for every cause: damage, an
+     * exchanged envelope or wrapped key, another provider, kind, type, version, deployment or destination. Retrying
+     * does not help.
      */
     public static final class CredentialCorrupt extends ProvidersException {
         static final String REASON = "CREDENTIAL_CORRUPT";
@@ -100,7 +100,7 @@ public abstract sealed class ProvidersException extends RuntimeException {
         }
     }
 
-    /** The credential may not go there. Nothing was sent. */
+    /** The credential may not be sent there. Nothing was sent. */
     public static final class DestinationRefused extends ProvidersException {
         DestinationRefused(String message) {
             super(message, "DESTINATION_REFUSED", Map.of());
@@ -108,8 +108,8 @@ public abstract sealed class ProvidersException extends RuntimeException {
     }
 
     /**
-     * The registry shows an older credential than this client has opened: its database was put back, or a replica is
-     * behind. Nothing is opened.
+     * The registry shows an older credential than this client has opened: its database was restored, or a replica is
+     * lagging. Nothing is opened.
      */
     public static final class RegistryRolledBack extends ProvidersException {
         RegistryRolledBack(String message, Map<String, String> metadata) {
@@ -117,7 +117,7 @@ public abstract sealed class ProvidersException extends RuntimeException {
         }
     }
 
-    /** A strict watch cannot resume there; the metadata have {@code current_revision}, {@code compact_revision}. */
+    /** A strict watch cannot resume there; the metadata has {@code current_revision}, {@code compact_revision}. */
     public static final class CannotResume extends ProvidersException {
         private CannotResume(String message, String reason, Map<String, String> metadata) {
             super(message, reason, metadata);
@@ -133,7 +133,7 @@ public abstract sealed class ProvidersException extends RuntimeException {
         }
     }
 
-    /** Whom a failed call was made to. */
+    /** The server that a failed call was made to. */
     enum Peer {
         REGISTRY,
         KMS
@@ -141,14 +141,14 @@ public abstract sealed class ProvidersException extends RuntimeException {
 
     /** The typed error of a call that ended with a status. */
     static ProvidersException from(Exception error, Peer peer) {
-        com.google.rpc.Status told = null;
+        com.google.rpc.Status detailed = null;
         try {
-            told = StatusProto.fromThrowable(error);
+            detailed = StatusProto.fromThrowable(error);
         } catch (IllegalArgumentException malformedDetails) {
-            // The code alone, then.
+            // Then the code alone.
         }
-        if (told != null) {
-            return from(told, peer);
+        if (detailed != null) {
+            return from(detailed, peer);
         }
         Status status = Status.fromThrowable(error);
         String message = status.getDescription() == null ? status.getCode().name() : status.getDescription();
@@ -189,7 +189,7 @@ public abstract sealed class ProvidersException extends RuntimeException {
         };
     }
 
-    /** For servers, and proxies before them, that tell no reason. */
+    /** For servers and proxies that send no reason. */
     private static String reasonOf(Status.Code code, Peer peer) {
         return switch (code) {
             case UNAVAILABLE, DEADLINE_EXCEEDED -> peer == Peer.KMS

@@ -12,8 +12,8 @@ import java.util.concurrent.TimeUnit;
 import java.util.concurrent.TimeoutException;
 
 /**
- * One stream of WatchRouting, message by message as the registry sends them. {@link Router} makes a table of them;
- * this is for those who keep their own. For one thread; what is not read waits at the registry.
+ * One stream of WatchRouting, message by message as the registry sends them. {@link Router} builds a table from them;
+ * this class is for callers that keep their own. For one thread; unread messages wait at the registry.
  */
 public final class Watch implements AutoCloseable {
     private final BlockingClientCall<?, WatchRoutingResponse> call;
@@ -23,7 +23,7 @@ public final class Watch implements AutoCloseable {
     }
 
     /**
-     * The next message, or nothing if there was none for so long.
+     * The next message, or nothing if none arrives in this time.
      *
      * @throws ProvidersException the stream has ended
      */

@@ -262,7 +262,7 @@ final class Conformance implements AutoCloseable {
         try {
             router.check(provider, URI.create(url));
         } catch (IllegalArgumentException noUrl) {
-            throw new DestinationRefused("This is no URL.");
+            throw new DestinationRefused("This is not a URL.");
         }
         return Map.of();
     }

@@ -1,6 +1,13 @@
 """The only room that speaks SQL: providers, models, sealed credentials, the change log; on two databases."""
 
-from service.store.data_keys import (
+from service.store.engines import masked_url, sqlite_file
+from service.store.failures import StoreStartError
+from service.store.ground import Loss
+from service.store.migrating import migrate
+from service.store.reads import Head, ReadUnit, RegistryRow, RememberedRequest
+from service.store.restoring import Restored, restore
+from service.store.store import Storage, Store, open_store
+from service.store.units.data_keys import (
     QUARANTINE_AFTER,
     Backlog,
     DataKeyFault,
@@ -9,15 +16,8 @@ from service.store.data_keys import (
     StaleDataKey,
     SweepLease,
 )
-from service.store.engines import masked_url, sqlite_file
-from service.store.failures import StoreStartError
-from service.store.ground import Loss
-from service.store.lists import Position
-from service.store.migrating import migrate
-from service.store.reads import Head, ReadUnit, RegistryRow, RememberedRequest
-from service.store.restoring import Restored, restore
-from service.store.rewraps import Failed, RewrapUnit, Swap
-from service.store.store import Storage, Store, open_store
+from service.store.units.lists import Position
+from service.store.units.rewraps import Failed, RewrapUnit, Swap
 from service.store.writes import WriteUnit
 
 __all__ = [

@@ -34,11 +34,7 @@ from service.domain.routing import (
     entry_from_json,
     routing_provider,
 )
-from service.store import lists
-from service.store.data_keys import DataKeyReads
-from service.store.lists import PROVIDER_MODEL_ROUTABLE, Position, S, filtered, page
 from service.store.mapping import provider_from_rows, provider_model_from_row
-from service.store.models import ModelReads
 from service.store.rows import (
     ChangeLogRow,
     CredentialRow,
@@ -50,6 +46,10 @@ from service.store.rows import (
     RevisionCounterRow,
 )
 from service.store.sql import pair_among
+from service.store.units import lists
+from service.store.units.data_keys import DataKeyReads
+from service.store.units.lists import PROVIDER_MODEL_ROUTABLE, Position, S, filtered, page
+from service.store.units.models import ModelReads
 
 _PROVIDERS = select(ProviderRow, CredentialRow).outerjoin(
     CredentialRow, CredentialRow.provider_id == ProviderRow.provider_id

@@ -38,8 +38,8 @@ from service.store.failures import (
 )
 from service.store.ground import DatabaseLock, Ground, Loss
 from service.store.reads import ReadUnit
-from service.store.rewraps import RewrapUnit
-from service.store.routers import load_routers, save_routers
+from service.store.units.rewraps import RewrapUnit
+from service.store.units.routers import load_routers, save_routers
 from service.store.writes import Outcome, WriteUnit
 
 T = TypeVar("T")

@@ -20,7 +20,6 @@ from service.domain.errors import AlreadyExists
 from service.domain.etags import model_etag, provider_etag, provider_model_etag
 from service.domain.model import Model, ModelView, Provider, ProviderModel, ProviderModelKey, SealedCredential
 from service.domain.routing import Change, ChangeSet, entry_to_json
-from service.store.changes import Touched, backend_targets, offer_changes, routing_changes
 from service.store.mapping import (
     Values,
     backend_values,
@@ -48,6 +47,7 @@ from service.store.rows import (
 )
 from service.store.sql import pair_among
 from service.store.uniqueness import model_clash, provider_clash, provider_models_clash
+from service.store.units.changes import Touched, backend_targets, offer_changes, routing_changes
 
 KEPT_FOR = timedelta(hours=24)
 KEPT_REVISIONS = 10_000

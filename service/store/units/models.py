@@ -13,11 +13,11 @@ from sqlalchemy.orm import Session
 from service.domain.filters import Expression
 from service.domain.lists import OrderBy
 from service.domain.model import Model, ModelKind, ModelView, ProviderModelKey, State
-from service.store import lists
-from service.store.lists import PROVIDER_MODEL_ROUTABLE, Position
 from service.store.mapping import model_from_rows
 from service.store.rows import BackendRow, CredentialRow, ModelRow, ProviderModelRow, ProviderRow
 from service.store.sql import among, pair_among
+from service.store.units import lists
+from service.store.units.lists import PROVIDER_MODEL_ROUTABLE, Position
 
 _BACKENDS = (
     select(BackendRow, PROVIDER_MODEL_ROUTABLE)

@@ -12,8 +12,8 @@ from datetime import datetime, timedelta
 
 from sqlalchemy import ColumnElement, Connection, Table, and_, or_, update
 
-from service.store.data_keys import QUARANTINE_AFTER
 from service.store.rows import DataKeyRow, RegistryInfoRow
+from service.store.units.data_keys import QUARANTINE_AFTER
 
 _KEYS: Table = DataKeyRow.__table__  # type: ignore[assignment]
 _REGISTRY: Table = RegistryInfoRow.__table__  # type: ignore[assignment]

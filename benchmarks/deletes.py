@@ -114,18 +114,18 @@ def _fill(unit: WriteUnit, provider_models: int, models: int) -> None:
     for name in ("bench", "elsewhere"):
         config = ProviderConfig({"base_url": f"https://{name}.example/v1"})
         kind = ProviderKind.OPENAI_COMPATIBLE
-        unit.insert_provider(
+        unit.providers.insert(
             Provider(name, uuid.uuid4(), name, kind, State.ACTIVE, NOT_YET, NOT_YET, config), None
         )
-    unit.insert_provider_models([_provider_model("bench", number) for number in range(provider_models)])
-    unit.insert_provider_models([_provider_model("elsewhere", 0)])
+    unit.provider_models.insert([_provider_model("bench", number) for number in range(provider_models)])
+    unit.provider_models.insert([_provider_model("elsewhere", 0)])
     for number in range(models):
         wires = [
             ModelBackend("bench", f"m{(number * WIRES + wire) % provider_models:04}") for wire in range(WIRES)
         ]
         if number % 2:
             wires.append(ModelBackend("elsewhere", "m0000", priority=1))
-        unit.insert_model(
+        unit.models.insert(
             Model(
                 f"f{number:03}",
                 uuid.uuid4(),

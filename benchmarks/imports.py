@@ -114,7 +114,7 @@ def _importer(store: Store, catalog: Catalog) -> Callable[..., ImportPlan]:
         new_uuid=uuid.uuid4,
     )
     provider = Provider("bench", uuid.uuid4(), "Bench", catalog.kind, State.ACTIVE, NOT_YET, NOT_YET)
-    store.write(lambda unit: unit.insert_provider(provider, None))
+    store.write(lambda unit: unit.providers.insert(provider, None))
 
     def run(version: str, choices: ImportChoices, *, validate_only: bool = False) -> ImportPlan:
         call = replace(CALL, validate_only=validate_only)

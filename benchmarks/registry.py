@@ -52,8 +52,8 @@ def _fill(unit: WriteUnit, models: int) -> None:
     config = ProviderConfig({"base_url": "https://bench.example/v1"})
     kind = ProviderKind.OPENAI_COMPATIBLE
     provider = Provider("bench", uuid.uuid4(), "Bench", kind, State.ACTIVE, NOT_YET, NOT_YET, config)
-    unit.insert_provider(provider, None)
-    unit.insert_provider_models([_provider_model(number) for number in range(models)])
+    unit.providers.insert(provider, None)
+    unit.provider_models.insert([_provider_model(number) for number in range(models)])
 
 
 def model_name(number: int) -> str:

@@ -83,7 +83,7 @@ def restore_backup(settings: Settings, backup: Path) -> Restored:
 def _is_empty(database_url: str) -> bool:
     """Whether nothing was ever written: only then may a missing secret be made rather than restored."""
     with closing(open_store(database_url, clock=_now)) as store:
-        return store.read(lambda unit: unit.head().revision) == 0
+        return store.read(lambda unit: unit.log.head().revision) == 0
 
 
 @asynccontextmanager

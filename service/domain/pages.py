@@ -6,7 +6,7 @@ to. So a token of another list, parent, filter or order is refused, and so is on
 | part   | bytes | what                                                                         |
 |--------|-------|------------------------------------------------------------------------------|
 | mac    | 32    | HMAC-SHA256 over LP(label, method, parent, filter, order_by, payload)        |
-| payload| rest  | UTF-8 JSON array: keys, first page's revision, total size                    |
+| payload| rest  | UTF-8 JSON array: keys, first page's revision token, total size              |
 
 Together they are base64url without padding. LP(x…) is each x as a 4-byte big-endian length and its bytes.
 """
@@ -47,17 +47,17 @@ class Query:
 class Position:
     """Where the next page begins: after the row with these ordering columns.
 
-    ``revision`` is the store's when the first page was read (0: not kept); ``total_size`` is the number of
-    rows counted then (None: not counted).
+    ``at`` is the revision token of what the first page was read from (empty: not kept); ``total_size`` is the
+    number of rows counted then (None: not counted).
     """
 
     keys: tuple[Key, ...]
-    revision: int = 0
+    at: str = ""
     total_size: int | None = None
 
 
 def effective_page_size(requested: int) -> int:
-    """The number of rows to read: 50 when unset, at most 1,000.
+    """Return the number of rows to read: 50 when unset, at most 1,000.
 
     Raises:
         InvalidArgument: ``requested`` is negative.
@@ -78,13 +78,13 @@ class PageTokens:
         self._key = key
 
     def issue(self, query: Query, position: Position) -> str:
-        """The token of the page that begins after ``position``."""
-        content = [list(position.keys), position.revision, position.total_size]
+        """Return the token of the page that begins after ``position``."""
+        content = [list(position.keys), position.at, position.total_size]
         payload = json.dumps(content, separators=(",", ":"), ensure_ascii=False).encode()
         return urlsafe_b64encode(self._mac(query, payload) + payload).rstrip(b"=").decode()
 
     def read(self, query: Query, token: str) -> Position | None:
-        """The position a token holds, or None for the empty token: the first page.
+        """Return the position in a token, or None for the empty token: the first page.
 
         Raises:
             InvalidArgument: reason INVALID_PAGE_TOKEN, whatever is wrong with it.
@@ -97,8 +97,8 @@ class PageTokens:
         mac, payload = raw[:_MAC_BYTES], raw[_MAC_BYTES:]
         if not hmac.compare_digest(mac, self._mac(query, payload)):
             raise _invalid()
-        keys, revision, total_size = json.loads(payload)
-        return Position(tuple(keys), revision, total_size)
+        keys, at, total_size = json.loads(payload)
+        return Position(tuple(keys), at, total_size)
 
     def _mac(self, query: Query, payload: bytes) -> bytes:
         mac = hmac.new(self._key, digestmod=hashlib.sha256)
@@ -110,7 +110,7 @@ class PageTokens:
 
 
 def _decode(token: str) -> bytes | None:
-    """The bytes of a token in its one canonical spelling, else None."""
+    """Return the bytes of a token in its one canonical spelling, else None."""
     if len(token) > _MAX_TOKEN_LENGTH or not token.isascii():
         return None
     encoded = token.encode()

@@ -6,7 +6,6 @@ change costs what changed and one join, not the building of every message.
 
 from __future__ import annotations
 
-from bisect import bisect_right
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
@@ -69,8 +68,8 @@ class Snapshot:
     ``at`` says which revision of which history, ``commit_id`` names its commit, and ``token`` is ``at`` as
     clients know it.
 
-    ``provider_model_names`` and ``provider_model_rows`` hold ``provider_models`` side by side. ``whole`` is
-    the encoded GetRoutingSnapshotResponse, ``chunks`` what a watch begins with, both made of ``segments``.
+    ``provider_model_rows`` are the values of ``provider_models``, for slicing. ``whole`` is the encoded
+    GetRoutingSnapshotResponse, ``chunks`` what a watch begins with, both made of ``segments``.
     """
 
     at: RevisionToken
@@ -79,7 +78,6 @@ class Snapshot:
     providers: Mapping[str, Row]
     provider_models: Mapping[str, Row]
     models: Mapping[str, Row]
-    provider_model_names: tuple[str, ...]
     provider_model_rows: tuple[Row, ...]
     segments: tuple[bytes, ...]
     whole: bytes
@@ -95,15 +93,11 @@ class Snapshot:
         """Which store the revision belongs to."""
         return self.at.store_id
 
-    def after(self, name: str) -> int:
-        """The position of the first provider model after ``name``, which need not be there any more."""
-        return bisect_right(self.provider_model_names, name)
-
 
 def build(codec: Codec, at: RevisionToken, commit_id: UUID, entries: Iterable[Entry]) -> Snapshot:
     """The snapshot of a table read as a whole."""
     changes = tuple(Change(_kind(entry), entry.name, entry) for entry in entries)
-    empty = Snapshot(at, commit_id, "", {}, {}, {}, (), (), (), b"", ())
+    empty = Snapshot(at, commit_id, "", {}, {}, {}, (), (), b"", ())
     return advance(codec, empty, encoded(codec, changes), at, commit_id)
 
 
@@ -153,7 +147,6 @@ def advance(
         providers=tables[EntryKind.PROVIDER],
         provider_models=provider_models,
         models=tables[EntryKind.MODEL],
-        provider_model_names=tuple(provider_models),
         provider_model_rows=tuple(provider_models.values()),
         segments=segments,
         whole=codec.whole(at, segments),

@@ -90,16 +90,16 @@ def backend_impact_to_pb(backend: BackendImpact) -> provider_service_pb2.Backend
     )
 
 
-def retirements_to_pb(page: RetirementPage) -> provider_service_pb2.ListRetirementsResponse:
+def retirements_to_pb(found: RetirementPage) -> provider_service_pb2.ListRetirementsResponse:
     """A page of retirements, and what all pages come to."""
     return provider_service_pb2.ListRetirementsResponse(
-        retirements=[_retirement(each) for each in page.items],
-        next_page_token=page.next_page_token,
-        total_size=page.total_size,
-        affected_model_count=page.affected_model_count,
-        models_left_unroutable=page.models_left_unroutable[:SHOWN_BACKENDS],
-        models_left_unroutable_count=len(page.models_left_unroutable),
-        horizon_time=timestamp(page.horizon),
+        retirements=[_retirement(each) for each in found.page.items],
+        next_page_token=found.page.next_page_token,
+        total_size=found.page.total_size,
+        affected_model_count=found.affected_model_count,
+        models_left_unroutable=found.models_left_unroutable[:SHOWN_BACKENDS],
+        models_left_unroutable_count=len(found.models_left_unroutable),
+        horizon_time=timestamp(found.horizon),
     )
 
 

@@ -139,13 +139,13 @@ class SystemServicer:
         )
 
     async def ListRouters(self, request: pb.ListRoutersRequest, exchange: Exchange) -> pb.ListRoutersResponse:
-        page = routers.list_routers(self._ctx, self._live, self._routers, convert.list_query(request))
+        found = routers.list_routers(self._ctx, self._live, self._routers, convert.list_query(request))
         return pb.ListRoutersResponse(
-            routers=[_router(one) for one in page.routers],
-            next_page_token=page.next_page_token,
-            total_size=page.total_size,
-            revision=page.revision,
-            min_applied_revision=page.min_applied_revision,
+            routers=[_router(one) for one in found.page.items],
+            next_page_token=found.page.next_page_token,
+            total_size=found.page.total_size,
+            revision=found.revision,
+            min_applied_revision=found.min_applied_revision,
         )
 
     async def AwaitAppliedRevision(

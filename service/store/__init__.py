@@ -4,9 +4,9 @@ from service.store.engines import masked_url, sqlite_file
 from service.store.failures import StoreStartError
 from service.store.ground import Loss
 from service.store.migrating import migrate
-from service.store.reads import Head, ReadUnit, RegistryRow, RememberedRequest
 from service.store.restoring import Restored, restore
 from service.store.store import Storage, Store, open_store
+from service.store.units.bookkeeping import KmsRecord, RememberedRequest
 from service.store.units.data_keys import (
     QUARANTINE_AFTER,
     Backlog,
@@ -16,9 +16,10 @@ from service.store.units.data_keys import (
     StaleDataKey,
     SweepLease,
 )
-from service.store.units.lists import Position
+from service.store.units.lists import Position, Slice
+from service.store.units.log import Head
 from service.store.units.rewraps import Failed, RewrapUnit, Swap
-from service.store.writes import WriteUnit
+from service.store.units.unit import ReadUnit, WriteUnit
 
 __all__ = [
     "QUARANTINE_AFTER",
@@ -27,14 +28,15 @@ __all__ = [
     "DataKeyPair",
     "Failed",
     "Head",
+    "KmsRecord",
     "Loss",
     "Position",
     "ProvidersDigest",
     "ReadUnit",
-    "RegistryRow",
     "RememberedRequest",
     "Restored",
     "RewrapUnit",
+    "Slice",
     "StaleDataKey",
     "Storage",
     "Store",

@@ -37,10 +37,9 @@ from service.store.failures import (
     unavailable,
 )
 from service.store.ground import DatabaseLock, Ground, Loss
-from service.store.reads import ReadUnit
 from service.store.units.rewraps import RewrapUnit
 from service.store.units.routers import load_routers, save_routers
-from service.store.writes import Outcome, WriteUnit
+from service.store.units.unit import Outcome, ReadUnit, WriteUnit
 
 T = TypeVar("T")
 
@@ -173,7 +172,7 @@ class Store:
 
         Returns the head's ``compact_revision``.
         """
-        return self.write(lambda unit: unit.compact())
+        return self.write(lambda unit: unit.log.compact())
 
     def look(self) -> None:
         """Find out whether the database's files are still there and ours; to be called every second.

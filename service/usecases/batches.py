@@ -54,9 +54,9 @@ def set_states(
     done = Action.ENABLED if state is State.ACTIVE else Action.DISABLED
 
     def work(unit: WriteUnit) -> Written[BatchReport]:
-        found = unit.provider_models(targets)
+        found = unit.provider_models.among(targets)
         changed = {target for target, model in found.items() if model.state is not state}
-        unit.update_provider_models(
+        unit.provider_models.update_all(
             [(found[target], replace(found[target], state=state)) for target in sorted(changed)]
         )
 
@@ -93,8 +93,8 @@ def delete_provider_models(
     targets = _targets(names, parent)
 
     def work(unit: WriteUnit) -> Written[BatchReport]:
-        found = unit.provider_models(targets)
-        wired = unit.models_wired_to(found.keys())
+        found = unit.provider_models.among(targets)
+        wired = unit.models.wired_to(found.keys())
         impact = provider_models_impact(ctx.impact_key, list(found.values()), wired)
         matching_impact(None, impact, impact_token)
         kept: dict[ProviderModelKey, FailedPrecondition] = {}
@@ -111,7 +111,7 @@ def delete_provider_models(
                 raise kept[min(kept)]
         gone: list[ProviderModel] = [model for target, model in found.items() if target not in kept]
         # With some kept, nothing is wired to what goes.
-        unit.delete_provider_models(gone, wired=[] if kept else wired)
+        unit.provider_models.delete(gone, wired=[] if kept else wired)
         if kept:
             impact = provider_models_impact(ctx.impact_key, gone, [])
 

@@ -2,15 +2,11 @@
 
 from __future__ import annotations
 
-from typing import TypeVar
-
 from service.domain.catalog import Catalog, KindInfo, kind_from_slug
 from service.domain.errors import CATALOG_TYPE, NotFound, ResourceRef
-from service.domain.pages import Position, Query, effective_page_size
+from service.domain.pages import Query
 from service.usecases.context import Context, ListQuery
-from service.usecases.lists import Page
-
-T = TypeVar("T")
+from service.usecases.lists import Page, page_of
 
 
 def get_catalog(ctx: Context, name: str, version: str) -> Catalog:
@@ -28,18 +24,17 @@ def get_catalog(ctx: Context, name: str, version: str) -> Catalog:
 
 def list_catalogs(ctx: Context, query: ListQuery) -> Page[Catalog]:
     """The newest catalog of each kind that has one."""
-    return _page(ctx, "ListCatalogs", query, ctx.catalogs.list())
+    return page_of(
+        ctx.page_tokens, Query("ListCatalogs"), query, ctx.catalogs.list(), lambda catalog: (catalog.kind,)
+    )
 
 
 def list_provider_kinds(ctx: Context, query: ListQuery) -> Page[KindInfo]:
     """All kinds, in the order of their numbers."""
-    return _page(ctx, "ListProviderKinds", query, ctx.catalogs.kinds())
-
-
-def _page(ctx: Context, method: str, query: ListQuery, items: tuple[T, ...]) -> Page[T]:
-    bound = Query(method)
-    position = ctx.page_tokens.read(bound, query.page_token)
-    begin = int(position.keys[0] or 0) if position else 0
-    end = begin + effective_page_size(query.page_size)
-    token = ctx.page_tokens.issue(bound, Position((end,))) if end < len(items) else ""
-    return Page(items[begin:end], token, len(items))
+    return page_of(
+        ctx.page_tokens,
+        Query("ListProviderKinds"),
+        query,
+        ctx.catalogs.kinds(),
+        lambda info: (info.kind.kind,),
+    )

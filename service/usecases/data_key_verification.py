@@ -67,9 +67,9 @@ def verify_data_keys(ctx: Context, call: Call, *, page_size: int, page_token: st
     after = "" if position is None else str(position.keys[0])
 
     def work(unit: ReadUnit) -> tuple[list[DataKeyPair], bytes | None, list[str]]:
-        pairs = unit.data_key_pairs(after=after, limit=size)
-        bare = unit.credentials_without_data_key() if len(pairs) < size else []
-        return pairs, unit.registry().deployment_id, bare
+        pairs = unit.data_keys.pairs(after=after, limit=size)
+        bare = unit.data_keys.orphaned_credentials() if len(pairs) < size else []
+        return pairs, unit.kms.get().deployment_id, bare
 
     pairs, deployment_id, bare = ctx.store.read(work)
     reasons = [_mismatch(pair, deployment_id) for pair in pairs]

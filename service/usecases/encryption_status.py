@@ -8,7 +8,7 @@ from enum import Enum
 from service.domain.calls import Call
 from service.domain.errors import Unavailable
 from service.sealing.kms_client import KmsStatus
-from service.store import Backlog, DataKeyFault, ProvidersDigest, ReadUnit, RegistryRow
+from service.store import Backlog, DataKeyFault, KmsRecord, ProvidersDigest, ReadUnit
 from service.usecases.context import Context
 from service.usecases.kms_state import record_kms_status
 
@@ -29,7 +29,7 @@ class SweepState(Enum):
 class EncryptionStatus:
     """The stored state at one moment, and what the sidecar said just before."""
 
-    registry: RegistryRow
+    registry: KmsRecord
     backlog: Backlog
     quarantined: list[DataKeyFault]
     sweep_state: SweepState
@@ -47,13 +47,13 @@ def encryption_status(ctx: Context, call: Call) -> EncryptionStatus:
     healthy, message, told = _ask(ctx, call)
 
     def work(unit: ReadUnit) -> EncryptionStatus:
-        registry = unit.registry()
+        registry = unit.kms.get()
         primary = registry.primary_key_version
-        backlog = unit.backlog(primary)
+        backlog = unit.data_keys.backlog(primary)
         return EncryptionStatus(
             registry=registry,
             backlog=backlog,
-            quarantined=unit.quarantined_data_keys(primary, limit=SHOWN_QUARANTINED),
+            quarantined=unit.data_keys.quarantined(primary, limit=SHOWN_QUARANTINED),
             sweep_state=_sweep_state(unit, backlog),
             kms_healthy=healthy,
             kms_message=message,
@@ -65,7 +65,7 @@ def encryption_status(ctx: Context, call: Call) -> EncryptionStatus:
 
 def providers_digest(ctx: Context) -> ProvidersDigest:
     """The digest of every row that a rotation leaves alone."""
-    return ctx.store.read(lambda unit: unit.providers_digest())
+    return ctx.store.read(lambda unit: unit.data_keys.providers_digest())
 
 
 def _ask(ctx: Context, call: Call) -> tuple[bool, str, str]:
@@ -86,6 +86,6 @@ def _sweep_state(unit: ReadUnit, backlog: Backlog) -> SweepState:
         return SweepState.DONE
     if not backlog.remaining:
         return SweepState.BLOCKED
-    lease = unit.sweep_lease()
+    lease = unit.data_keys.sweep_lease()
     held = lease.expire_time is not None and lease.expire_time > unit.now
     return SweepState.RUNNING if held else SweepState.WAITING

@@ -54,14 +54,14 @@ def import_provider_models(
     def planned(unit: ReadUnit, choices: ImportChoices, digest: str) -> tuple[Provider, Catalog, ImportPlan]:
         provider = existing_provider(unit, parent, field="parent")
         catalog = ctx.catalogs.find(provider.kind, catalog_version)
-        stored = unit.provider_models_of(provider.provider_id)
+        stored = unit.provider_models.of(provider.provider_id)
         plan = plan_import(catalog, choices, provider=provider, stored=stored)
         _same_plan(provider, plan, digest)
         return provider, catalog, plan
 
     def preview(unit: ReadUnit) -> Written[ImportReport]:
         provider, catalog, plan = planned(unit, choices, plan_digest)
-        return Written(ImportReport(provider.name, catalog.version, plan), unit.head().revision)
+        return Written(ImportReport(provider.name, catalog.version, plan), unit.log.head().revision)
 
     def work(unit: WriteUnit) -> Written[ImportReport]:
         if replays.replayed(unit, call) is not None:
@@ -69,10 +69,10 @@ def import_provider_models(
         else:
             provider, catalog, plan = planned(unit, choices, plan_digest)
             state = State.DISABLED if choices.start_disabled else State.ACTIVE
-            unit.insert_provider_models(
+            unit.provider_models.insert(
                 [_new_model(ctx, provider, catalog, new, state) for new in plan.created]
             )
-            unit.update_provider_models(plan.updates)
+            unit.provider_models.update_all(plan.updates)
             replays.remember(unit, call, provider.name)
         return Written(ImportReport(provider.name, catalog.version, plan), unit.visible_revision)
 

@@ -13,7 +13,7 @@ from datetime import datetime, timedelta
 from service.domain.errors import Reason, Unavailable
 from service.domain.key_versions import recreated, shares_local_keyring
 from service.sealing.kms_client import KmsStatus
-from service.store import RegistryRow, WriteUnit
+from service.store import KmsRecord, WriteUnit
 from service.usecases.context import Context
 
 AUDIT_EVERY = timedelta(seconds=10)
@@ -38,7 +38,7 @@ class OlderKeyring(Unavailable):
 
 def refresh_kms_state(
     ctx: Context, *, timeout_seconds: float | None = None, request_id: str = ""
-) -> tuple[KmsStatus, RegistryRow]:
+) -> tuple[KmsStatus, KmsRecord]:
     """Ask the sidecar how it is, and record its primary version and what tells it from an older one.
 
     Raises:
@@ -53,7 +53,7 @@ def refresh_kms_state(
         return status, record_kms_status(ctx, status)
 
 
-def record_kms_status(ctx: Context, status: KmsStatus) -> RegistryRow:
+def record_kms_status(ctx: Context, status: KmsStatus) -> KmsRecord:
     """Remember a status under the counter lock, so that no credential is written under another primary.
 
     Recording what is known already writes nothing. After a new primary the sweep is woken.
@@ -61,17 +61,17 @@ def record_kms_status(ctx: Context, status: KmsStatus) -> RegistryRow:
     Raises:
         Unavailable: see `refresh_kms_state`; nothing was recorded.
     """
-    known, now = ctx.store.read(lambda unit: (unit.registry(), unit.now))
+    known, now = ctx.store.read(lambda unit: (unit.kms.get(), unit.now))
     news = _taken_up(known, status)
     if news == known or (_is_audit_alone(known, news) and _is_fresh(known, now)):
         return known
 
-    def work(unit: WriteUnit) -> tuple[RegistryRow, RegistryRow]:
-        before = unit.registry()
+    def work(unit: WriteUnit) -> tuple[KmsRecord, KmsRecord]:
+        before = unit.kms.get()
         after = _taken_up(before, status)
         if after != before:
             after = replace(after, notice_time=unit.now)
-            unit.record_registry(after)
+            unit.kms.record(after)
         return before, after
 
     before, after = ctx.store.write(work)
@@ -80,16 +80,16 @@ def record_kms_status(ctx: Context, status: KmsStatus) -> RegistryRow:
     return after
 
 
-def _is_audit_alone(known: RegistryRow, news: RegistryRow) -> bool:
+def _is_audit_alone(known: KmsRecord, news: KmsRecord) -> bool:
     """Whether only the sidecar's audit has grown, as it does with each of its answers."""
     return news == replace(known, audit_seq=news.audit_seq, audit_head=news.audit_head)
 
 
-def _is_fresh(known: RegistryRow, now: datetime) -> bool:
+def _is_fresh(known: KmsRecord, now: datetime) -> bool:
     return known.notice_time is not None and now - known.notice_time < AUDIT_EVERY
 
 
-def _taken_up(row: RegistryRow, status: KmsStatus) -> RegistryRow:
+def _taken_up(row: KmsRecord, status: KmsStatus) -> KmsRecord:
     """The record with what the status says.
 
     Raises:

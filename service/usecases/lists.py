@@ -1,11 +1,13 @@
-"""Lists: filtered, ordered, in pages that never skip or repeat a row that stays as it is."""
+"""Lists: filtered, ordered, in pages that never skip or repeat a row that does not change meanwhile."""
 
 from __future__ import annotations
 
+from bisect import bisect_right
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Generic, TypeVar
 
+from service import store
 from service.domain import ids
 from service.domain.filter_parser import parse_filter
 from service.domain.filters import Expression
@@ -18,8 +20,8 @@ from service.domain.lists import (
     parse_order,
 )
 from service.domain.model import ModelView, ProviderModelView, ProviderView
-from service.domain.pages import Key, Position, Query, effective_page_size
-from service.store import ReadUnit
+from service.domain.pages import Key, PageTokens, Position, Query, effective_page_size
+from service.store import ReadUnit, Slice
 from service.usecases.context import Context, ListQuery
 from service.usecases.preconditions import existing_provider
 
@@ -35,45 +37,47 @@ class Page(Generic[T]):
     total_size: int
 
 
+@dataclass(frozen=True, slots=True)
+class _Request:
+    """What one page asks of the store."""
+
+    filter: Expression | None
+    order_by: OrderBy
+    after: store.Position | None
+    limit: int
+
+
 def list_providers(ctx: Context, query: ListQuery) -> Page[ProviderView]:
-    """Providers, by display name unless asked otherwise."""
-
-    def read(
-        unit: ReadUnit, keep: Expression | None, order: OrderBy, position: Position | None, limit: int
-    ) -> tuple[list[ProviderView], int]:
-        after = position.keys if position else None
-        rows = unit.list_providers(filter=keep, order_by=order, after=after, limit=limit)
-        return rows, _total(position, lambda: unit.count_providers(filter=keep))
-
+    """Return providers, by display name unless asked otherwise."""
     return _paged(
         ctx,
         Query("ListProviders", "", query.filter, query.order_by),
         query,
         PROVIDER_LIST,
-        read,
-        lambda unit, view, order: unit.provider_position(view, order),
+        lambda unit, asked: unit.providers.page(
+            filter=asked.filter, order_by=asked.order_by, after=asked.after, limit=asked.limit
+        ),
+        lambda unit, keep: unit.providers.count(filter=keep),
     )
 
 
 def list_provider_models(ctx: Context, parent: str, query: ListQuery) -> Page[ProviderModelView]:
-    """One provider's models, or those of all for ``providers/-``; by upstream id unless asked otherwise.
+    """Return the models of one provider, or of all for ``providers/-``; by default in order of upstream ids.
 
     Raises:
         NotFound: no such provider.
     """
     provider_id = ids.parse_provider_parent(parent)
 
-    def read(
-        unit: ReadUnit, keep: Expression | None, order: OrderBy, position: Position | None, limit: int
-    ) -> tuple[list[ProviderModelView], int]:
+    def read(unit: ReadUnit, asked: _Request) -> Slice[ProviderModelView]:
         if provider_id is not None:
             existing_provider(unit, parent, field="parent")
-        after = position.keys if position else None
-        rows = unit.list_provider_models(
-            provider_id=provider_id, filter=keep, order_by=order, after=after, limit=limit
-        )
-        return rows, _total(
-            position, lambda: unit.count_provider_models(provider_id=provider_id, filter=keep)
+        return unit.provider_models.page(
+            provider_id=provider_id,
+            filter=asked.filter,
+            order_by=asked.order_by,
+            after=asked.after,
+            limit=asked.limit,
         )
 
     return _paged(
@@ -82,28 +86,40 @@ def list_provider_models(ctx: Context, parent: str, query: ListQuery) -> Page[Pr
         query,
         PROVIDER_MODEL_LIST,
         read,
-        lambda unit, view, order: unit.provider_model_position(view, order),
+        lambda unit, keep: unit.provider_models.count(provider_id=provider_id, filter=keep),
     )
 
 
 def list_models(ctx: Context, query: ListQuery) -> Page[ModelView]:
-    """Models, by display name unless asked otherwise."""
-
-    def read(
-        unit: ReadUnit, keep: Expression | None, order: OrderBy, position: Position | None, limit: int
-    ) -> tuple[list[ModelView], int]:
-        after = position.keys if position else None
-        rows = unit.list_models(filter=keep, order_by=order, after=after, limit=limit)
-        return rows, _total(position, lambda: unit.count_models(filter=keep))
-
+    """Return models, by display name unless asked otherwise."""
     return _paged(
         ctx,
         Query("ListModels", "", query.filter, query.order_by),
         query,
         MODEL_LIST,
-        read,
-        lambda unit, view, order: unit.model_position(view, order),
+        lambda unit, asked: unit.models.page(
+            filter=asked.filter, order_by=asked.order_by, after=asked.after, limit=asked.limit
+        ),
+        lambda unit, keep: unit.models.count(filter=keep),
     )
+
+
+def page_of(
+    tokens: PageTokens,
+    bound: Query,
+    query: ListQuery,
+    items: Sequence[T],
+    key: Callable[[T], tuple[Key, ...]],
+    *,
+    at: str = "",
+) -> Page[T]:
+    """Return a page of ``items``, which are sorted by ``key``; the next page's token keeps ``at``."""
+    size = effective_page_size(query.page_size)
+    position = tokens.read(bound, query.page_token)
+    begin = bisect_right(items, position.keys, key=key) if position else 0
+    page = items[begin : begin + size]
+    token = tokens.issue(bound, Position(key(page[-1]), at)) if begin + size < len(items) else ""
+    return Page(page, token, len(items))
 
 
 def _paged(
@@ -111,27 +127,23 @@ def _paged(
     bound: Query,
     query: ListQuery,
     rules: ListRules,
-    read: Callable[[ReadUnit, Expression | None, OrderBy, Position | None, int], tuple[list[T], int]],
-    position_of: Callable[[ReadUnit, T, OrderBy], tuple[Key, ...]],
+    read: Callable[[ReadUnit, _Request], Slice[T]],
+    count: Callable[[ReadUnit, Expression | None], int],
 ) -> Page[T]:
     size = effective_page_size(query.page_size)
     keep = parse_filter(query.filter, rules.filter)
     order = parse_order(query.order_by, rules.orders)
     position = ctx.page_tokens.read(bound, query.page_token)
+    asked = _Request(keep, order, position.keys if position else None, size)
 
     def work(unit: ReadUnit) -> Page[T]:
-        rows, total = read(unit, keep, order, position, size + 1)
-        if len(rows) <= size:
-            return Page(rows, "", total)
-        rows = rows[:size]
-        last = Position(position_of(unit, rows[-1], order), total_size=total)
-        return Page(rows, ctx.page_tokens.issue(bound, last), total)
+        found = read(unit, asked)
+        # Counted on the first page only: the token carries it on.
+        total = position.total_size if position else None
+        if total is None:
+            total = count(unit, keep)
+        if found.next is None:
+            return Page(found.items, "", total)
+        return Page(found.items, ctx.page_tokens.issue(bound, Position(found.next, total_size=total)), total)
 
     return ctx.store.read(work)
-
-
-def _total(position: Position | None, count: Callable[[], int]) -> int:
-    """Counted on the first page only; the token carries it on."""
-    if position is not None and position.total_size is not None:
-        return position.total_size
-    return count()

@@ -47,7 +47,7 @@ class ModelDraft:
 def get_model(ctx: Context, name: str) -> ModelView:
     """One model. Raises NotFound."""
     model_id = ids.parse_model_name(name)
-    view = ctx.store.read(lambda unit: unit.model_view(model_id))
+    view = ctx.store.read(lambda unit: unit.models.view(model_id))
     if view is None:
         raise NotFound(ResourceRef(MODEL_TYPE, name))
     return view
@@ -73,7 +73,7 @@ def create_model(
         if again is not None:
             return _written(unit, existing_model(unit, again))
         _check_wires(unit, fresh.kind, draft.backends, field="model.backends")
-        stored = unit.insert_model(fresh)
+        stored = unit.models.insert(fresh)
         replays.remember(unit, call, stored.name)
         return _written(unit, stored)
 
@@ -96,7 +96,7 @@ def update_model(
     """
     model_id = ids.parse_model_name(draft.name, field="model.name")
     written = fields_to_write(MODEL_MASK, paths, draft.populated)
-    if allow_missing and ctx.store.read(lambda unit: unit.model(model_id)) is None:
+    if allow_missing and ctx.store.read(lambda unit: unit.models.get(model_id)) is None:
         return create_model(ctx, call, model_id, draft)
 
     def change(unit: ReadUnit, before: Model) -> Model:
@@ -134,7 +134,7 @@ def delete_model(
     model_id = ids.parse_model_name(name)
 
     def work(unit: WriteUnit) -> Written[DeletionImpact]:
-        view = unit.model_view(model_id)
+        view = unit.models.view(model_id)
         if view is None:
             if allow_missing:
                 return Written(NOTHING_DELETED, unit.visible_revision)
@@ -142,7 +142,7 @@ def delete_model(
         matching_etag(view.model, etag)
         impact = model_impact(ctx.impact_key, view)
         matching_impact(view.model, impact, impact_token)
-        unit.delete_model(view.model)
+        unit.models.delete(view.model)
         return Written(impact, unit.revision)
 
     return ctx.store.write(work, call)
@@ -194,7 +194,7 @@ def _change(
     def work(unit: WriteUnit) -> Written[ModelView]:
         before = existing_model(unit, name, field=field)
         matching_etag(before, etag)
-        return _written(unit, unit.update_model(before, change(unit, before)))
+        return _written(unit, unit.models.update(before, change(unit, before)))
 
     return ctx.store.write(work, call)
 
@@ -235,7 +235,7 @@ def _with_fields(before: Model, draft: ModelDraft, fields: frozenset[str]) -> Mo
 
 def _check_wires(unit: ReadUnit, kind: ModelKind, wires: Sequence[ModelBackend], *, field: str) -> None:
     """Refuse wires to what does not exist or is of another kind."""
-    kinds = unit.provider_model_kinds([wire.target for wire in wires])
+    kinds = unit.provider_models.kinds([wire.target for wire in wires])
     for index, wire in enumerate(wires):
         if wire.target not in kinds:
             raise NotFound(ResourceRef(PROVIDER_MODEL_TYPE, wire.provider_model))
@@ -250,6 +250,6 @@ def _check_wires(unit: ReadUnit, kind: ModelKind, wires: Sequence[ModelBackend],
 
 
 def _written(unit: ReadUnit, model: Model) -> Written[ModelView]:
-    view = unit.model_view(model.model_id)
+    view = unit.models.view(model.model_id)
     assert view is not None  # noqa: S101 - read in the same transaction
     return Written(view, model.revision)

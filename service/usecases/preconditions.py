@@ -26,7 +26,7 @@ SHOWN_CHILDREN = 20
 
 def existing_provider(unit: ReadUnit, name: str, *, field: str = "name") -> Provider:
     """The provider of that name. Raises NotFound."""
-    provider = unit.provider(ids.parse_provider_name(name, field=field))
+    provider = unit.providers.get(ids.parse_provider_name(name, field=field))
     if provider is None:
         raise NotFound(ResourceRef(PROVIDER_TYPE, name))
     return provider
@@ -37,8 +37,8 @@ def existing_provider_model(
 ) -> tuple[Provider, ProviderModel]:
     """The provider model of that name, with its provider. Raises NotFound."""
     provider_id, model_id = ids.parse_provider_model_name(name, field=field)
-    provider = unit.provider(provider_id)
-    model = unit.provider_model(provider_id, model_id) if provider else None
+    provider = unit.providers.get(provider_id)
+    model = unit.provider_models.get(provider_id, model_id) if provider else None
     if provider is None or model is None:
         raise NotFound(ResourceRef(PROVIDER_MODEL_TYPE, name))
     return provider, model
@@ -46,7 +46,7 @@ def existing_provider_model(
 
 def existing_model(unit: ReadUnit, name: str, *, field: str = "name") -> Model:
     """The model of that name. Raises NotFound."""
-    model = unit.model(ids.parse_model_name(name, field=field))
+    model = unit.models.get(ids.parse_model_name(name, field=field))
     if model is None:
         raise NotFound(ResourceRef(MODEL_TYPE, name))
     return model

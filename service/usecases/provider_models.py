@@ -77,9 +77,9 @@ def create_provider_model(
         provider = existing_provider(unit, parent, field="parent")
         derived = model_id or ids.derive_model_id(
             facts.upstream_model_id,
-            lambda taken: unit.provider_model(provider.provider_id, taken) is not None,
+            lambda taken: unit.provider_models.get(provider.provider_id, taken) is not None,
         )
-        [stored] = unit.insert_provider_models(
+        [stored] = unit.provider_models.insert(
             [
                 ProviderModel(
                     provider_id=provider.provider_id,
@@ -114,7 +114,7 @@ def update_provider_model(
     """
     provider_id, model_id = ids.parse_provider_model_name(draft.name, field="provider_model.name")
     written = fields_to_write(PROVIDER_MODEL_MASK, paths, draft.populated)
-    if allow_missing and ctx.store.read(lambda unit: unit.provider_model(provider_id, model_id)) is None:
+    if allow_missing and ctx.store.read(lambda unit: unit.provider_models.get(provider_id, model_id)) is None:
         return create_provider_model(
             ctx,
             call,
@@ -176,18 +176,18 @@ def delete_provider_model(
     provider_id, model_id = ids.parse_provider_model_name(name)
 
     def work(unit: WriteUnit) -> Written[DeletionImpact]:
-        model = unit.provider_model(provider_id, model_id)
+        model = unit.provider_models.get(provider_id, model_id)
         if model is None:
             if allow_missing:
                 return Written(NOTHING_DELETED, unit.visible_revision)
             raise NotFound(ResourceRef(PROVIDER_MODEL_TYPE, name))
         matching_etag(model, etag)
-        wired = unit.models_wired_to([(provider_id, model_id)])
+        wired = unit.models.wired_to([(provider_id, model_id)])
         impact = provider_models_impact(ctx.impact_key, [model], wired)
         matching_impact(model, impact, impact_token)
         if wired and not force and not call.validate_only:
             raise has_backends(name, [view.model.name for view in wired])
-        unit.delete_provider_models([model], wired=wired)
+        unit.provider_models.delete([model], wired=wired)
         return Written(impact, unit.revision)
 
     return ctx.store.write(work, call)
@@ -203,7 +203,7 @@ def _change(
 ) -> Written[ProviderModelView]:
     def work(unit: WriteUnit) -> Written[ProviderModelView]:
         provider, before = existing_provider_model(unit, name, field=field)
-        return _written(provider, unit.update_provider_model(before, change(provider, before)))
+        return _written(provider, unit.provider_models.update(before, change(provider, before)))
 
     return ctx.store.write(work, call)
 

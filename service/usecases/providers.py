@@ -68,7 +68,7 @@ class ProviderDraft:
 def get_provider(ctx: Context, name: str) -> ProviderView:
     """One provider. Raises NotFound."""
     provider_id = ids.parse_provider_name(name)
-    view = ctx.store.read(lambda unit: unit.provider_view(provider_id))
+    view = ctx.store.read(lambda unit: unit.providers.view(provider_id))
     if view is None:
         raise NotFound(ResourceRef(PROVIDER_TYPE, name))
     return view
@@ -99,10 +99,10 @@ def create_provider(
     def insert(unit: WriteUnit, provider: Provider, sealed: SealedCredential | None) -> Written[ProviderView]:
         if not provider.provider_id:
             derived = ids.derive_provider_id(
-                provider.display_name, lambda taken: unit.provider(taken) is not None
+                provider.display_name, lambda taken: unit.providers.get(taken) is not None
             )
             provider = replace(provider, provider_id=derived)
-        stored = unit.insert_provider(provider, sealed)
+        stored = unit.providers.insert(provider, sealed)
         replays.remember(unit, call, stored.name)
         return Written(ProviderView(stored), stored.revision)
 
@@ -139,7 +139,7 @@ def update_provider(
     """
     provider_id = ids.parse_provider_name(draft.name, field="provider.name")
     fields = fields_to_write(PROVIDER_MASK, paths, draft.populated)
-    if allow_missing and ctx.store.read(lambda unit: unit.provider(provider_id)) is None:
+    if allow_missing and ctx.store.read(lambda unit: unit.providers.get(provider_id)) is None:
         return create_provider(ctx, call, draft, provider_id=provider_id, credential=credential)
 
     def change(unit: ReadUnit) -> tuple[Provider, Provider]:
@@ -152,7 +152,7 @@ def update_provider(
         def update(unit: WriteUnit) -> Written[ProviderView]:
             before, after = change(unit)
             _keep_destinations(before, after)
-            return _written(unit, unit.update_provider(before, after))
+            return _written(unit, unit.providers.update(before, after))
 
         return ctx.store.write(update, call)
 
@@ -214,7 +214,7 @@ def set_provider_state(
     def work(unit: WriteUnit) -> Written[ProviderView]:
         before = existing_provider(unit, name)
         matching_etag(before, etag)
-        return _written(unit, unit.update_provider(before, replace(before, state=state)))
+        return _written(unit, unit.providers.update(before, replace(before, state=state)))
 
     return ctx.store.write(work, call)
 
@@ -242,19 +242,19 @@ def delete_provider(
     provider_id = ids.parse_provider_name(name)
 
     def work(unit: WriteUnit) -> Written[DeletionImpact]:
-        provider = unit.provider(provider_id)
+        provider = unit.providers.get(provider_id)
         if provider is None:
             if allow_missing:
                 return Written(NOTHING_DELETED, unit.visible_revision)
             raise NotFound(ResourceRef(PROVIDER_TYPE, name))
         matching_etag(provider, etag)
-        models = unit.provider_models_of(provider_id)
-        wired = unit.models_wired_to_provider(provider_id)
+        models = unit.provider_models.of(provider_id)
+        wired = unit.models.wired_to_provider(provider_id)
         impact = provider_impact(ctx.impact_key, provider, models, wired)
         matching_impact(provider, impact, impact_token)
         if models and not force and not call.validate_only:
             raise _has_models(name, impact)
-        unit.delete_provider(provider, models=models, wired=wired)
+        unit.providers.delete(provider, models=models, wired=wired)
         return Written(impact, unit.revision)
 
     return ctx.store.write(work, call)
@@ -279,7 +279,7 @@ def _replace_credential(
     def work(unit: WriteUnit, binding: CredentialBinding, sealed: SealedCredential) -> Written[ProviderView]:
         before, after = change(unit)
         after = replace(after, credential=credential_view(binding, credential, unit.now))
-        stored = unit.update_provider(before, after, sealed)
+        stored = unit.providers.update(before, after, sealed)
         replays.remember(unit, call, stored.name)
         return _written(unit, stored)
 
@@ -388,7 +388,7 @@ def _replayed(unit: ReadUnit, call: Call) -> Written[ProviderView] | None:
 
 
 def _written(unit: ReadUnit, provider: Provider) -> Written[ProviderView]:
-    view = unit.provider_view(provider.provider_id)
+    view = unit.providers.view(provider.provider_id)
     assert view is not None  # noqa: S101 - read in the same transaction
     return Written(view, provider.revision)
 

@@ -25,7 +25,7 @@ def replayed(unit: ReadUnit, call: Call) -> str | None:
     key = call.key
     if key is None:
         return None
-    earlier = unit.remembered_request(call.principal, call.method, key.request_id)
+    earlier = unit.requests.get(call.principal, call.method, key.request_id)
     if earlier is None:
         return None
     if earlier.fingerprint != key.fingerprint:
@@ -43,6 +43,6 @@ def remember(unit: WriteUnit, call: Call, resource: str) -> None:
     """Keep the request beside what it wrote, in the same transaction."""
     key = call.key
     if key is not None:
-        unit.remember_request(
+        unit.requests.remember(
             call.principal, call.method, key.request_id, key.fingerprint, resource, ttl=KEPT
         )

@@ -8,7 +8,7 @@ from datetime import datetime, timedelta
 
 from service.domain import ids
 from service.domain.errors import PROVIDER_TYPE, NotFound, ResourceRef
-from service.domain.pages import Position, Query, effective_page_size
+from service.domain.pages import Query
 from service.domain.retirements import (
     Retirement,
     affected_models,
@@ -17,6 +17,7 @@ from service.domain.retirements import (
 )
 from service.store import ReadUnit
 from service.usecases.context import Context, ListQuery
+from service.usecases.lists import Page, page_of
 
 METHOD = "ListRetirements"
 DEFAULT_DAYS = 90
@@ -26,9 +27,7 @@ DEFAULT_DAYS = 90
 class RetirementPage:
     """One page, and what all pages together come to."""
 
-    items: Sequence[Retirement]
-    next_page_token: str
-    total_size: int
+    page: Page[Retirement]
     affected_model_count: int
     models_left_unroutable: Sequence[str]
     horizon: datetime
@@ -45,28 +44,21 @@ def list_retirements(
         NotFound: no such provider.
     """
     provider_id = ids.parse_provider_parent(parent) if parent else None
-    size = effective_page_size(query.page_size)
     bound = Query(METHOD, parent, str(within_days))
-    position = ctx.page_tokens.read(bound, query.page_token)
 
     def work(unit: ReadUnit) -> RetirementPage:
-        if provider_id is not None and unit.provider(provider_id) is None:
+        if provider_id is not None and unit.providers.get(provider_id) is None:
             raise NotFound(ResourceRef(PROVIDER_TYPE, parent))
         horizon = unit.now + timedelta(days=within_days or DEFAULT_DAYS)
         found = [
             each
             for each in retirements(
-                unit.retiring_provider_models(horizon), unit.models_wired_to_retiring(horizon)
+                unit.provider_models.retiring(horizon), unit.models.wired_to_retiring(horizon)
             )
             if provider_id in (None, each.view.model.provider_id)
         ]
-        rest = found if position is None else [each for each in found if _keys(each) > position.keys]
-        items = rest[:size]
-        more = len(rest) > size
         return RetirementPage(
-            items,
-            ctx.page_tokens.issue(bound, Position(_keys(items[-1]))) if more else "",
-            len(found),
+            page_of(ctx.page_tokens, bound, query, found, _key),
             len(affected_models(found)),
             models_left_unroutable(found),
             horizon,
@@ -75,7 +67,7 @@ def list_retirements(
     return ctx.store.read(work)
 
 
-def _keys(retirement: Retirement) -> tuple[str, str]:
+def _key(retirement: Retirement) -> tuple[str, str]:
     """Where a retirement stands: UTC times of one precision sort as their texts do."""
     moment = retirement.retire_time.isoformat(timespec="microseconds")
     return moment, retirement.view.model.name

@@ -77,7 +77,7 @@ class Rewrapped:
 
 def backlog(ctx: Context) -> Backlog:
     """How many data keys are under which version, against the recorded primary."""
-    return ctx.store.read(lambda unit: unit.backlog(unit.registry().primary_key_version))
+    return ctx.store.read(lambda unit: unit.data_keys.backlog(unit.kms.get().primary_key_version))
 
 
 def begin_sweep(ctx: Context, accepted: Sequence[str]) -> bool:
@@ -104,7 +104,7 @@ def sweep_step(ctx: Context, holder: str, after: str) -> Step:
     """
     if not ctx.store.rewrap(lambda unit: unit.take_lease(holder, seconds=LEASE_SECONDS)):
         return Step(Sweeping.HELD, 0, after)
-    primary = ctx.store.read(lambda unit: unit.registry()).primary_key_version
+    primary = ctx.store.read(lambda unit: unit.kms.get()).primary_key_version
     found, moved, stored_up_to = Sweeping.MORE, 0, after
     with ThreadPoolExecutor(1, thread_name_prefix="sweep") as ahead:
         waiting: Future[Answered] | None = None
@@ -149,7 +149,7 @@ def rewrap_data_keys(ctx: Context, call: Call, *, batch_size: int, release_quara
             ctx.store.rewrap(lambda unit: unit.release_quarantined())
         moved, failed = _move_round(ctx, call, primary, min(batch_size or DEFAULT_ITEMS, MAX_ITEMS))
     failures, left = ctx.store.read(
-        lambda unit: (unit.data_key_faults(failed[:SHOWN_FAILURES]), unit.backlog(primary))
+        lambda unit: (unit.data_keys.faults(failed[:SHOWN_FAILURES]), unit.data_keys.backlog(primary))
     )
     return Rewrapped(moved, left, primary, failures)
 
@@ -184,7 +184,7 @@ def _stale(
     ctx: Context, primary: str, *, after: str, limit: int, until: str | None = None
 ) -> list[StaleDataKey]:
     bounds = {} if until is None else {"until": until}
-    return ctx.store.read(lambda unit: unit.stale_data_keys(primary, after=after, limit=limit, **bounds))
+    return ctx.store.read(lambda unit: unit.data_keys.stale(primary, after=after, limit=limit, **bounds))
 
 
 def _ask(ctx: Context, primary: str, items: list[StaleDataKey], call: Call | None = None) -> Answered:

@@ -14,12 +14,13 @@ from service.domain.filter_parser import parse_filter
 from service.domain.filters import matches
 from service.domain.history import RevisionToken
 from service.domain.lists import ROUTER_LIST
-from service.domain.pages import Position, Query, effective_page_size
+from service.domain.pages import Query
 from service.domain.routers import Router
 from service.readmodel.live import LiveTable
 from service.readmodel.routers import Routers
 from service.readmodel.snapshot import SnapshotReason
 from service.usecases.context import Context, ListQuery
+from service.usecases.lists import Page, page_of
 
 METHOD = "ListRouters"
 LOOK_SECONDS = 0.05
@@ -47,11 +48,9 @@ _NOT_HERE = {
 
 @dataclass(frozen=True, slots=True)
 class RouterPage:
-    """One page of routers, how many match, and what all that count have applied, whatever the filter."""
+    """One page of routers, and what all that count have applied, whatever the filter."""
 
-    routers: Sequence[Router]
-    next_page_token: str
-    total_size: int
+    page: Page[Router]
     revision: int
     min_applied_revision: int
 
@@ -71,20 +70,13 @@ def list_routers(ctx: Context, live: LiveTable, routers: Routers, query: ListQue
     Raises:
         InvalidArgument: INVALID_FILTER, INVALID_PAGE_TOKEN.
     """
-    size = effective_page_size(query.page_size)
     keep = parse_filter(query.filter, ROUTER_LIST.filter)
     bound = Query(METHOD, "", query.filter)
-    position = ctx.page_tokens.read(bound, query.page_token)
     current = live.current
     counted = routers.all(live.ring)
     kept = [one for one in counted if keep is None or matches(keep, partial(getattr, one))]
-    rest = [one for one in kept if position is None or one.watcher_id > str(position.keys[0])]
-    page = rest[:size]
-    more = len(rest) > size
     return RouterPage(
-        routers=page,
-        next_page_token=ctx.page_tokens.issue(bound, Position((page[-1].watcher_id,))) if more else "",
-        total_size=len(kept),
+        page=page_of(ctx.page_tokens, bound, query, kept, lambda one: (one.watcher_id,)),
         revision=current.revision,
         min_applied_revision=min((one.applied_revision for one in counted), default=current.revision),
     )

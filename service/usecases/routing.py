@@ -24,10 +24,11 @@ from service.domain.filters import matches
 from service.domain.history import RevisionToken, parse_token
 from service.domain.lists import ACTIVE_PROVIDER_MODEL_LIST
 from service.domain.model import Provider, SealedCredential, State
-from service.domain.pages import Position, Query, effective_page_size
+from service.domain.pages import Query
 from service.readmodel.snapshot import Row, Snapshot
 from service.store import ReadUnit
 from service.usecases.context import Context, ListQuery
+from service.usecases.lists import page_of
 
 METHOD = "ListActiveProviderModels"
 
@@ -55,23 +56,16 @@ def list_active(ctx: Context, snapshot: Snapshot, query: ListQuery) -> ActivePag
     Raises:
         InvalidArgument: INVALID_FILTER, INVALID_PAGE_TOKEN.
     """
-    size = effective_page_size(query.page_size)
     keep = parse_filter(query.filter, ACTIVE_PROVIDER_MODEL_LIST.filter)
     bound = Query(METHOD, "", query.filter)
     position = ctx.page_tokens.read(bound, query.page_token)
-    begin = snapshot.after(str(position.keys[0])) if position else 0
-    first = parse_token(str(position.keys[1])) if position else None
-    at = first or snapshot.at
-    if keep is None:
-        rows = snapshot.provider_model_rows[begin : begin + size]
-        more = begin + size < len(snapshot.provider_model_rows)
-    else:
-        kept = [
-            row for row in snapshot.provider_model_rows[begin:] if matches(keep, partial(getattr, row.entry))
-        ]
-        rows, more = tuple(kept[:size]), len(kept) > size
-    token = ctx.page_tokens.issue(bound, Position((rows[-1].entry.name, str(at)))) if more else ""
-    return ActivePage(rows, token, at)
+    first = parse_token(position.at) if position else None
+    rows: Sequence[Row] = snapshot.provider_model_rows
+    if keep is not None:
+        rows = [row for row in rows if matches(keep, partial(getattr, row.entry))]
+    token = str(first) if first else snapshot.token
+    page = page_of(ctx.page_tokens, bound, query, rows, lambda row: (row.entry.name,), at=token)
+    return ActivePage(page.items, page.next_page_token, first or snapshot.at)
 
 
 def sealed_credentials(ctx: Context, names: Sequence[str]) -> list[SealedFor | RegistryError]:
@@ -82,8 +76,8 @@ def sealed_credentials(ctx: Context, names: Sequence[str]) -> list[SealedFor | R
     provider_ids = [ids.parse_provider_name(name, field=f"providers[{i}]") for i, name in enumerate(names)]
 
     def work(unit: ReadUnit) -> list[SealedFor | RegistryError]:
-        providers = unit.providers(provider_ids)
-        sealed = unit.sealed_credentials(provider_ids)
+        providers = unit.providers.among(provider_ids)
+        sealed = unit.providers.sealed_credentials(provider_ids)
         return [
             _sealed(providers.get(one), sealed.get(one), name)
             for one, name in zip(provider_ids, names, strict=True)

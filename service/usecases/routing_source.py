@@ -17,8 +17,8 @@ def routing_source(store: Store) -> Source:
 
     def load() -> Loaded:
         def work(unit: ReadUnit) -> Loaded:
-            head = unit.head()
-            content_id = unit.content_id(head.revision) or head.compact_id
+            head = unit.log.head()
+            content_id = unit.log.content_id(head.revision) or head.compact_id
             at = RevisionToken(head.store_id, content_id, head.revision)
             return Loaded(at, head.commit_id, unit.routing_entries())
 
@@ -26,31 +26,31 @@ def routing_source(store: Store) -> Source:
 
     def changes(since: RevisionToken, commit_id: UUID) -> Newer | Break:
         def work(unit: ReadUnit) -> Newer | Break:
-            head = unit.head()
+            head = unit.log.head()
             if (head.revision, head.commit_id) == (since.revision, commit_id):
                 return Newer(head.revision, head.commit_id, [])
             if head.store_id != since.store_id or head.revision < since.revision:
                 return Break.HISTORY
             if since.revision < head.compact_revision:
                 return Break.TOO_FAR
-            if unit.content_id(since.revision) != since.content_id:
+            if unit.log.content_id(since.revision) != since.content_id:
                 return Break.HISTORY
             if _too_many(unit, since.revision, head.revision):
                 return Break.TOO_FAR
-            return Newer(head.revision, head.commit_id, unit.changes_since(since.revision))
+            return Newer(head.revision, head.commit_id, unit.log.changes_since(since.revision))
 
         return store.read(work)
 
     def between(since: RevisionToken, until: RevisionToken) -> Sequence[ChangeSet] | Break | None:
         def work(unit: ReadUnit) -> Sequence[ChangeSet] | Break | None:
-            head = unit.head()
-            if head.store_id != until.store_id or unit.content_id(until.revision) != until.content_id:
+            head = unit.log.head()
+            if head.store_id != until.store_id or unit.log.content_id(until.revision) != until.content_id:
                 return Break.HISTORY
             if since.revision < head.compact_revision or _too_many(unit, since.revision, head.revision):
                 return Break.TOO_FAR
-            if unit.content_id(since.revision) != since.content_id:
+            if unit.log.content_id(since.revision) != since.content_id:
                 return None
-            return [one for one in unit.changes_since(since.revision) if one.revision <= until.revision]
+            return [one for one in unit.log.changes_since(since.revision) if one.revision <= until.revision]
 
         return store.read(work)
 
@@ -58,4 +58,4 @@ def routing_source(store: Store) -> Source:
 
 
 def _too_many(unit: ReadUnit, since: int, head: int) -> bool:
-    return head - since > MAX_MESSAGES and unit.change_set_count(since) > MAX_MESSAGES
+    return head - since > MAX_MESSAGES and unit.log.change_set_count(since) > MAX_MESSAGES

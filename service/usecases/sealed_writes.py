@@ -24,7 +24,7 @@ from service.domain.model import (
     ProviderKind,
     SealedCredential,
 )
-from service.store import ReadUnit, RegistryRow, WriteUnit
+from service.store import KmsRecord, ReadUnit, WriteUnit
 from service.usecases.context import Context
 from service.usecases.kms_state import refresh_kms_state
 from upstreams.kinds import destinations
@@ -46,7 +46,7 @@ class _Start:
     """What was read before sealing, all at one moment."""
 
     binding: CredentialBinding
-    registry: RegistryRow
+    registry: KmsRecord
 
 
 class BindingChanged(Exception):
@@ -107,13 +107,13 @@ def write_sealed(
 
     def begin(unit: ReadUnit) -> T | _Start:
         done = earlier(unit)
-        return _Start(bind(unit), unit.registry()) if done is None else done
+        return _Start(bind(unit), unit.kms.get()) if done is None else done
 
     def once(unit: WriteUnit, binding: CredentialBinding, sealed: SealedCredential) -> T:
         done = earlier(unit)
         if done is not None:
             return done
-        if bind(unit) != binding or unit.registry().primary_key_version != sealed.key_version:
+        if bind(unit) != binding or unit.kms.get().primary_key_version != sealed.key_version:
             raise BindingChanged
         return work(unit, binding, sealed)
 
@@ -143,11 +143,11 @@ def write_sealed(
     )
 
 
-def _refreshed(ctx: Context, call: Call) -> RegistryRow:
+def _refreshed(ctx: Context, call: Call) -> KmsRecord:
     return refresh_kms_state(ctx, timeout_seconds=call.seconds_left(), request_id=call.request_id)[1]
 
 
-def _deployment(registry: RegistryRow) -> bytes:
+def _deployment(registry: KmsRecord) -> bytes:
     assert registry.deployment_id is not None  # noqa: S101 - recorded just above
     return registry.deployment_id
 

@@ -30,4 +30,4 @@ def system_info(ctx: Context) -> SystemInfo:
     Raises:
         Unavailable: STORE_UNAVAILABLE.
     """
-    return SystemInfo(ctx.store.read(lambda unit: unit.head()), ctx.store.storage)
+    return SystemInfo(ctx.store.read(lambda unit: unit.log.head()), ctx.store.storage)

@@ -151,7 +151,7 @@ def _subject(ctx: Context, target: Target, candidate: CredentialChange | None) -
 
         def read(unit: ReadUnit) -> tuple[Provider, tuple[ProviderModel, ...]]:
             provider = existing_provider(unit, target)
-            return provider, tuple(unit.provider_models_of(provider.provider_id))
+            return provider, tuple(unit.provider_models.of(provider.provider_id))
 
         provider, registered = ctx.store.read(read)
         material = _material(provider.kind, candidate, provider.credential, subject=provider.name)

@@ -113,7 +113,7 @@ class TestAnotherLife:
         made.stop_service()
         url = f"sqlite:///{made.home}/registry.db"
         with closing(open_store(url, clock=lambda: datetime.now(UTC))) as store:
-            compacted = store.write(lambda unit: unit.compact(kept_for=timedelta(0), kept_revisions=3))
+            compacted = store.write(lambda unit: unit.log.compact(kept_for=timedelta(0), kept_revisions=3))
         made.start_service()
         assert tables[0].revision + 3 < compacted == tables[-1].revision - 3
         for table in tables:

@@ -152,7 +152,7 @@ class ProvidersDigest:
 
 
 class DataKeyReads:
-    """The part of a unit that reads data keys."""
+    """Data keys: how they are wrapped, and which ones a sweep has to move."""
 
     def __init__(self, session: Session) -> None:
         self._session = session
@@ -172,7 +172,7 @@ class DataKeyReads:
             quarantined=sum(quarantined for _, quarantined in others),
         )
 
-    def stale_data_keys(
+    def stale(
         self, primary: str, *, after: str, limit: int, until: str = _AFTER_EVERY_KEY
     ) -> list[StaleDataKey]:
         """At most ``limit`` wrappers after ``after`` and up to ``until`` that are not under ``primary``.
@@ -192,7 +192,7 @@ class DataKeyReads:
         )
         return [StaleDataKey(*row) for row in rows]
 
-    def quarantined_data_keys(self, primary: str, *, limit: int) -> list[DataKeyFault]:
+    def quarantined(self, primary: str, *, limit: int) -> list[DataKeyFault]:
         """At most ``limit`` of the data keys that no sweep tries any more, in key order."""
         rows = self._session.execute(
             select(
@@ -210,7 +210,7 @@ class DataKeyReads:
         )
         return [DataKeyFault(*row) for row in rows]
 
-    def data_key_faults(self, dek_ids: Sequence[str]) -> list[DataKeyFault]:
+    def faults(self, dek_ids: Sequence[str]) -> list[DataKeyFault]:
         """What is known of these data keys, in key order; those that are gone are left out."""
         rows = self._session.execute(
             select(
@@ -227,7 +227,7 @@ class DataKeyReads:
         )
         return [DataKeyFault(*row) for row in rows]
 
-    def data_key_pairs(self, *, after: str, limit: int) -> list[DataKeyPair]:
+    def pairs(self, *, after: str, limit: int) -> list[DataKeyPair]:
         """At most ``limit`` data keys after ``after``, in key order, each with what it must agree with."""
         rows = self._session.execute(
             select(
@@ -257,7 +257,7 @@ class DataKeyReads:
             for row in rows
         ]
 
-    def credentials_without_data_key(self) -> list[str]:
+    def orphaned_credentials(self) -> list[str]:
         """The providers whose credential refers to no data key: only a writer past the store can do that."""
         return list(
             self._session.scalars(

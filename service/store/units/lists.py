@@ -9,10 +9,11 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from types import MappingProxyType
-from typing import Any, TypeVar
+from typing import Any, Generic, TypeVar
 
 from sqlalchemy import (
     ColumnElement,
+    Row,
     Select,
     Text,
     and_,
@@ -26,31 +27,33 @@ from sqlalchemy import (
     tuple_,
     type_coerce,
 )
-from sqlalchemy.orm import InstrumentedAttribute
+from sqlalchemy.orm import InstrumentedAttribute, Session
 from sqlalchemy.types import TypeDecorator, TypeEngine
 
 from service.domain.filters import And, Comparison, Expression, FilterType, Not, Op, Or, Word
-from service.domain.ids import display_name_key
 from service.domain.lists import OrderBy
-from service.domain.model import (
-    ModelView,
-    ProviderKind,
-    ProviderModelView,
-    ProviderView,
-    State,
-    UnroutableReason,
-)
+from service.domain.model import ProviderKind, State, UnroutableReason
 from service.domain.pages import Key
 from service.domain.routing import credential_required
-from service.store.columns import Code, to_micros
+from service.store.columns import Code
 from service.store.rows import BackendRow, CredentialRow, ModelRow, ProviderModelRow, ProviderRow
 from service.store.sql import Contains, Member
+from service.store.units.writing import FRESH
 
 S = TypeVar("S", bound=Select[*tuple[Any, ...]])
 V = TypeVar("V")
 
 Position = tuple[Key, ...]
 """Where a row stands in an order: its values of the order's fields, then its id."""
+
+
+@dataclass(frozen=True, slots=True)
+class Slice(Generic[V]):
+    """Rows of a list that follow one another. ``next`` is where the next slice begins, None at the end."""
+
+    items: list[V]
+    next: Position | None = None
+
 
 _KINDS_WITHOUT_CREDENTIAL = [kind for kind in ProviderKind if not credential_required(kind)]
 
@@ -194,76 +197,40 @@ MODELS = ListShape(
     id_columns=(ModelRow.model_id,),
 )
 
-_PROVIDER_POSITIONS: Mapping[str, Callable[[ProviderView], str | int]] = MappingProxyType(
-    {
-        "display_name": lambda view: display_name_key(view.provider.display_name),
-        "create_time": lambda view: to_micros(view.provider.create_time),
-        "update_time": lambda view: to_micros(view.provider.update_time),
-        "kind": lambda view: int(view.provider.kind),
-    }
-)
-_PROVIDER_MODEL_POSITIONS: Mapping[str, Callable[[ProviderModelView], str | int]] = MappingProxyType(
-    {
-        "display_name": lambda view: display_name_key(view.model.facts.display_name),
-        "upstream_model_id": lambda view: view.model.facts.upstream_model_id,
-        "create_time": lambda view: to_micros(view.model.create_time),
-        "update_time": lambda view: to_micros(view.model.update_time),
-        "kind": lambda view: int(view.model.facts.kind),
-        "context_window": lambda view: view.model.facts.context_window,
-    }
-)
-_MODEL_POSITIONS: Mapping[str, Callable[[ModelView], str | int]] = MappingProxyType(
-    {
-        "display_name": lambda view: display_name_key(view.model.display_name),
-        "create_time": lambda view: to_micros(view.model.create_time),
-        "update_time": lambda view: to_micros(view.model.update_time),
-        "kind": lambda view: int(view.model.kind),
-    }
-)
-
-
-def provider_position(view: ProviderView, order_by: OrderBy) -> Position:
-    """Where a provider stands in this order."""
-    return _position(view, _PROVIDER_POSITIONS, order_by, (view.provider.provider_id,))
-
-
-def provider_model_position(view: ProviderModelView, order_by: OrderBy) -> Position:
-    """Where a provider model stands in this order."""
-    return _position(view, _PROVIDER_MODEL_POSITIONS, order_by, (view.model.provider_id, view.model.model_id))
-
-
-def model_position(view: ModelView, order_by: OrderBy) -> Position:
-    """Where a model stands in this order."""
-    return _position(view, _MODEL_POSITIONS, order_by, (view.model.model_id,))
-
-
-def _position(
-    view: V, values: Mapping[str, Callable[[V], str | int]], order_by: OrderBy, ids: tuple[str, ...]
-) -> Position:
-    terms: list[str | int] = []
-    for term in order_by:
-        terms += ids if term.field == "name" else (values[term.field](view),)
-    return (*terms, *ids)
-
 
 def filtered(statement: S, shape: ListShape, keep: Expression | None) -> S:
     """The statement over the rows that match."""
     return statement if keep is None else statement.where(condition(shape, keep))
 
 
-def page(
+def read_page(
+    session: Session,
     statement: S,
     shape: ListShape,
     keep: Expression | None,
     order_by: OrderBy,
     after: Position | None,
     limit: int,
-) -> S:
-    """Return the statement over at most ``limit`` rows that match, in order, after the position ``after``."""
+) -> tuple[list[Row[*tuple[Any, ...]]], Position | None]:
+    """Return at most ``limit`` rows that match, in order, after the position ``after``; and `Slice.next`.
+
+    Each row ends with its position: the order's columns as they are stored, then its ids.
+    """
     statement = filtered(statement, shape, keep)
     if after is not None:
         statement = statement.where(_after(shape, order_by, after))
-    return statement.order_by(*ordering(shape, order_by)).limit(limit)
+    place = [column for column, _ in shape.columns(order_by)] + list(shape.id_columns)
+    paged = (
+        statement.add_columns(
+            *(type_coerce(each, _storage_type(each)).label(f"place_{n}") for n, each in enumerate(place))
+        )
+        .order_by(*ordering(shape, order_by))
+        .limit(limit + 1)
+    )
+    rows = list(session.execute(paged, execution_options=FRESH))
+    if len(rows) <= limit:
+        return rows, None
+    return rows[:limit], tuple(rows[limit - 1][-len(place) :])
 
 
 def ordering(shape: ListShape, order_by: OrderBy) -> list[ColumnElement[Any]]:

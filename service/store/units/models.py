@@ -1,25 +1,31 @@
-"""Reading models with their backends, and which of those routing offers."""
+"""Models with their backends: reading them, and writing them."""
 
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Collection, Iterable, Mapping
+from collections.abc import Collection, Iterable, Sequence
+from dataclasses import replace
 from datetime import datetime
-from typing import Any
 
-from sqlalchemy import ColumnElement, Select, func, select
+from sqlalchemy import ColumnElement, Select, bindparam, delete, func, insert, select, update
 from sqlalchemy.orm import Session
 
+from service.domain.backends import in_order
+from service.domain.errors import MODEL_TYPE, AlreadyExists, Reason, ResourceRef
+from service.domain.etags import model_etag
 from service.domain.filters import Expression
 from service.domain.lists import OrderBy
-from service.domain.model import Model, ModelKind, ModelView, ProviderModelKey, State
-from service.store.mapping import model_from_rows
+from service.domain.model import Model, ModelView, ProviderModelKey, State
+from service.store.mapping import backend_values, model_from_rows, model_values
 from service.store.rows import BackendRow, CredentialRow, ModelRow, ProviderModelRow, ProviderRow
 from service.store.sql import among, pair_among
 from service.store.units import lists
-from service.store.units.lists import PROVIDER_MODEL_ROUTABLE, Position
+from service.store.units.lists import PROVIDER_MODEL_ROUTABLE, Position, Slice
+from service.store.units.writing import FRESH, Writing, table
 
-_BACKENDS = (
+_MODELS = table(ModelRow)
+_BACKENDS = table(BackendRow)
+_BACKEND_ROWS = (
     select(BackendRow, PROVIDER_MODEL_ROUTABLE)
     .join(
         ProviderModelRow,
@@ -29,44 +35,38 @@ _BACKENDS = (
     .join(ProviderRow, ProviderRow.provider_id == BackendRow.provider_id)
     .outerjoin(CredentialRow, CredentialRow.provider_id == BackendRow.provider_id)
 )
-_ROUTABLE_TARGETS = (
-    select(ProviderModelRow.provider_id, ProviderModelRow.model_id)
-    .join(ProviderRow, ProviderRow.provider_id == ProviderModelRow.provider_id)
-    .outerjoin(CredentialRow, CredentialRow.provider_id == ProviderModelRow.provider_id)
-    .where(PROVIDER_MODEL_ROUTABLE)
-)
 
 
 class ModelReads:
-    """The part of a read unit that knows models. Each call takes two statements at most."""
+    """Models with their backends. Each call takes two statements at most."""
 
-    _session: Session
-    _fresh: Mapping[str, Any]
+    def __init__(self, session: Session) -> None:
+        self._session = session
 
-    def model(self, model_id: str) -> Model | None:
+    def get(self, model_id: str) -> Model | None:
         """One model, or None."""
-        view = self.model_view(model_id)
+        view = self.view(model_id)
         return None if view is None else view.model
 
-    def model_view(self, model_id: str) -> ModelView | None:
+    def view(self, model_id: str) -> ModelView | None:
         """One model with what routing offers of it, or None."""
-        views = self._models(ModelRow.model_id == model_id)
+        views = self._where(ModelRow.model_id == model_id)
         return views[0] if views else None
 
-    def models_wired_to(self, targets: Collection[ProviderModelKey]) -> list[ModelView]:
+    def wired_to(self, targets: Collection[ProviderModelKey]) -> list[ModelView]:
         """The models with a backend that leads to one of these provider models, with all their backends."""
         if not targets:
             return []
         wired = pair_among(BackendRow.provider_id, BackendRow.provider_model_id, targets)
-        return self._models(ModelRow.model_id.in_(select(BackendRow.model_id).where(wired)))
+        return self._where(ModelRow.model_id.in_(select(BackendRow.model_id).where(wired)))
 
-    def models_wired_to_provider(self, provider_id: str) -> list[ModelView]:
+    def wired_to_provider(self, provider_id: str) -> list[ModelView]:
         """The models with a backend that leads to a model of this provider, with all their backends."""
         wired = select(BackendRow.model_id).where(BackendRow.provider_id == provider_id)
-        return self._models(ModelRow.model_id.in_(wired))
+        return self._where(ModelRow.model_id.in_(wired))
 
-    def models_wired_to_retiring(self, until: datetime) -> list[ModelView]:
-        """The models wired to one of `ReadUnit.retiring_provider_models`, with all their backends."""
+    def wired_to_retiring(self, until: datetime) -> list[ModelView]:
+        """The models wired to one of `ProviderModelReads.retiring`, with all their backends."""
         wired = (
             select(BackendRow.model_id)
             .join(
@@ -76,57 +76,36 @@ class ModelReads:
             )
             .where(ProviderModelRow.retire_time <= until)
         )
-        return self._models(ModelRow.model_id.in_(wired))
+        return self._where(ModelRow.model_id.in_(wired))
 
-    def routable_targets(self, targets: Collection[ProviderModelKey]) -> frozenset[ProviderModelKey]:
-        """Those of these provider models that routing offers."""
-        if not targets:
-            return frozenset()
-        found = pair_among(ProviderModelRow.provider_id, ProviderModelRow.model_id, targets)
-        return frozenset((row[0], row[1]) for row in self._session.execute(_ROUTABLE_TARGETS.where(found)))
-
-    def provider_model_kinds(
-        self, targets: Collection[ProviderModelKey]
-    ) -> dict[ProviderModelKey, ModelKind]:
-        """The kinds of those of these provider models that exist."""
-        if not targets:
-            return {}
-        rows = self._session.execute(
-            select(ProviderModelRow.provider_id, ProviderModelRow.model_id, ProviderModelRow.kind).where(
-                pair_among(ProviderModelRow.provider_id, ProviderModelRow.model_id, targets)
-            )
-        )
-        return {(row.provider_id, row.model_id): row.kind for row in rows}
-
-    def list_models(
+    def page(
         self,
         *,
         filter: Expression | None,  # noqa: A002 - the API's word
         order_by: OrderBy,
         after: Position | None,
         limit: int,
-    ) -> list[ModelView]:
-        """At most ``limit`` models that match, after the position ``after``."""
-        statement = lists.page(select(ModelRow), lists.MODELS, filter, order_by, after, limit)
-        rows = list(self._session.scalars(statement, execution_options=self._fresh))
-        return self._views(rows, among(BackendRow.model_id, [row.model_id for row in rows]))
+    ) -> Slice[ModelView]:
+        """Return at most ``limit`` models that match, after the position ``after``."""
+        found, position = lists.read_page(
+            self._session, select(ModelRow), lists.MODELS, filter, order_by, after, limit
+        )
+        rows = [row[0] for row in found]
+        views = self._views(rows, among(BackendRow.model_id, [row.model_id for row in rows]))
+        return Slice(views, position)
 
-    def count_models(self, *, filter: Expression | None) -> int:  # noqa: A002 - the API's word
+    def count(self, *, filter: Expression | None) -> int:  # noqa: A002 - the API's word
         """How many models match."""
         statement = select(func.count()).select_from(ModelRow)
         return self._session.execute(lists.filtered(statement, lists.MODELS, filter)).scalar_one()
 
-    def model_position(self, view: ModelView, order_by: OrderBy) -> Position:
-        """Where a model stands in this order."""
-        return lists.model_position(view, order_by)
-
-    def _active_models(self) -> list[ModelView]:
+    def active(self) -> list[ModelView]:
         """The models that are not disabled, by id."""
-        return self._models(ModelRow.state == State.ACTIVE)
+        return self._where(ModelRow.state == State.ACTIVE)
 
-    def _models(self, condition: ColumnElement[bool]) -> list[ModelView]:
+    def _where(self, condition: ColumnElement[bool]) -> list[ModelView]:
         statement: Select[ModelRow] = select(ModelRow).where(condition).order_by(ModelRow.model_id)
-        rows = list(self._session.scalars(statement, execution_options=self._fresh))
+        rows = list(self._session.scalars(statement, execution_options=FRESH))
         return self._views(rows, BackendRow.model_id.in_(select(ModelRow.model_id).where(condition)))
 
     def _views(self, rows: Iterable[ModelRow], theirs: ColumnElement[bool]) -> list[ModelView]:
@@ -136,7 +115,7 @@ class ModelReads:
             return []
         backends: defaultdict[str, list[BackendRow]] = defaultdict(list)
         routable: set[ProviderModelKey] = set()
-        for backend, offered in self._session.execute(_BACKENDS.where(theirs), execution_options=self._fresh):
+        for backend, offered in self._session.execute(_BACKEND_ROWS.where(theirs), execution_options=FRESH):
             backends[backend.model_id].append(backend)
             if offered:
                 routable.add((backend.provider_id, backend.provider_model_id))
@@ -146,3 +125,104 @@ class ModelReads:
             targets = frozenset(each.target for each in model.backends)
             views.append(ModelView(model, targets & routable))
         return views
+
+
+class ModelWrites(ModelReads):
+    """Models with their backends, and changing them."""
+
+    def __init__(self, session: Session, writing: Writing) -> None:
+        super().__init__(session)
+        self._writing = writing
+
+    def insert(self, model: Model) -> Model:
+        """Add a model with its backends, each of which leads to a stored provider model.
+
+        Raises:
+            AlreadyExists: its id is taken.
+        """
+        stored = self._stamped(replace(model, create_time=self._writing.now))
+        with self._writing.unique(lambda: self._clash(stored)):
+            self._writing.execute(insert(_MODELS), model_values(stored))
+        self._insert_backends(stored)
+        self._writing.touched.model(None, stored)
+        return stored
+
+    def update(self, before: Model, after: Model) -> Model:
+        """Change a model, and its backends where they differ; each leads to a stored provider model.
+
+        Nothing happens, and ``before`` is returned, when the two are equal but for their stamps.
+        """
+        stored = replace(
+            after,
+            backends=in_order(after.backends),
+            create_time=before.create_time,
+            update_time=before.update_time,
+            revision=before.revision,
+            etag=before.etag,
+        )
+        if stored == before:
+            return before
+        stored = self._stamped(stored)
+        self._writing.execute(
+            update(_MODELS).where(_MODELS.c.model_id == before.model_id), model_values(stored)
+        )
+        if stored.backends != before.backends:
+            self._writing.execute(delete(_BACKENDS).where(_BACKENDS.c.model_id == before.model_id))
+            self._insert_backends(stored)
+        self._writing.touched.model(before, stored)
+        return stored
+
+    def delete(self, model: Model) -> None:
+        """Delete a model and its backends."""
+        self._writing.execute(delete(_BACKENDS).where(_BACKENDS.c.model_id == model.model_id))
+        self._writing.execute(delete(_MODELS).where(_MODELS.c.model_id == model.model_id))
+        self._writing.touched.model(model, None)
+
+    def unwire(
+        self, wired: Sequence[ModelView], wires: ColumnElement[bool], gone: Collection[ProviderModelKey]
+    ) -> None:
+        """Remove the backends to provider models that are about to be deleted, as a change of their models.
+
+        ``wired`` are those models, ``wires`` is true of the backends, ``gone`` are what they lead to.
+        """
+        if not wired:
+            return
+        self._writing.execute(delete(_BACKENDS).where(wires))
+        stamps = []
+        for view in wired:
+            kept = tuple(backend for backend in view.model.backends if backend.target not in gone)
+            stored = self._stamped(replace(view.model, backends=kept))
+            self._writing.touched.model(view.model, stored)
+            stamps.append(
+                {
+                    "of": stored.model_id,
+                    "update_time": stored.update_time,
+                    "revision": stored.revision,
+                    "etag": stored.etag,
+                }
+            )
+        self._writing.execute(update(_MODELS).where(_MODELS.c.model_id == bindparam("of")), stamps)
+
+    def _insert_backends(self, model: Model) -> None:
+        if model.backends:
+            self._writing.execute(insert(_BACKENDS), backend_values(model))
+
+    def _stamped(self, model: Model) -> Model:
+        stamped = replace(
+            model,
+            backends=in_order(model.backends),
+            revision=self._writing.revision,
+            update_time=self._writing.now,
+        )
+        return replace(stamped, etag=model_etag(stamped))
+
+    def _clash(self, model: Model) -> AlreadyExists | None:
+        """Return the error that names the holder of this new model's id, or None if it is free."""
+        if self.get(model.model_id) is None:
+            return None
+        return AlreadyExists(
+            f"{model.name} already exists",
+            reason=Reason.NAME_TAKEN,
+            metadata={"name": model.name},
+            resource=ResourceRef(MODEL_TYPE, model.name),
+        )

@@ -31,7 +31,7 @@ from service.domain.routing import (
 )
 from service.readmodel.live import Break, Newer
 from service.store import ReadUnit, Store, WriteUnit
-from service.store.writes import KEPT_FOR, KEPT_REVISIONS
+from service.store.units.log import KEPT_FOR, KEPT_REVISIONS
 from service.usecases import routing_source
 from tests.support.values.registry_values import (
     ManualClock,
@@ -58,7 +58,7 @@ Table = dict[str, Entry]
 
 
 def loaded(unit: ReadUnit) -> tuple[int, Table]:
-    return unit.head().revision, {entry.name: entry for entry in unit.routing_entries()}
+    return unit.log.head().revision, {entry.name: entry for entry in unit.routing_entries()}
 
 
 def apply(table: Table, change_set: ChangeSet) -> Table:
@@ -160,7 +160,7 @@ class TestInitialLoadAndChanges:
                 loads.append(store.read(loaded))
             newest, now = loads[-1]
             for revision, table in loads:
-                for change_set in store.read(lambda unit, since=revision: unit.changes_since(since)):  # type: ignore[misc]
+                for change_set in store.read(lambda unit, since=revision: unit.log.changes_since(since)):  # type: ignore[misc]
                     assert revision < change_set.revision <= newest
                     table = apply(table, change_set)
                 assert table == now
@@ -170,9 +170,9 @@ class TestInitialLoadAndChanges:
 
 def changes_of(store: Store, work: Callable[[WriteUnit], object]) -> tuple[Change, ...]:
     """What one unit of work told routers."""
-    before = store.read(lambda unit: unit.head()).revision
+    before = store.read(lambda unit: unit.log.head()).revision
     store.write(work)
-    sets = store.read(lambda unit: unit.changes_since(before))
+    sets = store.read(lambda unit: unit.log.changes_since(before))
     assert len(sets) <= 1
     return sets[0].changes if sets else ()
 
@@ -188,10 +188,10 @@ class TestChangeSets:
         """A provider with two models, and these models over them."""
 
         def work(unit: WriteUnit) -> list[ProviderModel]:
-            unit.insert_provider(a_provider("acme"), None)
-            stored = unit.insert_provider_models([a_provider_model("a"), a_provider_model("b")])
+            unit.providers.insert(a_provider("acme"), None)
+            stored = unit.provider_models.insert([a_provider_model("a"), a_provider_model("b")])
             for model in models:
-                unit.insert_model(model)
+                unit.models.insert(model)
             return stored
 
         return store.write(work)
@@ -202,7 +202,7 @@ class TestChangeSets:
             store, a_model("both", a_backend(a, priority=1), b), a_model("one", a), a_model("other", b)
         )
         changes = changes_of(
-            store, lambda unit: unit.update_provider_model(stored, replace(stored, state=State.DISABLED))
+            store, lambda unit: unit.provider_models.update(stored, replace(stored, state=State.DISABLED))
         )
         left = ActiveModel("models/both", stored.facts.kind, (a_backend(b, weight=1),), {})
         assert changes == (
@@ -213,17 +213,17 @@ class TestChangeSets:
 
     def test_deleting_a_provider_takes_its_backends_out_first(self, store: Store) -> None:
         self.wired(store, a_model("one", a_provider_model("a")))
-        before = store.read(lambda unit: unit.model("one"))
-        provider = store.read(lambda unit: unit.provider("acme"))
+        before = store.read(lambda unit: unit.models.get("one"))
+        provider = store.read(lambda unit: unit.providers.get("acme"))
         assert provider is not None
-        changes = changes_of(store, lambda unit: unit.delete_provider(provider))
+        changes = changes_of(store, lambda unit: unit.providers.delete(provider))
         assert [change.name for change in changes] == [
             "models/one",
             "providers/acme/models/a",
             "providers/acme/models/b",
             "providers/acme",
         ]
-        after = store.read(lambda unit: unit.model("one"))
+        after = store.read(lambda unit: unit.models.get("one"))
         assert before is not None
         assert after is not None
         assert (after.backends, after.revision) == ((), before.revision + 1)
@@ -231,44 +231,44 @@ class TestChangeSets:
 
     def test_a_model_without_a_routable_backend_is_not_told(self, store: Store) -> None:
         [a, _] = self.wired(store)
-        assert not changes_of(store, lambda unit: unit.insert_model(a_model("bare")))
+        assert not changes_of(store, lambda unit: unit.models.insert(a_model("bare")))
         assert not changes_of(
-            store, lambda unit: unit.insert_model(a_model("cut", a_backend(a, disabled=True)))
+            store, lambda unit: unit.models.insert(a_model("cut", a_backend(a, disabled=True)))
         )
-        assert not changes_of(store, lambda unit: unit.insert_model(a_model("off", a, state=State.DISABLED)))
+        assert not changes_of(store, lambda unit: unit.models.insert(a_model("off", a, state=State.DISABLED)))
 
     def test_what_changes_no_routing_of_a_model_is_not_told(self, store: Store) -> None:
         self.wired(store, a_model("one", a_provider_model("a")))
-        before = store.read(lambda unit: unit.model("one"))
+        before = store.read(lambda unit: unit.models.get("one"))
         assert before is not None
         assert not changes_of(
             store,
-            lambda unit: unit.update_model(
+            lambda unit: unit.models.update(
                 before, replace(before, backends=(replace(before.backends[0], weight=1),))
             ),
         )
 
     def test_an_import_is_one(self, store: Store) -> None:
-        provider = store.write(lambda unit: unit.insert_provider(a_provider("acme"), None))
+        provider = store.write(lambda unit: unit.providers.insert(a_provider("acme"), None))
         stored: list[ProviderModel] = []
         changes = changes_of(
             store,
             lambda unit: stored.extend(
-                unit.insert_provider_models([a_provider_model(f"m{n}") for n in range(50)])
+                unit.provider_models.insert([a_provider_model(f"m{n}") for n in range(50)])
             ),
         )
         wanted = [self.put(model.name, active_provider_model(provider, model)) for model in stored]
         assert list(changes) == sorted(wanted, key=lambda change: change.name)
 
     def test_disabling_a_provider_removes_its_models_first(self, store: Store) -> None:
-        provider = store.write(lambda unit: unit.insert_provider(a_provider("acme"), None))
+        provider = store.write(lambda unit: unit.providers.insert(a_provider("acme"), None))
         store.write(
-            lambda unit: unit.insert_provider_models(
+            lambda unit: unit.provider_models.insert(
                 [a_provider_model("a"), a_provider_model("b", state=State.DISABLED)]
             )
         )
         changes = changes_of(
-            store, lambda unit: unit.update_provider(provider, replace(provider, state=State.DISABLED))
+            store, lambda unit: unit.providers.update(provider, replace(provider, state=State.DISABLED))
         )
         assert changes == (
             self.put("providers/acme/models/a", None),
@@ -277,10 +277,10 @@ class TestChangeSets:
 
     def test_enabling_it_puts_it_first(self, store: Store) -> None:
         disabled = store.write(
-            lambda unit: unit.insert_provider(a_provider("acme", state=State.DISABLED), None)
+            lambda unit: unit.providers.insert(a_provider("acme", state=State.DISABLED), None)
         )
         [a, _] = store.write(
-            lambda unit: unit.insert_provider_models(
+            lambda unit: unit.provider_models.insert(
                 [a_provider_model("a"), a_provider_model("b", state=State.DISABLED)]
             )
         )
@@ -288,7 +288,7 @@ class TestChangeSets:
         changes = changes_of(
             store,
             lambda unit: enabled.append(
-                unit.update_provider(disabled, replace(disabled, state=State.ACTIVE))
+                unit.providers.update(disabled, replace(disabled, state=State.ACTIVE))
             ),
         )
         assert changes == (
@@ -298,44 +298,44 @@ class TestChangeSets:
 
     def test_a_first_credential_brings_a_provider_into_routing(self, store: Store) -> None:
         bare = store.write(
-            lambda unit: unit.insert_provider(a_provider("acme", kind=ProviderKind.GROQ), None)
+            lambda unit: unit.providers.insert(a_provider("acme", kind=ProviderKind.GROQ), None)
         )
-        store.write(lambda unit: unit.insert_provider_models([a_provider_model("a")]))
-        assert store.read(lambda unit: unit.changes_since(0)) == []
+        store.write(lambda unit: unit.provider_models.insert([a_provider_model("a")]))
+        assert store.read(lambda unit: unit.log.changes_since(0)) == []
         view, sealed = a_credential()
         changes = changes_of(
-            store, lambda unit: unit.update_provider(bare, replace(bare, credential=view), sealed)
+            store, lambda unit: unit.providers.update(bare, replace(bare, credential=view), sealed)
         )
         assert [change.name for change in changes] == ["providers/acme", "providers/acme/models/a"]
 
     def test_replacing_a_credential_tells_the_version_alone(self, store: Store) -> None:
         view, sealed = a_credential()
         provider = a_provider("acme", kind=ProviderKind.GROQ, credential=view)
-        before = store.write(lambda unit: unit.insert_provider(provider, sealed))
-        store.write(lambda unit: unit.insert_provider_models([a_provider_model("a")]))
+        before = store.write(lambda unit: unit.providers.insert(provider, sealed))
+        store.write(lambda unit: unit.provider_models.insert([a_provider_model("a")]))
         view, sealed = a_credential(2)
         [change] = changes_of(
-            store, lambda unit: unit.update_provider(before, replace(before, credential=view), sealed)
+            store, lambda unit: unit.providers.update(before, replace(before, credential=view), sealed)
         )
         assert isinstance(change.entry, RoutingProvider)
         assert change.entry.credential_version == 2
 
     def test_what_routers_do_not_see_is_not_told(self, store: Store) -> None:
-        provider = store.write(lambda unit: unit.insert_provider(a_provider("acme"), None))
-        [model] = store.write(lambda unit: unit.insert_provider_models([a_provider_model("a")]))
+        provider = store.write(lambda unit: unit.providers.insert(a_provider("acme"), None))
+        [model] = store.write(lambda unit: unit.provider_models.insert([a_provider_model("a")]))
         assert not changes_of(
-            store, lambda unit: unit.update_provider(provider, replace(provider, annotations={"a": "b"}))
+            store, lambda unit: unit.providers.update(provider, replace(provider, annotations={"a": "b"}))
         )
         assert not changes_of(
-            store, lambda unit: unit.update_provider_model(model, with_facts(display_name="New")(model))
+            store, lambda unit: unit.provider_models.update(model, with_facts(display_name="New")(model))
         )
-        assert store.read(lambda unit: unit.head()).revision == 4
+        assert store.read(lambda unit: unit.log.head()).revision == 4
 
     def test_deleting_a_disabled_provider_is_not_told(self, store: Store) -> None:
         provider = a_provider("acme", state=State.DISABLED)
-        stored = store.write(lambda unit: unit.insert_provider(provider, None))
-        store.write(lambda unit: unit.insert_provider_models([a_provider_model("a")]))
-        assert not changes_of(store, lambda unit: unit.delete_provider(stored))
+        stored = store.write(lambda unit: unit.providers.insert(provider, None))
+        store.write(lambda unit: unit.provider_models.insert([a_provider_model("a")]))
+        assert not changes_of(store, lambda unit: unit.providers.delete(stored))
 
 
 @pytest.mark.parametrize(("visible", "told"), [(2, True), (3, False)])
@@ -344,14 +344,14 @@ def test_more_changes_than_routers_can_be_sent_are_not_read(
 ) -> None:
     """Revisions that changed nothing for routers are not among them."""
     monkeypatch.setattr(routing_source, "MAX_MESSAGES", 2)
-    provider = store.write(lambda unit: unit.insert_provider(a_provider("acme"), None))
-    [model] = store.write(lambda unit: unit.insert_provider_models([a_provider_model("m")]))
+    provider = store.write(lambda unit: unit.providers.insert(a_provider("acme"), None))
+    [model] = store.write(lambda unit: unit.provider_models.insert([a_provider_model("m")]))
     source = routing_source.routing_source(store)
     before = source.load()
     for number in range(visible):
-        store.write(lambda unit, number=number: unit.insert_provider_models([a_provider_model(f"m{number}")]))  # type: ignore[misc]
-    store.write(lambda unit: unit.update_provider(provider, replace(provider, annotations={"a": "b"})))
-    store.write(lambda unit: unit.update_provider_model(model, with_facts(display_name="New")(model)))
+        store.write(lambda unit, number=number: unit.provider_models.insert([a_provider_model(f"m{number}")]))  # type: ignore[misc]
+    store.write(lambda unit: unit.providers.update(provider, replace(provider, annotations={"a": "b"})))
+    store.write(lambda unit: unit.provider_models.update(model, with_facts(display_name="New")(model)))
     found = source.changes(before.at, before.commit_id)
     if told:
         assert isinstance(found, Newer)
@@ -363,16 +363,16 @@ def test_more_changes_than_routers_can_be_sent_are_not_read(
 class TestCompaction:
     def compact(self, store: Store, *, hours: int, revisions: int) -> int:
         kept_for = timedelta(hours=hours)
-        return store.write(lambda unit: unit.compact(kept_for=kept_for, kept_revisions=revisions))
+        return store.write(lambda unit: unit.log.compact(kept_for=kept_for, kept_revisions=revisions))
 
     def kept(self, store: Store) -> list[int]:
-        return [change_set.revision for change_set in store.read(lambda unit: unit.changes_since(0))]
+        return [change_set.revision for change_set in store.read(lambda unit: unit.log.changes_since(0))]
 
     def six_revisions_an_hour_apart(self, store: Store, clock: ManualClock) -> None:
         for number in range(6):
             clock.advance(hours=1)
             provider = a_provider(f"p{number}")
-            store.write(lambda unit, provider=provider: unit.insert_provider(provider, None))  # type: ignore[misc]
+            store.write(lambda unit, provider=provider: unit.providers.insert(provider, None))  # type: ignore[misc]
 
     def test_forgets_what_is_both_old_and_far_behind(self, store: Store, clock: ManualClock) -> None:
         self.six_revisions_an_hour_apart(store, clock)
@@ -388,7 +388,7 @@ class TestCompaction:
     def test_takes_no_revision(self, store: Store, clock: ManualClock) -> None:
         self.six_revisions_an_hour_apart(store, clock)
         self.compact(store, hours=1, revisions=1)
-        head = store.read(lambda unit: unit.head())
+        head = store.read(lambda unit: unit.log.head())
         assert (head.revision, head.compact_revision) == (6, 4)
 
     def test_by_default_keeps_a_day_and_ten_thousand_revisions(

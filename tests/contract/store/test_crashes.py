@@ -23,8 +23,8 @@ for number in range(10_000):
     provider_id = f"p{number}"
     view, sealed = a_credential()
     def work(unit):
-        unit.insert_provider(a_provider(provider_id, credential=view), sealed)
-        unit.insert_provider_models([a_provider_model(f"m{n}", provider_id=provider_id) for n in range(5)])
+        unit.providers.insert(a_provider(provider_id, credential=view), sealed)
+        unit.provider_models.insert([a_provider_model(f"m{n}", provider_id=provider_id) for n in range(5)])
         return unit.revision
     print(provider_id, store.write(work), flush=True)
 """
@@ -38,14 +38,14 @@ def test_loses_nothing_acknowledged(url: str, clock: ManualClock, acknowledged: 
         writer.send_signal(signal.SIGKILL)
         told += [line.split() for line in writer.stdout if line.endswith("\n")]
     store = open_store(url, clock=clock)
-    newest = store.read(lambda unit: unit.head()).revision
+    newest = store.read(lambda unit: unit.log.head()).revision
     providers = store.read(
         lambda unit: {
-            f"p{n}": (unit.provider(f"p{n}"), unit.provider_models_of(f"p{n}")) for n in range(newest)
+            f"p{n}": (unit.providers.get(f"p{n}"), unit.provider_models.of(f"p{n}")) for n in range(newest)
         }
     )
-    sets = store.read(lambda unit: unit.changes_since(0))
-    sealed = store.read(lambda unit: unit.sealed_credentials(list(providers)))
+    sets = store.read(lambda unit: unit.log.changes_since(0))
+    sealed = store.read(lambda unit: unit.providers.sealed_credentials(list(providers)))
     store.close()
 
     assert newest in (len(told), len(told) + 1)

@@ -38,17 +38,17 @@ def sealed_providers(store: Store, count: int, *, key_version: str = OLD) -> lis
         view, sealed = a_credential()
         sealed = replace(sealed, key_version=key_version)
         provider = replace(a_provider(f"p{number}"), credential=view)
-        store.write(lambda unit, p=provider, s=sealed: unit.insert_provider(p, s))  # type: ignore[misc]
+        store.write(lambda unit, p=provider, s=sealed: unit.providers.insert(p, s))  # type: ignore[misc]
         made.append(sealed)
     return sorted(made, key=lambda one: str(one.dek_id))
 
 
 def stale(store: Store, *, primary: str = NEW, after: str = "", limit: int = 100) -> list[StaleDataKey]:
-    return store.read(lambda unit: unit.stale_data_keys(primary, after=after, limit=limit))
+    return store.read(lambda unit: unit.data_keys.stale(primary, after=after, limit=limit))
 
 
 def backlog(store: Store, *, primary: str = NEW) -> Backlog:
-    return store.read(lambda unit: unit.backlog(primary))
+    return store.read(lambda unit: unit.data_keys.backlog(primary))
 
 
 def moved(item: StaleDataKey, wrapped: bytes = b"moved") -> Swap:
@@ -91,13 +91,17 @@ class TestWorkList:
 class TestSwap:
     def test_stores_the_wrapper_and_its_version_and_nothing_else(self, store: Store) -> None:
         [sealed] = sealed_providers(store, 1)
-        before = store.read(lambda unit: (unit.head(), unit.providers_digest(), unit.routing_entries()))
+        before = store.read(
+            lambda unit: (unit.log.head(), unit.data_keys.providers_digest(), unit.routing_entries())
+        )
         [item] = stale(store)
         assert store.rewrap(lambda unit: unit.swap([moved(item)])) == 1
-        assert store.read(lambda unit: unit.sealed_credentials(["p0"])) == {
+        assert store.read(lambda unit: unit.providers.sealed_credentials(["p0"])) == {
             "p0": replace(sealed, wrapped_data_key=b"moved", key_version=NEW)
         }
-        after = store.read(lambda unit: (unit.head(), unit.providers_digest(), unit.routing_entries()))
+        after = store.read(
+            lambda unit: (unit.log.head(), unit.data_keys.providers_digest(), unit.routing_entries())
+        )
         assert after == before
 
     def test_of_many_is_one_transaction(self, store: Store) -> None:
@@ -115,22 +119,22 @@ class TestSwap:
         assert store.rewrap(lambda unit: unit.swap([moved(items[1], b"first")])) == 1
         assert store.rewrap(lambda unit: unit.swap([moved(item, b"second") for item in items])) == 2
         stored = {
-            pair.data_key.wrapped for pair in store.read(lambda unit: unit.data_key_pairs(after="", limit=9))
+            pair.data_key.wrapped for pair in store.read(lambda unit: unit.data_keys.pairs(after="", limit=9))
         }
         assert stored == {b"first", b"second"}
 
     def test_loses_to_a_credential_that_was_replaced_or_deleted(self, store: Store) -> None:
         sealed_providers(store, 2)
         items = stale(store)
-        provider = store.read(lambda unit: unit.provider("p0"))
+        provider = store.read(lambda unit: unit.providers.get("p0"))
         assert provider is not None
         view, sealed = a_credential(version=2)
-        store.write(lambda unit: unit.update_provider(provider, replace(provider, credential=view), sealed))
-        gone = store.read(lambda unit: unit.provider("p1"))
+        store.write(lambda unit: unit.providers.update(provider, replace(provider, credential=view), sealed))
+        gone = store.read(lambda unit: unit.providers.get("p1"))
         assert gone is not None
-        store.write(lambda unit: unit.delete_provider(gone))
+        store.write(lambda unit: unit.providers.delete(gone))
         assert store.rewrap(lambda unit: unit.swap([moved(item) for item in items])) == 0
-        assert store.read(lambda unit: unit.sealed_credentials(["p0"])) == {"p0": sealed}
+        assert store.read(lambda unit: unit.providers.sealed_credentials(["p0"])) == {"p0": sealed}
 
     def test_an_error_leaves_nothing(self, store: Store) -> None:
         sealed_providers(store, 1)
@@ -154,7 +158,7 @@ class TestQuarantine:
             assert backlog(store).remaining == remaining
         assert stale(store) == [other]
         assert backlog(store) == Backlog({OLD: 2}, 2, 1)
-        [fault] = store.read(lambda unit: unit.quarantined_data_keys(NEW, limit=100))
+        [fault] = store.read(lambda unit: unit.data_keys.quarantined(NEW, limit=100))
         assert (fault.dek_id, fault.key_version, fault.failed_count, fault.fault) == (
             item.dek_id,
             OLD,
@@ -169,7 +173,7 @@ class TestQuarantine:
         for _ in range(5):
             store.rewrap(lambda unit: unit.fail([failed(item, counted=False)]))
         assert backlog(store).quarantined == 0
-        [fault] = store.read(lambda unit: unit.data_key_faults([item.dek_id]))
+        [fault] = store.read(lambda unit: unit.data_keys.faults([item.dek_id]))
         assert (fault.failed_count, fault.fault) == (0, "CREDENTIAL_CORRUPT")
 
     def test_ends_when_released(self, store: Store) -> None:
@@ -185,7 +189,7 @@ class TestQuarantine:
         [item] = stale(store)
         store.rewrap(lambda unit: unit.fail([failed(item)]))
         store.rewrap(lambda unit: unit.swap([moved(item)]))
-        [fault] = store.read(lambda unit: unit.data_key_faults([item.dek_id]))
+        [fault] = store.read(lambda unit: unit.data_keys.faults([item.dek_id]))
         assert (fault.failed_count, fault.fault, fault.key_version) == (0, "", NEW)
 
     def test_a_failure_of_what_was_moved_meanwhile_is_none(self, store: Store) -> None:
@@ -193,7 +197,7 @@ class TestQuarantine:
         [item] = stale(store)
         store.rewrap(lambda unit: unit.swap([moved(item)]))
         store.rewrap(lambda unit: unit.fail([failed(item)]))
-        [fault] = store.read(lambda unit: unit.data_key_faults([item.dek_id]))
+        [fault] = store.read(lambda unit: unit.data_keys.faults([item.dek_id]))
         assert fault.failed_count == 0
 
 
@@ -207,32 +211,32 @@ class TestLease:
         assert not store.rewrap(lambda unit: unit.take_lease("b", seconds=10))
         clock.advance(seconds=1)
         assert store.rewrap(lambda unit: unit.take_lease("b", seconds=10))
-        assert store.read(lambda unit: unit.sweep_lease().holder) == "b"
+        assert store.read(lambda unit: unit.data_keys.sweep_lease().holder) == "b"
 
     def test_is_given_back_by_its_holder_alone(self, store: Store) -> None:
         store.rewrap(lambda unit: unit.take_lease("a", seconds=10))
         store.rewrap(lambda unit: unit.give_lease("b"))
-        assert store.read(lambda unit: unit.sweep_lease().holder) == "a"
+        assert store.read(lambda unit: unit.data_keys.sweep_lease().holder) == "a"
         store.rewrap(lambda unit: unit.give_lease("a"))
         assert store.rewrap(lambda unit: unit.take_lease("b", seconds=10))
 
     def test_takes_no_revision(self, store: Store) -> None:
         store.rewrap(lambda unit: unit.take_lease("a", seconds=10))
-        assert store.read(lambda unit: unit.head().revision) == 0
+        assert store.read(lambda unit: unit.log.head().revision) == 0
 
 
 class TestPairs:
     def test_bring_what_a_wrapper_must_agree_with(self, store: Store) -> None:
         [sealed] = sealed_providers(store, 1)
-        provider = store.read(lambda unit: unit.provider("p0"))
-        [pair] = store.read(lambda unit: unit.data_key_pairs(after="", limit=10))
+        provider = store.read(lambda unit: unit.providers.get("p0"))
+        [pair] = store.read(lambda unit: unit.data_keys.pairs(after="", limit=10))
         assert provider is not None
         assert pair.credential is not None
         assert pair.credential.provider_id == "p0"
         assert pair.credential.provider_uid == provider.uid
         assert pair.credential.version == sealed.version
         assert pair.credential.header == sealed.envelope[:56]
-        assert store.read(lambda unit: unit.data_key_pairs(after=pair.data_key.dek_id, limit=10)) == []
+        assert store.read(lambda unit: unit.data_keys.pairs(after=pair.data_key.dek_id, limit=10)) == []
 
     def test_show_data_keys_and_credentials_that_have_lost_each_other(
         self, store: Store, corrupt: Callable[[str], None], dialect: str
@@ -241,9 +245,9 @@ class TestPairs:
         if dialect == "postgresql":
             corrupt("ALTER TABLE credentials DISABLE TRIGGER ALL")
         corrupt("UPDATE credentials SET dek_id = 'elsewhere' WHERE provider_id = 'p0'")
-        pairs = store.read(lambda unit: unit.data_key_pairs(after="", limit=10))
+        pairs = store.read(lambda unit: unit.data_keys.pairs(after="", limit=10))
         assert sorted(pair.credential is None for pair in pairs) == [False, True]
-        assert store.read(lambda unit: unit.credentials_without_data_key()) == ["p0"]
+        assert store.read(lambda unit: unit.data_keys.orphaned_credentials()) == ["p0"]
         if dialect == "postgresql":
             corrupt("DELETE FROM credentials WHERE provider_id = 'p0'")
             corrupt("ALTER TABLE credentials ENABLE TRIGGER ALL")
@@ -252,13 +256,13 @@ class TestPairs:
 class TestDigest:
     @staticmethod
     def of(store: Store) -> bytes:
-        return store.read(lambda unit: unit.providers_digest()).sha256
+        return store.read(lambda unit: unit.data_keys.providers_digest()).sha256
 
     def test_counts_what_it_covers(self, store: Store) -> None:
         sealed_providers(store, 2)
-        store.write(lambda unit: unit.insert_provider_models([a_provider_model("m1", provider_id="p0")]))
-        digest = store.read(lambda unit: unit.providers_digest())
-        head = store.read(lambda unit: unit.head())
+        store.write(lambda unit: unit.provider_models.insert([a_provider_model("m1", provider_id="p0")]))
+        digest = store.read(lambda unit: unit.data_keys.providers_digest())
+        head = store.read(lambda unit: unit.log.head())
         assert (digest.providers, digest.credentials, digest.provider_models) == (2, 2, 1)
         assert (digest.revision, digest.store_id) == (head.revision, head.store_id)
 
@@ -278,7 +282,7 @@ class TestDigest:
         self, store: Store, corrupt: Callable[[str], None], statement: str
     ) -> None:
         sealed_providers(store, 2)
-        store.write(lambda unit: unit.insert_provider_models([a_provider_model("m1", provider_id="p0")]))
+        store.write(lambda unit: unit.provider_models.insert([a_provider_model("m1", provider_id="p0")]))
         before = self.of(store)
         assert self.of(store) == before
         corrupt(statement)
@@ -294,14 +298,14 @@ class TestDigest:
         provider, model = replace(a_provider("p0"), credential=view), a_provider_model("m1", provider_id="p0")
         with closing(open_store(f"sqlite:///{copy}", clock=clock)) as other:
             for each in (store, other):
-                each.write(lambda unit: unit.insert_provider(provider, sealed))
-                each.write(lambda unit: unit.insert_provider_models([model]))
+                each.write(lambda unit: unit.providers.insert(provider, sealed))
+                each.write(lambda unit: unit.provider_models.insert([model]))
             assert self.of(other) == self.of(store)
 
     def test_shows_what_the_registry_itself_changes(self, store: Store) -> None:
         [_] = sealed_providers(store, 1)
         before = self.of(store)
-        provider = store.read(lambda unit: unit.provider("p0"))
+        provider = store.read(lambda unit: unit.providers.get("p0"))
         assert provider is not None
-        store.write(lambda unit: unit.update_provider(provider, replace(provider, state=State.DISABLED)))
+        store.write(lambda unit: unit.providers.update(provider, replace(provider, state=State.DISABLED)))
         assert self.of(store) != before

@@ -65,16 +65,16 @@ class Seen:
 
 
 def seen(unit: ReadUnit) -> Seen:
-    models = [model for provider_id in PROVIDERS for model in unit.provider_models_of(provider_id)]
-    views = [view for name in MODELS if (view := unit.model_view(name)) is not None]
+    models = [model for provider_id in PROVIDERS for model in unit.provider_models.of(provider_id)]
+    views = [view for name in MODELS if (view := unit.models.view(name)) is not None]
     return Seen(
-        revision=unit.head().revision,
-        providers=frozenset(unit.providers(PROVIDERS)),
+        revision=unit.log.head().revision,
+        providers=frozenset(unit.providers.among(PROVIDERS)),
         provider_models=frozenset(model.name for model in models),
         wires=frozenset((v.model.name, b.provider_model) for v in views for b in v.model.backends),
         routable_backends={view.model.name: len(view.routable_backends) for view in views},
         routed=frozenset(e.name for e in unit.routing_entries() if isinstance(e, ActiveModel)),
-        data_keys=len(unit.sealed_credentials(PROVIDERS)),
+        data_keys=len(unit.providers.sealed_credentials(PROVIDERS)),
     )
 
 
@@ -116,11 +116,11 @@ def create(
     provider_id: str, kind: ProviderKind, state: State, sealed: bool, models: dict[str, State]
 ) -> Change:
     def work(unit: WriteUnit) -> None:
-        if unit.provider(provider_id) is None:
+        if unit.providers.get(provider_id) is None:
             view, credential = a_credential()
             provider = a_provider(provider_id, kind=kind, state=state, credential=view if sealed else None)
-            unit.insert_provider(provider, credential if sealed else None)
-            unit.insert_provider_models(
+            unit.providers.insert(provider, credential if sealed else None)
+            unit.provider_models.insert(
                 [
                     a_provider_model(name, provider_id=provider_id, state=models[name])
                     for name in sorted(models)
@@ -132,21 +132,21 @@ def create(
 
 def wire(model_id: str, wires: tuple[ModelBackend, ...], state: State) -> Change:
     def work(unit: WriteUnit) -> None:
-        there = tuple(each for each in wires if unit.provider_model(*each.target) is not None)
-        before = unit.model(model_id)
+        there = tuple(each for each in wires if unit.provider_models.get(*each.target) is not None)
+        before = unit.models.get(model_id)
         if before is None:
-            unit.insert_model(a_model(model_id, *there, state=state))
+            unit.models.insert(a_model(model_id, *there, state=state))
         else:
-            unit.update_model(before, replace(before, backends=there, state=state))
+            unit.models.update(before, replace(before, backends=there, state=state))
 
     return work
 
 
 def delete_model(model_id: str) -> Change:
     def work(unit: WriteUnit) -> None:
-        model = unit.model(model_id)
+        model = unit.models.get(model_id)
         if model is not None:
-            unit.delete_model(model)
+            unit.models.delete(model)
 
     return work
 
@@ -155,54 +155,57 @@ def rename(provider_id: str, labels: str) -> Change:
     """Of no consequence to any impact."""
 
     def work(unit: WriteUnit) -> None:
-        before = unit.provider(provider_id)
+        before = unit.providers.get(provider_id)
         if before is not None:
-            unit.update_provider(before, replace(before, labels={"n": labels}))
+            unit.providers.update(before, replace(before, labels={"n": labels}))
 
     return work
 
 
 def set_state(provider_id: str, state: State) -> Change:
     def work(unit: WriteUnit) -> None:
-        before = unit.provider(provider_id)
+        before = unit.providers.get(provider_id)
         if before is not None:
-            unit.update_provider(before, replace(before, state=state))
+            unit.providers.update(before, replace(before, state=state))
 
     return work
 
 
 def seal(provider_id: str) -> Change:
     def work(unit: WriteUnit) -> None:
-        before = unit.provider(provider_id)
+        before = unit.providers.get(provider_id)
         if before is not None:
             view, sealed = a_credential(before.credential.version + 1 if before.credential else 1)
-            unit.update_provider(before, replace(before, credential=view), sealed)
+            unit.providers.update(before, replace(before, credential=view), sealed)
 
     return work
 
 
 def switch(provider_id: str, model_id: str, state: State) -> Change:
     def work(unit: WriteUnit) -> None:
-        before = unit.provider_model(provider_id, model_id)
+        before = unit.provider_models.get(provider_id, model_id)
         if before is not None:
-            unit.update_provider_model(before, replace(before, state=state))
+            unit.provider_models.update(before, replace(before, state=state))
 
     return work
 
 
 def add(provider_id: str, model_id: str) -> Change:
     def work(unit: WriteUnit) -> None:
-        if unit.provider(provider_id) is not None and unit.provider_model(provider_id, model_id) is None:
-            unit.insert_provider_models([a_provider_model(model_id, provider_id=provider_id)])
+        if (
+            unit.providers.get(provider_id) is not None
+            and unit.provider_models.get(provider_id, model_id) is None
+        ):
+            unit.provider_models.insert([a_provider_model(model_id, provider_id=provider_id)])
 
     return work
 
 
 def drop(provider_id: str, model_id: str) -> Change:
     def work(unit: WriteUnit) -> None:
-        model = unit.provider_model(provider_id, model_id)
+        model = unit.provider_models.get(provider_id, model_id)
         if model is not None:
-            unit.delete_provider_models([model])
+            unit.provider_models.delete([model])
 
     return work
 
@@ -283,9 +286,9 @@ LAST_BACKENDS: list[Change] = [
 def filled(store: Store, registry: list[Change]) -> None:
     def work(unit: WriteUnit) -> None:
         for name in PROVIDERS:
-            provider = unit.provider(name)
+            provider = unit.providers.get(name)
             if provider is not None:
-                unit.delete_provider(provider)
+                unit.providers.delete(provider)
         for name in MODELS:
             delete_model(name)(unit)
         for change in registry:

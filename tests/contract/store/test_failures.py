@@ -35,7 +35,7 @@ class TestConflicts:
         tries = []
 
         def work(unit: WriteUnit) -> int:
-            unit.insert_provider(a_provider("acme"), None)
+            unit.providers.insert(a_provider("acme"), None)
             tries.append(unit.revision)
             if len(tries) < MAX_TRIES:
                 raise conflict()
@@ -46,21 +46,21 @@ class TestConflicts:
 
     def test_that_do_not_end_are_told_as_such(self, store: Store) -> None:
         def work(unit: WriteUnit) -> None:
-            unit.insert_provider(a_provider("acme"), None)
+            unit.providers.insert(a_provider("acme"), None)
             raise conflict()
 
         with pytest.raises(Aborted) as aborted:
             store.write(work)
         assert aborted.value.reason is Reason.CONFLICT
         assert CANARY not in aborted.value.message
-        assert store.read(lambda unit: unit.provider("acme")) is None
+        assert store.read(lambda unit: unit.providers.get("acme")) is None
 
 
 class TestErrors:
     def test_never_show_parameters(self, store: Store) -> None:
         with pytest.raises(IntegrityError) as refused:
             store.write(
-                lambda unit: unit.insert_provider_models(
+                lambda unit: unit.provider_models.insert(
                     [a_provider_model(display_name=CANARY, provider_id="nobody")]
                 )
             )
@@ -70,9 +70,9 @@ class TestErrors:
         view, sealed = a_credential()
 
         def work(unit: WriteUnit) -> None:
-            unit.insert_provider(a_provider("a", credential=view), sealed)
-            unit.insert_provider(a_provider("b", credential=view), sealed)
+            unit.providers.insert(a_provider("a", credential=view), sealed)
+            unit.providers.insert(a_provider("b", credential=view), sealed)
 
         with pytest.raises(IntegrityError):
             store.write(work)
-        assert store.read(lambda unit: unit.head()).revision == 0
+        assert store.read(lambda unit: unit.log.head()).revision == 0

@@ -41,7 +41,7 @@ def beside(path: Path, end: str) -> Path:
 
 
 def add(store: Store, provider_id: str) -> None:
-    store.write(lambda unit: unit.insert_provider(a_provider(provider_id), None))
+    store.write(lambda unit: unit.providers.insert(a_provider(provider_id), None))
 
 
 def providers(path: Path) -> set[str]:
@@ -102,7 +102,11 @@ class TestLoss:
         with pytest.raises(Unavailable, match=what):
             add(store, "in-doubt")
         assert [loss.what for loss in losses] == [what]
-        for call in (lambda: add(store, "later"), lambda: store.read(lambda unit: unit.head()), store.look):
+        for call in (
+            lambda: add(store, "later"),
+            lambda: store.read(lambda unit: unit.log.head()),
+            store.look,
+        ):
             with pytest.raises(Unavailable, match=what):
                 call()
         assert len(losses) == 1
@@ -159,14 +163,14 @@ class TestCheckpoints:
     def test_are_no_loss(self, store: Store) -> None:
         for number in range(3):
             add(store, f"p{number}")
-            store.write(lambda unit: unit.delete_provider(a_provider(f"p{number}")))  # noqa: B023 - runs now
+            store.write(lambda unit: unit.providers.delete(a_provider(f"p{number}")))  # noqa: B023 - runs now
             store.look()
 
     def test_keep_the_log_short(self, store: Store, path: Path) -> None:
         big = {f"k{number}": "v" * 4000 for number in range(60)}
         for number in range(40):
             provider = a_provider(f"p{number}", annotations=big)
-            store.write(lambda unit, provider=provider: unit.insert_provider(provider, None))  # type: ignore[misc]
+            store.write(lambda unit, provider=provider: unit.providers.insert(provider, None))  # type: ignore[misc]
         assert beside(path, "-wal").stat().st_size < 2 * CHECKPOINT_BYTES
         assert path.stat().st_size > CHECKPOINT_BYTES
         store.look()

@@ -79,7 +79,7 @@ class Registry:
             new_uuid=new_uuid,
         )
         provider = a_provider(self.provider_id, kind=ProviderKind.OPENAI)
-        self.store.write(lambda unit: unit.insert_provider(provider, None))
+        self.store.write(lambda unit: unit.providers.insert(provider, None))
 
     def run(
         self,
@@ -96,11 +96,11 @@ class Registry:
         )
 
     def models(self) -> dict[str, ProviderModel]:
-        stored = self.store.read(lambda unit: unit.provider_models_of(self.provider_id))
+        stored = self.store.read(lambda unit: unit.provider_models.of(self.provider_id))
         return {model.facts.upstream_model_id: model for model in stored}
 
     def revision(self) -> int:
-        return self.store.read(lambda unit: unit.head().revision)
+        return self.store.read(lambda unit: unit.log.head().revision)
 
     def edit(self, upstream_model_id: str, **values: Any) -> None:
         model = self.models()[upstream_model_id]
@@ -312,15 +312,15 @@ class TestRuns:
         before = registry.revision()
         registry.store.write(lambda unit: self.give_credential(unit, registry))
         registry.run()
-        [_, changes] = registry.store.read(lambda unit: unit.changes_since(before))
+        [_, changes] = registry.store.read(lambda unit: unit.log.changes_since(before))
         assert sorted(change.name.rsplit("/", 1)[1] for change in changes.changes) == ["a", "new"]
 
     @staticmethod
     def give_credential(unit: WriteUnit, registry: Registry) -> None:
         view, sealed = a_credential()
-        provider = unit.provider(registry.provider_id)
+        provider = unit.providers.get(registry.provider_id)
         assert provider is not None
-        unit.update_provider(provider, replace(provider, credential=view), sealed)
+        unit.providers.update(provider, replace(provider, credential=view), sealed)
 
     def test_a_replay_does_nothing(self, registry: Registry) -> None:
         key = IdempotencyKey("8d7e1f0e-4a5b-4c53-9c1c-0a7d3f0b8f11", bytes(32))

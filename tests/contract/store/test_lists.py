@@ -38,7 +38,7 @@ from service.domain.model import (
     State,
 )
 from service.domain.routing import provider_model_routable, provider_routable, unroutable_reason
-from service.store import Position, ReadUnit, Store, WriteUnit
+from service.store import Position, ReadUnit, Slice, Store, WriteUnit
 from tests.support.values.registry_values import (
     START,
     ManualClock,
@@ -79,7 +79,7 @@ def fill(store: Store, clock: ManualClock) -> None:
         expire_time = chance.choice([None, START, START + timedelta(days=1)])
         view, sealed = a_credential(expire_time=expire_time)
         sealed_or_none = sealed if chance.random() < 0.6 else None
-        provider = unit.insert_provider(
+        provider = unit.providers.insert(
             a_provider(
                 f"p{number}",
                 display_name=NAMES[number] if number < len(NAMES) else f"Plain {number}",
@@ -90,7 +90,7 @@ def fill(store: Store, clock: ManualClock) -> None:
             ),
             sealed_or_none,
         )
-        unit.insert_provider_models(
+        unit.provider_models.insert(
             [
                 a_provider_model(
                     f"m{index}.{number % 3}",
@@ -111,7 +111,7 @@ def fill(store: Store, clock: ManualClock) -> None:
         )
 
     def three(unit: WriteUnit) -> None:
-        first = 3 * unit.head().revision - 3
+        first = 3 * unit.log.head().revision - 3
         for number in range(first, first + 3):
             work(unit, number)
 
@@ -129,7 +129,7 @@ def fill_models(store: Store, clock: ManualClock) -> None:
         targets = chance.sample(
             [view.model for view in all_provider_models(unit)], chance.choice([0, 1, 1, 2, 4])
         )
-        unit.insert_model(
+        unit.models.insert(
             a_model(
                 f"f{number:02}",
                 *(
@@ -267,16 +267,18 @@ def pools_of(rules: ListRules, rows: list[Any], get: Callable[[Any, str], object
 
 
 def all_providers(unit: ReadUnit, keep: Expression | None = None) -> list[ProviderView]:
-    return unit.list_providers(filter=keep, order_by=(OrderTerm("display_name"),), after=None, limit=1000)
+    order = (OrderTerm("display_name"),)
+    return unit.providers.page(filter=keep, order_by=order, after=None, limit=1000).items
 
 
 def all_provider_models(unit: ReadUnit, keep: Expression | None = None) -> list[ProviderModelView]:
     order = (OrderTerm("upstream_model_id"),)
-    return unit.list_provider_models(provider_id=None, filter=keep, order_by=order, after=None, limit=1000)
+    found = unit.provider_models.page(provider_id=None, filter=keep, order_by=order, after=None, limit=1000)
+    return found.items
 
 
 def all_models(unit: ReadUnit, keep: Expression | None = None) -> list[ModelView]:
-    return unit.list_models(filter=keep, order_by=(OrderTerm("name"),), after=None, limit=1000)
+    return unit.models.page(filter=keep, order_by=(OrderTerm("name"),), after=None, limit=1000).items
 
 
 class TestFilters:
@@ -289,7 +291,7 @@ class TestFilters:
         def check(keep: Expression) -> None:
             wanted = [row for row in rows if matches(keep, partial(provider_field, row))]
             found, count = store.read(
-                lambda unit: (all_providers(unit, keep), unit.count_providers(filter=keep))
+                lambda unit: (all_providers(unit, keep), unit.providers.count(filter=keep))
             )
             assert (found, count) == (wanted, len(wanted))
 
@@ -306,7 +308,7 @@ class TestFilters:
             found, count = store.read(
                 lambda unit: (
                     all_provider_models(unit, keep),
-                    unit.count_provider_models(provider_id=None, filter=keep),
+                    unit.provider_models.count(provider_id=None, filter=keep),
                 )
             )
             assert (found, count) == (wanted, len(wanted))
@@ -322,7 +324,7 @@ class TestFilters:
         @given(expressions(MODEL_LIST, pools_of(MODEL_LIST, rows, model_field)))
         def check(keep: Expression) -> None:
             wanted = [row for row in rows if matches(keep, partial(model_field, row))]
-            found, count = store.read(lambda unit: (all_models(unit, keep), unit.count_models(filter=keep)))
+            found, count = store.read(lambda unit: (all_models(unit, keep), unit.models.count(filter=keep)))
             assert (found, count) == (wanted, len(wanted))
 
         check()
@@ -353,16 +355,16 @@ ORDER_KEYS: Mapping[str, Callable[[Any], Any]] = {
 }
 
 
-def pages(
-    read_page: Callable[[Position | None, int], list[Any]], position: Callable[[Any], Position], size: int
-) -> list[Any]:
+def pages(read_page: Callable[[Position | None, int], Slice[Any]], size: int) -> list[Any]:
     rows: list[Any] = []
     after = None
-    while page := read_page(after, size):
-        assert len(page) <= size
-        rows += page
-        after = position(page[-1])
-    return rows
+    while True:
+        page = read_page(after, size)
+        assert len(page.items) == size if page.next else len(page.items) <= size
+        rows += page.items
+        if page.next is None:
+            return rows
+        after = page.next
 
 
 @pytest.mark.parametrize("descending", [False, True], ids=["ascending", "descending"])
@@ -379,10 +381,9 @@ class TestPages:
             wanted.sort(key=lambda view: ORDER_KEYS[field](view.provider), reverse=descending)
             for size in (1, 4, 15, 1000):
                 found = pages(
-                    lambda after, limit: unit.list_providers(
+                    lambda after, limit: unit.providers.page(
                         filter=None, order_by=order, after=after, limit=limit
                     ),
-                    lambda view: unit.provider_position(view, order),
                     size,
                 )
                 assert found == wanted
@@ -411,10 +412,9 @@ class TestPages:
             wanted.sort(key=value, reverse=descending)
             for size in (1, 7, 1000):
                 found = pages(
-                    lambda after, limit: unit.list_provider_models(
+                    lambda after, limit: unit.provider_models.page(
                         provider_id=provider_id, filter=None, order_by=order, after=after, limit=limit
                     ),
-                    lambda view: unit.provider_model_position(view, order),
                     size,
                 )
                 assert found == wanted
@@ -433,10 +433,9 @@ class TestPages:
             wanted.sort(key=lambda view: ORDER_KEYS[field](view.model), reverse=descending)
             for size in (1, 7, 1000):
                 found = pages(
-                    lambda after, limit: unit.list_models(
+                    lambda after, limit: unit.models.page(
                         filter=None, order_by=order, after=after, limit=limit
                     ),
-                    lambda view: unit.model_position(view, order),
                     size,
                 )
                 assert found == wanted
@@ -449,10 +448,14 @@ class TestPages:
             order = (OrderTerm(field, descending),)
 
             def work(unit: ReadUnit, order: OrderBy = order) -> list[Position]:
-                return [unit.provider_position(view, order) for view in all_providers(unit)]
+                found: list[Position] = []
+                after = None
+                while after := unit.providers.page(filter=None, order_by=order, after=after, limit=1).next:
+                    found.append(after)
+                return found
 
             positions = store.read(work)
-            assert len(set(positions)) == 15
+            assert len(set(positions)) == 14
             assert all(type(key) in (str, int) for position in positions for key in position)
 
 
@@ -477,10 +480,9 @@ class TestPagesInAnOrderOfSeveralFields:
                 key = ORDER_KEYS[term.field]
                 wanted.sort(key=lambda view, key=key: key(view.provider), reverse=term.descending)  # type: ignore[misc]
             found = pages(
-                lambda after, limit: unit.list_providers(
+                lambda after, limit: unit.providers.page(
                     filter=None, order_by=order, after=after, limit=limit
                 ),
-                lambda view: unit.provider_position(view, order),
                 size,
             )
             assert found == wanted
@@ -502,10 +504,9 @@ class TestPagesInAnOrderOfSeveralFields:
                 ),
             )
             found = pages(
-                lambda after, limit: unit.list_provider_models(
+                lambda after, limit: unit.provider_models.page(
                     provider_id=None, filter=None, order_by=order, after=after, limit=limit
                 ),
-                lambda view: unit.provider_model_position(view, order),
                 size,
             )
             assert found == wanted

@@ -67,11 +67,11 @@ class TestMigrating:
     def test_again_changes_nothing(self, empty_url: str, clock: ManualClock) -> None:
         migrate(empty_url)
         with_store(
-            empty_url, clock, lambda store: store.write(lambda u: u.insert_provider(a_provider(), None))
+            empty_url, clock, lambda store: store.write(lambda u: u.providers.insert(a_provider(), None))
         )
-        before = with_store(empty_url, clock, lambda store: store.read(lambda unit: unit.head()))
+        before = with_store(empty_url, clock, lambda store: store.read(lambda unit: unit.log.head()))
         migrate(empty_url)
-        assert with_store(empty_url, clock, lambda store: store.read(lambda unit: unit.head())) == before
+        assert with_store(empty_url, clock, lambda store: store.read(lambda unit: unit.log.head())) == before
 
     def test_refuses_a_newer_database(self, url: str) -> None:
         set_schema_version(url, "9999")
@@ -94,7 +94,9 @@ class TestMigrating:
         # PostgreSQL's lock waits; the one on a file says at once who is in the way.
         assert all("another instance" in str(error) for error in errors)
         assert not errors or dialect == "sqlite"
-        assert with_store(empty_url, clock, lambda store: store.read(lambda unit: unit.head())).revision == 0
+        assert (
+            with_store(empty_url, clock, lambda store: store.read(lambda unit: unit.log.head())).revision == 0
+        )
 
 
 class TestOpening:
@@ -111,13 +113,16 @@ class TestOpening:
     def test_stores_have_ids_of_their_own(self, url: str, empty_url: str, clock: ManualClock) -> None:
         migrate(empty_url)
         ids = {
-            with_store(each, clock, lambda store: store.read(lambda unit: unit.head().store_id))
+            with_store(each, clock, lambda store: store.read(lambda unit: unit.log.head().store_id))
             for each in (url, empty_url, url)
         }
         assert len(ids) == 2
 
     def test_a_closed_store_can_be_opened_again_with_all_its_data(self, url: str, clock: ManualClock) -> None:
         stored = with_store(
-            url, clock, lambda store: store.write(lambda unit: unit.insert_provider(a_provider(), None))
+            url, clock, lambda store: store.write(lambda unit: unit.providers.insert(a_provider(), None))
         )
-        assert with_store(url, clock, lambda store: store.read(lambda unit: unit.provider("acme"))) == stored
+        assert (
+            with_store(url, clock, lambda store: store.read(lambda unit: unit.providers.get("acme")))
+            == stored
+        )

@@ -59,21 +59,21 @@ def ending_sessions_before_commit(database: Database) -> Iterator[None]:
 
 class TestLostConnections:
     def test_between_units_go_unnoticed(self, store: Store, database: Database) -> None:
-        store.write(lambda unit: unit.insert_provider(a_provider("a"), None))
+        store.write(lambda unit: unit.providers.insert(a_provider("a"), None))
         database.end_all_sessions()
-        assert store.read(lambda unit: unit.head()).revision == 1
+        assert store.read(lambda unit: unit.log.head()).revision == 1
         database.end_all_sessions()
-        assert store.write(lambda unit: unit.insert_provider(a_provider("b"), None)).revision == 2
+        assert store.write(lambda unit: unit.providers.insert(a_provider("b"), None)).revision == 2
 
     def test_within_a_unit_run_it_again(self, store: Store, database: Database) -> None:
         tries = []
 
         def work(unit: WriteUnit) -> int:
-            unit.insert_provider(a_provider("a"), None)
+            unit.providers.insert(a_provider("a"), None)
             tries.append(unit.revision)
             if len(tries) == 1:
                 database.end_all_sessions()
-            return len(unit.provider_models_of("a")) + unit.revision
+            return len(unit.provider_models.of("a")) + unit.revision
 
         assert store.write(work) == 1
         assert tries == [1, 1]
@@ -82,9 +82,9 @@ class TestLostConnections:
         tries = []
 
         def work(unit: ReadUnit) -> None:
-            tries.append(unit.head().revision)
+            tries.append(unit.log.head().revision)
             database.end_all_sessions()
-            unit.head()
+            unit.log.head()
 
         with pytest.raises(Unavailable) as away:
             store.read(work)
@@ -99,13 +99,13 @@ class TestLostConnections:
 
         def work(unit: WriteUnit) -> None:
             tries.append(unit.revision)
-            unit.insert_provider(a_provider("a"), None)
+            unit.providers.insert(a_provider("a"), None)
 
         with ending_sessions_before_commit(database), pytest.raises(Unavailable) as in_doubt:
             store.write(work)
         assert "during the commit" in in_doubt.value.message
         assert (tries, told) == ([1], [])
-        assert store.write(lambda unit: unit.insert_provider(a_provider("b"), None)).revision == 1
+        assert store.write(lambda unit: unit.providers.insert(a_provider("b"), None)).revision == 1
 
 
 class TestServersThatAreAway:
@@ -113,11 +113,11 @@ class TestServersThatAreAway:
         with running_server() as server:
             database = Database(server)
             store = open_store(database.url, clock=clock)
-            store.read(lambda unit: unit.head())
+            store.read(lambda unit: unit.log.head())
         with pytest.raises(Unavailable):
-            store.read(lambda unit: unit.head())
+            store.read(lambda unit: unit.log.head())
         with pytest.raises(Unavailable):
-            store.write(lambda unit: unit.insert_provider(a_provider(), None))
+            store.write(lambda unit: unit.providers.insert(a_provider(), None))
         store.close()
 
     def test_cannot_be_opened(self, tmp_path: Path, clock: ManualClock) -> None:

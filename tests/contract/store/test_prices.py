@@ -50,7 +50,7 @@ def as_sent(pricing: provider_model_pb2.Pricing) -> dict[str, Any]:
 
 class TestPrices:
     def test_stay_what_they_are(self, store: Store) -> None:
-        store.write(lambda unit: unit.insert_provider(a_provider("acme"), None))
+        store.write(lambda unit: unit.providers.insert(a_provider("acme"), None))
 
         @settings(max_examples=60, deadline=None)
         @given(st.lists(pricings(), min_size=1, max_size=5))
@@ -71,8 +71,8 @@ class TestPrices:
                 check_pricing(draft.facts.pricing, field="pricing")
 
             def replace_all(unit: WriteUnit) -> None:
-                unit.delete_provider_models(unit.provider_models_of("acme"))
-                unit.insert_provider_models(
+                unit.provider_models.delete(unit.provider_models.of("acme"))
+                unit.provider_models.insert(
                     [
                         ProviderModel(
                             "acme",
@@ -89,10 +89,10 @@ class TestPrices:
                     ]
                 )
 
-            before = store.read(lambda unit: unit.head().revision)
+            before = store.read(lambda unit: unit.log.head().revision)
             store.write(replace_all)
-            models = store.read(lambda unit: unit.provider_models_of("acme"))
-            changes = store.read(lambda unit: unit.changes_since(before))
+            models = store.read(lambda unit: unit.provider_models.of("acme"))
+            changes = store.read(lambda unit: unit.log.changes_since(before))
             logged = {
                 change.entry.name: change.entry
                 for change_set in changes

@@ -27,7 +27,7 @@ SECOND = timedelta(seconds=1)
 def applied(store: Store) -> RevisionToken:
     """What a router has applied: the newest of eight revisions."""
     for number in range(8):
-        store.write(lambda unit, number=number: unit.insert_provider(a_provider(f"p{number}"), None))  # type: ignore[misc]
+        store.write(lambda unit, number=number: unit.providers.insert(a_provider(f"p{number}"), None))  # type: ignore[misc]
     return routing_source(store).load().at
 
 
@@ -42,16 +42,16 @@ class TestRouters:
         assert store.routers() == [record, NAMELESS]
 
     def test_take_no_revision(self, store: Store, record: RouterRecord) -> None:
-        before = store.read(lambda unit: unit.head())
+        before = store.read(lambda unit: unit.log.head())
         store.save_routers([record], [])
-        assert store.read(lambda unit: unit.head()) == before
+        assert store.read(lambda unit: unit.log.head()) == before
 
     @pytest.mark.parametrize(("seconds", "kept"), [(1, 8), (0, 8), (-1, 7)])
     def test_what_was_heard_last_is_kept(
         self, store: Store, record: RouterRecord, seconds: int, kept: int
     ) -> None:
         """Replicas that heard of the same router write in any order."""
-        older = store.read(lambda unit: unit.content_id(7))
+        older = store.read(lambda unit: unit.log.content_id(7))
         assert older is not None
         assert record.applied is not None
         store.save_routers(
@@ -108,9 +108,9 @@ def test_a_database_of_an_earlier_schema_is_brought_up_to_date(empty_url: str, s
             )
     migrate(empty_url)
     with closing(open_store(empty_url, clock=ManualClock())) as store:
-        first, third = store.read(lambda unit: unit.changes_since(0))
+        first, third = store.read(lambda unit: unit.log.changes_since(0))
         assert (first.revision, len(first.changes), third.revision) == (1, 2, 3)
         assert first.commit_id != third.commit_id
-        assert store.read(lambda unit: unit.content_id(2)) == first.commit_id
+        assert store.read(lambda unit: unit.log.content_id(2)) == first.commit_id
         store.save_routers([NAMELESS], [])
         assert store.routers() == [NAMELESS]

@@ -41,7 +41,7 @@ def store(url: str, clock: ManualClock) -> Iterator[Store]:
 def with_credential(store: Store) -> tuple[Provider, SealedCredential]:
     view, sealed = a_credential()
     provider = a_provider(credential=view)
-    return store.write(lambda unit: unit.insert_provider(provider, sealed)), sealed
+    return store.write(lambda unit: unit.providers.insert(provider, sealed)), sealed
 
 
 def files_holding(needle: bytes, path: Path) -> list[str]:
@@ -53,7 +53,7 @@ class TestOneProcess:
         for start in (lambda: open_store(url, clock=clock), lambda: migrate(url)):
             with pytest.raises(StoreStartError, match=r"another instance is running on .*registry\.db"):
                 start()
-        assert store.read(lambda unit: unit.head()).revision == 0
+        assert store.read(lambda unit: unit.log.head()).revision == 0
 
     def test_leaves_no_lock_behind_when_killed(self, url: str, clock: ManualClock) -> None:
         code = (
@@ -136,14 +136,14 @@ class TestShredding:
         before, old = with_credential(store)
         assert files_holding(old.wrapped_data_key, path)
         view, new = a_credential(2)
-        store.write(lambda unit: unit.update_provider(before, replace(before, credential=view), new))
+        store.write(lambda unit: unit.providers.update(before, replace(before, credential=view), new))
         for needle in (old.envelope, old.wrapped_data_key):
             assert files_holding(needle, path) == []
         assert files_holding(new.wrapped_data_key, path) == ["registry.db"]
 
     def test_after_deleting(self, store: Store, path: Path) -> None:
         provider, sealed = with_credential(store)
-        store.write(lambda unit: unit.delete_provider(provider))
+        store.write(lambda unit: unit.providers.delete(provider))
         for needle in (sealed.envelope, sealed.wrapped_data_key):
             assert files_holding(needle, path) == []
 
@@ -151,19 +151,19 @@ class TestShredding:
         provider, sealed = with_credential(store)
 
         def read(unit: ReadUnit) -> None:
-            assert unit.provider("acme") == provider
-            store.write(lambda writing: writing.delete_provider(provider))
+            assert unit.providers.get("acme") == provider
+            store.write(lambda writing: writing.providers.delete(provider))
 
         store.read(read)
         assert files_holding(sealed.wrapped_data_key, path)
-        store.write(lambda unit: unit.insert_provider(a_provider("other"), None))
+        store.write(lambda unit: unit.providers.insert(a_provider("other"), None))
         assert files_holding(sealed.wrapped_data_key, path) == []
 
     def test_does_not_happen_for_a_preview(self, store: Store, path: Path) -> None:
         provider, sealed = with_credential(store)
-        store.write(lambda unit: unit.delete_provider(provider), DRY_RUN)
+        store.write(lambda unit: unit.providers.delete(provider), DRY_RUN)
         assert files_holding(sealed.wrapped_data_key, path)
-        assert store.read(lambda unit: unit.sealed_credentials(["acme"])) == {"acme": sealed}
+        assert store.read(lambda unit: unit.providers.sealed_credentials(["acme"])) == {"acme": sealed}
 
 
 def test_umask_does_not_matter(path: Path) -> None:

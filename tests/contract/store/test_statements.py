@@ -34,84 +34,86 @@ def counted_statements() -> Iterator[list[str]]:
 def prepare(store: Store, rows: int) -> None:
     def work(unit: WriteUnit) -> None:
         view, sealed = a_credential()
-        unit.insert_provider(a_provider("acme", kind=ProviderKind.OPENAI, credential=view), sealed)
-        models = unit.insert_provider_models([a_provider_model(f"m{n}") for n in range(rows)])
+        unit.providers.insert(a_provider("acme", kind=ProviderKind.OPENAI, credential=view), sealed)
+        models = unit.provider_models.insert([a_provider_model(f"m{n}") for n in range(rows)])
         for number in range(rows):
-            if unit.model(f"f{number}") is None:
-                unit.insert_model(a_model(f"f{number}", models[number], models[number - 1]))
+            if unit.models.get(f"f{number}") is None:
+                unit.models.insert(a_model(f"f{number}", models[number], models[number - 1]))
 
     store.write(work)
 
 
 def clean(store: Store) -> None:
     def work(unit: WriteUnit) -> None:
-        provider = unit.provider("acme")
+        provider = unit.providers.get("acme")
         if provider is not None:
-            unit.delete_provider(provider)
-        for view in unit.list_models(filter=None, order_by=(OrderTerm("name"),), after=None, limit=1000):
-            unit.delete_model(view.model)
+            unit.providers.delete(provider)
+        for view in unit.models.page(
+            filter=None, order_by=(OrderTerm("name"),), after=None, limit=1000
+        ).items:
+            unit.models.delete(view.model)
 
     store.write(work)
 
 
 def import_models(store: Store, rows: int) -> None:
-    store.write(lambda unit: unit.insert_provider_models([a_provider_model(f"new{n}") for n in range(rows)]))
+    store.write(lambda unit: unit.provider_models.insert([a_provider_model(f"new{n}") for n in range(rows)]))
 
 
 def disable_provider(store: Store, _rows: int) -> None:
     def work(unit: WriteUnit) -> None:
-        before = unit.provider("acme")
+        before = unit.providers.get("acme")
         assert before is not None
-        unit.update_provider(before, replace(before, state=State.DISABLED))
+        unit.providers.update(before, replace(before, state=State.DISABLED))
 
     store.write(work)
 
 
 def replace_credential(store: Store, _rows: int) -> None:
     def work(unit: WriteUnit) -> None:
-        before = unit.provider("acme")
+        before = unit.providers.get("acme")
         assert before is not None
         view, sealed = a_credential(2)
-        unit.update_provider(before, replace(before, credential=view), sealed)
+        unit.providers.update(before, replace(before, credential=view), sealed)
 
     store.write(work)
 
 
 def delete_provider(store: Store, _rows: int) -> None:
     def work(unit: WriteUnit) -> None:
-        provider = unit.provider("acme")
+        provider = unit.providers.get("acme")
         assert provider is not None
-        unit.delete_provider(provider)
+        unit.providers.delete(provider)
 
     store.write(work)
 
 
 def delete_models(store: Store, rows: int) -> None:
-    store.write(lambda unit: unit.delete_provider_models(unit.provider_models_of("acme")[: rows - 1]))
+    store.write(lambda unit: unit.provider_models.delete(unit.provider_models.of("acme")[: rows - 1]))
 
 
 def disable_one(store: Store, _rows: int) -> None:
     def work(unit: WriteUnit) -> None:
-        before = unit.provider_model("acme", "m0")
+        before = unit.provider_models.get("acme", "m0")
         assert before is not None
-        unit.update_provider_model(before, replace(before, state=State.DISABLED))
+        unit.provider_models.update(before, replace(before, state=State.DISABLED))
 
     store.write(work)
 
 
 def load_routing(store: Store, _rows: int) -> None:
-    store.read(lambda unit: (unit.head(), unit.routing_entries(), unit.changes_since(0)))
+    store.read(lambda unit: (unit.log.head(), unit.routing_entries(), unit.log.changes_since(0)))
 
 
 def list_everything(store: Store, _rows: int) -> None:
     order = (OrderTerm("display_name"),)
-    store.read(lambda unit: unit.list_providers(filter=None, order_by=order, after=None, limit=1000))
+    store.read(lambda unit: unit.providers.page(filter=None, order_by=order, after=None, limit=1000))
     store.read(
-        lambda unit: unit.list_provider_models(
+        lambda unit: unit.provider_models.page(
             provider_id=None, filter=None, order_by=order, after=None, limit=1000
         )
     )
-    store.read(lambda unit: unit.list_models(filter=None, order_by=order, after=None, limit=1000))
+    store.read(lambda unit: unit.models.page(filter=None, order_by=order, after=None, limit=1000))
 
 
 @pytest.mark.parametrize(

@@ -201,13 +201,13 @@ class Story:
             if chance.random() < 0.01:
                 kept = chance.randint(0, 200)
                 self.store.write(
-                    lambda unit, kept=kept: unit.compact(kept_for=timedelta(0), kept_revisions=kept)  # type: ignore[misc]
+                    lambda unit, kept=kept: unit.log.compact(kept_for=timedelta(0), kept_revisions=kept)  # type: ignore[misc]
                 )
 
     async def check_all(self, registry: Registry) -> None:
         """From wherever somebody once was: what was there, and a watch behind it, is what is there now."""
         self.store.write(Operations.delete_model("last"))
-        head = self.store.read(lambda unit: unit.head()).revision
+        head = self.store.read(lambda unit: unit.log.head()).revision
         async with asyncio.timeout(SECONDS):
             while registry.live.current.revision < head:
                 await asyncio.sleep(0.005)

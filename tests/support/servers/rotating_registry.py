@@ -74,13 +74,13 @@ class Rotating:
 
         def work(unit: WriteUnit) -> None:
             for provider, sealed in made:
-                unit.insert_provider(provider, sealed)
+                unit.providers.insert(provider, sealed)
 
         self.store.write(work)
 
     def sealed(self) -> dict[str, SealedCredential]:
         """Every stored credential by provider id."""
-        return self.store.read(lambda unit: unit.sealed_credentials(self.added))
+        return self.store.read(lambda unit: unit.providers.sealed_credentials(self.added))
 
     def all_open(self) -> bool:
         """Whether a router can open every stored credential now."""

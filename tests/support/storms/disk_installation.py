@@ -342,8 +342,8 @@ class Installation:
         """Each provider's credential, opened with the keyring and the SDK's code, and its state."""
         with self.database.engine.connect() as connection:
             ids = list(connection.scalars(text("SELECT provider_id FROM providers ORDER BY provider_id")))
-        rows = self.store.read(lambda unit: unit.providers(ids))
-        sealed = self.store.read(lambda unit: unit.sealed_credentials(ids))
+        rows = self.store.read(lambda unit: unit.providers.among(ids))
+        sealed = self.store.read(lambda unit: unit.providers.sealed_credentials(ids))
         assert sealed.keys() == set(ids)
         items = [
             KmsWrapped(each.wrapped_data_key, each.key_version, each.commitment, each.context)

@@ -165,7 +165,7 @@ class Storm:
         if self.chance.random() < 0.5:
             kept = self.chance.randint(0, 300)
             with closing(open_store(url, clock=lambda: datetime.now(UTC))) as store:
-                store.write(lambda unit: unit.compact(kept_for=timedelta(0), kept_revisions=kept))
+                store.write(lambda unit: unit.log.compact(kept_for=timedelta(0), kept_revisions=kept))
         made.start_service()
 
     def check(self, routers: Sequence[Router]) -> int:

@@ -30,52 +30,52 @@ class Operations:
     @staticmethod
     def create(provider_id: str, kind: ProviderKind, state: State, has_credential: bool) -> Operation:
         def work(unit: WriteUnit) -> None:
-            if unit.provider(provider_id) is None:
+            if unit.providers.get(provider_id) is None:
                 view, sealed = a_credential()
                 credential = view if has_credential else None
                 config = ProviderConfig({"organization": "o"}, {}) if kind is ProviderKind.OPENAI else None
                 provider = a_provider(
                     provider_id, kind=kind, state=state, credential=credential, config=config
                 )
-                unit.insert_provider(provider, sealed if has_credential else None)
+                unit.providers.insert(provider, sealed if has_credential else None)
 
         return work
 
     @staticmethod
     def change(provider_id: str, edit: Callable[[Provider], Provider]) -> Operation:
         def work(unit: WriteUnit) -> None:
-            before = unit.provider(provider_id)
+            before = unit.providers.get(provider_id)
             if before is not None:
-                unit.update_provider(before, edit(before))
+                unit.providers.update(before, edit(before))
 
         return work
 
     @staticmethod
     def set_credential(provider_id: str) -> Operation:
         def work(unit: WriteUnit) -> None:
-            before = unit.provider(provider_id)
+            before = unit.providers.get(provider_id)
             if before is not None:
                 version = before.credential.version + 1 if before.credential else 1
                 view, sealed = a_credential(version)
-                unit.update_provider(before, replace(before, credential=view), sealed)
+                unit.providers.update(before, replace(before, credential=view), sealed)
 
         return work
 
     @staticmethod
     def delete(provider_id: str) -> Operation:
         def work(unit: WriteUnit) -> None:
-            provider = unit.provider(provider_id)
+            provider = unit.providers.get(provider_id)
             if provider is not None:
-                unit.delete_provider(provider)
+                unit.providers.delete(provider)
 
         return work
 
     @staticmethod
     def add_provider_models(provider_id: str, model_ids: frozenset[str], state: State) -> Operation:
         def work(unit: WriteUnit) -> None:
-            if unit.provider(provider_id) is not None:
-                missing = sorted(model_ids - set(unit.upstream_ids(provider_id).values()))
-                unit.insert_provider_models(
+            if unit.providers.get(provider_id) is not None:
+                missing = sorted(model_ids - set(unit.provider_models.upstream_ids(provider_id).values()))
+                unit.provider_models.insert(
                     [a_provider_model(name, provider_id=provider_id, state=state) for name in missing]
                 )
 
@@ -86,47 +86,47 @@ class Operations:
         provider_id: str, model_id: str, edit: Callable[[ProviderModel], ProviderModel]
     ) -> Operation:
         def work(unit: WriteUnit) -> None:
-            before = unit.provider_model(provider_id, model_id)
+            before = unit.provider_models.get(provider_id, model_id)
             if before is not None:
-                unit.update_provider_model(before, edit(before))
+                unit.provider_models.update(before, edit(before))
 
         return work
 
     @staticmethod
     def delete_provider_model(provider_id: str, model_id: str) -> Operation:
         def work(unit: WriteUnit) -> None:
-            model = unit.provider_model(provider_id, model_id)
+            model = unit.provider_models.get(provider_id, model_id)
             if model is not None:
-                unit.delete_provider_models([model])
+                unit.provider_models.delete([model])
 
         return work
 
     @staticmethod
     def delete_provider_models(provider_ids: frozenset[str], model_id: str) -> Operation:
         def work(unit: WriteUnit) -> None:
-            found = [unit.provider_model(provider_id, model_id) for provider_id in sorted(provider_ids)]
-            unit.delete_provider_models([model for model in found if model is not None])
+            found = [unit.provider_models.get(provider_id, model_id) for provider_id in sorted(provider_ids)]
+            unit.provider_models.delete([model for model in found if model is not None])
 
         return work
 
     @staticmethod
     def wire(model_id: str, backends: tuple[ModelBackend, ...], state: State) -> Operation:
         def work(unit: WriteUnit) -> None:
-            there = [each for each in backends if unit.provider_model(*each.target) is not None]
-            before = unit.model(model_id)
+            there = [each for each in backends if unit.provider_models.get(*each.target) is not None]
+            before = unit.models.get(model_id)
             if before is None:
-                unit.insert_model(a_model(model_id, *there, state=state))
+                unit.models.insert(a_model(model_id, *there, state=state))
             else:
-                unit.update_model(before, replace(before, backends=tuple(there), state=state))
+                unit.models.update(before, replace(before, backends=tuple(there), state=state))
 
         return work
 
     @staticmethod
     def delete_model(model_id: str) -> Operation:
         def work(unit: WriteUnit) -> None:
-            model = unit.model(model_id)
+            model = unit.models.get(model_id)
             if model is not None:
-                unit.delete_model(model)
+                unit.models.delete(model)
 
         return work
 

@@ -106,7 +106,7 @@ class TestAdvance:
         before = built(1, [fast, slow])
         left = change_set(2, Change(EntryKind.PROVIDER_MODEL, fast.name, None))
         entered = change_set(3, Change(EntryKind.PROVIDER_MODEL, fast.name, fast))
-        assert advance(before, [left, entered], 3).provider_model_names == (fast.name, slow.name)
+        assert tuple(advance(before, [left, entered], 3).provider_models) == (fast.name, slow.name)
 
     def test_moves_the_revision_where_routers_see_nothing(self) -> None:
         before = built(1, [provider_entry("acme", 1)])
@@ -120,16 +120,6 @@ class TestAdvance:
         after = advance(before, [left], 2)
         assert after.provider_model_rows == before.provider_model_rows[1:]
         assert after.provider_model_rows[0] is before.provider_model_rows[1]
-
-
-class TestBehind:
-    @pytest.mark.parametrize(
-        ("name", "expected"),
-        [("", 0), ("providers/acme/models/fast", 1), ("providers/acme/models/g", 1), ("z", 2)],
-    )
-    def test_finds_the_next_model(self, name: str, expected: int) -> None:
-        entries = [model_entry("acme", model_id, 1) for model_id in MODELS]
-        assert built(1, entries).after(name) == expected
 
 
 OPERATIONS = st.lists(
@@ -182,27 +172,27 @@ def followed(store: Store, snapshot: Snapshot) -> Snapshot:
 
 def do(unit: WriteUnit, operation: str, provider_id: str, model_id: str) -> None:
     """One operation, or nothing where it does not apply."""
-    provider, model = unit.provider(provider_id), unit.provider_model(provider_id, model_id)
+    provider, model = unit.providers.get(provider_id), unit.provider_models.get(provider_id, model_id)
     if provider is None:
         if operation == "create":
-            unit.insert_provider(a_provider(provider_id), None)
+            unit.providers.insert(a_provider(provider_id), None)
         return
     match operation:
         case "delete":
-            unit.delete_provider(provider)
+            unit.providers.delete(provider)
         case "enable":
-            unit.update_provider(provider, replace(provider, state=State.ACTIVE))
+            unit.providers.update(provider, replace(provider, state=State.ACTIVE))
         case "disable":
-            unit.update_provider(provider, replace(provider, state=State.DISABLED))
+            unit.providers.update(provider, replace(provider, state=State.DISABLED))
         case "label":
-            unit.update_provider(provider, replace(provider, labels={"n": str(unit.revision)}))
+            unit.providers.update(provider, replace(provider, labels={"n": str(unit.revision)}))
         case "seal":
             view, sealed = a_credential(provider.credential.version + 1 if provider.credential else 1)
-            unit.update_provider(provider, replace(provider, credential=view), sealed)
+            unit.providers.update(provider, replace(provider, credential=view), sealed)
         case "add" if model is None:
-            unit.insert_provider_models([a_provider_model(model_id, provider_id=provider_id)])
+            unit.provider_models.insert([a_provider_model(model_id, provider_id=provider_id)])
         case "drop" if model is not None:
-            unit.delete_provider_models([model])
+            unit.provider_models.delete([model])
         case "switch" if model is not None:
             state = State.DISABLED if model.state is State.ACTIVE else State.ACTIVE
-            unit.update_provider_model(model, replace(model, state=state))
+            unit.provider_models.update(model, replace(model, state=state))

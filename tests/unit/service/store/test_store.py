@@ -48,7 +48,7 @@ class Fails:
         self.runs += 1
         if self.runs <= self.times:
             raise OperationalError("", {}, self.error)
-        return unit.head().revision
+        return unit.log.head().revision
 
 
 class TestRetries:

@@ -37,7 +37,7 @@ def told(outcomes: tuple[Action | RegistryError, ...]) -> list[Action | Reason]:
 
 
 def head(ctx: Context) -> int:
-    return ctx.store.read(lambda unit: unit.head().revision)
+    return ctx.store.read(lambda unit: unit.log.head().revision)
 
 
 class TestStates:

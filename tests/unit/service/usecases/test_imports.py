@@ -36,7 +36,7 @@ def actions(report: Written[ImportReport]) -> dict[str, Action]:
 
 
 def head(ctx: Context) -> int:
-    return ctx.store.read(lambda unit: unit.head().revision)
+    return ctx.store.read(lambda unit: unit.log.head().revision)
 
 
 class TestImport:

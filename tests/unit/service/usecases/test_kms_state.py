@@ -39,7 +39,7 @@ class TestRecord:
         assert row.key_names_seen == (registry.sidecar.primary,)
         assert row.keyring_seq == 1
         assert row.notice_time == registry.clock.now
-        assert registry.store.read(lambda unit: unit.registry()) == row
+        assert registry.store.read(lambda unit: unit.kms.get()) == row
         assert registry.woken == [None]
 
     def test_stays_as_it_is_when_nothing_is_new(self, registry: Rotating) -> None:
@@ -53,7 +53,7 @@ class TestRecord:
         refresh_kms_state(registry.ctx)
         registry.sidecar.rotate()
         refresh_kms_state(registry.ctx)
-        assert registry.store.read(lambda unit: unit.head().revision) == 0
+        assert registry.store.read(lambda unit: unit.log.head().revision) == 0
 
     def test_of_a_new_primary_wakes_the_sweep(self, registry: Rotating) -> None:
         refresh_kms_state(registry.ctx)
@@ -80,16 +80,16 @@ class TestAudit:
         assert self.of(registry) == first
         registry.later(seconds=10)
         assert self.of(registry) > first
-        row = registry.store.read(lambda unit: unit.registry())
+        row = registry.store.read(lambda unit: unit.kms.get())
         assert len(row.audit_head) == 32
 
 
 class TestRefused:
     def refuses(self, registry: Rotating, match: str) -> None:
-        before = registry.store.read(lambda unit: unit.registry())
+        before = registry.store.read(lambda unit: unit.kms.get())
         with pytest.raises(Unavailable, match=match):
             refresh_kms_state(registry.ctx)
-        assert registry.store.read(lambda unit: unit.registry()) == before
+        assert registry.store.read(lambda unit: unit.kms.get()) == before
         status = encryption_status(registry.ctx, a_call())
         assert not status.kms_healthy
         assert match in status.kms_message

@@ -10,6 +10,7 @@ import pytest
 
 from service.domain.errors import FailedPrecondition, InvalidArgument, NotFound, Reason
 from service.domain.model import ModelBackend, ModelKind, State
+from service.domain.pages import Position, Query
 from service.usecases import catalogs, lists, retirements
 from service.usecases.context import Context, ListQuery
 from service.usecases.models import create_model
@@ -171,25 +172,47 @@ class TestCatalogs:
         assert found == list(ctx.catalogs.kinds())
 
 
+class TestPagesInMemory:
+    @pytest.mark.parametrize(
+        ("name", "expected"),
+        [("", ["fast", "good"]), ("fast", ["good"]), ("g", ["good"]), ("good", []), ("z", [])],
+    )
+    def test_begin_after_a_position_that_need_not_be_there_any_more(
+        self, ctx: Context, name: str, expected: list[str]
+    ) -> None:
+        bound = Query("ListThings")
+        token = ctx.page_tokens.issue(bound, Position((name,)))
+        query = ListQuery(page_token=token)
+        page = lists.page_of(ctx.page_tokens, bound, query, ["fast", "good"], lambda item: (item,))
+        assert (page.items, page.next_page_token, page.total_size) == (expected, "", 2)
+
+    def test_keep_what_the_first_page_was_read_from(self, ctx: Context) -> None:
+        bound = Query("ListThings")
+        query = ListQuery(page_size=1)
+        page = lists.page_of(ctx.page_tokens, bound, query, "ab", lambda item: (item,), at="7f.42")
+        position = ctx.page_tokens.read(bound, page.next_page_token)
+        assert position == Position(("a",), at="7f.42")
+
+
 class TestRetirements:
     """Every 20 days from the start one retires: m0 of p0, p1 and p2, then m1 of each."""
 
     def test_come_in_their_order_with_what_models_lose(self, ctx: Context, clock: ManualClock) -> None:
         page = retirements.list_retirements(ctx, ListQuery(), within_days=30)
-        assert [each.view.model.name for each in page.items] == [
+        assert [each.view.model.name for each in page.page.items] == [
             "providers/p0/models/m0",
             "providers/p1/models/m0",
         ]
-        assert (page.total_size, page.affected_model_count) == (2, 2)
+        assert (page.page.total_size, page.affected_model_count) == (2, 2)
         assert list(page.models_left_unroutable) == ["models/f0", "models/f1"]
         assert page.horizon == clock.now + timedelta(days=30)
 
     def test_ninety_days_are_the_default(self, ctx: Context) -> None:
-        assert retirements.list_retirements(ctx, ListQuery()).total_size == 5
+        assert retirements.list_retirements(ctx, ListQuery()).page.total_size == 5
 
     def test_of_one_provider(self, ctx: Context) -> None:
         page = retirements.list_retirements(ctx, ListQuery(), within_days=365, parent="providers/p2")
-        assert [each.view.model.name for each in page.items] == [
+        assert [each.view.model.name for each in page.page.items] == [
             "providers/p2/models/m0",
             "providers/p2/models/m1",
         ]
@@ -197,10 +220,11 @@ class TestRetirements:
             retirements.list_retirements(ctx, ListQuery(), parent="providers/none")
 
     def test_pages_join_up(self, ctx: Context) -> None:
-        whole = retirements.list_retirements(ctx, ListQuery(), within_days=365)
-        first = retirements.list_retirements(ctx, ListQuery(page_size=4), within_days=365)
+        whole = retirements.list_retirements(ctx, ListQuery(), within_days=365).page
+        first = retirements.list_retirements(ctx, ListQuery(page_size=4), within_days=365).page
         token = first.next_page_token
-        second = retirements.list_retirements(ctx, ListQuery(page_size=4, page_token=token), within_days=365)
+        query = ListQuery(page_size=4, page_token=token)
+        second = retirements.list_retirements(ctx, query, within_days=365).page
         assert [*first.items, *second.items] == list(whole.items)
         assert second.next_page_token == ""
         with pytest.raises(InvalidArgument):

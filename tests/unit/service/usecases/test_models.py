@@ -56,7 +56,7 @@ class TestCreate:
         assert view == made.value
         assert (view.model.state, view.is_routable) == (State.ACTIVE, True)
         assert [backend.target for backend in view.model.backends] == [ONE.target, TWO.target]
-        assert made.revision == ctx.store.read(lambda unit: unit.head().revision)
+        assert made.revision == ctx.store.read(lambda unit: unit.log.head().revision)
 
     @pytest.mark.parametrize(
         ("draft", "error", "reason"),
@@ -95,11 +95,11 @@ class TestCreate:
         assert stored(ctx) == smart
 
     def test_a_dry_run_leaves_nothing(self, ctx: Context) -> None:
-        before = ctx.store.read(lambda unit: unit.head())
+        before = ctx.store.read(lambda unit: unit.log.head())
         assert (
             models.create_model(ctx, DRY_RUN, "smart", model_draft("", ONE)).value.model.model_id == "smart"
         )
-        assert ctx.store.read(lambda unit: unit.head()) == before
+        assert ctx.store.read(lambda unit: unit.log.head()) == before
 
     def test_a_repeated_request_returns_what_the_first_made_as_it_is_now(self, ctx: Context) -> None:
         call = replace(A_CALL, key=IdempotencyKey("once", bytes(32)))
@@ -141,9 +141,9 @@ class TestUpdate:
         )
 
     def test_what_changes_nothing_takes_no_revision(self, ctx: Context, smart: Model) -> None:
-        before = ctx.store.read(lambda unit: unit.head())
+        before = ctx.store.read(lambda unit: unit.log.head())
         models.update_model(ctx, A_CALL, model_draft(smart.name), paths=["display_name"])
-        assert ctx.store.read(lambda unit: unit.head()) == before
+        assert ctx.store.read(lambda unit: unit.log.head()) == before
 
     def test_a_dry_run_returns_the_change_and_leaves_it(self, ctx: Context, smart: Model) -> None:
         answer = models.update_model(ctx, DRY_RUN, EVERYTHING)
@@ -212,9 +212,9 @@ class TestState:
         assert models.get_model(ctx, smart.name).is_routable
 
     def test_repeating_it_takes_no_revision(self, ctx: Context, smart: Model) -> None:
-        before = ctx.store.read(lambda unit: unit.head())
+        before = ctx.store.read(lambda unit: unit.log.head())
         models.set_model_state(ctx, A_CALL, smart.name, State.ACTIVE)
-        assert ctx.store.read(lambda unit: unit.head()) == before
+        assert ctx.store.read(lambda unit: unit.log.head()) == before
 
 
 class TestBackends:
@@ -245,7 +245,7 @@ class TestDelete:
         models.delete_model(ctx, A_CALL, smart.name)
         with pytest.raises(NotFound):
             models.get_model(ctx, smart.name)
-        assert ctx.store.read(lambda unit: unit.provider_model("acme", "one")) is not None
+        assert ctx.store.read(lambda unit: unit.provider_models.get("acme", "one")) is not None
 
     def test_refuses_a_stale_etag(self, ctx: Context, smart: Model) -> None:
         with pytest.raises(Aborted):

@@ -86,7 +86,7 @@ class TestCreate:
     def test_refuses(self, ctx: Context, changes: dict[str, Any]) -> None:
         with pytest.raises(InvalidArgument):
             providers.create_provider(ctx, A_CALL, provider_draft(**changes))
-        assert ctx.store.read(lambda unit: unit.head().revision) == 0
+        assert ctx.store.read(lambda unit: unit.log.head().revision) == 0
 
     def test_a_dry_run_leaves_nothing(self, ctx: Context) -> None:
         assert providers.create_provider(ctx, DRY_RUN, provider_draft()).value.provider.name == NAME
@@ -139,7 +139,7 @@ class TestCredential:
         shown = made.value.provider.credential
         assert shown is not None
         assert (shown.version, shown.prefix) == (1, "sk-0123")
-        [sealed] = sealing.store.read(lambda unit: unit.sealed_credentials(["acme"])).values()
+        [sealed] = sealing.store.read(lambda unit: unit.providers.sealed_credentials(["acme"])).values()
         assert sidecar.opens(sealed)
         assert b"0123456789abcdef" not in sealed.envelope
 
@@ -154,7 +154,7 @@ class TestCredential:
         shown = stored(sealing).credential
         assert shown is not None
         assert (shown.version, shown.prefix) == (2, "sk-anot")
-        [sealed] = sealing.store.read(lambda unit: unit.sealed_credentials(["acme"])).values()
+        [sealed] = sealing.store.read(lambda unit: unit.providers.sealed_credentials(["acme"])).values()
         assert (sealed.version, sidecar.opens(sealed)) == (2, True)
 
     def test_a_dry_run_seals_nothing(self, ctx: Context) -> None:
@@ -167,7 +167,7 @@ class TestCredential:
         with pytest.raises(Unavailable) as refused:
             providers.create_provider(ctx, A_CALL, openai_draft(), credential=an_api_key())
         assert refused.value.reason is Reason.KMS_UNAVAILABLE
-        assert ctx.store.read(lambda unit: unit.head().revision) == 0
+        assert ctx.store.read(lambda unit: unit.log.head().revision) == 0
 
     def test_another_destination_asks_for_it_again(self, sealing: Context) -> None:
         providers.create_provider(sealing, A_CALL, provider_draft(), credential=an_api_key())
@@ -221,7 +221,7 @@ class TestDelete:
     def test_its_data_key_goes_with_it(self, sealing: Context) -> None:
         providers.create_provider(sealing, A_CALL, openai_draft(), credential=an_api_key())
         assert providers.delete_provider(sealing, A_CALL, NAME).value.credential_destroyed
-        assert sealing.store.read(lambda unit: unit.sealed_credentials(["acme"])) == {}
+        assert sealing.store.read(lambda unit: unit.providers.sealed_credentials(["acme"])) == {}
 
     def test_of_one_that_is_not_there(self, ctx: Context) -> None:
         with pytest.raises(NotFound):

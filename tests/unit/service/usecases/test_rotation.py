@@ -131,9 +131,9 @@ class TestSweep:
 
         def replace_one() -> None:
             registry.sidecar.keyring.before_rewrap = lambda: None
-            provider = registry.store.read(lambda unit: unit.provider("gone"))
+            provider = registry.store.read(lambda unit: unit.providers.get("gone"))
             assert provider is not None
-            registry.store.write(lambda unit: unit.delete_provider(provider))
+            registry.store.write(lambda unit: unit.providers.delete(provider))
             registry.add("new")
 
         registry.sidecar.keyring.before_rewrap = replace_one

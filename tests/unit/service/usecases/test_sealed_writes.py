@@ -84,7 +84,7 @@ class Registry:
         update_provider(self.ctx, self.call(), draft("Acme", base_url), paths=["config"])
 
     def sealed(self) -> SealedCredential:
-        return self.store.read(lambda unit: unit.sealed_credentials(["acme"]))["acme"]
+        return self.store.read(lambda unit: unit.providers.sealed_credentials(["acme"]))["acme"]
 
 
 def draft(display_name: str, base_url: str = "https://a.example.com/v1") -> ProviderDraft:
@@ -200,7 +200,7 @@ class TestLostRaces:
         with pytest.raises(Aborted) as caught:
             registry.set_credential()
         assert caught.value.reason is Reason.CONFLICT
-        provider = registry.store.read(lambda unit: unit.provider("acme"))
+        provider = registry.store.read(lambda unit: unit.providers.get("acme"))
         assert provider is not None
         assert provider.credential is None
 
@@ -215,13 +215,13 @@ class TestLostRaces:
 
 class TestPrimary:
     def test_is_recorded_when_first_needed(self, registry: Registry) -> None:
-        assert registry.store.read(lambda unit: unit.registry()).primary_key_version == ""
+        assert registry.store.read(lambda unit: unit.kms.get()).primary_key_version == ""
         registry.create(credential=KEY)
-        row = registry.store.read(lambda unit: unit.registry())
+        row = registry.store.read(lambda unit: unit.kms.get())
         assert row.primary_key_version == registry.sealed().key_version == kms_double.KEY_VERSION
 
     def test_a_preview_records_and_seals_nothing(self, registry: Registry) -> None:
         registry.create(credential=KEY, validate_only=True)
         assert registry.sealer.count == 0
-        assert registry.store.read(lambda unit: unit.registry()).primary_key_version == ""
-        assert registry.store.read(lambda unit: unit.head()).revision == 0
+        assert registry.store.read(lambda unit: unit.kms.get()).primary_key_version == ""
+        assert registry.store.read(lambda unit: unit.log.head()).revision == 0

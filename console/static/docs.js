@@ -20,6 +20,7 @@ function gateway(text) {
   if (scheme && scheme !== "https" && scheme !== "http") throw new Error(`The address must begin with https:// or http://, ${example}.`);
   if (scheme && !/^https?:\/\/[^/]/i.test(typed)) throw new Error(`Two slashes and a host must follow ${scheme}:, ${example}.`);
   if (typed.includes("@")) throw new Error(`The address must not contain a user name or password: ${example}.`);
+  if (!scheme && !/^[a-z0-9[]/i.test(typed)) throw new Error(`The address must begin with a scheme or a host, ${example}.`);
   let url;
   try {
     url = new URL(scheme ? typed : `https://${typed}`);

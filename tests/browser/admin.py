@@ -67,7 +67,7 @@ class Admin:
 
     def heading(self, text: str | re.Pattern[str]) -> None:
         """Wait for a page with this heading."""
-        expect(self.page.get_by_role("main").get_by_role("heading", level=1)).to_have_text(text)
+        expect(self.page.get_by_role("main").get_by_role("heading", level=1).first).to_have_text(text)
 
     def told(self, text: str | re.Pattern[str]) -> None:
         """Wait for the sentence that says what was done."""

@@ -5,11 +5,12 @@ from __future__ import annotations
 import itertools
 import re
 from collections.abc import Callable, Iterator
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
 import pytest
-from playwright.sync_api import Browser, BrowserContext, ConsoleMessage, Page, expect, sync_playwright
+from playwright.sync_api import Browser, BrowserContext, ConsoleMessage, Error, Page, expect, sync_playwright
 
 from tests.browser.admin import Admin, KeyboardAdmin
 from tests.support.doubles.keyed_upstreams import KeyedUpstreams
@@ -98,6 +99,7 @@ def visit(engine: Browser, installation: Instance, request: pytest.FixtureReques
         keyboard: bool = False,
         width: int = 1280,
         height: int = 900,
+        traced: bool = True,
         **options: Any,
     ) -> Admin:
         context = engine.new_context(
@@ -107,7 +109,8 @@ def visit(engine: Browser, installation: Instance, request: pytest.FixtureReques
             **options,
         )
         context.set_default_timeout(SECONDS * 1000)
-        context.tracing.start(snapshots=True)
+        if traced:
+            context.tracing.start(snapshots=True)
         opened.append(context)
         page = context.new_page()
         page.on("pageerror", lambda error: wrong.append(f"{page.url}: {error}"))
@@ -156,7 +159,8 @@ def _keep(context: BrowserContext, test: str, number: int) -> Path:
     folder.mkdir(parents=True, exist_ok=True)
     for index, page in enumerate(context.pages):
         _shoot(page, folder / f"page-{index}.png")
-    context.tracing.stop(path=folder / "trace.zip")
+    with suppress(Error):  # one that was not traced
+        context.tracing.stop(path=folder / "trace.zip")
     return folder
 
 

@@ -62,7 +62,7 @@ def import_models(admin: Admin) -> None:
         admin.fill(admin.field("Search these models"), "gpt-4o-mini")
         expect(admin.panel.get_by_role("checkbox", name="gpt-4.1", exact=True)).to_be_hidden()
         admin.check(admin.panel.get_by_role("checkbox", name="gpt-4o-mini", exact=True))
-        admin.press(admin.button("Import chosen models"))
+        admin.press(admin.button(re.compile("^Import chosen")))
         admin.told("1 model imported")
         admin.press(admin.link("Import from catalog").first)
     admin.press(admin.button(re.compile("^Import all")))
@@ -133,7 +133,7 @@ def wire(admin: Admin, name: str) -> str:
 def delete(admin: Admin, name: str, model: str) -> None:
     admin.open("/admin/providers")
     admin.press(admin.page.get_by_role("link", name=f"Actions for {name}", exact=True))
-    admin.press(admin.page.get_by_role("link", name="Delete…"))
+    admin.press(admin.page.get_by_role("link", name="Delete", exact=True))
     expect(admin.panel.get_by_role("heading", level=1)).to_contain_text(name)
     expect(admin.panel).to_contain_text("1 user-facing model stops working")
     expect(admin.panel.get_by_role("link", name=model)).to_be_visible()

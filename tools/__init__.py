@@ -1,1 +1,1 @@
-"""The developers' commands that the Makefile calls; nothing here is installed beside a gateway."""
+"""The developers' commands that the Makefile calls; nothing here is installed in production."""

@@ -1,4 +1,4 @@
-"""The toolchains that builds and tests need beside Python, and which of them this machine cannot have.
+"""The toolchains that builds and tests need in addition to Python, and which of them this machine lacks.
 
 Go and Node come from PATH or from the package index, a JDK and Maven from PATH or, for root on Debian, from
 Debian's packages; Chromium from any of them.

@@ -1,1 +1,1 @@
-"""Builds and validates catalog releases: ``python -m tools.catalog``."""
+"""Build and validate catalog releases: ``python -m tools.catalog``."""

@@ -1,4 +1,4 @@
-"""Builds one release: facts in, canonical files and a manifest out, checked by the strict reader."""
+"""Build one release: facts in, canonical files and a manifest out, checked by the strict reader."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ EXCEPTIONS = "exceptions.json"
 
 
 class BuildError(Exception):
-    """A release cannot be built, for a reason that is not on one line of a file."""
+    """A release cannot be built; the reason is not on one line of a file."""
 
 
 @dataclass(frozen=True, slots=True)

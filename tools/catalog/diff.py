@@ -1,7 +1,7 @@
 """What one release changes against another: models added and gone, prices, windows, capabilities, lifecycles.
 
 Compares the files, not what the service serves, so that batch prices and lifecycles are shown too.
-Prices are compared as decimals: another spelling of the same price is no change. Provenance is left out.
+Prices are compared as decimals: another spelling of the same price is not a change. Provenance is left out.
 """
 
 from __future__ import annotations
@@ -97,7 +97,7 @@ def compare_releases(before: Path, now: Path) -> ReleaseDifference:
     """Return what the release in the folder ``now`` changes against the one in ``before``.
 
     Raises:
-        CatalogFileError: one of them is no valid release.
+        CatalogFileError: one of them is not a valid release.
     """
     old, new = _read(before), _read(now)
     order = list(ChangeKind)

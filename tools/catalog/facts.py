@@ -1,4 +1,4 @@
-"""From one model's facts, as gathered from the public price tables, to its block in a catalog file.
+"""Convert one model's facts, as gathered from the public price tables, to its block in a catalog file.
 
 Nothing is invented and nothing is dropped silently: a fact without a place in a catalog is refused, so that a
 new form of facts is noticed by whoever builds the release.
@@ -166,7 +166,7 @@ def _kind(fields: Fields, path: Path) -> ProviderKind:
 
 
 def _as_served(facts: Fields, path: Path, block: dict[str, Any]) -> ModelFacts:
-    """Return the model as a release has it; what a release may not have is refused at the facts' line."""
+    """Return the model as a release has it; refuse what a release may not have, with the facts' line."""
     try:
         return read_model(parse_document(path, canonical_bytes(block)).fields())
     except CatalogFileError as error:
@@ -260,7 +260,7 @@ def _notes(facts: Fields, pricing: Fields | None) -> list[str]:
     notes = [facts.text_or_none("upstream_id_note"), facts.text_or_none("lifecycle_hint")]
     cutoff = facts.text_or_none("knowledge_cutoff")
     if cutoff != _month_if_no_day(cutoff):
-        notes.append(f"knowledge cutoff published as {cutoff}, which is no day")
+        notes.append(f"knowledge cutoff published as {cutoff}, which is not a calendar day")
     if pricing is not None:
         notes.append(pricing.text_or_none("tiers_note"))
     return [note for note in notes if note is not None]

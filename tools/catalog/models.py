@@ -1,4 +1,4 @@
-"""One model's block of a catalog file: checks all of it, and returns what the registry serves."""
+"""One model's block of a catalog file: check all of it, and return what the registry serves."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""From the folder of catalogs to the domain's values, with every field checked.
+"""Read the folder of catalogs into the domain's values, checking every field.
 
 A release is a folder ``YYYY.MM.DD`` with a manifest and one file per kind. The manifest's hashes are checked
 before a file's content is. docs/catalogs.md describes the files; the JSON Schemas beside them say the same

@@ -1,4 +1,4 @@
-"""Validates the bundled catalogs: every field, and their spelling."""
+"""Validate the bundled catalogs: every field, and the canonical form."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ def validate_catalogs(root: Path) -> Catalogs:
 
 
 def check_canonical(path: Path) -> None:
-    """Raise unless the file is written in the one canonical way.
+    """Raise unless the file is in canonical form.
 
     Raises:
         CatalogFileError: with the first line that differs.

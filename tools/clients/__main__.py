@@ -28,7 +28,7 @@ def build(clients: Iterable[Client]) -> None:
 def main(names: Sequence[str]) -> None:
     unknown = [name for name in names if name not in CLIENTS]
     if unknown:
-        raise StepFailed(f"there is no client {unknown[0]}: choose from {', '.join(CLIENTS)}.")
+        raise StepFailed(f"client {unknown[0]} not found: choose from {', '.join(CLIENTS)}.")
     build(CLIENTS[name] for name in names or CLIENTS)
 
 

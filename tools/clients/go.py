@@ -15,7 +15,7 @@ PROGRAMS = TOOLS / "clients" / "go"
 CONFORMANCE = PROGRAMS / "conformance"
 ROUTER = PROGRAMS / "router"
 MODULE = "codevector.internal/providers/go"
-"""Nobody serves it: clients/README.md says how a company does."""
+"""No public server has it: clients/README.md says how a company serves it."""
 
 
 def build() -> None:

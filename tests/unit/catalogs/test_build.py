@@ -134,7 +134,7 @@ class TestBuild:
             "notes": [
                 "deployment name",
                 "absent from litellm",
-                "knowledge cutoff published as 2025-02-31, which is no day",
+                "knowledge cutoff published as 2025-02-31, which is not a calendar day",
                 "tier seen once",
             ],
             "needs_review": False,

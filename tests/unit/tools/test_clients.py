@@ -60,5 +60,5 @@ class TestIsCurrent:
 
 
 def test_a_client_that_is_not_there_is_named_in_a_sentence() -> None:
-    with pytest.raises(StepFailed, match="there is no client cobol: choose from go"):
+    with pytest.raises(StepFailed, match="client cobol not found: choose from go"):
         clients.main(["cobol"])

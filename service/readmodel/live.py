@@ -115,6 +115,7 @@ class LiveTable:
         self._pending: dict[int, ChangeSet] = {}
         self._waiting: list[tuple[int, asyncio.Future[None]]] = []
         self._extending = asyncio.Lock()
+        self._in_doubt = False
         self.current = self._load()
         self.ring = Ring(self.current.at)
 
@@ -133,7 +134,7 @@ class LiveTable:
         Gives up after a second: the write is done either way, and its answer says at which revision. Returns
         the revision's token, where this table has come to know it.
         """
-        if self.current.revision < revision:
+        if self._in_doubt or self.current.revision < revision:
             waiter = (revision, self._loop.create_future())
             self._waiting.append(waiter)
             try:
@@ -191,8 +192,12 @@ class LiveTable:
                 # The top of a background task: were it to end here, routers would get this revision for ever.
                 self._log.error(SNAPSHOT_FAILED, **bug_fields(error))
                 continue
+            self._in_doubt = False
             if step.snapshot is not self.current:
                 self._take(step)
+            for revision, reached in self._waiting:
+                if revision <= self.current.revision and not reached.done():
+                    reached.set_result(None)
 
     def _take(self, step: _Step) -> None:
         """Put a step to use. Nothing here waits, so nobody sees a snapshot without its change sets."""
@@ -212,13 +217,22 @@ class LiveTable:
             self.ring.head = step.snapshot.revision
         if step.sets:
             self.on_advance()
-        for revision, reached in self._waiting:
-            if revision <= self.current.revision and not reached.done():
-                reached.set_result(None)
 
     def _note(self, change_set: ChangeSet) -> None:
         self._pending[change_set.revision] = change_set
+        # A commit of a revision that this table has otherwise: until the store was asked, its writer must not
+        # be told that the table shows it.
+        self._in_doubt |= not self._may_follow(change_set)
         self._nudged.set()
+
+    def _may_follow(self, change_set: ChangeSet) -> bool:
+        """Whether a commit is after this table, or in its history, as far as can be seen here."""
+        revision, current = change_set.revision, self.current
+        if revision > current.revision:
+            return True
+        if change_set.changes and revision >= self.ring.floor:
+            return self.ring.content_id(revision) == change_set.commit_id
+        return revision < current.revision or current.commit_id == change_set.commit_id
 
     def _next_pending(self) -> list[ChangeSet]:
         """The revisions that follow the current one without a gap, as far as their commits were pushed here.

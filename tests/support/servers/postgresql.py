@@ -60,6 +60,32 @@ class PostgresServer:
         """End every session on a database, as a failover or a restart would."""
         self._run(f"SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = '{name}'")  # noqa: S608
 
+    def copy(self, name: str) -> str:
+        """Copy a database as it is now, and return the copy's name. Its connections break."""
+        self.close_to_all(name)
+        copy = self.create_database(template=name)
+        self.open_to_all(name)
+        return copy
+
+    def replace(self, name: str, by: str) -> str:
+        """Put another database in the place of one, as a failover does. Returns where the first went."""
+        away = f"{name}_lost"
+        for one in (name, by):
+            self.close_to_all(one)
+        self._run(f'ALTER DATABASE "{name}" RENAME TO "{away}"')
+        self._run(f'ALTER DATABASE "{by}" RENAME TO "{name}"')
+        self.open_to_all(name)
+        return away
+
+    def close_to_all(self, name: str) -> None:
+        """Break all connections to a database and let nobody in."""
+        self._run(f'ALTER DATABASE "{name}" ALLOW_CONNECTIONS false')
+        self.disconnect_all(name)
+
+    def open_to_all(self, name: str) -> None:
+        """Let others in again."""
+        self._run(f'ALTER DATABASE "{name}" ALLOW_CONNECTIONS true')
+
     def _run(self, statement: str) -> None:
         with psycopg.connect(
             host=str(self._socket_directory), user="postgres", dbname="postgres", autocommit=True

@@ -188,6 +188,25 @@ class TestLiveTable:
 
         assert [line["event"] for line in following(table, scenario)] == ["history_changed"]
 
+    def test_a_writer_of_another_history_waits_for_its_table(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        """The number alone was reached before, by a commit that was lost."""
+        monkeypatch.setattr(live, "POLL_SECONDS", 60)
+        table = HandLog()
+
+        async def scenario(model: LiveTable) -> None:
+            for name in ("lost-1", "lost-2"):
+                model.committed(table.put(name))
+            await model.reached(2)
+            table.fork(0, "b")
+            written = table.put("acme")
+            model.committed(written)
+            await asyncio.sleep(0)
+            token = await model.reached(1)
+            assert token == str(RevisionToken(table.store_id, written.commit_id, 1))
+            assert list(model.current.providers) == ["providers/acme"]
+
+        following(table, scenario)
+
     def test_lost_revisions_that_changed_nothing_for_routers_are_no_other_table(
         self, monkeypatch: pytest.MonkeyPatch
     ) -> None:

@@ -29,8 +29,8 @@ def fill(home: Path, *, providers: int, models: int) -> None:
 
     def write(unit: WriteUnit) -> None:
         for provider in _providers(providers):
-            unit.insert_provider(provider, None)
-        unit.insert_provider_models([_model(number) for number in range(models)])
+            unit.providers.insert(provider, None)
+        unit.provider_models.insert([_model(number) for number in range(models)])
 
     try:
         store.write(write)

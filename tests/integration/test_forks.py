@@ -38,7 +38,7 @@ def eventually(work: Callable[[], Any]) -> Any:
         try:
             found.append(work())
         except grpc.RpcError as error:
-            if error.code() is not grpc.StatusCode.UNAVAILABLE:  # type: ignore[attr-defined]
+            if error.code() is not grpc.StatusCode.UNAVAILABLE:
                 raise
         return bool(found)
 
@@ -80,6 +80,7 @@ def test_every_table_is_the_databases(
             seconds=20,
             what="the router has the database's table",
         )
+        assert second.channel is not None
         system = system_service_pb2_grpc.SystemServiceStub(second.channel)
         request = system_service_pb2.AwaitAppliedRevisionRequest(token=token)
         refusal = refused(lambda: system.AwaitAppliedRevision(request, timeout=10))

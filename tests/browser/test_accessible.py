@@ -5,10 +5,10 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import pytest
-from axe_playwright_python.sync_playwright import Axe
-from playwright.sync_api import Page, expect
+from playwright.sync_api import expect
 
 from tests.browser.admin import Admin
+from tests.browser.checks import is_too_wide, shift, violations
 from tests.browser.conftest import Visit
 from tests.support.servers.api import KINDS, Api, api_key
 from tests.support.servers.desk import Desk
@@ -85,40 +85,6 @@ def stock(installation: Instance) -> None:
     desk.report("router-1")
 
 
-@pytest.fixture(scope="module")
-def axe() -> Axe:
-    return Axe()
-
-
-def violations(page: Page, axe: Axe) -> list[str]:
-    """What axe finds in both themes."""
-    found = []
-    for theme in ("light", "dark"):
-        page.emulate_media(color_scheme=theme, reduced_motion="reduce")
-        for violation in axe.run(page).response["violations"]:
-            found += [f"{theme}: {violation['id']}: {node['html'][:200]}" for node in violation["nodes"]]
-    return found
-
-
-def too_wide(page: Page) -> bool:
-    wide = page.evaluate("document.documentElement.scrollWidth > document.documentElement.clientWidth")
-    return bool(wide)
-
-
-def shift(page: Page) -> float:
-    """The sum of all layout shifts so far that nobody's typing or clicking caused."""
-    moved = page.evaluate(
-        """() => new Promise((done) => {
-          let sum = 0;
-          new PerformanceObserver((list) => {
-            for (const entry of list.getEntries()) if (!entry.hadRecentInput) sum += entry.value;
-          }).observe({type: "layout-shift", buffered: true});
-          requestAnimationFrame(() => setTimeout(() => done(sum), 50));
-        })"""
-    )
-    return float(moved)
-
-
 def opened(admin: Admin, dialog: Dialog) -> None:
     admin.open(dialog.page)
     admin.link(dialog.opener).first.click()
@@ -129,29 +95,27 @@ def opened(admin: Admin, dialog: Dialog) -> None:
 
 
 @pytest.mark.parametrize("name", PAGES)
-def test_a_page(admin: Admin, axe: Axe, name: str) -> None:
+def test_a_page(admin: Admin, name: str) -> None:
     admin.page.goto(PAGES[name], wait_until="networkidle")
     assert shift(admin.page) == 0
-    assert violations(admin.page, axe) == []
-    admin.page.set_viewport_size({"width": 390, "height": 844})
-    assert not too_wide(admin.page)
+    assert violations(admin.page) == []
+    assert not is_too_wide(admin.page)
 
 
 @pytest.mark.parametrize("name", DIALOGS)
-def test_a_dialog(admin: Admin, axe: Axe, name: str) -> None:
+def test_a_dialog(admin: Admin, name: str) -> None:
     dialog = DIALOGS[name]
     opened(admin, dialog)
     assert admin.page.evaluate("document.activeElement.closest('dialog') !== null")
-    assert violations(admin.page, axe) == []
-    admin.page.set_viewport_size({"width": 390, "height": 844})
-    assert not too_wide(admin.page)
+    assert violations(admin.page) == []
+    assert not is_too_wide(admin.page)
     admin.page.keyboard.press("Escape")
     expect(admin.panel).to_be_hidden()
     expect(admin.link(dialog.opener).first).to_be_focused()
 
 
 @pytest.mark.parametrize("path", ["/admin/providers/stocked", "/admin/models/stocked"])
-def test_a_row_menu(admin: Admin, axe: Axe, path: str) -> None:
+def test_a_row_menu(admin: Admin, path: str) -> None:
     page = admin.page
     page.goto(path.rpartition("/")[0])
     opener = page.get_by_role(
@@ -160,7 +124,7 @@ def test_a_row_menu(admin: Admin, axe: Axe, path: str) -> None:
     opener.focus()
     page.keyboard.press("Enter")
     expect(page.get_by_role("link", name="View")).to_be_focused()
-    assert violations(page, axe) == []
+    assert violations(page) == []
     page.keyboard.press("ArrowDown")
     expect(page.get_by_role("link", name="Edit")).to_be_focused()
     page.keyboard.press("End")

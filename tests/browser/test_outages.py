@@ -10,6 +10,7 @@ from codevector.providers.v1 import system_service_pb2
 from playwright.sync_api import expect
 
 from tests.browser.admin import Admin
+from tests.browser.checks import violations
 from tests.browser.conftest import Visit, new_name
 from tests.support.servers.harness import Instance, wait_until
 
@@ -97,6 +98,7 @@ class TestRegistryAway:
         try:
             reader.open("/admin/providers")
             reader.heading("The registry is away")
+            assert violations(reader.page) == []
             form.press(form.button("Add provider"))
             expect(form.panel.get_by_role("alert")).to_contain_text("enter it again")
             expect(form.field("Name", exact=True)).to_have_value(name)

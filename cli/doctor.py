@@ -136,7 +136,14 @@ def _same_installation(
         )
     else:
         yield Finding("keyring", Level.OK, f"state {sidecar.keyring_seq}")
-    if sidecar.audit_seq < registry.audit_seq:
+    if registry.audit_public_key not in (b"", sidecar.audit_public_key):
+        yield Finding(
+            "audit",
+            Level.NOTE,
+            f"of the sidecar {sidecar.audit_public_key.hex()[:16]}; what is recorded is of another one, "
+            f"{registry.audit_public_key.hex()[:16]}",
+        )
+    elif sidecar.audit_seq < registry.audit_seq:
         yield Finding(
             "audit length",
             Level.FAILED,
@@ -208,7 +215,7 @@ def _admin(session: Session) -> Iterator[Finding]:
 
 
 def _audit(session: Session, status: pb.GetEncryptionStatusResponse | None) -> Iterator[Finding]:
-    seq, head = (status.audit_seq, status.audit_head) if status is not None else (0, b"")
+    seq, head = audit.recorded(session, status) if status is not None else (0, b"")
     answer = audit.verify(session, seq, head)
     if answer.intact:
         sentence = f"{answer.audit_seq} lines, intact" + (f", as recorded at line {seq}" if seq else "")

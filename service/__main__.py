@@ -1,4 +1,4 @@
-"""``python -m service`` serves, ``migrate`` prepares the database, ``restore`` replaces it; see --help.
+"""``python -m service`` serves, ``migrate`` and ``restore`` are for the database, ``secret`` for replicas.
 
 The application is imported only where it is needed: a health check runs every few seconds and must be cheap.
 """
@@ -19,8 +19,15 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser = argparse.ArgumentParser(
         prog="python -m service", description="The CodeVector provider registry."
     )
-    parser.add_argument("command", nargs="?", choices=["serve", "migrate", "restore"], default="serve")
-    parser.add_argument("backup", nargs="?", type=Path, help="with restore: the copy of a registry.db")
+    parser.add_argument(
+        "command", nargs="?", choices=["serve", "migrate", "restore", "secret"], default="serve"
+    )
+    parser.add_argument(
+        "argument",
+        nargs="?",
+        metavar="FILE | adopt",
+        help="restore FILE: the copy of a registry.db; secret adopt: make this secret the valid one",
+    )
     parser.add_argument(
         "--new", action="store_true", help="with migrate: begin with an empty registry where one is gone"
     )
@@ -28,8 +35,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("--health", action="store_true", help="exit 0 if a running registry serves, else 1")
     parser.add_argument("--version", action="store_true", help="print the version and exit")
     options = parser.parse_args(arguments)
-    if (options.command == "restore") != (options.backup is not None):
+    if (options.command in ("restore", "secret")) != (options.argument is not None):
         parser.error("restore takes the backup to restore: python -m service restore FILE")
+    if options.command == "secret" and options.argument != "adopt":
+        parser.error("secret takes what to do: python -m service secret adopt")
     if options.health:
         return _health()
     if options.version:
@@ -39,7 +48,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return 0
     from service.commands import run
 
-    return run(options.command, backup=options.backup, new=options.new, check_config=options.check_config)
+    backup = Path(options.argument) if options.command == "restore" else None
+    return run(options.command, backup=backup, new=options.new, check_config=options.check_config)
 
 
 def _health() -> int:

@@ -37,9 +37,10 @@ from service.sealing.kms_client import KmsClient
 from service.sealing.registry_secret import create_registry_secret, load_registry_secret
 from service.sealing.sealer import Sealer
 from service.settings import Settings
-from service.store import Restored, StoreStartError, migrate, open_store, restore, sqlite_file
+from service.store import ReadUnit, Restored, StoreStartError, migrate, open_store, restore, sqlite_file
 from service.usecases.context import Context
 from service.usecases.routing_source import routing_source
+from service.usecases.shared_secret import adopt_secret, check_secret
 from service.usecases.system_info import Release
 from service.usecases.upstream_calls import UpstreamCalls
 from upstreams.addresses import AddressPolicy
@@ -67,8 +68,23 @@ def prepare(settings: Settings, *, new: bool = False) -> None:
             "python -m service restore FILE, or begin with an empty registry: python -m service migrate --new"
         )
     migrate(settings.database_url)
-    if not settings.registry_secret.exists() and _is_empty(settings.database_url):
-        create_registry_secret(settings.registry_secret, os.urandom)
+    with closing(open_store(settings.database_url, clock=_now)) as store:
+        if not settings.registry_secret.exists() and store.read(_is_unused):
+            create_registry_secret(settings.registry_secret, os.urandom)
+        if settings.registry_secret.exists():
+            check_secret(store, load_registry_secret(settings.registry_secret))
+
+
+def adopt(settings: Settings) -> None:
+    """Make this home's secret, a new one if it is gone, the one that the database is used with.
+
+    Raises:
+        StoreStartError, RegistrySecretError: one sentence that says what to do; nothing was changed.
+    """
+    with closing(open_store(settings.database_url, clock=_now)) as store:
+        if not settings.registry_secret.exists():
+            create_registry_secret(settings.registry_secret, os.urandom)
+        adopt_secret(store, load_registry_secret(settings.registry_secret))
 
 
 def restore_backup(settings: Settings, backup: Path) -> Restored:
@@ -80,10 +96,9 @@ def restore_backup(settings: Settings, backup: Path) -> Restored:
     return restore(settings.database_url, backup, now=_now())
 
 
-def _is_empty(database_url: str) -> bool:
-    """Whether nothing was ever written: only then may a missing secret be made rather than restored."""
-    with closing(open_store(database_url, clock=_now)) as store:
-        return store.read(lambda unit: unit.log.head().revision) == 0
+def _is_unused(unit: ReadUnit) -> bool:
+    """Whether nothing was written and no secret used: else a missing one is to be copied, not to be made."""
+    return unit.log.head().revision == 0 and unit.kms.secret_fingerprint() is None
 
 
 @asynccontextmanager
@@ -104,6 +119,7 @@ async def build(
         catalogs = load_catalogs(CATALOGS)
         store = open_store(settings.database_url, clock=_now)
         stack.callback(store.close)
+        check_secret(store, secret)
         kms = stack.enter_context(KmsClient(settings.kms_socket))
         threads = Threads()
         stack.callback(threads.close)

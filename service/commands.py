@@ -42,6 +42,8 @@ def run(command: str, *, backup: Path | None, new: bool, check_config: bool) -> 
             print(*settings.lines(), sep="\n")
         elif command == "migrate":
             app.prepare(settings, new=new)
+        elif command == "secret":
+            _adopt(settings)
         elif backup is not None:
             _restore(settings, backup)
         else:
@@ -58,6 +60,12 @@ def _restore(settings: Settings, backup: Path) -> None:
     print(f"restored {backup}: the registry goes on from revision {done.revision}, and routers start over")
     if done.kept is not None:
         print(f"the previous database is kept as {done.kept}")
+
+
+def _adopt(settings: Settings) -> None:
+    app.adopt(settings)
+    print(f"{settings.registry_secret} is valid now: copy it to the other replicas and restart them")
+    print("void now: page tokens, previews of deletions, and request ids: a repeated request is done again")
 
 
 async def _serve(settings: Settings) -> None:

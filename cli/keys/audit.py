@@ -7,8 +7,10 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from codevector.kms.v1 import key_admin_service_pb2 as pb
+from codevector.kms.v1 import key_management_service_pb2 as management_pb
 from codevector.providers.v1 import provider_service_pb2
 from codevector.providers.v1.provider_pb2 import Provider
+from codevector.providers.v1.system_service_pb2 import GetEncryptionStatusResponse
 
 from cli.peers import Sidecar
 from cli.session import Session
@@ -30,6 +32,15 @@ def verify(session: Session, expected_seq: int, expected_head: bytes) -> pb.Veri
     """Have the sidecar check its whole audit, against what the registry recorded unless that is 0."""
     request = pb.VerifyAuditRequest(expected_seq=expected_seq, expected_head=expected_head)
     return session.admin.call(session.admin.admin.VerifyAudit, request, seconds=_AUDIT_SECONDS)
+
+
+def recorded(session: Session, status: GetEncryptionStatusResponse) -> tuple[int, bytes]:
+    """Return the position that the registry recorded of this sidecar's audit; 0 if it is of another one."""
+    sidecar = session.registry_side
+    told = sidecar.call(sidecar.management.GetStatus, management_pb.GetStatusRequest())
+    if status.audit_public_key != told.audit_public_key:
+        return 0, b""
+    return status.audit_seq, status.audit_head
 
 
 def fault_sentence(fault: pb.AuditFault) -> str:

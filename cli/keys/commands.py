@@ -143,8 +143,7 @@ def audit_verify(
     """Check the sidecar's whole audit for lines that were deleted, edited, reordered or cut off."""
     expected_seq, expected_head = 0, b""
     if not alone:
-        known = registry_status(session)
-        expected_seq, expected_head = known.audit_seq, known.audit_head
+        expected_seq, expected_head = audit.recorded(session, registry_status(session))
     answer = audit.verify(session, expected_seq, expected_head)
     show_audit(session, answer, compared_to=expected_seq)
     if not answer.intact:

@@ -104,6 +104,7 @@ def _facts(status: pb.GetEncryptionStatusResponse, sidecar: kms_pb.GetStatusResp
     pairs += [
         ("keyring seq", f"{status.keyring_seq}{noticed}"),
         ("audit seq", f"{status.audit_seq}, head {status.audit_head.hex()[:16] or 'none'}"),
+        ("audit's key", status.audit_public_key.hex()[:16] or "none recorded yet"),
         ("deployment", status.deployment_id or "none recorded yet"),
     ]
     return Facts(pairs)

@@ -95,6 +95,7 @@ class KeyManagement:
             keyring_seq=status.seq,
             audit_seq=audited.seq,
             audit_head=audited.head,
+            audit_public_key=self._audit.public_key,
         )
 
     def wrap(

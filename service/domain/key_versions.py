@@ -11,10 +11,12 @@ or an older keyring was put back and rotated once more. Nothing may be sealed un
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable
 
 COLLECTION = "keyVersions/"
 _LOCAL = f"{COLLECTION}local-"
+_TRANSIT = re.compile(rf"{COLLECTION}(transit-[0-9a-f]+)-v([0-9]+)-[0-9]+")
 
 
 def recreated(seen: Iterable[str], names: Iterable[str]) -> str | None:
@@ -30,6 +32,17 @@ def recreated(seen: Iterable[str], names: Iterable[str]) -> str | None:
 def shares_local_keyring(seen: Iterable[str], names: Iterable[str]) -> bool:
     """Whether ``names`` are of a local keyring that was seen before, so that its sequence can be compared."""
     return bool(_local_keyrings(seen) & _local_keyrings(names))
+
+
+def is_late(recorded: str, told: str) -> bool:
+    """Whether ``told`` is an older version of the Transit key that ``recorded`` is a version of."""
+    (known, last), (key, number) = _transit(recorded), _transit(told)
+    return bool(known) and known == key and number < last
+
+
+def _transit(name: str) -> tuple[str, int]:
+    found = _TRANSIT.fullmatch(name)
+    return (found[1], int(found[2])) if found else ("", 0)
 
 
 def _parts(name: str) -> tuple[str, str]:

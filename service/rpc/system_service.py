@@ -79,12 +79,18 @@ class SystemServicer:
             quarantined=[_failure(fault) for fault in found.quarantined],
             kms_primary_key_version=found.kms_primary_key_version,
             keyring_seq=registry.keyring_seq,
-            audit_seq=registry.audit_seq,
-            audit_head=registry.audit_head,
             deployment_id=(registry.deployment_id or b"").hex(),
         )
-        if registry.notice_time is not None:
-            answer.notice_time.FromDatetime(registry.notice_time)
+        noticed = [registry.notice_time]
+        if audit := found.audit:
+            answer.audit_seq, answer.audit_head, answer.audit_public_key = (
+                audit.seq,
+                audit.head,
+                audit.public_key,
+            )
+            noticed.append(audit.notice_time)
+        if times := [time for time in noticed if time is not None]:
+            answer.notice_time.FromDatetime(max(times))
         return answer
 
     async def RewrapDataKeys(

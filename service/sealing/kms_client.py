@@ -76,6 +76,7 @@ class KmsStatus:
     server_time: datetime
     audit_seq: int
     audit_head: bytes
+    audit_public_key: bytes
 
 
 @dataclass(frozen=True, slots=True)
@@ -181,6 +182,7 @@ class KmsClient:
             server_time=answer.server_time.ToDatetime(tzinfo=UTC),
             audit_seq=answer.audit_seq,
             audit_head=answer.audit_head,
+            audit_public_key=answer.audit_public_key,
         )
 
     def wrap(

@@ -6,7 +6,7 @@ from service.store.ground import Loss
 from service.store.migrating import migrate
 from service.store.restoring import Restored, restore
 from service.store.store import Storage, Store, open_store
-from service.store.units.bookkeeping import KmsRecord, RememberedRequest
+from service.store.units.bookkeeping import KmsRecord, RememberedRequest, SidecarAudit
 from service.store.units.data_keys import (
     QUARANTINE_AFTER,
     Backlog,
@@ -36,6 +36,7 @@ __all__ = [
     "RememberedRequest",
     "Restored",
     "RewrapUnit",
+    "SidecarAudit",
     "Slice",
     "StaleDataKey",
     "Storage",

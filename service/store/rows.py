@@ -102,11 +102,21 @@ class RegistryInfoRow(Base):
     primary_key_version: Mapped[str]
     key_names_seen: Mapped[JsonList]
     keyring_seq: Mapped[int]
-    audit_seq: Mapped[int] = mapped_column(default=0)
-    audit_head: Mapped[bytes] = mapped_column(default=b"")
     notice_time: Mapped[datetime | None]
     sweep_holder: Mapped[str] = mapped_column(default="")
     sweep_expire_time: Mapped[datetime | None]
+    secret_fingerprint: Mapped[bytes | None]
+
+
+class SidecarRow(Base):
+    """A key sidecar, known by the key that signs its audit, and the newest line it told of."""
+
+    __tablename__ = "sidecars"
+
+    audit_public_key: Mapped[bytes] = mapped_column(primary_key=True)
+    audit_seq: Mapped[int]
+    audit_head: Mapped[bytes]
+    notice_time: Mapped[datetime]
 
 
 class RouterRow(Base):

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from enum import Enum
 
 from service.domain.calls import Call
 from service.domain.errors import Unavailable
 from service.sealing.kms_client import KmsStatus
-from service.store import Backlog, DataKeyFault, KmsRecord, ProvidersDigest, ReadUnit
+from service.store import Backlog, DataKeyFault, KmsRecord, ProvidersDigest, ReadUnit, SidecarAudit
 from service.usecases.context import Context
 from service.usecases.kms_state import record_kms_status
 
@@ -30,6 +31,8 @@ class EncryptionStatus:
     """The stored state at one moment, and what the sidecar said just before."""
 
     registry: KmsRecord
+    audit: SidecarAudit | None
+    """That of the sidecar that answered; while none does, of the only one that is known."""
     backlog: Backlog
     quarantined: list[DataKeyFault]
     sweep_state: SweepState
@@ -44,7 +47,7 @@ def encryption_status(ctx: Context, call: Call) -> EncryptionStatus:
     A primary version that the sidecar tells is noticed on the way, so that nobody reads "done" of a rotation
     that has only just been activated.
     """
-    healthy, message, told = _ask(ctx, call)
+    healthy, message, told, asked = _ask(ctx, call)
 
     def work(unit: ReadUnit) -> EncryptionStatus:
         registry = unit.kms.get()
@@ -52,6 +55,7 @@ def encryption_status(ctx: Context, call: Call) -> EncryptionStatus:
         backlog = unit.data_keys.backlog(primary)
         return EncryptionStatus(
             registry=registry,
+            audit=_audit(unit.kms.audits(), asked),
             backlog=backlog,
             quarantined=unit.data_keys.quarantined(primary, limit=SHOWN_QUARANTINED),
             sweep_state=_sweep_state(unit, backlog),
@@ -68,8 +72,14 @@ def providers_digest(ctx: Context) -> ProvidersDigest:
     return ctx.store.read(lambda unit: unit.data_keys.providers_digest())
 
 
-def _ask(ctx: Context, call: Call) -> tuple[bool, str, str]:
-    """(healthy, message, primary version) of the sidecar, within a part of the call's time."""
+def _audit(audits: Mapping[bytes, SidecarAudit], asked: bytes) -> SidecarAudit | None:
+    if not asked and len(audits) == 1:
+        return next(iter(audits.values()))
+    return audits.get(asked)
+
+
+def _ask(ctx: Context, call: Call) -> tuple[bool, str, str, bytes]:
+    """(healthy, message, primary version, audit's key) of the sidecar, within a part of the call's time."""
     told: KmsStatus | None = None
     try:
         told = ctx.kms.status(
@@ -77,8 +87,10 @@ def _ask(ctx: Context, call: Call) -> tuple[bool, str, str]:
         )
         record_kms_status(ctx, told)
     except Unavailable as error:
-        return False, error.message, told.primary_key_version if told else ""
-    return told.wrap_healthy, told.message, told.primary_key_version
+        if told is None:
+            return False, error.message, "", b""
+        return False, error.message, told.primary_key_version, told.audit_public_key
+    return told.wrap_healthy, told.message, told.primary_key_version, told.audit_public_key
 
 
 def _sweep_state(unit: ReadUnit, backlog: Backlog) -> SweepState:

@@ -8,12 +8,12 @@ another installation's sidecar.
 from __future__ import annotations
 
 from dataclasses import replace
-from datetime import datetime, timedelta
+from datetime import timedelta
 
 from service.domain.errors import Reason, Unavailable
-from service.domain.key_versions import recreated, shares_local_keyring
+from service.domain.key_versions import is_late, recreated, shares_local_keyring
 from service.sealing.kms_client import KmsStatus
-from service.store import KmsRecord, WriteUnit
+from service.store import KmsRecord, SidecarAudit, WriteUnit
 from service.usecases.context import Context
 
 AUDIT_EVERY = timedelta(seconds=10)
@@ -23,6 +23,12 @@ OTHER_DEPLOYMENT = "the KMS sidecar belongs to another deployment: start the one
 RECREATED_KEY = (
     "the KMS sidecar has another key under a name that this registry has seen: restore the key it was, or "
     "rotate to a new version in the keyring that sealed this data"
+)
+
+
+LATE_SIDECAR = (
+    "the KMS sidecar does not know the newest version of its Transit key yet: it reads it again within ten "
+    "seconds"
 )
 
 
@@ -61,9 +67,10 @@ def record_kms_status(ctx: Context, status: KmsStatus) -> KmsRecord:
     Raises:
         Unavailable: see `refresh_kms_state`; nothing was recorded.
     """
-    known, now = ctx.store.read(lambda unit: (unit.kms.get(), unit.now))
-    news = _taken_up(known, status)
-    if news == known or (_is_audit_alone(known, news) and _is_fresh(known, now)):
+    known, audits, now = ctx.store.read(lambda unit: (unit.kms.get(), unit.kms.audits(), unit.now))
+    audit = audits.get(status.audit_public_key)
+    is_fresh = audit is not None and now - audit.notice_time < AUDIT_EVERY
+    if _taken_up(known, status) == known and (is_fresh or not _has_grown(audit, status)):
         return known
 
     def work(unit: WriteUnit) -> tuple[KmsRecord, KmsRecord]:
@@ -72,6 +79,10 @@ def record_kms_status(ctx: Context, status: KmsStatus) -> KmsRecord:
         if after != before:
             after = replace(after, notice_time=unit.now)
             unit.kms.record(after)
+        if _has_grown(unit.kms.audits().get(status.audit_public_key), status):
+            unit.kms.record_audit(
+                SidecarAudit(status.audit_public_key, status.audit_seq, status.audit_head, unit.now)
+            )
         return before, after
 
     before, after = ctx.store.write(work)
@@ -80,13 +91,9 @@ def record_kms_status(ctx: Context, status: KmsStatus) -> KmsRecord:
     return after
 
 
-def _is_audit_alone(known: KmsRecord, news: KmsRecord) -> bool:
-    """Whether only the sidecar's audit has grown, as it does with each of its answers."""
-    return news == replace(known, audit_seq=news.audit_seq, audit_head=news.audit_head)
-
-
-def _is_fresh(known: KmsRecord, now: datetime) -> bool:
-    return known.notice_time is not None and now - known.notice_time < AUDIT_EVERY
+def _has_grown(known: SidecarAudit | None, status: KmsStatus) -> bool:
+    """Whether the audit is longer than was seen; of one that was cut, what was seen stays as evidence."""
+    return status.audit_seq > (known.seq if known is not None else 0)
 
 
 def _taken_up(row: KmsRecord, status: KmsStatus) -> KmsRecord:
@@ -104,14 +111,12 @@ def _taken_up(row: KmsRecord, status: KmsStatus) -> KmsRecord:
     keyring_seq = status.keyring_seq or row.keyring_seq
     if keyring_seq < row.keyring_seq and shares_local_keyring(row.key_names_seen, names):
         raise OlderKeyring
-    # An audit that has become shorter was cut, or is another sidecar's: what was seen stays as evidence.
-    longer = status.audit_seq > row.audit_seq
+    if is_late(row.primary_key_version, status.primary_key_version):
+        raise Unavailable(LATE_SIDECAR, reason=Reason.KMS_UNAVAILABLE)
     return replace(
         row,
         deployment_id=status.deployment_id,
         primary_key_version=status.primary_key_version,
         keyring_seq=keyring_seq,
         key_names_seen=tuple(dict.fromkeys((*row.key_names_seen, *names))),
-        audit_seq=status.audit_seq if longer else row.audit_seq,
-        audit_head=status.audit_head if longer else row.audit_head,
     )

@@ -8,11 +8,12 @@ from datetime import datetime, timedelta
 from sqlalchemy import delete, insert, select, update
 from sqlalchemy.orm import Session
 
-from service.store.rows import IdempotencyRow, RegistryInfoRow
+from service.store.rows import IdempotencyRow, RegistryInfoRow, SidecarRow
 from service.store.units.writing import FRESH, Writing, table
 
 _REGISTRY = table(RegistryInfoRow)
 _IDEMPOTENCY = table(IdempotencyRow)
+_SIDECARS = table(SidecarRow)
 
 
 @dataclass(frozen=True, slots=True)
@@ -23,9 +24,17 @@ class KmsRecord:
     primary_key_version: str
     key_names_seen: tuple[str, ...]
     keyring_seq: int
-    audit_seq: int = 0
-    audit_head: bytes = b""
     notice_time: datetime | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class SidecarAudit:
+    """The newest line that a sidecar reported of its audit, which ``public_key`` signs."""
+
+    public_key: bytes
+    seq: int
+    head: bytes
+    notice_time: datetime
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,10 +59,22 @@ class KmsReads:
             primary_key_version=row.primary_key_version,
             key_names_seen=tuple(row.key_names_seen),
             keyring_seq=row.keyring_seq,
-            audit_seq=row.audit_seq,
-            audit_head=row.audit_head,
             notice_time=row.notice_time,
         )
+
+    def audits(self) -> dict[bytes, SidecarAudit]:
+        """Return what is recorded of each sidecar's audit, by public key."""
+        rows = self._session.scalars(select(SidecarRow), execution_options=FRESH)
+        return {
+            row.audit_public_key: SidecarAudit(
+                row.audit_public_key, row.audit_seq, row.audit_head, row.notice_time
+            )
+            for row in rows
+        }
+
+    def secret_fingerprint(self) -> bytes | None:
+        """Return the fingerprint of the secret that all replicas share; None before the first use."""
+        return self._session.scalar(select(RegistryInfoRow.secret_fingerprint))
 
 
 class KmsWrites(KmsReads):
@@ -74,11 +95,28 @@ class KmsWrites(KmsReads):
                 "primary_key_version": record.primary_key_version,
                 "key_names_seen": list(record.key_names_seen),
                 "keyring_seq": record.keyring_seq,
-                "audit_seq": record.audit_seq,
-                "audit_head": record.audit_head,
                 "notice_time": record.notice_time,
             },
         )
+        self._writing.bookkeeping = True
+
+    def record_audit(self, audit: SidecarAudit) -> None:
+        """Replace what is recorded of one sidecar's audit."""
+        self._writing.execute(delete(_SIDECARS).where(_SIDECARS.c.audit_public_key == audit.public_key))
+        self._writing.execute(
+            insert(_SIDECARS),
+            {
+                "audit_public_key": audit.public_key,
+                "audit_seq": audit.seq,
+                "audit_head": audit.head,
+                "notice_time": audit.notice_time,
+            },
+        )
+        self._writing.bookkeeping = True
+
+    def record_secret_fingerprint(self, fingerprint: bytes) -> None:
+        """Record which secret all replicas share."""
+        self._writing.execute(update(_REGISTRY), {"secret_fingerprint": fingerprint})
         self._writing.bookkeeping = True
 
 
@@ -132,4 +170,9 @@ class RequestWrites(RequestReads):
                 "expire_time": self._now + ttl,
             },
         )
+        self._writing.bookkeeping = True
+
+    def forget(self) -> None:
+        """Forget all used request ids."""
+        self._writing.execute(delete(_IDEMPOTENCY))
         self._writing.bookkeeping = True

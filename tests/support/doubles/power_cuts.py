@@ -55,6 +55,7 @@ class InProcessKms:
             server_time=datetime(2026, 11, 23, tzinfo=UTC),
             audit_seq=0,
             audit_head=b"",
+            audit_public_key=b"",
         )
 
     def wrap(

@@ -29,7 +29,7 @@ from google.protobuf import timestamp_pb2 as google_dot_protobuf_dot_timestamp__
 from google.rpc import status_pb2 as google_dot_rpc_dot_status__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n.codevector/kms/v1/key_management_service.proto\x12\x11\x63odevector.kms.v1\x1a\x1b\x62uf/validate/validate.proto\x1a\x1fgoogle/api/field_behavior.proto\x1a\x19google/api/resource.proto\x1a\x1fgoogle/protobuf/timestamp.proto\x1a\x17google/rpc/status.proto\"\x12\n\x10GetStatusRequest\"\xb8\x04\n\x11GetStatusResponse\x12\x15\n\x07version\x18\x01 \x01(\tB\x04\xe2\x41\x01\x03\x12\x43\n\x07\x62\x61\x63kend\x18\x02 \x01(\x0e\x32,.codevector.kms.v1.GetStatusResponse.BackendB\x04\xe2\x41\x01\x03\x12;\n\x13primary_key_version\x18\x03 \x01(\tB\x1e\xe2\x41\x01\x03\xfa\x41\x17\n\x15\x63odevector/KeyVersion\x12=\n\x15\x61\x63\x63\x65pted_key_versions\x18\x04 \x03(\tB\x1e\xe2\x41\x01\x03\xfa\x41\x17\n\x15\x63odevector/KeyVersion\x12\x1a\n\x0cwrap_healthy\x18\x05 \x01(\x08\x42\x04\xe2\x41\x01\x03\x12\x1c\n\x0eunwrap_healthy\x18\x06 \x01(\x08\x42\x04\xe2\x41\x01\x03\x12\x15\n\x07message\x18\x07 \x01(\tB\x04\xe2\x41\x01\x03\x12\x35\n\x0bserver_time\x18\x08 \x01(\x0b\x32\x1a.google.protobuf.TimestampB\x04\xe2\x41\x01\x03\x12\x1b\n\rdeployment_id\x18\t \x01(\tB\x04\xe2\x41\x01\x03\x12\x19\n\x0bkeyring_seq\x18\n \x01(\x03\x42\x04\xe2\x41\x01\x03\x12\x17\n\taudit_seq\x18\x0b \x01(\x03\x42\x04\xe2\x41\x01\x03\x12\x18\n\naudit_head\x18\x0c \x01(\x0c\x42\x04\xe2\x41\x01\x03\"X\n\x07\x42\x61\x63kend\x12\x17\n\x13\x42\x41\x43KEND_UNSPECIFIED\x10\x00\x12\x19\n\x15\x42\x41\x43KEND_LOCAL_KEYRING\x10\x01\x12\x19\n\x15\x42\x41\x43KEND_VAULT_TRANSIT\x10\x02\"S\n\x08WrapItem\x12 \n\x07\x63ontext\x18\x01 \x01(\x0c\x42\x0f\xe2\x41\x01\x02\xbaH\x08z\x03\x18\x80\x10\xc8\x01\x01\x12%\n\tplaintext\x18\x02 \x01(\x0c\x42\x12\x80\x01\x01\xe2\x41\x02\x02\x04\xbaH\x07z\x02h \xc8\x01\x01\"\xc1\x01\n\x0eWrappedDataKey\x12)\n\x10wrapped_data_key\x18\x01 \x01(\x0c\x42\x0f\xe2\x41\x01\x02\xbaH\x08z\x03\x18\x80@\xc8\x01\x01\x12>\n\x0bkey_version\x18\x02 \x01(\tB)\xe2\x41\x01\x02\xfa\x41\x17\n\x15\x63odevector/KeyVersion\xbaH\x08r\x03\x18\x80\x01\xc8\x01\x01\x12\"\n\ncommitment\x18\x03 \x01(\x0c\x42\x0e\xe2\x41\x01\x02\xbaH\x07z\x02h \xc8\x01\x01\x12 \n\x07\x63ontext\x18\x04 \x01(\x0c\x42\x0f\xe2\x41\x01\x02\xbaH\x08z\x03\x18\x80\x10\xc8\x01\x01\"X\n\x18\x42\x61tchWrapDataKeysRequest\x12<\n\x05items\x18\x01 \x03(\x0b\x32\x1b.codevector.kms.v1.WrapItemB\x10\xe2\x41\x01\x02\xbaH\t\x92\x01\x03\x10\x80\x02\xc8\x01\x01\"Q\n\x19\x42\x61tchWrapDataKeysResponse\x12\x34\n\x07results\x18\x01 \x03(\x0b\x32\x1d.codevector.kms.v1.WrapResultB\x04\xe2\x41\x01\x03\"~\n\nWrapResult\x12:\n\x07wrapped\x18\x01 \x01(\x0b\x32!.codevector.kms.v1.WrappedDataKeyB\x04\xe2\x41\x01\x03H\x00\x12)\n\x05\x65rror\x18\x02 \x01(\x0b\x32\x12.google.rpc.StatusB\x04\xe2\x41\x01\x03H\x00\x42\t\n\x07outcome\"[\n\x1a\x42\x61tchUnwrapDataKeysRequest\x12=\n\x05items\x18\x01 \x03(\x0b\x32\x1d.codevector.kms.v1.UnwrapItemB\x0f\xe2\x41\x01\x02\xbaH\x08\x92\x01\x02\x10@\xc8\x01\x01\"Y\n\nUnwrapItem\x12>\n\x07wrapped\x18\x01 \x01(\x0b\x32!.codevector.kms.v1.WrappedDataKeyB\n\xe2\x41\x01\x02\xbaH\x03\xc8\x01\x01J\x04\x08\x02\x10\x03R\x05grant\"U\n\x1b\x42\x61tchUnwrapDataKeysResponse\x12\x36\n\x07results\x18\x01 \x03(\x0b\x32\x1f.codevector.kms.v1.UnwrapResultB\x04\xe2\x41\x01\x03\"b\n\x0cUnwrapResult\x12\x1c\n\tplaintext\x18\x01 \x01(\x0c\x42\x07\x80\x01\x01\xe2\x41\x01\x03H\x00\x12)\n\x05\x65rror\x18\x02 \x01(\x0b\x32\x12.google.rpc.StatusB\x04\xe2\x41\x01\x03H\x00\x42\t\n\x07outcome\"\xa7\x01\n\x1a\x42\x61tchRewrapDataKeysRequest\x12\x42\n\x05items\x18\x01 \x03(\x0b\x32!.codevector.kms.v1.WrappedDataKeyB\x10\xe2\x41\x01\x02\xbaH\t\x92\x01\x03\x10\x80\x02\xc8\x01\x01\x12\x45\n\x12target_key_version\x18\x02 \x01(\tB)\xe2\x41\x01\x02\xfa\x41\x17\n\x15\x63odevector/KeyVersion\xbaH\x08r\x03\x18\x80\x01\xc8\x01\x01\"S\n\x1b\x42\x61tchRewrapDataKeysResponse\x12\x34\n\x07results\x18\x01 \x03(\x0b\x32\x1d.codevector.kms.v1.WrapResultB\x04\xe2\x41\x01\x03\"`\n\x1a\x42\x61tchVerifyDataKeysRequest\x12\x42\n\x05items\x18\x01 \x03(\x0b\x32!.codevector.kms.v1.WrappedDataKeyB\x10\xe2\x41\x01\x02\xbaH\t\x92\x01\x03\x10\x80\x08\xc8\x01\x01\"H\n\x1b\x42\x61tchVerifyDataKeysResponse\x12)\n\x07results\x18\x01 \x03(\x0b\x32\x12.google.rpc.StatusB\x04\xe2\x41\x01\x03\"\xd7\x03\n\nKeyVersion\x12\x12\n\x04name\x18\x01 \x01(\tB\x04\xe2\x41\x01\x08\x12\x38\n\x05state\x18\x02 \x01(\x0e\x32#.codevector.kms.v1.KeyVersion.StateB\x04\xe2\x41\x01\x03\x12\x17\n\talgorithm\x18\x03 \x01(\tB\x04\xe2\x41\x01\x03\x12\x35\n\x0b\x63reate_time\x18\x05 \x01(\x0b\x32\x1a.google.protobuf.TimestampB\x04\xe2\x41\x01\x03\x12\x36\n\x0c\x64\x65stroy_time\x18\x06 \x01(\x0b\x32\x1a.google.protobuf.TimestampB\x04\xe2\x41\x01\x03\"\xa2\x01\n\x05State\x12\x15\n\x11STATE_UNSPECIFIED\x10\x00\x12\x11\n\rSTATE_PENDING\x10\x01\x12\x11\n\rSTATE_PRIMARY\x10\x02\x12\x16\n\x12STATE_DECRYPT_ONLY\x10\x03\x12\x12\n\x0eSTATE_DISABLED\x10\x04\x12\x1b\n\x17STATE_DESTROY_SCHEDULED\x10\x05\x12\x13\n\x0fSTATE_DESTROYED\x10\x06:N\xea\x41K\n\x15\x63odevector/KeyVersion\x12\x19keyVersions/{key_version}*\x0bkeyVersions2\nkeyVersion2\xca\x04\n\x14KeyManagementService\x12[\n\tGetStatus\x12#.codevector.kms.v1.GetStatusRequest\x1a$.codevector.kms.v1.GetStatusResponse\"\x03\x90\x02\x01\x12n\n\x11\x42\x61tchWrapDataKeys\x12+.codevector.kms.v1.BatchWrapDataKeysRequest\x1a,.codevector.kms.v1.BatchWrapDataKeysResponse\x12t\n\x13\x42\x61tchUnwrapDataKeys\x12-.codevector.kms.v1.BatchUnwrapDataKeysRequest\x1a..codevector.kms.v1.BatchUnwrapDataKeysResponse\x12t\n\x13\x42\x61tchRewrapDataKeys\x12-.codevector.kms.v1.BatchRewrapDataKeysRequest\x1a..codevector.kms.v1.BatchRewrapDataKeysResponse\x12y\n\x13\x42\x61tchVerifyDataKeys\x12-.codevector.kms.v1.BatchVerifyDataKeysRequest\x1a..codevector.kms.v1.BatchVerifyDataKeysResponse\"\x03\x90\x02\x01\x62\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n.codevector/kms/v1/key_management_service.proto\x12\x11\x63odevector.kms.v1\x1a\x1b\x62uf/validate/validate.proto\x1a\x1fgoogle/api/field_behavior.proto\x1a\x19google/api/resource.proto\x1a\x1fgoogle/protobuf/timestamp.proto\x1a\x17google/rpc/status.proto\"\x12\n\x10GetStatusRequest\"\xd8\x04\n\x11GetStatusResponse\x12\x15\n\x07version\x18\x01 \x01(\tB\x04\xe2\x41\x01\x03\x12\x43\n\x07\x62\x61\x63kend\x18\x02 \x01(\x0e\x32,.codevector.kms.v1.GetStatusResponse.BackendB\x04\xe2\x41\x01\x03\x12;\n\x13primary_key_version\x18\x03 \x01(\tB\x1e\xe2\x41\x01\x03\xfa\x41\x17\n\x15\x63odevector/KeyVersion\x12=\n\x15\x61\x63\x63\x65pted_key_versions\x18\x04 \x03(\tB\x1e\xe2\x41\x01\x03\xfa\x41\x17\n\x15\x63odevector/KeyVersion\x12\x1a\n\x0cwrap_healthy\x18\x05 \x01(\x08\x42\x04\xe2\x41\x01\x03\x12\x1c\n\x0eunwrap_healthy\x18\x06 \x01(\x08\x42\x04\xe2\x41\x01\x03\x12\x15\n\x07message\x18\x07 \x01(\tB\x04\xe2\x41\x01\x03\x12\x35\n\x0bserver_time\x18\x08 \x01(\x0b\x32\x1a.google.protobuf.TimestampB\x04\xe2\x41\x01\x03\x12\x1b\n\rdeployment_id\x18\t \x01(\tB\x04\xe2\x41\x01\x03\x12\x19\n\x0bkeyring_seq\x18\n \x01(\x03\x42\x04\xe2\x41\x01\x03\x12\x17\n\taudit_seq\x18\x0b \x01(\x03\x42\x04\xe2\x41\x01\x03\x12\x18\n\naudit_head\x18\x0c \x01(\x0c\x42\x04\xe2\x41\x01\x03\x12\x1e\n\x10\x61udit_public_key\x18\r \x01(\x0c\x42\x04\xe2\x41\x01\x03\"X\n\x07\x42\x61\x63kend\x12\x17\n\x13\x42\x41\x43KEND_UNSPECIFIED\x10\x00\x12\x19\n\x15\x42\x41\x43KEND_LOCAL_KEYRING\x10\x01\x12\x19\n\x15\x42\x41\x43KEND_VAULT_TRANSIT\x10\x02\"S\n\x08WrapItem\x12 \n\x07\x63ontext\x18\x01 \x01(\x0c\x42\x0f\xe2\x41\x01\x02\xbaH\x08z\x03\x18\x80\x10\xc8\x01\x01\x12%\n\tplaintext\x18\x02 \x01(\x0c\x42\x12\x80\x01\x01\xe2\x41\x02\x02\x04\xbaH\x07z\x02h \xc8\x01\x01\"\xc1\x01\n\x0eWrappedDataKey\x12)\n\x10wrapped_data_key\x18\x01 \x01(\x0c\x42\x0f\xe2\x41\x01\x02\xbaH\x08z\x03\x18\x80@\xc8\x01\x01\x12>\n\x0bkey_version\x18\x02 \x01(\tB)\xe2\x41\x01\x02\xfa\x41\x17\n\x15\x63odevector/KeyVersion\xbaH\x08r\x03\x18\x80\x01\xc8\x01\x01\x12\"\n\ncommitment\x18\x03 \x01(\x0c\x42\x0e\xe2\x41\x01\x02\xbaH\x07z\x02h \xc8\x01\x01\x12 \n\x07\x63ontext\x18\x04 \x01(\x0c\x42\x0f\xe2\x41\x01\x02\xbaH\x08z\x03\x18\x80\x10\xc8\x01\x01\"X\n\x18\x42\x61tchWrapDataKeysRequest\x12<\n\x05items\x18\x01 \x03(\x0b\x32\x1b.codevector.kms.v1.WrapItemB\x10\xe2\x41\x01\x02\xbaH\t\x92\x01\x03\x10\x80\x02\xc8\x01\x01\"Q\n\x19\x42\x61tchWrapDataKeysResponse\x12\x34\n\x07results\x18\x01 \x03(\x0b\x32\x1d.codevector.kms.v1.WrapResultB\x04\xe2\x41\x01\x03\"~\n\nWrapResult\x12:\n\x07wrapped\x18\x01 \x01(\x0b\x32!.codevector.kms.v1.WrappedDataKeyB\x04\xe2\x41\x01\x03H\x00\x12)\n\x05\x65rror\x18\x02 \x01(\x0b\x32\x12.google.rpc.StatusB\x04\xe2\x41\x01\x03H\x00\x42\t\n\x07outcome\"[\n\x1a\x42\x61tchUnwrapDataKeysRequest\x12=\n\x05items\x18\x01 \x03(\x0b\x32\x1d.codevector.kms.v1.UnwrapItemB\x0f\xe2\x41\x01\x02\xbaH\x08\x92\x01\x02\x10@\xc8\x01\x01\"Y\n\nUnwrapItem\x12>\n\x07wrapped\x18\x01 \x01(\x0b\x32!.codevector.kms.v1.WrappedDataKeyB\n\xe2\x41\x01\x02\xbaH\x03\xc8\x01\x01J\x04\x08\x02\x10\x03R\x05grant\"U\n\x1b\x42\x61tchUnwrapDataKeysResponse\x12\x36\n\x07results\x18\x01 \x03(\x0b\x32\x1f.codevector.kms.v1.UnwrapResultB\x04\xe2\x41\x01\x03\"b\n\x0cUnwrapResult\x12\x1c\n\tplaintext\x18\x01 \x01(\x0c\x42\x07\x80\x01\x01\xe2\x41\x01\x03H\x00\x12)\n\x05\x65rror\x18\x02 \x01(\x0b\x32\x12.google.rpc.StatusB\x04\xe2\x41\x01\x03H\x00\x42\t\n\x07outcome\"\xa7\x01\n\x1a\x42\x61tchRewrapDataKeysRequest\x12\x42\n\x05items\x18\x01 \x03(\x0b\x32!.codevector.kms.v1.WrappedDataKeyB\x10\xe2\x41\x01\x02\xbaH\t\x92\x01\x03\x10\x80\x02\xc8\x01\x01\x12\x45\n\x12target_key_version\x18\x02 \x01(\tB)\xe2\x41\x01\x02\xfa\x41\x17\n\x15\x63odevector/KeyVersion\xbaH\x08r\x03\x18\x80\x01\xc8\x01\x01\"S\n\x1b\x42\x61tchRewrapDataKeysResponse\x12\x34\n\x07results\x18\x01 \x03(\x0b\x32\x1d.codevector.kms.v1.WrapResultB\x04\xe2\x41\x01\x03\"`\n\x1a\x42\x61tchVerifyDataKeysRequest\x12\x42\n\x05items\x18\x01 \x03(\x0b\x32!.codevector.kms.v1.WrappedDataKeyB\x10\xe2\x41\x01\x02\xbaH\t\x92\x01\x03\x10\x80\x08\xc8\x01\x01\"H\n\x1b\x42\x61tchVerifyDataKeysResponse\x12)\n\x07results\x18\x01 \x03(\x0b\x32\x12.google.rpc.StatusB\x04\xe2\x41\x01\x03\"\xd7\x03\n\nKeyVersion\x12\x12\n\x04name\x18\x01 \x01(\tB\x04\xe2\x41\x01\x08\x12\x38\n\x05state\x18\x02 \x01(\x0e\x32#.codevector.kms.v1.KeyVersion.StateB\x04\xe2\x41\x01\x03\x12\x17\n\talgorithm\x18\x03 \x01(\tB\x04\xe2\x41\x01\x03\x12\x35\n\x0b\x63reate_time\x18\x05 \x01(\x0b\x32\x1a.google.protobuf.TimestampB\x04\xe2\x41\x01\x03\x12\x36\n\x0c\x64\x65stroy_time\x18\x06 \x01(\x0b\x32\x1a.google.protobuf.TimestampB\x04\xe2\x41\x01\x03\"\xa2\x01\n\x05State\x12\x15\n\x11STATE_UNSPECIFIED\x10\x00\x12\x11\n\rSTATE_PENDING\x10\x01\x12\x11\n\rSTATE_PRIMARY\x10\x02\x12\x16\n\x12STATE_DECRYPT_ONLY\x10\x03\x12\x12\n\x0eSTATE_DISABLED\x10\x04\x12\x1b\n\x17STATE_DESTROY_SCHEDULED\x10\x05\x12\x13\n\x0fSTATE_DESTROYED\x10\x06:N\xea\x41K\n\x15\x63odevector/KeyVersion\x12\x19keyVersions/{key_version}*\x0bkeyVersions2\nkeyVersion2\xca\x04\n\x14KeyManagementService\x12[\n\tGetStatus\x12#.codevector.kms.v1.GetStatusRequest\x1a$.codevector.kms.v1.GetStatusResponse\"\x03\x90\x02\x01\x12n\n\x11\x42\x61tchWrapDataKeys\x12+.codevector.kms.v1.BatchWrapDataKeysRequest\x1a,.codevector.kms.v1.BatchWrapDataKeysResponse\x12t\n\x13\x42\x61tchUnwrapDataKeys\x12-.codevector.kms.v1.BatchUnwrapDataKeysRequest\x1a..codevector.kms.v1.BatchUnwrapDataKeysResponse\x12t\n\x13\x42\x61tchRewrapDataKeys\x12-.codevector.kms.v1.BatchRewrapDataKeysRequest\x1a..codevector.kms.v1.BatchRewrapDataKeysResponse\x12y\n\x13\x42\x61tchVerifyDataKeys\x12-.codevector.kms.v1.BatchVerifyDataKeysRequest\x1a..codevector.kms.v1.BatchVerifyDataKeysResponse\"\x03\x90\x02\x01\x62\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
@@ -60,6 +60,8 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_GETSTATUSRESPONSE'].fields_by_name['audit_seq']._serialized_options = b'\342A\001\003'
   _globals['_GETSTATUSRESPONSE'].fields_by_name['audit_head']._loaded_options = None
   _globals['_GETSTATUSRESPONSE'].fields_by_name['audit_head']._serialized_options = b'\342A\001\003'
+  _globals['_GETSTATUSRESPONSE'].fields_by_name['audit_public_key']._loaded_options = None
+  _globals['_GETSTATUSRESPONSE'].fields_by_name['audit_public_key']._serialized_options = b'\342A\001\003'
   _globals['_WRAPITEM'].fields_by_name['context']._loaded_options = None
   _globals['_WRAPITEM'].fields_by_name['context']._serialized_options = b'\342A\001\002\272H\010z\003\030\200\020\310\001\001'
   _globals['_WRAPITEM'].fields_by_name['plaintext']._loaded_options = None
@@ -119,39 +121,39 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_GETSTATUSREQUEST']._serialized_start=216
   _globals['_GETSTATUSREQUEST']._serialized_end=234
   _globals['_GETSTATUSRESPONSE']._serialized_start=237
-  _globals['_GETSTATUSRESPONSE']._serialized_end=805
-  _globals['_GETSTATUSRESPONSE_BACKEND']._serialized_start=717
-  _globals['_GETSTATUSRESPONSE_BACKEND']._serialized_end=805
-  _globals['_WRAPITEM']._serialized_start=807
-  _globals['_WRAPITEM']._serialized_end=890
-  _globals['_WRAPPEDDATAKEY']._serialized_start=893
-  _globals['_WRAPPEDDATAKEY']._serialized_end=1086
-  _globals['_BATCHWRAPDATAKEYSREQUEST']._serialized_start=1088
-  _globals['_BATCHWRAPDATAKEYSREQUEST']._serialized_end=1176
-  _globals['_BATCHWRAPDATAKEYSRESPONSE']._serialized_start=1178
-  _globals['_BATCHWRAPDATAKEYSRESPONSE']._serialized_end=1259
-  _globals['_WRAPRESULT']._serialized_start=1261
-  _globals['_WRAPRESULT']._serialized_end=1387
-  _globals['_BATCHUNWRAPDATAKEYSREQUEST']._serialized_start=1389
-  _globals['_BATCHUNWRAPDATAKEYSREQUEST']._serialized_end=1480
-  _globals['_UNWRAPITEM']._serialized_start=1482
-  _globals['_UNWRAPITEM']._serialized_end=1571
-  _globals['_BATCHUNWRAPDATAKEYSRESPONSE']._serialized_start=1573
-  _globals['_BATCHUNWRAPDATAKEYSRESPONSE']._serialized_end=1658
-  _globals['_UNWRAPRESULT']._serialized_start=1660
-  _globals['_UNWRAPRESULT']._serialized_end=1758
-  _globals['_BATCHREWRAPDATAKEYSREQUEST']._serialized_start=1761
-  _globals['_BATCHREWRAPDATAKEYSREQUEST']._serialized_end=1928
-  _globals['_BATCHREWRAPDATAKEYSRESPONSE']._serialized_start=1930
-  _globals['_BATCHREWRAPDATAKEYSRESPONSE']._serialized_end=2013
-  _globals['_BATCHVERIFYDATAKEYSREQUEST']._serialized_start=2015
-  _globals['_BATCHVERIFYDATAKEYSREQUEST']._serialized_end=2111
-  _globals['_BATCHVERIFYDATAKEYSRESPONSE']._serialized_start=2113
-  _globals['_BATCHVERIFYDATAKEYSRESPONSE']._serialized_end=2185
-  _globals['_KEYVERSION']._serialized_start=2188
-  _globals['_KEYVERSION']._serialized_end=2659
-  _globals['_KEYVERSION_STATE']._serialized_start=2417
-  _globals['_KEYVERSION_STATE']._serialized_end=2579
-  _globals['_KEYMANAGEMENTSERVICE']._serialized_start=2662
-  _globals['_KEYMANAGEMENTSERVICE']._serialized_end=3248
+  _globals['_GETSTATUSRESPONSE']._serialized_end=837
+  _globals['_GETSTATUSRESPONSE_BACKEND']._serialized_start=749
+  _globals['_GETSTATUSRESPONSE_BACKEND']._serialized_end=837
+  _globals['_WRAPITEM']._serialized_start=839
+  _globals['_WRAPITEM']._serialized_end=922
+  _globals['_WRAPPEDDATAKEY']._serialized_start=925
+  _globals['_WRAPPEDDATAKEY']._serialized_end=1118
+  _globals['_BATCHWRAPDATAKEYSREQUEST']._serialized_start=1120
+  _globals['_BATCHWRAPDATAKEYSREQUEST']._serialized_end=1208
+  _globals['_BATCHWRAPDATAKEYSRESPONSE']._serialized_start=1210
+  _globals['_BATCHWRAPDATAKEYSRESPONSE']._serialized_end=1291
+  _globals['_WRAPRESULT']._serialized_start=1293
+  _globals['_WRAPRESULT']._serialized_end=1419
+  _globals['_BATCHUNWRAPDATAKEYSREQUEST']._serialized_start=1421
+  _globals['_BATCHUNWRAPDATAKEYSREQUEST']._serialized_end=1512
+  _globals['_UNWRAPITEM']._serialized_start=1514
+  _globals['_UNWRAPITEM']._serialized_end=1603
+  _globals['_BATCHUNWRAPDATAKEYSRESPONSE']._serialized_start=1605
+  _globals['_BATCHUNWRAPDATAKEYSRESPONSE']._serialized_end=1690
+  _globals['_UNWRAPRESULT']._serialized_start=1692
+  _globals['_UNWRAPRESULT']._serialized_end=1790
+  _globals['_BATCHREWRAPDATAKEYSREQUEST']._serialized_start=1793
+  _globals['_BATCHREWRAPDATAKEYSREQUEST']._serialized_end=1960
+  _globals['_BATCHREWRAPDATAKEYSRESPONSE']._serialized_start=1962
+  _globals['_BATCHREWRAPDATAKEYSRESPONSE']._serialized_end=2045
+  _globals['_BATCHVERIFYDATAKEYSREQUEST']._serialized_start=2047
+  _globals['_BATCHVERIFYDATAKEYSREQUEST']._serialized_end=2143
+  _globals['_BATCHVERIFYDATAKEYSRESPONSE']._serialized_start=2145
+  _globals['_BATCHVERIFYDATAKEYSRESPONSE']._serialized_end=2217
+  _globals['_KEYVERSION']._serialized_start=2220
+  _globals['_KEYVERSION']._serialized_end=2691
+  _globals['_KEYVERSION_STATE']._serialized_start=2449
+  _globals['_KEYVERSION_STATE']._serialized_end=2611
+  _globals['_KEYMANAGEMENTSERVICE']._serialized_start=2694
+  _globals['_KEYMANAGEMENTSERVICE']._serialized_end=3280
 # @@protoc_insertion_point(module_scope)

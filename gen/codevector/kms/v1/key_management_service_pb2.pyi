@@ -19,7 +19,7 @@ class GetStatusRequest(_message.Message):
     def __init__(self) -> None: ...
 
 class GetStatusResponse(_message.Message):
-    __slots__ = ("version", "backend", "primary_key_version", "accepted_key_versions", "wrap_healthy", "unwrap_healthy", "message", "server_time", "deployment_id", "keyring_seq", "audit_seq", "audit_head")
+    __slots__ = ("version", "backend", "primary_key_version", "accepted_key_versions", "wrap_healthy", "unwrap_healthy", "message", "server_time", "deployment_id", "keyring_seq", "audit_seq", "audit_head", "audit_public_key")
     class Backend(int, metaclass=_enum_type_wrapper.EnumTypeWrapper):
         __slots__ = ()
         BACKEND_UNSPECIFIED: _ClassVar[GetStatusResponse.Backend]
@@ -40,6 +40,7 @@ class GetStatusResponse(_message.Message):
     KEYRING_SEQ_FIELD_NUMBER: _ClassVar[int]
     AUDIT_SEQ_FIELD_NUMBER: _ClassVar[int]
     AUDIT_HEAD_FIELD_NUMBER: _ClassVar[int]
+    AUDIT_PUBLIC_KEY_FIELD_NUMBER: _ClassVar[int]
     version: str
     backend: GetStatusResponse.Backend
     primary_key_version: str
@@ -52,7 +53,8 @@ class GetStatusResponse(_message.Message):
     keyring_seq: int
     audit_seq: int
     audit_head: bytes
-    def __init__(self, version: _Optional[str] = ..., backend: _Optional[_Union[GetStatusResponse.Backend, str]] = ..., primary_key_version: _Optional[str] = ..., accepted_key_versions: _Optional[_Iterable[str]] = ..., wrap_healthy: bool = ..., unwrap_healthy: bool = ..., message: _Optional[str] = ..., server_time: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., deployment_id: _Optional[str] = ..., keyring_seq: _Optional[int] = ..., audit_seq: _Optional[int] = ..., audit_head: _Optional[bytes] = ...) -> None: ...
+    audit_public_key: bytes
+    def __init__(self, version: _Optional[str] = ..., backend: _Optional[_Union[GetStatusResponse.Backend, str]] = ..., primary_key_version: _Optional[str] = ..., accepted_key_versions: _Optional[_Iterable[str]] = ..., wrap_healthy: bool = ..., unwrap_healthy: bool = ..., message: _Optional[str] = ..., server_time: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., deployment_id: _Optional[str] = ..., keyring_seq: _Optional[int] = ..., audit_seq: _Optional[int] = ..., audit_head: _Optional[bytes] = ..., audit_public_key: _Optional[bytes] = ...) -> None: ...
 
 class WrapItem(_message.Message):
     __slots__ = ("context", "plaintext")

@@ -47,7 +47,7 @@ class GetEncryptionStatusRequest(_message.Message):
     def __init__(self) -> None: ...
 
 class GetEncryptionStatusResponse(_message.Message):
-    __slots__ = ("primary_key_version", "usage", "data_key_count", "stale_data_key_count", "kms_healthy", "kms_message", "quarantined_count", "sweep_state", "quarantined", "kms_primary_key_version", "keyring_seq", "audit_seq", "audit_head", "notice_time", "deployment_id")
+    __slots__ = ("primary_key_version", "usage", "data_key_count", "stale_data_key_count", "kms_healthy", "kms_message", "quarantined_count", "sweep_state", "quarantined", "kms_primary_key_version", "keyring_seq", "audit_seq", "audit_head", "notice_time", "deployment_id", "audit_public_key")
     class SweepState(int, metaclass=_enum_type_wrapper.EnumTypeWrapper):
         __slots__ = ()
         SWEEP_STATE_UNSPECIFIED: _ClassVar[GetEncryptionStatusResponse.SweepState]
@@ -75,6 +75,7 @@ class GetEncryptionStatusResponse(_message.Message):
     AUDIT_HEAD_FIELD_NUMBER: _ClassVar[int]
     NOTICE_TIME_FIELD_NUMBER: _ClassVar[int]
     DEPLOYMENT_ID_FIELD_NUMBER: _ClassVar[int]
+    AUDIT_PUBLIC_KEY_FIELD_NUMBER: _ClassVar[int]
     primary_key_version: str
     usage: _containers.RepeatedCompositeFieldContainer[KeyVersionUsage]
     data_key_count: int
@@ -90,7 +91,8 @@ class GetEncryptionStatusResponse(_message.Message):
     audit_head: bytes
     notice_time: _timestamp_pb2.Timestamp
     deployment_id: str
-    def __init__(self, primary_key_version: _Optional[str] = ..., usage: _Optional[_Iterable[_Union[KeyVersionUsage, _Mapping]]] = ..., data_key_count: _Optional[int] = ..., stale_data_key_count: _Optional[int] = ..., kms_healthy: bool = ..., kms_message: _Optional[str] = ..., quarantined_count: _Optional[int] = ..., sweep_state: _Optional[_Union[GetEncryptionStatusResponse.SweepState, str]] = ..., quarantined: _Optional[_Iterable[_Union[RewrapFailure, _Mapping]]] = ..., kms_primary_key_version: _Optional[str] = ..., keyring_seq: _Optional[int] = ..., audit_seq: _Optional[int] = ..., audit_head: _Optional[bytes] = ..., notice_time: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., deployment_id: _Optional[str] = ...) -> None: ...
+    audit_public_key: bytes
+    def __init__(self, primary_key_version: _Optional[str] = ..., usage: _Optional[_Iterable[_Union[KeyVersionUsage, _Mapping]]] = ..., data_key_count: _Optional[int] = ..., stale_data_key_count: _Optional[int] = ..., kms_healthy: bool = ..., kms_message: _Optional[str] = ..., quarantined_count: _Optional[int] = ..., sweep_state: _Optional[_Union[GetEncryptionStatusResponse.SweepState, str]] = ..., quarantined: _Optional[_Iterable[_Union[RewrapFailure, _Mapping]]] = ..., kms_primary_key_version: _Optional[str] = ..., keyring_seq: _Optional[int] = ..., audit_seq: _Optional[int] = ..., audit_head: _Optional[bytes] = ..., notice_time: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., deployment_id: _Optional[str] = ..., audit_public_key: _Optional[bytes] = ...) -> None: ...
 
 class KeyVersionUsage(_message.Message):
     __slots__ = ("key_version", "data_key_count")

@@ -10,7 +10,7 @@ import pytest
 from kms.keyring import KeyringStatus
 from service.domain.errors import Unavailable
 from service.usecases.encryption_status import encryption_status
-from service.usecases.kms_state import refresh_kms_state
+from service.usecases.kms_state import record_kms_status, refresh_kms_state
 from tests.support.servers.rotating_registry import Rotating, a_call
 
 LOCAL = "keyVersions/local-0a1b2c3d"
@@ -71,7 +71,10 @@ class TestAudit:
 
     @staticmethod
     def of(registry: Rotating) -> int:
-        return refresh_kms_state(registry.ctx)[1].audit_seq
+        refresh_kms_state(registry.ctx)
+        (audit,) = registry.store.read(lambda unit: unit.kms.audits()).values()
+        assert (len(audit.public_key), len(audit.head)) == (32, 32)
+        return audit.seq
 
     def test_is_recorded_every_ten_seconds(self, registry: Rotating) -> None:
         first = self.of(registry)
@@ -80,8 +83,20 @@ class TestAudit:
         assert self.of(registry) == first
         registry.later(seconds=10)
         assert self.of(registry) > first
-        row = registry.store.read(lambda unit: unit.kms.get())
-        assert len(row.audit_head) == 32
+
+    def test_each_sidecar_has_its_own(self, registry: Rotating) -> None:
+        """Several sidecars on one Transit key: the shorter audit of another one is no cut audit."""
+        status = registry.ctx.kms.status()
+        others = [(b"a" * 32, 900), (b"b" * 32, 7), (b"a" * 32, 400), (b"b" * 32, 8)]
+        for public_key, seq in others:
+            registry.later(seconds=10)
+            told = replace(status, audit_public_key=public_key, audit_seq=seq, audit_head=b"h" * 32)
+            record_kms_status(registry.ctx, told)
+        audits = registry.store.read(lambda unit: unit.kms.audits())
+        assert {key: audit.seq for key, audit in audits.items()} == {b"a" * 32: 900, b"b" * 32: 8}
+        shown = encryption_status(registry.ctx, a_call()).audit
+        assert shown is not None
+        assert shown.public_key == status.audit_public_key, "that of the sidecar that answers"
 
 
 class TestRefused:
@@ -104,6 +119,15 @@ class TestRefused:
         refresh_kms_state(registry.ctx)
         say(registry, f"{LOCAL}-v1-aa", seq=4)
         self.refuses(registry, "older keyring")
+
+    def test_a_transit_primary_that_another_sidecar_has_left_already(self, registry: Rotating) -> None:
+        say(registry, f"{TRANSIT}-v9-1764000000", f"{TRANSIT}-v10-1764000100")
+        refresh_kms_state(registry.ctx)
+        say(registry, f"{TRANSIT}-v9-1764000000")
+        self.refuses(registry, "does not know the newest version of its Transit key yet")
+        say(registry, f"{TRANSIT}-v10-1764000100", f"{TRANSIT}-v11-1764000200")
+        _, row = refresh_kms_state(registry.ctx)
+        assert row.primary_key_version == f"{TRANSIT}-v11-1764000200"
 
     def test_another_key_under_an_old_name(self, registry: Rotating) -> None:
         say(registry, f"{LOCAL}-v1-aa", f"{LOCAL}-v2-bb", seq=5)

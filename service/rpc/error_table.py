@@ -247,6 +247,13 @@ TABLE = (
         Retry.NO,
     ),
     Row(
+        "RESUME_TOKEN_REQUIRED",
+        _C.OUT_OF_RANGE,
+        "A strict watch names a revision without its token.",
+        "Send the token of the last message; else start over with a snapshot.",
+        Retry.NO,
+    ),
+    Row(
         "REVISION_AHEAD",
         _C.OUT_OF_RANGE,
         "The registry has not reached the revision.",

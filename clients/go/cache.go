@@ -11,9 +11,9 @@ import (
 	"google.golang.org/protobuf/proto"
 )
 
-// How long an opened credential is used, counted from when its opening began; use never extends it. With a live
-// watch, which would have told of a change, that is liveUse. Without one it is opened anew after freshUse, and used up
-// to staleUse if that fails because the registry or the sidecar is away.
+// How long an opened credential is used, counted from when its opening began; using it does not extend that. With a
+// live watch, which reports changes, that is liveUse. Without one it is reopened after freshUse, and used up to
+// staleUse if the registry or the sidecar is unavailable.
 const (
 	liveUse  = 300 * time.Second
 	freshUse = 60 * time.Second
@@ -45,7 +45,7 @@ type flight struct {
 	err        error
 }
 
-// get gives the credential of a provider as the table has it, opening it at most once at a time.
+// get returns the credential of a provider as the table has it, opening it at most once at a time.
 func (c *cache) get(ctx context.Context, provider *pb.RoutingProvider, live bool) (*Credential, error) {
 	fresh, limit := freshUse, staleUse
 	if live {
@@ -72,7 +72,7 @@ func (c *cache) get(ctx context.Context, provider *pb.RoutingProvider, live bool
 	return nil, err
 }
 
-// board gives a copy of the provider's entry, and the opening to wait for, unless the credential is fresh or has just
+// board returns a copy of the provider's entry, and the opening to wait for, unless the credential is fresh or has just
 // failed to open.
 func (c *cache) board(ctx context.Context, provider *pb.RoutingProvider, fresh time.Duration) (opened, *flight, error) {
 	c.mu.Lock()
@@ -111,7 +111,7 @@ func (c *cache) fly(ctx context.Context, entry *opened, flight *flight) {
 	close(flight.landed)
 }
 
-// keep drops what the table does not have any more, what was replaced, and what is too old to be used.
+// keep drops credentials that the table no longer has, that were replaced, or that are too old.
 func (c *cache) keep(table *Table, live bool) {
 	limit := staleUse
 	if live {
@@ -135,7 +135,7 @@ func (c *cache) clear() {
 	clear(c.entries)
 }
 
-// close drops all, for good.
+// close drops all credentials and keeps none afterwards.
 func (c *cache) close() {
 	c.mu.Lock()
 	defer c.mu.Unlock()

@@ -1,5 +1,5 @@
-// Package codevector is what a router needs of the CodeVector provider service: the active models, kept current by
-// a watch, and the credentials of their providers, fetched sealed and opened with the router's own key sidecar.
+// Package codevector has what a router needs of the CodeVector provider service: the active models, kept current by a
+// watch, and the credentials of their providers, fetched sealed and opened with the router's own key sidecar.
 //
 //	client.go       connect, list, watch, report
 //	table.go        the routing table, and how messages of a watch change it
@@ -40,19 +40,19 @@ type Config struct {
 	Registry string
 	// KMSSocket is the path of this router's socket of its key sidecar.
 	KMSSocket string
-	// TransportCredentials secure the connection to the registry, e.g. credentials.NewTLS with a client certificate.
-	// nil is plaintext, which only a registry on this machine is spoken to in; insecure.NewCredentials() insists.
+	// TransportCredentials secure the connection to the registry, e.g. credentials.NewTLS with a client certificate. nil
+	// is plaintext, allowed only to a registry on this machine; insecure.NewCredentials() forces it.
 	TransportCredentials credentials.TransportCredentials
-	// Token gives the bearer token of each call to the registry. It needs TransportCredentials that hide it.
+	// Token returns the bearer token of each call to the registry. It needs TransportCredentials that hide it.
 	Token func(context.Context) (string, error)
 	// Timeout bounds each call; 10 s if 0.
 	Timeout time.Duration
 	// MaxBackoff bounds the random wait before a connection or a watch is tried again; 5 s if 0.
 	MaxBackoff time.Duration
-	// AllowedDestinations, if any, is this router's own list of URLs: a provider that leads elsewhere is refused,
+	// AllowedDestinations, if any, is this router's own list of URLs: a provider with any other destination is refused,
 	// whatever the registry says.
 	AllowedDestinations []string
-	// AllowLoopbackHTTP lets providers on this machine be reached without TLS.
+	// AllowLoopbackHTTP allows providers on this machine without TLS.
 	AllowLoopbackHTTP bool
 }
 
@@ -70,7 +70,7 @@ type Client struct {
 	newest       map[string]int64 // by provider uid: the newest credential version that was opened
 }
 
-// New makes a client; nothing is contacted before the first call.
+// New makes a client, which connects at the first call.
 func New(config Config) (*Client, error) {
 	config.Registry = cmp.Or(config.Registry, "127.0.0.1:50051")
 	config.Timeout = cmp.Or(config.Timeout, 10*time.Second)
@@ -87,7 +87,7 @@ func New(config Config) (*Client, error) {
 		grpc.WithNoProxy(),
 		grpc.WithDefaultCallOptions(grpc.MaxCallRecvMsgSize(maxAnswerBytes)),
 		reconnecting(100*time.Millisecond, config.MaxBackoff),
-		// A connection that died without a word would otherwise be kept, and each new watch be opened on it.
+		// Otherwise a connection that died silently would be kept, and each new watch opened on it.
 		grpc.WithKeepaliveParams(keepalive.ClientParameters{Time: 30 * time.Second, Timeout: 10 * time.Second}),
 	}
 	if config.TransportCredentials == nil {
@@ -127,7 +127,7 @@ type Listing struct {
 	Models   []*pb.ActiveProviderModel
 }
 
-// List gives the active provider models that a filter lets pass (all, if it is empty), ordered by name.
+// List returns the active provider models that a filter selects (all, if it is empty), ordered by name.
 func (c *Client) List(ctx context.Context, filter string) (*Listing, error) {
 	return c.ListPaged(ctx, filter, 1000)
 }
@@ -152,7 +152,7 @@ func (c *Client) ListPaged(ctx context.Context, filter string, pageSize int32) (
 }
 
 // Watch yields the messages of one WatchRouting stream until it ends, which is always by an error; leaving the loop
-// cancels it. Router does the rest: it resumes, and keeps a table.
+// cancels it. Router resumes, and keeps a table.
 func (c *Client) Watch(ctx context.Context, request *pb.WatchRoutingRequest) iter.Seq2[*pb.WatchRoutingResponse, error] {
 	return func(yield func(*pb.WatchRoutingResponse, error) bool) {
 		ctx, cancel := context.WithCancel(ctx)
@@ -168,7 +168,7 @@ func (c *Client) Watch(ctx context.Context, request *pb.WatchRoutingRequest) ite
 	}
 }
 
-// ReportAppliedRevision tells the registry which revision a router routes by, or that it stops.
+// ReportAppliedRevision reports which revision a router routes by, or that it stops.
 func (c *Client) ReportAppliedRevision(ctx context.Context, report *pb.ReportAppliedRevisionRequest) error {
 	_, err := call(ctx, c.config.Timeout, ErrStoreUnavailable, c.routing.ReportAppliedRevision, report)
 	return err
@@ -212,5 +212,5 @@ func (b bearer) GetRequestMetadata(ctx context.Context, _ ...string) (map[string
 	return map[string]string{"authorization": "Bearer " + token}, nil
 }
 
-// RequireTransportSecurity keeps the token off connections that anybody can read.
+// RequireTransportSecurity keeps the token off plaintext connections.
 func (b bearer) RequireTransportSecurity() bool { return true }

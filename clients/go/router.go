@@ -16,21 +16,21 @@ import (
 )
 
 const (
-	missedBookmarks = 3 // as many intervals of silence, and the watch is dead
+	missedBookmarks = 3 // after so many silent intervals the watch is dead
 	reportInterval  = time.Second
 	firstBackoff    = 100 * time.Millisecond
 )
 
 // RouterConfig says how a Router watches. The zero value is sensible.
 type RouterConfig struct {
-	// WatcherID names this router to operators, e.g. its pod; no two may have the same. Empty: the registry does not
-	// count it, and is not told what it has applied.
+	// WatcherID names this router to operators, e.g. its pod; no two may have the same. Empty: the registry does not count
+	// it, and it reports nothing.
 	WatcherID string
 	// BookmarkInterval is the longest silence of a healthy watch, 1 s to 60 s; 15 s if 0.
 	BookmarkInterval time.Duration
 }
 
-// Router holds the routing table and keeps it current while Run runs. When the registry is away it goes on with the
+// Router holds the routing table and keeps it current while Run runs. While the registry is unavailable it keeps the
 // last good table. It is safe for concurrent use.
 type Router struct {
 	client *Client
@@ -41,7 +41,7 @@ type Router struct {
 	table   *Table
 	resets  []string
 	watches int       // how many streams have been opened
-	heard   time.Time // when the open one last said something; zero: none is open
+	last    time.Time // time of the last message of the open one; zero: none is open
 	err     error
 	changed chan struct{} // closed and replaced when something above has changed
 }
@@ -54,15 +54,15 @@ func (c *Client) NewRouter(config RouterConfig) *Router {
 	return router
 }
 
-// Run watches until the context ends, and returns why it ended. It then drops every credential and tells the registry
-// that this router stops. To be called once.
+// Run watches until the context ends, and returns why it ended. It then drops every credential and reports that this
+// router stops. Call it once.
 func (r *Router) Run(ctx context.Context) error {
 	var reporting sync.WaitGroup
 	reporting.Go(func() { r.report(ctx) })
 	for failures := 0; ctx.Err() == nil; failures++ {
 		opened, longest := time.Now(), r.client.config.MaxBackoff
 		err := r.follow(ctx)
-		r.update(func() { r.heard, r.err = time.Time{}, err })
+		r.update(func() { r.last, r.err = time.Time{}, err })
 		if time.Since(opened) > longest {
 			failures = 0
 		}
@@ -70,7 +70,7 @@ func (r *Router) Run(ctx context.Context) error {
 			longest = min(longest, firstBackoff<<min(failures, 10))
 		}
 		r.client.registry.ResetConnectBackoff()
-		sleep(ctx, rand.N(longest)) // all of it random, so that thousands of routers do not come at once
+		sleep(ctx, rand.N(longest)) // all of it random, so that thousands of routers do not reconnect at once
 	}
 	reporting.Wait()
 	r.cache.close()
@@ -90,7 +90,7 @@ func (r *Router) WaitFor(ctx context.Context, revision int64) (*Table, error) {
 	return r.await(ctx, func(table *Table) bool { return table.Revision() >= revision })
 }
 
-// Next waits until another table than this one is in use: at another revision, or of another store.
+// Next waits until a table other than this one is in use: at another revision, or of another store.
 func (r *Router) Next(ctx context.Context, seen *Table) (*Table, error) {
 	return r.await(ctx, func(table *Table) bool { return table != seen })
 }
@@ -111,11 +111,11 @@ func (r *Router) await(ctx context.Context, suits func(*Table) bool) (*Table, er
 	}
 }
 
-// Connected tells whether a watch is open and was heard of within three bookmark intervals.
+// Connected reports whether a watch is open and had a message within three bookmark intervals.
 func (r *Router) Connected() bool {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	return !r.heard.IsZero() && time.Since(r.heard) < missedBookmarks*r.config.BookmarkInterval
+	return !r.last.IsZero() && time.Since(r.last) < missedBookmarks*r.config.BookmarkInterval
 }
 
 // Err is why the last watch ended; nil while one is open.
@@ -126,7 +126,7 @@ func (r *Router) Err() error {
 }
 
 // Resets are the reasons of the snapshots taken, e.g. INITIAL, COMPACTED. STORE_CHANGED and REVISION_AHEAD ask for an
-// alarm: the registry has another history, e.g. its database was put back.
+// alarm: the registry has another history, e.g. its database was restored.
 func (r *Router) Resets() []string {
 	r.mu.Lock()
 	defer r.mu.Unlock()
@@ -169,7 +169,7 @@ func (r *Router) provider(name string) (*pb.RoutingProvider, error) {
 	if provider := r.Table().Provider(name); provider != nil {
 		return provider, nil
 	}
-	return nil, fail(ErrNotFound, "%s does not exist or takes no part in routing now", name)
+	return nil, fail(ErrNotFound, "%s does not exist or is not active", name)
 }
 
 var (
@@ -207,7 +207,7 @@ func (r *Router) follow(ctx context.Context) error {
 	return nil
 }
 
-// use notes a sign of life, and puts a new table to use. In another history the version of a credential names another
+// use notes a sign of life, and installs a new table. In another history the version of a credential names another
 // credential, so that those of the old one are dropped first.
 func (r *Router) use(table *Table, reset bool, reason pb.SnapshotChunk_Reason) {
 	if reset && isOtherHistory(reason) {
@@ -216,7 +216,7 @@ func (r *Router) use(table *Table, reset bool, reason pb.SnapshotChunk_Reason) {
 		r.cache.clear()
 	}
 	r.update(func() {
-		r.heard, r.err, r.table = time.Now(), nil, table
+		r.last, r.err, r.table = time.Now(), nil, table
 		if reset {
 			r.resets = append(r.resets, strings.TrimPrefix(reason.String(), "REASON_"))
 		}
@@ -243,19 +243,19 @@ func (r *Router) report(ctx context.Context) {
 		watch int
 		token string
 	}
-	var told news
+	var reported news
 	for ctx.Err() == nil {
 		r.mu.Lock()
-		table, changed, connected := r.table, r.changed, !r.heard.IsZero()
+		table, changed, connected := r.table, r.changed, !r.last.IsZero()
 		fresh := news{r.watches, table.token}
 		r.mu.Unlock()
 		r.cache.keep(table, r.Connected())
-		if r.config.WatcherID != "" && connected && fresh != told && fresh.token != "" {
+		if r.config.WatcherID != "" && connected && fresh != reported && fresh.token != "" {
 			err := r.client.ReportAppliedRevision(ctx, &pb.ReportAppliedRevisionRequest{
 				WatcherId: r.config.WatcherID, Token: fresh.token,
 			})
 			if err == nil {
-				told = fresh
+				reported = fresh
 			}
 			sleep(ctx, reportInterval)
 		}

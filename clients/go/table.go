@@ -20,20 +20,20 @@ type Table struct {
 // Revision is the registry's revision that the table is at.
 func (t *Table) Revision() int64 { return t.revision }
 
-// StoreID tells which store the revision belongs to; empty before the first snapshot.
+// StoreID is the store that the revision belongs to; empty before the first snapshot.
 func (t *Table) StoreID() string { return t.storeID }
 
 // Token proves to the registry which table this is: revision numbers repeat after a restore or a failover, tokens do
 // not. Opaque; empty before the first snapshot.
 func (t *Table) Token() string { return t.token }
 
-// Provider gives a routable provider by its name, or nil.
+// Provider returns a routable provider by its name, or nil.
 func (t *Table) Provider(name string) *pb.RoutingProvider { return t.providers.get(name) }
 
-// ProviderModel gives a routable provider model by its name, or nil.
+// ProviderModel returns a routable provider model by its name, or nil.
 func (t *Table) ProviderModel(name string) *pb.ActiveProviderModel { return t.providerModels.get(name) }
 
-// Model gives a routable model by its name, or nil. Its backends are in the order in which to try them.
+// Model returns a routable model by its name, or nil. Its backends are in the order in which to try them.
 func (t *Table) Model(name string) *pb.ActiveModel { return t.models.get(name) }
 
 // Providers are all routable providers, ordered by name.
@@ -108,8 +108,8 @@ type assembly struct {
 	reason   pb.SnapshotChunk_Reason // why the newest snapshot was sent
 }
 
-// apply takes one message. reset tells that a whole snapshot has come. After an error the stream is worth nothing
-// more, and inUse is what it was.
+// apply takes one message. reset is true after a complete snapshot. After an error the stream is unusable, and inUse is
+// unchanged.
 func (a *assembly) apply(message *pb.WatchRoutingResponse) (reset bool, err error) {
 	switch event := message.GetEvent().(type) {
 	case *pb.WatchRoutingResponse_SnapshotChunk:
@@ -119,7 +119,7 @@ func (a *assembly) apply(message *pb.WatchRoutingResponse) (reset bool, err erro
 	case *pb.WatchRoutingResponse_Bookmark:
 		return false, a.move(message, nil)
 	}
-	return false, nil // of a newer registry
+	return false, nil // from a newer registry
 }
 
 // move applies a change set, or a bookmark's none. What is not above the table's revision is there already.

@@ -27,7 +27,7 @@ const LIVE_WATCH_MS = 45_000;
 const LIVE_MS = 300_000;
 const FRESH_MS = 60_000;
 const STALE_MS = 600_000;
-// A credential may be replaced, or its wrapper moved to another key version, between two of our reads.
+// A credential may be replaced, or rewrapped under another key version, between two of our reads.
 const ATTEMPTS = 3;
 const SETTLE_MS = 1_000;
 
@@ -53,7 +53,7 @@ export class Credentials {
     allowedBy(rules); // says at once what is wrong with them
   }
 
-  /** Where the provider's credential may go. Throws NotFound or DestinationRefused. */
+  /** Where the provider's credential may be sent. Throws NotFound or DestinationRefused. */
   destinations(name: string): Destination[] {
     return permitted(this.#provider(name), this.rules);
   }
@@ -169,7 +169,7 @@ export class Credentials {
     }
   }
 
-  /** An older credential is whole and bound to its provider; only memory tells that it was replaced. */
+  /** Refuses a replaced credential: it is intact, so only memory shows that it is old. */
   #refuseOlder({ providerUid, credentialVersion }: Expected): void {
     const newest = this.#newest.get(providerUid) ?? 0n;
     if (credentialVersion < newest) {
@@ -184,7 +184,7 @@ export class Credentials {
     if (this.#isClosed) throw new ProvidersError("The router has stopped.");
   }
 
-  /** The router has heard of the registry lately: what is disabled there is known here. */
+  /** The registry has sent a message lately: what is disabled there is known here. */
   get #isLive(): boolean {
     return this.router.ageMs < LIVE_WATCH_MS;
   }
@@ -196,7 +196,7 @@ export class Credentials {
   #provider(name: string): RoutingProvider {
     const provider = this.router.table?.providers.get(name);
     if (provider) return provider;
-    throw new NotFound("The provider does not exist or takes no part in routing now.", {
+    throw new NotFound("The provider does not exist or is not active.", {
       metadata: { provider: name },
     });
   }

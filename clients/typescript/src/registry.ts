@@ -54,13 +54,13 @@ export interface Report {
 
 export const DEFAULT_DEADLINE_MS = 10_000;
 
-/** Every method rejects with a ProvidersError, RegistryUnavailable where nobody answers; an aborted one with its reason. */
+/** Every method rejects with a ProvidersError, RegistryUnavailable if it does not respond; an aborted one with its reason. */
 export class Registry {
   readonly #channel: Channel;
   readonly #client: Client<typeof RoutingService>;
   readonly #deadlineMs: number;
 
-  /** `address` is host:port. Nothing is contacted before the first call. */
+  /** `address` is host:port. It connects at the first call. */
   constructor(address: string, options: RegistryOptions = {}) {
     this.#channel = Channel.toAddress(address, options);
     this.#client = createClient(RoutingService, this.#channel.transport);
@@ -96,27 +96,27 @@ export class Registry {
       signal?.throwIfAborted();
       throw fromCall(error, RegistryUnavailable);
     } finally {
-      own.abort(); // whoever stops reading ends the stream
+      own.abort(); // a reader that stops ends the stream
     }
   }
 
-  /** Tells which revision a router has applied, or that it stops. */
+  /** Reports which revision a router has applied, or that it stops. */
   async report(report: Report, signal?: AbortSignal): Promise<void> {
     await this.#call(signal, (options) => this.#client.reportAppliedRevision(report, options));
   }
 
-  /** The sealed credential of one provider, of which nothing is to be believed yet. */
+  /** The sealed credential of one provider, still untrusted. */
   async sealedCredential(provider: string): Promise<SealedCredential> {
     const answer = await this.#call(undefined, (options) =>
       this.#client.batchGetSealedCredentials({ providers: [provider] }, options),
     );
     const [result] = answer.results;
     if (!result || answer.results.length !== 1) {
-      throw new CredentialCorrupt("The registry answered for another number of providers.");
+      throw new CredentialCorrupt("The registry returned the wrong number of results.");
     }
     if (result.outcome.case === "error") throw fromStatus(result.outcome.value, RegistryUnavailable);
     if (result.outcome.case !== "sealedCredential") {
-      throw new NoStoredCredential("The registry answered with no credential.", { metadata: { provider } });
+      throw new NoStoredCredential("The registry returned no credential.", { metadata: { provider } });
     }
     return result.outcome.value;
   }

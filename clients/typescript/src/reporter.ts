@@ -17,10 +17,10 @@ export class Reporter {
     private readonly watcherId: string,
   ) {}
 
-  /** To be called with each sign of life: what could not be told is told then. */
+  /** Call it with each sign of life: it repeats a report that failed. */
   notice(table: RoutingTable): void {
     this.#table = table;
-    if (!this.#round && table.token !== this.#reported) this.#round = this.#tell();
+    if (!this.#round && table.token !== this.#reported) this.#round = this.#report();
   }
 
   /** To be called with each new watch: the registry may have restarted, and know of no router. */
@@ -28,14 +28,14 @@ export class Reporter {
     this.#reported = "";
   }
 
-  /** Tells that this router stops, and rejects where that cannot be told; nothing is told afterwards. */
+  /** Reports that this router stops, and rejects if that fails; it reports nothing afterwards. */
   async stop(): Promise<void> {
     this.#stopped.abort();
     await this.#round;
     await this.registry.report({ watcherId: this.watcherId, stopping: true });
   }
 
-  async #tell(): Promise<void> {
+  async #report(): Promise<void> {
     const { signal } = this.#stopped;
     let isTold = true;
     while (isTold && this.#table && this.#table.token !== this.#reported && !signal.aborted) {

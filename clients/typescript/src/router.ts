@@ -22,7 +22,7 @@ export interface RouterOptions extends Rules {
   readonly sidecar: KeySidecar;
   /** Names this router to operators, e.g. its pod; no two may have the same. Without: it is not counted. */
   readonly watcherId?: string;
-  /** The longest silence of the registry, 1 to 60 s; after three of them the connection is given up. 15 s by default. */
+  /** The longest silence of the registry, 1 to 60 s; after three of them the connection is closed. 15 s by default. */
   readonly bookmarkIntervalMs?: number;
   /** The longest wait before the next attempt to connect, 5 s by default; each wait is random below its bound. */
   readonly maxReconnectDelayMs?: number;
@@ -33,7 +33,7 @@ interface RouterEvents {
   change: [table: RoutingTable];
   /** A snapshot replaced the table. STORE_CHANGED, REVISION_AHEAD: the registry has another history; raise an alarm. */
   reset: [reason: string];
-  /** The stream ended with this error; the router connects again by itself. */
+  /** The stream ended with this error; the router reconnects by itself. */
   disconnect: [error: unknown];
 }
 
@@ -56,7 +56,7 @@ export class Router extends EventEmitter<RouterEvents> {
   #isConnected = false;
   #heardMs = -Infinity;
 
-  /** Begins to watch at once, and goes on until `stop`. */
+  /** Starts watching at once, until `stop`. */
   constructor(options: RouterOptions) {
     super();
     this.#registry = options.registry;
@@ -73,12 +73,12 @@ export class Router extends EventEmitter<RouterEvents> {
     return this.#table;
   }
 
-  /** Whether a stream is open on which something came within three bookmark intervals. */
+  /** Whether a stream is open and had a message within three bookmark intervals. */
   get isConnected(): boolean {
     return this.#isConnected;
   }
 
-  /** Time since the registry was last heard of: how old the table may be. */
+  /** Time since the registry's last message: how old the table may be. */
   get ageMs(): number {
     return performance.now() - this.#heardMs;
   }
@@ -89,7 +89,7 @@ export class Router extends EventEmitter<RouterEvents> {
     throw new ProvidersError("The router has stopped.");
   }
 
-  /** The table now and after each change; changes that come while the caller is busy are passed over. */
+  /** The table now and after each change; changes that come while the caller is busy are skipped. */
   async *tables(signal?: AbortSignal): AsyncGenerator<RoutingTable, void> {
     let seen: RoutingTable | undefined;
     let revision = 0n;
@@ -120,7 +120,7 @@ export class Router extends EventEmitter<RouterEvents> {
     });
   }
 
-  /** Ends the watch, drops every credential, and tells the registry; rejects where that cannot be told. */
+  /** Ends the watch, drops every credential, and reports the stop; rejects if that fails. */
   async stop(): Promise<void> {
     this.#stopped.abort();
     await this.#running;
@@ -148,7 +148,7 @@ export class Router extends EventEmitter<RouterEvents> {
   /** Follows one stream. Returns when the server is about to stop, throws when the stream fails. */
   async #follow(stopped: AbortSignal): Promise<void> {
     const silenceMs = MISSED_BOOKMARKS * this.#bookmarkIntervalMs;
-    // A connection that died without a word would be used again: give it up, not only the stream.
+    // A connection that died silently would be used again: close it, not only the stream.
     const silence = setTimeout(() => this.#registry.close(), silenceMs);
     this.#reporter?.forget();
     const messages = this.#registry.watch({
@@ -166,7 +166,7 @@ export class Router extends EventEmitter<RouterEvents> {
         if (this.#table) this.#reporter?.notice(this.#table);
         if (message.event.case === "bookmark" && message.event.value.draining) return;
       }
-      throw new ProvidersError("The registry ended the watch without a word.");
+      throw new ProvidersError("The registry ended the watch without notice.");
     } finally {
       clearTimeout(silence);
       this.#isConnected = false;

@@ -36,7 +36,7 @@ export class MutableTable implements RoutingTable {
     for (const entry of chunk.models) this.models.set(entry.name, entry);
   }
 
-  /** Applies all that one revision changed; applying it again changes nothing. */
+  /** Applies all changes of one revision; applying them again changes nothing. */
   apply({ changes }: ChangeSet): void {
     for (const { change } of changes) {
       switch (change.case) {
@@ -61,10 +61,10 @@ export class MutableTable implements RoutingTable {
   }
 }
 
-/** What credentials ask of the router that follows the registry. */
+/** What credentials need from the router that follows the registry. */
 export interface Followed {
   /** The table in use; undefined until the first has come. */
   readonly table: RoutingTable | undefined;
-  /** Time since the registry was last heard from. */
+  /** Time since the registry's last message. */
   readonly ageMs: number;
 }

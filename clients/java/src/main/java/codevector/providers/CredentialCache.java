@@ -13,26 +13,26 @@ import java.util.function.Function;
 import java.util.function.LongSupplier;
 
 /**
- * Opened credentials, for as long as routers may keep them. May see what it keeps; must never hand one out after its
+ * Opened credentials, for as long as routers may keep them. May see what it keeps; must never return one after its
  * deadline.
  *
  * <pre>
- * the watch is live     opened anew from 240 s after its unwrap on; where nobody answers, used up to 300 s
- * it is not             opened anew from 60 s on; where nobody answers, used up to 600 s
- * disabled, deleted,    dropped at once, also when it is an answer of the registry or the sidecar that tells
+ * the watch is live     reopened 240 s after its unwrap; until then used up to 300 s
+ * it is not             reopened after 60 s; until then used up to 600 s
+ * disabled, deleted,    dropped at once, whether the watch, the registry or the sidecar reports it
  * replaced, retargeted
  * </pre>
  *
- * <p>Use extends none of this.
+ * <p>Using a credential does not extend its lifetime.
  */
 final class CredentialCache {
     private static final Limits LIVE = new Limits(Duration.ofSeconds(240), Duration.ofSeconds(300));
     private static final Limits AWAY = new Limits(Duration.ofSeconds(60), Duration.ofSeconds(600));
-    private static final Duration BETWEEN_ATTEMPTS = Duration.ofSeconds(5); // while an old one goes on serving
+    private static final Duration BETWEEN_ATTEMPTS = Duration.ofSeconds(5); // while an old one stays in use
 
     private record Limits(Duration fresh, Duration last) {}
 
-    /** The time is taken before the unwrap, so that an age is never told too small. */
+    /** The time is taken before the unwrap, so that no age is underestimated. */
     private record Held(Credential credential, long unwrappedAt, long attemptedAt) {}
 
     /** Of one history of the registry: by provider name what is held, and by provider what is being opened. */
@@ -48,7 +48,7 @@ final class CredentialCache {
     private final BooleanSupplier live;
     private final LongSupplier nanoTime;
 
-    /** The table gives a provider by its name, or throws NotFound. */
+    /** The table returns a provider by its name, or throws NotFound. */
     CredentialCache(
             Function<String, RoutingProvider> table,
             Function<RoutingProvider, Credential> opener,
@@ -60,7 +60,7 @@ final class CredentialCache {
         this.nanoTime = nanoTime;
     }
 
-    /** The credential of a provider of the table; opened once, however many ask at the same time. */
+    /** The credential of a provider of the table; opened once, however many callers ask at a time. */
     Credential get(String name) {
         Kept current = kept;
         RoutingProvider provider = table.apply(name);
@@ -86,7 +86,7 @@ final class CredentialCache {
         return join(mine);
     }
 
-    /** Drops what these providers do not have, and what is past its deadline. To be called often. */
+    /** Drops credentials that these providers do not have, and those past their deadline. Call it often. */
     void keepOnly(Map<String, RoutingProvider> providers) {
         kept.held.values().removeIf(entry -> {
             RoutingProvider now = providers.get(entry.credential.provider().getName());

@@ -25,8 +25,8 @@ import java.util.UUID;
 import java.util.concurrent.ConcurrentHashMap;
 
 /**
- * A router's connection: the registry for what is active, its own key sidecar for opening credentials. Nothing is
- * contacted before the first call. Safe to share between threads. Methods throw {@link ProvidersException}.
+ * A router's connections: to the registry for what is active, to its own key sidecar to open credentials. It connects
+ * at the first call. Safe to share between threads. Methods throw {@link ProvidersException}.
  */
 public final class ProvidersClient implements AutoCloseable {
     private final Options options;
@@ -40,7 +40,7 @@ public final class ProvidersClient implements AutoCloseable {
         kms = new KmsClient(options);
     }
 
-    /** A client to be closed. */
+    /** Returns a client, which the caller closes. */
     public static ProvidersClient connect(Options options) {
         return new ProvidersClient(options);
     }
@@ -76,7 +76,7 @@ public final class ProvidersClient implements AutoCloseable {
         return new Listing(first.getRevision(), first.getStoreId(), first.getToken(), List.copyOf(models));
     }
 
-    /** One stream of changes, to be closed. */
+    /** Returns one stream of changes, which the caller closes. */
     public Watch watch(WatchRoutingRequest request) {
         Channels.connectAnew(channel);
         CallOptions call = CallOptions.DEFAULT.withCallCredentials(options.callCredentials());
@@ -97,7 +97,7 @@ public final class ProvidersClient implements AutoCloseable {
         return open(provider, fetch(provider.getName()));
     }
 
-    /** What the registry holds for that provider, of which nothing is believed yet. */
+    /** What the registry has for that provider, still untrusted. */
     SealedCredential fetch(String provider) {
         BatchGetSealedCredentialsResponse answer = call(
                 Methods.FETCH,
@@ -139,7 +139,7 @@ public final class ProvidersClient implements AutoCloseable {
         kms.close();
     }
 
-    /** An older credential is whole and bound to its provider; only memory tells that it was replaced. */
+    /** Refuses a replaced credential: it is intact, so only memory shows that it is old. */
     private void refuseOlder(Opening.Expected expected) {
         long newest = newestVersions.getOrDefault(expected.providerUid(), 0L);
         if (expected.credentialVersion() < newest) {

@@ -21,8 +21,8 @@ import java.util.concurrent.TimeUnit;
 import java.util.function.BooleanSupplier;
 
 /**
- * The routing table, kept current by one thread that watches, resumes and connects again, while another tells the
- * registry what is applied. While the registry is away the last good table stays in use. Safe to share.
+ * The routing table, kept current by one thread that watches, resumes and reconnects, while another reports to
+ * the registry. While the registry is unavailable the last good table stays in use. Safe to share.
  */
 public final class Router implements AutoCloseable {
     private static final System.Logger LOG = System.getLogger(Router.class.getName());
@@ -58,7 +58,7 @@ public final class Router implements AutoCloseable {
         reporting.setDaemon(true);
     }
 
-    /** A router to be closed, before its client. Its table is empty until the first snapshot: see awaitRevision. */
+    /** Returns a router; close it before its client. Its table is empty until the first snapshot: see awaitRevision. */
     public static Router start(ProvidersClient client, WatchOptions options) {
         Router router = new Router(client, options);
         router.watching.start();
@@ -78,19 +78,19 @@ public final class Router implements AutoCloseable {
         return await(() -> table != RoutingTable.EMPTY && table.revision() >= revision, patience);
     }
 
-    /** Whether a stream is open and has been heard of within three bookmark intervals. */
+    /** Whether a stream is open and had a message within three bookmark intervals. */
     public boolean connected() {
         return streaming && System.nanoTime() - heardAt < options.silence().toNanos();
     }
 
-    /** How long ago the registry was heard of: how old the table may be. */
+    /** Time since the registry's last message: how old the table may be. */
     public Duration age() {
         return Duration.ofNanos(System.nanoTime() - heardAt);
     }
 
     /**
      * Why the last hundred snapshots were sent. After INITIAL there should be few; STORE_CHANGED and REVISION_AHEAD ask
-     * for an alarm: the registry has another history, e.g. its database was put back.
+     * for an alarm: the registry has another history, e.g. its database was restored.
      */
     public synchronized List<SnapshotChunk.Reason> resets() {
         return List.copyOf(resets);
@@ -100,7 +100,7 @@ public final class Router implements AutoCloseable {
     public RoutingProvider provider(String name) {
         RoutingProvider provider = table().providers().get(name);
         if (provider == null) {
-            throw new NotFound(name + " does not exist or takes no part in routing now.", Map.of("provider", name));
+            throw new NotFound(name + " does not exist or is not active.", Map.of("provider", name));
         }
         return provider;
     }
@@ -110,14 +110,14 @@ public final class Router implements AutoCloseable {
         return cache.get(provider);
     }
 
-    /** The provider's credential, fetched and opened anew. */
+    /** The provider's credential, fetched and opened again. */
     public Credential open(String provider) {
         return openNow(provider(provider));
     }
 
     /**
-     * Refuses a request that may not be sent for that provider. To be asked for each hop: let no HTTP client follow
-     * redirects by itself.
+     * Refuses a request that may not be sent for that provider. Call it for each hop: let no HTTP client follow
+     * redirects itself.
      *
      * @throws ProvidersException.DestinationRefused if it goes elsewhere
      */
@@ -125,7 +125,7 @@ public final class Router implements AutoCloseable {
         Destinations.check(Destinations.permitted(provider(provider), client.options()), request);
     }
 
-    /** Stops, drops every credential, and tells the registry, if it can be told: else it forgets by itself. */
+    /** Stops, drops every credential, and reports the stop; an unreachable registry forgets it after a while. */
     @Override
     public void close() {
         watching.interrupt();
@@ -140,7 +140,7 @@ public final class Router implements AutoCloseable {
                         .setStopping(true)
                         .build());
             } catch (ProvidersException error) {
-                LOG.log(System.Logger.Level.DEBUG, "not told that this router stops: {0}", error.reason());
+                LOG.log(System.Logger.Level.DEBUG, "could not report that this router stops: {0}", error.reason());
             }
         }
         if (interrupted) {
@@ -148,7 +148,7 @@ public final class Router implements AutoCloseable {
         }
     }
 
-    /** Tries again where the table was behind the registry, or the wrapper moved to another key version. */
+    /** Tries again if the table lags the registry, or the data key was rewrapped. */
     private Credential openNow(RoutingProvider asAsked) {
         RoutingProvider provider = asAsked;
         for (int attempt = 1; ; attempt++) {
@@ -169,7 +169,7 @@ public final class Router implements AutoCloseable {
         }
     }
 
-    /** The provider as it is in the next table that has it changed, or as it is after a second. */
+    /** The provider in the next table that changes it, or as it is after a second. */
     private synchronized RoutingProvider awaitChange(RoutingProvider known) {
         try {
             await(() -> !known.equals(table.providers().get(known.getName())), CATCHING_UP);
@@ -194,22 +194,22 @@ public final class Router implements AutoCloseable {
 
     private void watch() {
         long longestPause = options.longestPause().toMillis();
-        int failures = 0; // in a row, each soon after the one before
+        int failures = 0; // in a row, each soon after the previous one
         try {
             while (true) {
                 long startedAt = System.nanoTime();
-                long pause = longestPause; // after a drain, when all routers of that server come at once
+                long pause = longestPause; // after a drain, when all routers of that server reconnect
                 try (Watch stream = client.watch(request())) {
                     follow(stream);
                     failures = 0;
                 } catch (RuntimeException error) {
-                    // Whatever it was, the table stays, and another connection is the cure; after what could not be
-                    // read, a new snapshot.
+                    // Whatever it was, the table stays, and a new connection helps; after an unreadable message,
+                    // a new snapshot.
                     resumable &= error instanceof ProvidersException;
                     boolean lasted = System.nanoTime() - startedAt > options.longestPause().toNanos();
                     failures = lasted ? 1 : failures + 1;
                     pause = Math.min(longestPause, FIRST_PAUSE_MILLIS << Math.min(failures - 1, 16));
-                    tell(error, failures == 1);
+                    log(error, failures == 1);
                 }
                 streaming = false;
                 Thread.sleep(ThreadLocalRandom.current().nextLong(pause) + 1);
@@ -219,7 +219,7 @@ public final class Router implements AutoCloseable {
         }
     }
 
-    /** Applies what a stream brings, until the server drains. */
+    /** Applies the messages of a stream until the server drains. */
     private void follow(Watch stream) throws InterruptedException {
         StreamReader reader = new StreamReader(table());
         StreamReader.Outcome outcome;
@@ -236,7 +236,7 @@ public final class Router implements AutoCloseable {
         } while (!(outcome instanceof StreamReader.Draining));
     }
 
-    private void tell(RuntimeException error, boolean first) {
+    private void log(RuntimeException error, boolean first) {
         System.Logger.Level level = first ? System.Logger.Level.WARNING : System.Logger.Level.DEBUG;
         String reason = error instanceof ProvidersException known ? known.reason() : error.getClass().getName();
         LOG.log(level, "the watch ended ({0}: {1}); in use is {2}", reason, error.getMessage(), table());
@@ -286,7 +286,7 @@ public final class Router implements AutoCloseable {
         notifyAll();
     }
 
-    /** What was applied is told again over each connection, since the registry may not be the one of before. */
+    /** Each connection reports again what is applied, since it may reach another registry. */
     private record Applied(String token, long connections) {}
 
     private void report() {

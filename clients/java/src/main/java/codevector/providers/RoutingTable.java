@@ -10,8 +10,8 @@ import java.util.HashMap;
 import java.util.Map;
 
 /**
- * What is routable at one revision of one store: the entries by name. Never changes: a change makes another table, so
- * that whoever holds one never sees half a revision. The token proves to the registry which table this is: revision
+ * What is routable at one revision of one store: the entries by name. Immutable: a change makes another table, so
+ * that its holder never sees half a revision. The token proves to the registry which table this is: revision
  * numbers repeat after a restore or a failover, tokens do not.
  */
 public record RoutingTable(
@@ -36,7 +36,7 @@ public record RoutingTable(
                 + providerModels.size() + " provider models, " + models.size() + " models]";
     }
 
-    /** The next table in the making. Putting and removing are idempotent; maps that stay as they are are shared. */
+    /** The next table under construction. Inserting and removing are idempotent; unchanged maps are shared. */
     static final class Draft {
         private final Part<RoutingProvider> providers;
         private final Part<ActiveProviderModel> providerModels;

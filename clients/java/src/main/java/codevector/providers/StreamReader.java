@@ -5,7 +5,7 @@ import codevector.providers.v1.SnapshotChunk;
 import codevector.providers.v1.WatchRoutingResponse;
 
 /**
- * What the messages of one stream do to a table. A snapshot becomes a new table, which is handed out with its last
+ * What the messages of one stream do to a table. A snapshot becomes a new table, which is returned with its last
  * chunk; what is not above the table's revision is ignored; a stream that breaks the rules is an IllegalStateException,
  * and the table stays.
  */

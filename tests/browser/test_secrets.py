@@ -6,7 +6,7 @@ import json
 import random
 from dataclasses import dataclass, field
 
-from playwright.sync_api import CDPSession, ConsoleMessage, Page, Request, expect
+from playwright.sync_api import CDPSession, ConsoleMessage, Error, Page, Request, Response, expect
 
 from tests.browser.admin import Admin
 from tests.browser.conftest import Visit, new_name
@@ -37,11 +37,20 @@ class Record:
         self.sent.append(f"{request.url}{request.all_headers()}{body}")
         response = request.response()
         if response is not None:
-            text = response.body() if not 300 <= response.status < 400 and response.status != 204 else b""
-            self.received.append(f"{response.all_headers()}{text!r}")
+            self.received.append(f"{response.all_headers()}{_body(response)!r}")
 
     def _console(self, message: ConsoleMessage) -> None:
         self.said.append(message.text)
+
+
+def _body(response: Response) -> bytes:
+    """Return what came; nothing of a redirect, nor of what the next navigation has swept away."""
+    if 300 <= response.status < 400 or response.status == 204:
+        return b""
+    try:
+        return response.body()
+    except Error:
+        return b""
 
 
 def heap(session: CDPSession) -> str:

@@ -54,8 +54,9 @@ def program() -> Path:
     return chromium.provide()
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def engine(program: Path) -> Iterator[Browser]:
+    """Chromium, for no longer than its tests: while it runs, its event loop is in the way of ``asyncio.run``."""
     expect.set_options(timeout=SECONDS * 1000)
     with sync_playwright() as playwright:
         browser = playwright.chromium.launch(executable_path=program, args=list(FLAGS))

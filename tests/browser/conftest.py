@@ -56,7 +56,7 @@ def program() -> Path:
 
 @pytest.fixture(scope="module")
 def engine(program: Path) -> Iterator[Browser]:
-    """Chromium, for no longer than its tests: while it runs, its event loop is in the way of ``asyncio.run``."""
+    """Chromium, while its tests run and no longer: its event loop is in the way of ``asyncio.run``."""
     expect.set_options(timeout=SECONDS * 1000)
     with sync_playwright() as playwright:
         browser = playwright.chromium.launch(executable_path=program, args=list(FLAGS))

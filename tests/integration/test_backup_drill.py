@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 import shutil
 import subprocess
+import sys
 import threading
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
@@ -31,7 +32,7 @@ def follow(script: str, home: Path, places: Mapping[str, Path]) -> None:
     done = subprocess.run(
         ["bash", "-euo", "pipefail", "-c", script],
         env={
-            "PATH": "/usr/local/bin:/usr/bin:/bin",
+            "PATH": f"{Path(sys.executable).parent}:/usr/local/bin:/usr/bin:/bin",
             "CODEVECTOR_HOME": str(home),
             **{name: str(path) for name, path in places.items()},
         },
@@ -119,7 +120,6 @@ def test_a_database_of_before_a_rotation(places: dict[str, Path]) -> None:
         made.stop_service()
         for part in made.home.glob("registry.db*"):
             part.unlink()
-        shutil.copy(places["FIRST"] / "registry.db", made.home)
         follow(scripts("Restore")[1], made.home, places)
         made.start_service()
         found = sick(made)

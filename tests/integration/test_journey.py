@@ -173,8 +173,8 @@ class TestPasted:
         try:
             run.wait_ready()
             _, _, after = run.output.partition("Lines to paste")
-            lines = after.partition("\n")[2].partition("\nready: ")[0]
-            assert lines.count("grpcurl -plaintext") >= 6
+            lines = after.partition("\n")[2].partition("\nOpen ")[0]
+            assert lines.count("providerctl") >= 4
             found = f"{Path(program()).parent}:{os.environ['PATH']}"
             done = subprocess.run(
                 ["bash", "-e"],
@@ -187,10 +187,9 @@ class TestPasted:
                 check=False,
             )
             assert done.returncode == 0, done.stderr
-            assert '"displayName": "OpenAI production"' in done.stdout
-            assert '"displayName": "OpenAI"' in done.stdout
-            assert '"activeProviderModels"' in done.stdout
-            assert "rpc CreateProvider (" in done.stdout
+            assert "created providers/openai-prod at revision 1" in done.stdout + done.stderr
+            assert "openai-prod/gpt-4o" in done.stdout
+            assert "smart" in done.stdout
             assert run.stop() == 0
         finally:
             run.end()

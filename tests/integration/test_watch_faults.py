@@ -142,7 +142,7 @@ class TestAnotherLife:
         made.stop_service()
         for path in database_files(made.home):
             path.unlink()
-        assert made.run("service", "migrate").returncode == 0
+        assert made.run("service", "migrate", "--new").returncode == 0
         made.start_service()
         begins_anew(made, table, Reason.REASON_STORE_CHANGED, "STORE_CHANGED")
         with watching(made) as watch:

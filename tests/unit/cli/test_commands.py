@@ -124,8 +124,8 @@ class TestEach:
                 assert option.takes is Takes.NOTHING or option.refused or option.name in SAFE
 
 
-SAFE = {"impact-token", "credential", "credential-type", "credential-field"}
-"""Not secrets, or refused where they are."""
+SAFE = {"impact-token", "token", "credential", "credential-type", "credential-field"}
+"""Not secrets, as the tokens of a preview and of a revision, or refused where they are."""
 
 
 def test_a_flag_means_the_same_in_every_command() -> None:

@@ -97,7 +97,7 @@ def restore_backup(settings: Settings, backup: Path) -> Restored:
 
 
 def _is_unused(unit: ReadUnit) -> bool:
-    """Whether nothing was written and no secret used: else a missing one is to be copied, not to be made."""
+    """Return whether nothing was written and no secret used: else a missing one is copied, not made."""
     return unit.log.head().revision == 0 and unit.kms.secret_fingerprint() is None
 
 

@@ -15,10 +15,9 @@ from pathlib import Path
 from typing import Any
 
 from service.domain.catalog import Catalog, Catalogs, kind_from_slug
-from service.domain.model import ModelCapability, ModelFacts, ModelKind, Pricing, PricingTier
+from service.domain.model import PRICES, ModelCapability, ModelFacts, ModelKind, Pricing, PricingTier
 
 _RELEASE_NAME = re.compile(r"[0-9]{4}\.[0-9]{2}\.[0-9]{2}")
-_PRICES = ("input", "output", "cached_input", "cache_write")
 
 
 class CatalogFileError(Exception):
@@ -95,10 +94,10 @@ def _pricing(prices: Mapping[str, Any] | None) -> Pricing | None:
     if prices is None:
         return None
     tiers = (
-        PricingTier(tier["above_input_tokens"], **{name: tier.get(name) for name in _PRICES})
+        PricingTier(tier["above_input_tokens"], **{name: tier.get(name) for name in PRICES})
         for tier in prices.get("tiers", ())
     )
-    return Pricing(prices["currency"], **{name: prices[name] for name in _PRICES}, tiers=tuple(tiers))
+    return Pricing(prices["currency"], **{name: prices[name] for name in PRICES}, tiers=tuple(tiers))
 
 
 def _day(text: str) -> datetime:

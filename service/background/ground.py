@@ -35,5 +35,5 @@ def end_on_loss(log: FilteringBoundLogger, end: Callable[[int], object]) -> Call
 
 
 async def look(store: Store, run: Run) -> None:
-    """Look after the database's files, also while nobody writes."""
+    """Check the database's files, also while nothing is written."""
     await run(store.look)

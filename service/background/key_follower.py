@@ -26,7 +26,7 @@ from service.usecases.rotation import Sweeping
 
 POLL_SECONDS = 15.0
 AWAY_POLL_SECONDS = 3.0
-"""A sidecar that is back is needed at once: somebody waits to store a credential."""
+"""A sidecar that is back is needed at once: a caller waits to store a credential."""
 
 Run = Callable[[Callable[[], Any]], Awaitable[Any]]
 

@@ -145,7 +145,7 @@ def parse_service_account(text: str, *, field: str) -> dict[str, str]:
 
 
 def shown_prefix(kind: ProviderKind, material: CredentialMaterial) -> str:
-    """Return what lists may show of a credential, so that people can tell two of them apart.
+    """Return what lists may show of a credential, so that people can distinguish two of them.
 
     That is the vendor's literal prefix and at most four more characters, and nothing of a key under 20
     characters; or eight characters of an ID that is not secret: AWS access key, Google private key, Azure

@@ -12,7 +12,7 @@ the same table. A `RevisionToken` carries both to clients and back.
 | revision   | 8     | unsigned, big-endian                                          |
 | scope      | 8     | zeros: reserved for what part of the table its holder may see |
 
-Together they are base64url without padding. There is no MAC: who makes up a token harms only himself.
+Together they are base64url without padding. There is no MAC: forging a token harms only the forger.
 """
 
 from __future__ import annotations

@@ -48,7 +48,7 @@ def display_name_key(display_name: str) -> str:
 
 
 def check_display_name(display_name: str, *, field: str) -> None:
-    """Refuse what cannot be told apart by eye, printed on one line, or typed again.
+    """Refuse what looks like another name, does not fit on one line, or cannot be typed.
 
     Nothing is trimmed: a name is stored as it was sent, or not at all.
 

@@ -215,7 +215,7 @@ def _digest(
     catalog: Catalog, choices: ImportChoices, provider: Provider, models: Iterable[PlannedModel]
 ) -> str:
     """Return the SHA-256 over what the plan does and to what; what it leaves alone may change meanwhile."""
-    told = {
+    digested = {
         "provider": str(provider.uid),
         "catalog": [catalog.name, catalog.version, catalog.digest],
         "start_disabled": choices.start_disabled,
@@ -232,4 +232,4 @@ def _digest(
             for planned in models
         ],
     }
-    return hashlib.sha256(canonical_json(told)).hexdigest()
+    return hashlib.sha256(canonical_json(digested)).hexdigest()

@@ -10,7 +10,7 @@ from collections.abc import Mapping
 from datetime import datetime
 from typing import Any
 
-from service.domain.model import ModelCapability, ModelFacts, ModelKind, Pricing, PricingTier
+from service.domain.model import ModelCapability, ModelFacts, ModelKind, Pricing, PricingTier, prices_of
 
 
 def canonical_json(value: object) -> bytes:
@@ -24,8 +24,10 @@ def pricing_to_json(pricing: Pricing | None) -> dict[str, Any] | None:
         return None
     return {
         "currency_code": pricing.currency_code,
-        **_prices(pricing),
-        "tiers": [{"above_input_tokens": tier.above_input_tokens, **_prices(tier)} for tier in pricing.tiers],
+        **prices_of(pricing),
+        "tiers": [
+            {"above_input_tokens": tier.above_input_tokens, **prices_of(tier)} for tier in pricing.tiers
+        ],
     }
 
 
@@ -65,12 +67,3 @@ def facts_from_json(value: Mapping[str, Any]) -> ModelFacts:
             "retire_time": None if retire_time is None else datetime.fromisoformat(retire_time),
         }
     )
-
-
-def _prices(prices: Pricing | PricingTier) -> dict[str, str | None]:
-    return {
-        "input": prices.input,
-        "output": prices.output,
-        "cached_input": prices.cached_input,
-        "cache_write": prices.cache_write,
-    }

@@ -6,7 +6,7 @@
 | Transit | ``keyVersions/transit-<mount/key>-v<N>-<creation time>``   | up to ``-v<N>``   | created      |
 
 A stem that comes back with another tail is another key under an old name: the key was deleted and made anew,
-or an older keyring was put back and rotated once more. Nothing may be sealed under it.
+or an older keyring was restored and rotated again. Nothing may be sealed under it.
 """
 
 from __future__ import annotations

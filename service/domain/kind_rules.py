@@ -91,7 +91,7 @@ def validate_config(
 
 
 def details(kind: ProviderKind, config: ProviderConfig) -> str:
-    """Return one line that tells providers of a kind apart: where requests go, and on whose account."""
+    """Return one line that distinguishes providers of a kind: where requests go, on which account."""
     main, *rest = KINDS[kind].summary
     shown = config.values.get(main) or KINDS[kind].default_base_url
     more = "".join(config.values.get(name, "") for name in rest)

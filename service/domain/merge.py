@@ -21,7 +21,7 @@ from types import MappingProxyType
 from typing import Any
 
 from service.domain.json_forms import canonical_json
-from service.domain.model import ModelFacts, Pricing, PricingTier
+from service.domain.model import ModelFacts, Prices, Pricing, price_field, prices_of
 
 FACT_FIELDS = (
     "display_name",
@@ -153,21 +153,16 @@ _TEXTS: Mapping[str, Callable[[Any], str]] = MappingProxyType(
 def _pricing_texts(pricing: Pricing) -> dict[str, str | None]:
     tiers = [
         {"above_input_tokens": tier.above_input_tokens}
-        | {name: price for name, price in _prices(tier).items() if price is not None}
+        | {name: price for name, price in _named(tier).items() if price is not None}
         for tier in pricing.tiers
     ]
-    texts = {"currency_code": pricing.currency_code, **_prices(pricing)}
+    texts = {"currency_code": pricing.currency_code, **_named(pricing)}
     texts["tiers"] = _json(tiers) if tiers else None
     return {f"pricing.{name}": text for name, text in texts.items()}
 
 
-def _prices(prices: Pricing | PricingTier) -> dict[str, str | None]:
-    return {
-        "input_per_million_tokens": prices.input,
-        "output_per_million_tokens": prices.output,
-        "cached_input_per_million_tokens": prices.cached_input,
-        "cache_write_per_million_tokens": prices.cache_write,
-    }
+def _named(prices: Prices) -> dict[str, str | None]:
+    return {price_field(name): price for name, price in prices_of(prices).items()}
 
 
 def _json(value: object) -> str:

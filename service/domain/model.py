@@ -7,7 +7,7 @@ Nothing here can hold secret material: that is ``credentials.py`` (in hand) and 
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, fields
 from datetime import datetime
 from enum import IntEnum
 from types import MappingProxyType
@@ -99,6 +99,20 @@ class CredentialBinding:
 
 
 @dataclass(frozen=True, slots=True)
+class StoredWrapper:
+    """A wrapped data key as its row has it, with the context and commitment that it must open in and match.
+
+    ``dek_id`` is the row's key as stored, ``key_version`` what its column says.
+    """
+
+    dek_id: str
+    wrapped: bytes
+    key_version: str
+    context: bytes
+    commitment: bytes
+
+
+@dataclass(frozen=True, slots=True)
 class SealedCredential:
     """A credential as stored and as routers fetch it: ciphertext, wrapper and what they are bound to.
 
@@ -150,26 +164,41 @@ class ProviderView:
     active_model_count: int = 0
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Prices:
+    """Decimal strings per one million tokens, never floats. None = unknown, "0" = free."""
+
+    input: str | None = None
+    output: str | None = None
+    cached_input: str | None = None
+    cache_write: str | None = None
+
+
+PRICES = tuple(field.name for field in fields(Prices))
+
+
+def price_field(name: str) -> str:
+    """Return the API's name of a price, e.g. ``input_per_million_tokens``."""
+    return f"{name}_per_million_tokens"
+
+
+def prices_of(prices: Prices) -> dict[str, str | None]:
+    """Return the prices by name."""
+    return {name: getattr(prices, name) for name in PRICES}
+
+
 @dataclass(frozen=True, slots=True)
-class PricingTier:
+class PricingTier(Prices):
     """Prices for a request whose input exceeds the threshold; an absent price is the base price."""
 
     above_input_tokens: int
-    input: str | None = None
-    output: str | None = None
-    cached_input: str | None = None
-    cache_write: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
-class Pricing:
-    """Decimal strings per one million tokens, never floats. None = unknown, "0" = free."""
+class Pricing(Prices):
+    """A price list. Without ``tiers`` every request costs the same."""
 
     currency_code: str
-    input: str | None = None
-    output: str | None = None
-    cached_input: str | None = None
-    cache_write: str | None = None
     tiers: tuple[PricingTier, ...] = ()
 
 
@@ -197,8 +226,8 @@ ProviderModelKey = tuple[str, str]
 class ProviderModel:
     """A concrete model at a provider.
 
-    ``imported`` is the catalog's entry as it was imported (None when custom): the base for telling edited
-    fields from untouched ones. ``overridden_fields`` are the API field paths edited since, sorted.
+    ``imported`` is the catalog's entry as it was imported (None when custom): the base that edited
+    fields are compared with. ``overridden_fields`` are the API field paths edited since, sorted.
     """
 
     provider_id: str
@@ -260,7 +289,7 @@ class ModelBackend:
 
     @property
     def effective_weight(self) -> int:
-        """The share that routers are told, at least 1."""
+        """The share that routers receive, at least 1."""
         return self.weight or 1
 
 

@@ -9,7 +9,7 @@ import re
 from decimal import Decimal
 
 from service.domain.errors import invalid_field
-from service.domain.model import Pricing, PricingTier
+from service.domain.model import Prices, Pricing, price_field, prices_of
 
 MAX_TIERS = 8
 
@@ -32,17 +32,17 @@ def check_pricing(pricing: Pricing, *, field: str) -> None:
     """Refuse prices that cannot be billed by. ``field`` is the path of the pricing message.
 
     Raises:
-        InvalidArgument: a price that is no plain decimal, a price without a currency, more than 8 tiers, or
-            tiers whose thresholds do not rise.
+        InvalidArgument: a price that is not a plain decimal, a price without a currency, more than 8 tiers,
+            or tiers whose thresholds do not rise.
     """
     if len(pricing.tiers) > MAX_TIERS:
         raise invalid_field(f"{field}.tiers", f"must be at most {MAX_TIERS}", rule="pricing.tiers.max")
-    holders: list[Pricing | PricingTier] = [pricing, *pricing.tiers]
+    holders: list[Prices] = [pricing, *pricing.tiers]
     paths = [field, *(f"{field}.tiers[{index}]" for index in range(len(pricing.tiers)))]
     prices = [
-        parse_price(text, field=f"{path}.{name}")
+        parse_price(text, field=f"{path}.{price_field(name)}")
         for path, holder in zip(paths, holders, strict=True)
-        for name, text in _prices(holder).items()
+        for name, text in prices_of(holder).items()
         if text is not None
     ]
     if prices and not pricing.currency_code:
@@ -54,12 +54,3 @@ def check_pricing(pricing: Pricing, *, field: str) -> None:
             description = "must be positive and rise from tier to tier"
             raise invalid_field(f"{path}.above_input_tokens", description, rule="pricing.tiers.rising")
         previous = tier.above_input_tokens
-
-
-def _prices(holder: Pricing | PricingTier) -> dict[str, str | None]:
-    return {
-        "input_per_million_tokens": holder.input,
-        "output_per_million_tokens": holder.output,
-        "cached_input_per_million_tokens": holder.cached_input,
-        "cache_write_per_million_tokens": holder.cache_write,
-    }

@@ -1,4 +1,4 @@
-"""What models lose when upstreams retire provider models: the loss of a deletion, told in advance."""
+"""What models lose when upstreams retire provider models: the loss of a deletion, known in advance."""
 
 from __future__ import annotations
 

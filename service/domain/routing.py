@@ -1,4 +1,4 @@
-"""What routers are told: which providers, provider models and models take part in routing, and in what form.
+"""What routers see: which providers, provider models and models take part in routing, and in what form.
 
 One place decides "routable", for the read model, the change log and the `routable` field alike. Payloads are
 the canonical JSON that the change log keeps; they hold settings and versions, never sealed bytes.

@@ -94,7 +94,7 @@ class _Step:
 
 
 def ignore_advance() -> None:
-    """For a table that nobody watches."""
+    """Do nothing: for a table without watchers."""
 
 
 class LiveTable:
@@ -147,7 +147,7 @@ class LiveTable:
         return str(ring.token(revision)) if ring.floor <= revision <= ring.head else None
 
     async def place(self, token: RevisionToken) -> int | SnapshotReason:
-        """The position in ``ring`` that brings a table at ``token`` up to date, or why there is none.
+        """Return the position in ``ring`` that brings a table at ``token`` up to date, or why there is none.
 
         A revision that only another replica has seen yet is waited for, for a second. What this process has
         not seen itself is read from the store once, for all that come after.
@@ -182,9 +182,9 @@ class LiveTable:
                 async with asyncio.timeout(POLL_SECONDS):
                     await self._nudged.wait()
             self._nudged.clear()
-            told = self._next_pending()
+            pending = self._next_pending()
             try:
-                step = await self._run(partial(self._after, told) if told else self._newer)
+                step = await self._run(partial(self._after, pending) if pending else self._newer)
             except RegistryError as error:
                 self._log.warning(SNAPSHOT_FAILED, reason=error.reason.value)
                 continue
@@ -200,7 +200,7 @@ class LiveTable:
                     reached.set_result(None)
 
     def _take(self, step: _Step) -> None:
-        """Put a step to use. Nothing here waits, so nobody sees a snapshot without its change sets."""
+        """Put a step to use. Nothing here awaits, so no reader sees a snapshot without its change sets."""
         before, self.current = self.current, step.snapshot
         if isinstance(step.sets, Break):
             history: History | None = self.ring.history
@@ -235,7 +235,7 @@ class LiveTable:
         return revision < current.revision or current.commit_id == change_set.commit_id
 
     def _next_pending(self) -> list[ChangeSet]:
-        """The revisions that follow the current one without a gap, as far as their commits were pushed here.
+        """Return the pushed revisions that follow the current one without a gap.
 
         Commits arrive in any order. What lies before the current revision was found in the store meanwhile.
         """
@@ -252,7 +252,7 @@ class LiveTable:
         return sets
 
     def _after(self, change_sets: Sequence[ChangeSet]) -> _Step:
-        """The step that these revisions make, the last of which becomes the current one."""
+        """Return the step that these revisions make, the last of which becomes the current one."""
         last = change_sets[-1]
         logged = [one for one in change_sets if one.changes]
         return self._step(self.current, Newer(last.revision, last.commit_id, logged))

@@ -1,7 +1,7 @@
 """The change sets that watchers may still want, shared by all of them: a watcher is a position in it.
 
 Positions count messages, not revisions: many revisions change nothing for routers and have no message. They
-stay valid when old messages are dropped in front, and when older ones are put there for somebody who resumes.
+stay valid when old messages are dropped in front, and when older ones are put there for a resuming watcher.
 """
 
 from __future__ import annotations
@@ -32,7 +32,7 @@ class Ring:
 
     ``floor`` is the oldest revision that can be resumed from: every message after it is here. From
     ``out_of_reach`` and below nobody will be able to: what lies between does not fit. ``floor_id`` is the
-    content id there; each message has that of the commit it tells of.
+    content id there; each message has that of its commit.
 
     ``history`` is shared by rings of which a later one only does not go back to an earlier one.
     """
@@ -61,26 +61,26 @@ class Ring:
         self.end = 0
 
     def message(self, position: int) -> bytes:
-        """What is at a position from ``begin`` to before ``end``."""
+        """Return what is at a position from ``begin`` to before ``end``."""
         return self._messages[position - self.begin]
 
     def reached(self, position: int) -> int:
-        """The revision that is reached with everything before a position."""
+        """Return the revision that is reached with everything before a position."""
         if position == self.end:
             return self.head
         return self._revisions[position - self.begin - 1] if position > self.begin else self.floor
 
     def after(self, revision: int) -> int:
-        """The position of the first message after a revision, which is not below ``floor``."""
+        """Return the position of the first message after a revision, which is not below ``floor``."""
         return self.begin + bisect_right(self._revisions, revision)
 
     def content_id(self, revision: int) -> UUID:
-        """The content id at a revision from ``floor`` to ``head``."""
+        """Return the content id at a revision from ``floor`` to ``head``."""
         messages = bisect_right(self._revisions, revision)
         return self._ids[messages - 1] if messages else self.floor_id
 
     def holds(self, token: RevisionToken) -> bool:
-        """Whether a table at ``token`` is one that led to the newest one here, as far as ``floor`` goes."""
+        """Return whether ``token`` is of the history that led to the head, as far back as ``floor``."""
         return (
             token.store_id == self.store_id
             and self.floor <= token.revision <= self.head
@@ -88,7 +88,7 @@ class Ring:
         )
 
     def token(self, revision: int) -> RevisionToken:
-        """The token of a revision from ``floor`` to ``head``."""
+        """Return the token of a revision from ``floor`` to ``head``."""
         return RevisionToken(self.store_id, self.content_id(revision), revision)
 
     def append(self, revision: int, commit_id: UUID, message: bytes) -> None:

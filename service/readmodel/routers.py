@@ -1,4 +1,4 @@
-"""Which router has which revision: told by the routers, asked by operators who wait for a change to arrive.
+"""Which router has which revision: reported by routers, asked by operators who wait for a change.
 
 Kept in memory, since reports come in waves; what has changed is handed out to be stored now and then, so that
 a registry that starts again still waits for a router that it no longer hears.
@@ -43,7 +43,7 @@ class Routers:
         self._changed: set[str] = set()
 
     def opened(self, watcher_id: str, peer: str) -> Callable[[], None]:
-        """A watch of this router has begun. Returns what to call when it ends."""
+        """Note that a watch of this router has begun. Returns what to call when it ends."""
         known = self._seen(watcher_id, peer)
         known.watches += 1
 
@@ -74,13 +74,13 @@ class Routers:
             self._changed.add(watcher_id)
 
     def all(self, ring: Ring) -> list[Router]:
-        """Those that count now, by watcher_id; revisions of other histories do not compare and read as 0."""
+        """Return the routers that count, by watcher_id; revisions of other histories read as 0."""
         self._forget_silent()
         now = self._clock()
         return [_router(self._known[watcher_id], ring, now) for watcher_id in sorted(self._known)]
 
     def all_have(self, ring: Ring, revision: int) -> bool:
-        """Whether those that count now have applied a revision, told without making a list of them."""
+        """Return whether all routers that count have applied a revision, without listing them."""
         self._forget_silent()
         return all(_applied(known, ring) >= revision for known in self._known.values())
 
@@ -103,7 +103,7 @@ class Routers:
         self._changed.update(watcher_ids)
 
     def merge_stored(self, stored: Iterable[RouterRecord], history: History | None) -> None:
-        """Take in what is stored, also by other replicas. Of a router that watches here nobody knows more.
+        """Take in what is stored, also by other replicas, but of routers that do not watch here.
 
         The store gives what was applied only where it is of the ``history`` that it had then.
         """
@@ -118,7 +118,7 @@ class Routers:
                 self._known[watcher_id] = _Known(record, history=history)
 
     def _forget_silent(self) -> None:
-        """Those that were not heard of for too long count no more."""
+        """Drop routers that have not reported for too long."""
         oldest = self._clock() - REMEMBERED_FOR
         silent = [
             watcher_id
@@ -153,7 +153,7 @@ def _router(known: _Known, ring: Ring, now: datetime) -> Router:
 
 
 def _applied(known: _Known, ring: Ring) -> int:
-    """The revision a router has applied, 0 where what it reported is not of the history of ``ring``."""
+    """Return the revision a router has applied, 0 if its report is not of the history of ``ring``."""
     applied = known.record.applied
     if applied is None:
         return 0

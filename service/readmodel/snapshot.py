@@ -95,14 +95,14 @@ class Snapshot:
 
 
 def build(codec: Codec, at: RevisionToken, commit_id: UUID, entries: Iterable[Entry]) -> Snapshot:
-    """The snapshot of a table read as a whole."""
+    """Return the snapshot of a table read as a whole."""
     changes = tuple(Change(_kind(entry), entry.name, entry) for entry in entries)
     empty = Snapshot(at, commit_id, "", {}, {}, {}, (), (), b"", ())
     return advance(codec, empty, encoded(codec, changes), at, commit_id)
 
 
 def encoded(codec: Codec, changes: Iterable[Change]) -> tuple[RowChange, ...]:
-    """The changes, each entry turned into bytes once."""
+    """Return the changes, each entry turned into bytes once."""
     return tuple(
         RowChange(one.kind, one.name, None if one.entry is None else Row(one.entry, codec.row(one.entry)))
         for one in changes
@@ -112,7 +112,7 @@ def encoded(codec: Codec, changes: Iterable[Change]) -> tuple[RowChange, ...]:
 def advance(
     codec: Codec, current: Snapshot, changes: Iterable[RowChange], at: RevisionToken, commit_id: UUID
 ) -> Snapshot:
-    """The snapshot at ``at``, given every change after ``current`` up to it, in order.
+    """Return the snapshot at ``at``, given every change after ``current`` up to it, in order.
 
     Applying a change twice changes nothing, since each row says what is there now.
     """

@@ -232,7 +232,7 @@ class Watchers:
         return self._lost(place, position)
 
     async def _begin(self, wanted: WatchRequest) -> tuple[_Place, SnapshotReason | None]:
-        """Where to go on, or why to begin anew."""
+        """Return where to go on, or why to begin anew."""
         live = self._live
         if wanted.unproven and wanted.strict:
             raise self._out_of_range(Reason.RESUME_TOKEN_REQUIRED)
@@ -271,7 +271,7 @@ class Watchers:
         return made.chunks[reason]
 
     def _sign_of_life(self, *, draining: bool) -> bytes:
-        """A bookmark at the current revision; one of the last tick serves all that are due with it."""
+        """Return a bookmark at the current revision; one of the last tick serves all that are due with it."""
         current, now = self._live.current, self._loop.time()
         token, was_draining, made_at, message = self._bookmark
         if (token, was_draining) != (current.token, draining) or now - made_at > TICK_SECONDS:

@@ -229,7 +229,7 @@ class Boundary:
             )
 
     def _call(self, exchange: Exchange, request: Message) -> Call:
-        """Return what use cases are told of this call; of the body only what every write may carry."""
+        """Return what use cases know of this call; of the body only what every write may carry."""
         return Call(
             exchange.principal,
             exchange.method,

@@ -26,17 +26,21 @@ from service.domain.errors import invalid_field
 from service.domain.history import RevisionToken, parse_token
 from service.domain.imports import Action, ExistingPolicy, ImportChoices, PlannedModel
 from service.domain.model import (
+    PRICES,
     CredentialType,
     CredentialView,
     ModelCapability,
     ModelFacts,
     ModelKind,
+    Prices,
     Pricing,
     PricingTier,
     ProviderConfig,
     ProviderKind,
     ProviderModelView,
     ProviderView,
+    price_field,
+    prices_of,
 )
 from service.domain.routing import provider_routable, unroutable_reason
 from service.domain.upstreams import DiscoveredModel, Discovery, ProviderValidation
@@ -52,8 +56,8 @@ E = TypeVar("E", bound=IntEnum)
 _NOT_CONTENT = frozenset({"name", "etag"})
 
 
-def wire(member: IntEnum | None) -> Any:
-    """An enum value as messages take it: numbers are equal, but the generated types want their own."""
+def enum_number(member: IntEnum | None) -> Any:
+    """Return an enum value as messages take it: the generated types accept only their own enums."""
     return 0 if member is None else member.value
 
 
@@ -71,14 +75,14 @@ def member(enum: type[E], number: int, field: str) -> E:
 
 
 def list_query(request: Message) -> ListQuery:
-    """The paging fields that the list request has."""
+    """Return the paging fields that the list request has."""
     fields = request.DESCRIPTOR.fields_by_name
     names = ("page_size", "page_token", "filter", "order_by")
     return ListQuery(**{name: getattr(request, name) for name in names if name in fields})
 
 
 def provider_draft(pb: provider_pb2.Provider) -> ProviderDraft:
-    """A provider as sent, with which of its fields hold anything."""
+    """Return a provider as sent, with which of its fields hold anything."""
     config, config_kind = provider_config_from_pb(pb.config)
     return ProviderDraft(
         name=pb.name,
@@ -94,32 +98,32 @@ def provider_draft(pb: provider_pb2.Provider) -> ProviderDraft:
 
 
 def provider_to_pb(view: ProviderView) -> provider_pb2.Provider:
-    """A provider as shown. Has no field that could hold a secret."""
+    """Return a provider as shown. Has no field that could hold a secret."""
     provider = view.provider
     return provider_pb2.Provider(
         name=provider.name,
         uid=str(provider.uid),
         display_name=provider.display_name,
-        kind=wire(provider.kind),
-        state=wire(provider.state),
+        kind=enum_number(provider.kind),
+        state=enum_number(provider.state),
         config=provider_config_to_pb(provider.kind, provider.config),
         credential=credential_to_pb(provider.credential),
         details=kind_rules.details(provider.kind, provider.config),
         active_model_count=view.active_model_count,
         model_count=view.model_count,
         routable=provider_routable(provider),
-        unroutable_reason=wire(unroutable_reason(provider)),
+        unroutable_reason=enum_number(unroutable_reason(provider)),
         labels=provider.labels,
         annotations=provider.annotations,
-        create_time=timestamp(provider.create_time),
-        update_time=timestamp(provider.update_time),
+        create_time=provider.create_time,
+        update_time=provider.update_time,
         revision=provider.revision,
         etag=provider.etag,
     )
 
 
 def provider_config_from_pb(pb: provider_pb2.ProviderConfig) -> tuple[ProviderConfig, ProviderKind | None]:
-    """The settings and the kind whose member is set; (no settings, None) where none is."""
+    """Return the settings and the kind whose member is set; (no settings, None) where none is."""
     name = pb.WhichOneof("kind")
     if name is None:
         return ProviderConfig(), None
@@ -131,7 +135,7 @@ def provider_config_from_pb(pb: provider_pb2.ProviderConfig) -> tuple[ProviderCo
 
 
 def provider_config_to_pb(kind: ProviderKind, config: ProviderConfig) -> provider_pb2.ProviderConfig | None:
-    """The typed settings; None where the kind's defaults hold throughout."""
+    """Return the typed settings; None where the kind's defaults hold throughout."""
     if not config.values and not config.headers:
         return None
     pb = provider_pb2.ProviderConfig()
@@ -144,20 +148,20 @@ def provider_config_to_pb(kind: ProviderKind, config: ProviderConfig) -> provide
 
 
 def credential_to_pb(credential: CredentialView | None) -> provider_pb2.Credential | None:
-    """What is shown of a stored credential."""
+    """Return what is shown of a stored credential."""
     if credential is None:
         return None
     return provider_pb2.Credential(
-        type=wire(credential.type),
+        type=enum_number(credential.type),
         prefix=credential.prefix,
         version=credential.version,
-        update_time=timestamp(credential.update_time),
-        expire_time=timestamp(credential.expire_time),
+        update_time=credential.update_time,
+        expire_time=credential.expire_time,
     )
 
 
 def credential_change(pb: provider_pb2.CredentialInput, *, field: str = "credential") -> CredentialChange:
-    """A credential in hand. What it holds is never printed: see ``Secret``."""
+    """Return the credential as sent. Its content is never printed: see ``Secret``."""
     member = pb.WhichOneof("material")
     if member is None:
         raise invalid_field(field, "must set one of its members", rule="required")
@@ -170,33 +174,33 @@ def credential_change(pb: provider_pb2.CredentialInput, *, field: str = "credent
 def validation_target(
     pb: provider_service_pb2.ValidateProviderRequest | provider_service_pb2.DiscoverProviderModelsRequest,
 ) -> str | ProviderDraft:
-    """The provider's name, or one that is not saved."""
+    """Return the provider's name, or one that is not saved."""
     return pb.name if pb.WhichOneof("target") == "name" else provider_draft(pb.provider)
 
 
 def candidate_credential(
     pb: provider_service_pb2.ValidateProviderRequest | provider_service_pb2.DiscoverProviderModelsRequest,
 ) -> CredentialChange | None:
-    """The credential to call with, None where there is none."""
+    """Return the credential to call with, or None."""
     if not pb.HasField("candidate_credential"):
         return None
     return credential_change(pb.candidate_credential, field="candidate_credential")
 
 
 def validation_to_pb(validation: ProviderValidation) -> provider_pb2.ProviderValidation:
-    """What a test came to."""
+    """Return what a test came to."""
     return provider_pb2.ProviderValidation(
-        outcome=wire(validation.outcome),
+        outcome=enum_number(validation.outcome),
         message=validation.message,
         http_status_code=validation.http_status_code,
         latency_ms=validation.latency_ms,
-        validate_time=timestamp(validation.validate_time),
+        validate_time=validation.validate_time,
         reason=validation.reason,
     )
 
 
 def discovery_to_pb(discovery: Discovery) -> provider_service_pb2.DiscoverProviderModelsResponse:
-    """What an upstream offers, beside what is known of it."""
+    """Return what an upstream offers, beside what is known of it."""
     offer = discovery.offer
     return provider_service_pb2.DiscoverProviderModelsResponse(
         validation=validation_to_pb(offer.validation),
@@ -213,10 +217,10 @@ def _discovered_model(model: DiscoveredModel) -> provider_service_pb2.Discovered
     return provider_service_pb2.DiscoveredModel(
         upstream_model_id=offered.upstream_model_id,
         display_name=offered.display_name,
-        kind=wire(offered.kind),
+        kind=enum_number(offered.kind),
         context_window=offered.context_window,
         max_output_tokens=offered.max_output_tokens,
-        retire_time=timestamp(offered.retire_time),
+        retire_time=offered.retire_time,
         deprecated=offered.deprecated,
         indirect=offered.indirect,
         in_catalog=model.in_catalog,
@@ -225,7 +229,7 @@ def _discovered_model(model: DiscoveredModel) -> provider_service_pb2.Discovered
 
 
 def provider_model_draft(pb: provider_model_pb2.ProviderModel) -> ProviderModelDraft:
-    """A provider model as sent, with which of its fields hold anything."""
+    """Return a provider model as sent, with which of its fields hold anything."""
     field = "provider_model"
     return ProviderModelDraft(
         name=pb.name,
@@ -252,29 +256,29 @@ def provider_model_draft(pb: provider_model_pb2.ProviderModel) -> ProviderModelD
 
 
 def provider_model_to_pb(view: ProviderModelView) -> provider_model_pb2.ProviderModel:
-    """A provider model as shown."""
+    """Return a provider model as shown."""
     model, facts = view.model, view.model.facts
     return provider_model_pb2.ProviderModel(
         name=model.name,
         uid=str(model.uid),
         upstream_model_id=facts.upstream_model_id,
         display_name=facts.display_name,
-        kind=wire(facts.kind),
-        state=wire(model.state),
+        kind=enum_number(facts.kind),
+        state=enum_number(model.state),
         context_window=facts.context_window,
         max_output_tokens=facts.max_output_tokens,
         embedding_dimensions=facts.embedding_dimensions,
         pricing=pricing_to_pb(facts.pricing),
-        capabilities=[wire(capability) for capability in facts.capabilities],
-        source=wire(model.source),
+        capabilities=[enum_number(capability) for capability in facts.capabilities],
+        source=enum_number(model.source),
         catalog_version=model.catalog_version,
         overridden_fields=model.overridden_fields,
         routable=view.routable,
-        retire_time=timestamp(facts.retire_time),
+        retire_time=facts.retire_time,
         needs_review=facts.needs_review,
         labels=model.labels,
-        create_time=timestamp(model.create_time),
-        update_time=timestamp(model.update_time),
+        create_time=model.create_time,
+        update_time=model.update_time,
         revision=model.revision,
         etag=model.etag,
     )
@@ -307,25 +311,16 @@ def pricing_to_pb(pricing: Pricing | None) -> provider_model_pb2.Pricing | None:
 
 
 def _prices_from_pb(pb: provider_model_pb2.Pricing | provider_model_pb2.PricingTier) -> dict[str, str | None]:
-    return {
-        short: getattr(pb, f"{short}_per_million_tokens")
-        if pb.HasField(f"{short}_per_million_tokens")
-        else None
-        for short in ("input", "output", "cached_input", "cache_write")
-    }
+    sent = {name: price_field(name) for name in PRICES}
+    return {name: getattr(pb, field) if pb.HasField(field) else None for name, field in sent.items()}
 
 
-def _prices_to_pb(prices: Pricing | PricingTier) -> dict[str, str | None]:
-    return {
-        "input_per_million_tokens": prices.input,
-        "output_per_million_tokens": prices.output,
-        "cached_input_per_million_tokens": prices.cached_input,
-        "cache_write_per_million_tokens": prices.cache_write,
-    }
+def _prices_to_pb(prices: Prices) -> dict[str, str | None]:
+    return {price_field(name): price for name, price in prices_of(prices).items()}
 
 
 def import_choices(pb: provider_service_pb2.ImportProviderModelsRequest) -> ImportChoices:
-    """What an import is asked to do; no policy means to skip."""
+    """Return what an import is asked to do; no policy means to skip."""
     return ImportChoices(
         upstream_model_ids=tuple(pb.upstream_model_ids),
         existing_policy=ExistingPolicy(pb.existing_policy or ExistingPolicy.SKIP),
@@ -336,7 +331,7 @@ def import_choices(pb: provider_service_pb2.ImportProviderModelsRequest) -> Impo
 
 
 def import_report_to_pb(report: ImportReport) -> provider_service_pb2.ImportProviderModelsResponse:
-    """What an import did with each model, and the counts."""
+    """Return what an import did with each model, and the counts."""
     plan = report.plan
     return provider_service_pb2.ImportProviderModelsResponse(
         catalog_version=report.catalog_version,
@@ -356,7 +351,7 @@ def _import_result(provider_name: str, planned: PlannedModel) -> provider_servic
     return provider_service_pb2.ImportResult(
         upstream_model_id=planned.upstream_model_id,
         provider_model=f"{provider_name}/models/{planned.model_id}",
-        action=wire(planned.action),
+        action=enum_number(planned.action),
         changed_fields=planned.changed,
         changes=[
             provider_service_pb2.FieldChange(field=change.field, old_value=change.old, new_value=change.new)
@@ -375,12 +370,12 @@ def _import_result(provider_name: str, planned: PlannedModel) -> provider_servic
 
 
 def catalog_to_pb(catalog: Catalog, *, with_models: bool) -> catalog_pb2.Catalog:
-    """A catalog; lists leave its models out."""
+    """Return a catalog; lists leave its models out."""
     return catalog_pb2.Catalog(
         name=catalog.name,
-        kind=wire(catalog.kind),
+        kind=enum_number(catalog.kind),
         version=catalog.version,
-        release_time=timestamp(catalog.release_time),
+        release_time=catalog.release_time,
         model_count=len(catalog.models),
         digest=catalog.digest,
         models=[_catalog_model(facts) for facts in catalog.models] if with_models else (),
@@ -391,22 +386,22 @@ def _catalog_model(facts: ModelFacts) -> catalog_pb2.CatalogModel:
     return catalog_pb2.CatalogModel(
         upstream_model_id=facts.upstream_model_id,
         display_name=facts.display_name,
-        kind=wire(facts.kind),
+        kind=enum_number(facts.kind),
         context_window=facts.context_window,
         max_output_tokens=facts.max_output_tokens,
         embedding_dimensions=facts.embedding_dimensions,
         pricing=pricing_to_pb(facts.pricing),
-        capabilities=[wire(capability) for capability in facts.capabilities],
-        retire_time=timestamp(facts.retire_time),
+        capabilities=[enum_number(capability) for capability in facts.capabilities],
+        retire_time=facts.retire_time,
         needs_review=facts.needs_review,
     )
 
 
 def kind_info_to_pb(info: KindInfo) -> catalog_pb2.ProviderKindInfo:
-    """What a form for one kind needs."""
+    """Return what a form for one kind needs."""
     kind = info.kind
     return catalog_pb2.ProviderKindInfo(
-        kind=wire(kind.kind),
+        kind=enum_number(kind.kind),
         display_name=kind.display_name,
         description=kind.description,
         documentation_uri=kind.documentation_uri,
@@ -422,7 +417,7 @@ def kind_info_to_pb(info: KindInfo) -> catalog_pb2.ProviderKindInfo:
 
 def _credential_form(form: CredentialForm) -> catalog_pb2.CredentialForm:
     return catalog_pb2.CredentialForm(
-        type=wire(form.type),
+        type=enum_number(form.type),
         field=form.type.word,
         display_name=form.display_name,
         description=form.description,
@@ -437,7 +432,7 @@ def _form_field(field: Field) -> catalog_pb2.FormField:
     return catalog_pb2.FormField(
         field=field.name,
         label=field.label,
-        control=wire(field.control),
+        control=enum_number(field.control),
         required=field.required,
         group=field.group,
         placeholder=field.placeholder,
@@ -454,14 +449,6 @@ def populated(pb: Message) -> frozenset[str]:
     return frozenset(field.name for field, _ in pb.ListFields()) - _NOT_CONTENT
 
 
-def timestamp(value: datetime | None) -> Timestamp | None:
-    if value is None:
-        return None
-    pb = Timestamp()
-    pb.FromDatetime(value)
-    return pb
-
-
 def _datetime(pb: Timestamp, field: str) -> datetime:
     try:
         return pb.ToDatetime(tzinfo=UTC)
@@ -470,7 +457,7 @@ def _datetime(pb: Timestamp, field: str) -> datetime:
 
 
 def parsed_token(text: str, *, field: str) -> RevisionToken | None:
-    """A revision token; None where none was sent.
+    """Return a revision token; None where none was sent.
 
     Raises:
         InvalidArgument: it is not one.

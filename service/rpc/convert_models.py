@@ -8,13 +8,13 @@ from service.domain import ids
 from service.domain.impact import SHOWN_BACKENDS, SHOWN_NAMES, BackendImpact, DeletionImpact
 from service.domain.model import ModelBackend, ModelKind, ModelView
 from service.domain.retirements import Retirement
-from service.rpc.convert import member, populated, timestamp, wire
+from service.rpc.convert import enum_number, member, populated
 from service.usecases.models import ModelDraft
 from service.usecases.retirements import RetirementPage
 
 
 def model_draft(pb: model_pb2.Model) -> ModelDraft:
-    """A model as sent, with which of its fields hold anything."""
+    """Return a model as sent, with which of its fields hold anything."""
     return ModelDraft(
         name=pb.name,
         display_name=pb.display_name,
@@ -32,15 +32,15 @@ def model_draft(pb: model_pb2.Model) -> ModelDraft:
 
 
 def model_to_pb(view: ModelView) -> model_pb2.Model:
-    """A model as shown, its backends in the order in which they are tried."""
+    """Return a model as shown, its backends in the order in which they are tried."""
     model = view.model
     return model_pb2.Model(
         name=model.name,
         uid=str(model.uid),
         display_name=model.display_name,
         description=model.description,
-        kind=wire(model.kind),
-        state=wire(model.state),
+        kind=enum_number(model.kind),
+        state=enum_number(model.state),
         backends=[
             model_pb2.ModelBackend(
                 provider_model=backend.provider_model,
@@ -54,21 +54,21 @@ def model_to_pb(view: ModelView) -> model_pb2.Model:
         routable=view.is_routable,
         labels=model.labels,
         annotations=model.annotations,
-        create_time=timestamp(model.create_time),
-        update_time=timestamp(model.update_time),
+        create_time=model.create_time,
+        update_time=model.update_time,
         revision=model.revision,
         etag=model.etag,
     )
 
 
 def backend_from_pb(pb: model_pb2.ModelBackend, *, field: str) -> ModelBackend:
-    """A wire as sent; whether it is routable is not the sender's to say."""
+    """Return a backend as sent; ``routable`` is ignored."""
     target = ids.parse_provider_model_name(pb.provider_model, field=f"{field}.provider_model")
     return ModelBackend(*target, priority=pb.priority, weight=pb.weight, disabled=pb.disabled)
 
 
 def impact_to_pb(impact: DeletionImpact) -> provider_service_pb2.DeletionImpact:
-    """What a deletion takes with it."""
+    """Return what a deletion takes with it."""
     return provider_service_pb2.DeletionImpact(
         provider_models=impact.provider_models,
         provider_model_count=impact.provider_model_count,
@@ -82,7 +82,7 @@ def impact_to_pb(impact: DeletionImpact) -> provider_service_pb2.DeletionImpact:
 
 
 def backend_impact_to_pb(backend: BackendImpact) -> provider_service_pb2.BackendImpact:
-    """A backend that goes, and what its model keeps."""
+    """Return a backend that goes, and what its model keeps."""
     return provider_service_pb2.BackendImpact(
         model=backend.model,
         provider_model=backend.provider_model,
@@ -91,7 +91,7 @@ def backend_impact_to_pb(backend: BackendImpact) -> provider_service_pb2.Backend
 
 
 def retirements_to_pb(found: RetirementPage) -> provider_service_pb2.ListRetirementsResponse:
-    """A page of retirements, and what all pages come to."""
+    """Return a page of retirements, and what all pages come to."""
     return provider_service_pb2.ListRetirementsResponse(
         retirements=[_retirement(each) for each in found.page.items],
         next_page_token=found.page.next_page_token,
@@ -99,7 +99,7 @@ def retirements_to_pb(found: RetirementPage) -> provider_service_pb2.ListRetirem
         affected_model_count=found.affected_model_count,
         models_left_unroutable=found.models_left_unroutable[:SHOWN_BACKENDS],
         models_left_unroutable_count=len(found.models_left_unroutable),
-        horizon_time=timestamp(found.horizon),
+        horizon_time=found.horizon,
     )
 
 
@@ -109,7 +109,7 @@ def _retirement(retirement: Retirement) -> provider_service_pb2.Retirement:
         provider_model=view.model.name,
         upstream_model_id=view.model.facts.upstream_model_id,
         display_name=view.model.facts.display_name,
-        retire_time=timestamp(retirement.retire_time),
+        retire_time=retirement.retire_time,
         routable=view.routable,
         backends=[backend_impact_to_pb(each) for each in retirement.backends[:SHOWN_NAMES]],
         backend_count=len(retirement.backends),

@@ -1,4 +1,4 @@
-"""The API's enums against the rules behind them: checked before anything is served."""
+"""The API's enums against the rules for them: checked before anything is served."""
 
 from __future__ import annotations
 

@@ -36,12 +36,12 @@ _CODES: tuple[tuple[type[RegistryError], grpc.StatusCode], ...] = (
 
 
 def code_of(error: RegistryError) -> grpc.StatusCode:
-    """The status code of an error's kind."""
+    """Return the status code of an error's kind."""
     return next(code for kind, code in _CODES if isinstance(error, kind))
 
 
 def status_of(error: RegistryError) -> status_pb2.Status:
-    """The complete status of an error: code, message and details."""
+    """Return the complete status of an error: code, message and details."""
     details: list[Message] = []
     if isinstance(error, InvalidArgument) and error.violations:
         details.append(
@@ -69,7 +69,7 @@ def status_of(error: RegistryError) -> status_pb2.Status:
 
 
 def internal_status(request_id: str) -> status_pb2.Status:
-    """What a caller is told of a bug: where to look, and nothing else."""
+    """Return the status of a bug: where to look, and nothing else."""
     text = f"internal error; the service's log has it under request id {request_id}"
     return statuses.make(
         grpc.StatusCode.INTERNAL, text, reason="INTERNAL", metadata={"request_id": request_id}
@@ -77,7 +77,7 @@ def internal_status(request_id: str) -> status_pb2.Status:
 
 
 def deadline_status(seconds: float) -> status_pb2.Status:
-    """The answer to a call that took longer than its deadline, or than the service's cap."""
+    """Return the answer to a call that took longer than its deadline, or than the service's cap."""
     text = "the deadline passed; a write may still have been done: read before repeating it"
     return statuses.make(
         grpc.StatusCode.DEADLINE_EXCEEDED,

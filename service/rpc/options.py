@@ -18,7 +18,7 @@ OPTIONS = (
     # Clients ping every 30 s; the default minimum of 5 min would answer them with GOAWAY.
     ("grpc.http2.min_recv_ping_interval_without_data_ms", 10_000),
     ("grpc.keepalive_permit_without_calls", 1),
-    # A router whose machine is gone says no goodbye: its watch ends when this finds nobody there.
+    # A router whose machine is gone does not say so: its watch ends when no answer comes.
     ("grpc.keepalive_time_ms", 30_000),
     ("grpc.keepalive_timeout_ms", 10_000),
     ("grpc.http2.ping_timeout_ms", 10_000),  # what holds in gRPC 1.85, by default 60 s

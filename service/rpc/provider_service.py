@@ -344,13 +344,13 @@ class ProviderServicer(Servicer):
 
 
 def _batch(report: batches.BatchReport, names: Sequence[str]) -> dict[str, Any]:
-    """The fields that the answers of all batches have."""
+    """Return the fields that the answers of all batches have."""
     failed = [isinstance(outcome, RegistryError) for outcome in report.outcomes]
     return {
         "results": [
             pb.ProviderModelResult(provider_model=name, error=errors.status_of(outcome))
             if isinstance(outcome, RegistryError)
-            else pb.ProviderModelResult(provider_model=name, action=convert.wire(outcome))
+            else pb.ProviderModelResult(provider_model=name, action=convert.enum_number(outcome))
             for name, outcome in zip(names, report.outcomes, strict=True)
         ],
         "changed_count": len(failed)

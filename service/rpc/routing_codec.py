@@ -14,12 +14,11 @@ from itertools import accumulate
 
 from codevector.providers.v1 import model_pb2, routing_service_pb2
 from google.protobuf.message import Message
-from google.protobuf.timestamp_pb2 import Timestamp
 
 from service.domain.history import RevisionToken
 from service.domain.routing import ActiveModel, ActiveProviderModel, Entry, EntryKind, RoutingProvider
 from service.readmodel.snapshot import Codec, RowChange, SnapshotReason
-from service.rpc.convert import pricing_to_pb, provider_config_to_pb, wire
+from service.rpc.convert import enum_number, pricing_to_pb, provider_config_to_pb
 
 SEGMENT_BYTES = 480 << 10
 """How many bytes of rows go into one part of a snapshot; with their tags it stays below 512 KiB."""
@@ -28,14 +27,14 @@ NOT_MODIFIED = routing_service_pb2.GetRoutingSnapshotResponse(not_modified=True)
 
 
 def encode_row(entry: Entry) -> bytes:
-    """One entry's message with its length in front."""
+    """Return one entry's message with its length in front."""
     return _delimited(_message(entry).SerializeToString(deterministic=True))
 
 
 def encode_segments(
     provider_rows: Sequence[bytes], provider_model_rows: Sequence[bytes], model_rows: Sequence[bytes]
 ) -> list[bytes]:
-    """The three repeated fields of a table, in this order, cut between rows into parts of bounded size.
+    """Return the three repeated fields of a table, in this order, cut between rows into bounded parts.
 
     They have the same numbers in RoutingSnapshot and SnapshotChunk, so that a part belongs into either.
     """
@@ -59,7 +58,7 @@ def encode_segments(
 
 
 def encode_whole(at: RevisionToken, segments: Sequence[bytes]) -> bytes:
-    """The complete GetRoutingSnapshotResponse."""
+    """Return the complete GetRoutingSnapshotResponse."""
     head = routing_service_pb2.RoutingSnapshot(
         revision=at.revision, store_id=str(at.store_id), token=str(at)
     ).SerializeToString()
@@ -68,13 +67,13 @@ def encode_whole(at: RevisionToken, segments: Sequence[bytes]) -> bytes:
 
 
 def encode_chunks(at: RevisionToken, segments: Sequence[bytes], reason: SnapshotReason) -> tuple[bytes, ...]:
-    """The WatchRoutingResponses of a snapshot: one for each segment, and one for an empty table."""
+    """Return the WatchRoutingResponses of a snapshot: one for each segment, and one for an empty table."""
     chunks = []
     inner = routing_service_pb2.WatchRoutingResponse(store_id=str(at.store_id)).SerializeToString()
     for number, segment in enumerate(segments or (b"",), start=1):
         first, last = number == 1, number >= len(segments)
         head = routing_service_pb2.SnapshotChunk(
-            first=first, last=last, reason=wire(reason if first else None)
+            first=first, last=last, reason=enum_number(reason if first else None)
         ).SerializeToString()
         outer = _where(at).SerializeToString() if last else inner
         size = _varint(len(head) + len(segment))
@@ -83,7 +82,7 @@ def encode_chunks(at: RevisionToken, segments: Sequence[bytes], reason: Snapshot
 
 
 def encode_change_set(at: RevisionToken, changes: Sequence[RowChange], commit_time: datetime) -> bytes:
-    """The WatchRoutingResponse of one revision."""
+    """Return the WatchRoutingResponse of one revision."""
     rows = []
     for change in changes:
         if change.row is None:
@@ -91,15 +90,14 @@ def encode_change_set(at: RevisionToken, changes: Sequence[RowChange], commit_ti
         else:
             body = _CHANGE_TAGS[change.kind] + change.row.encoded
         rows.append(_delimited(body))
-    rest = routing_service_pb2.ChangeSet(commit_time=_timestamp(commit_time)).SerializeToString()
+    rest = routing_service_pb2.ChangeSet(commit_time=commit_time).SerializeToString()
     return _where(at).SerializeToString() + _CHANGE_SET_TAG + _delimited(_repeated(_CHANGES_TAG, rows) + rest)
 
 
 def encode_bookmark(at: RevisionToken, now: datetime, draining: bool) -> bytes:
-    """The WatchRoutingResponse of a sign of life."""
+    """Return the WatchRoutingResponse of a sign of life."""
     response = _where(at)
-    response.bookmark.server_time.CopyFrom(_timestamp(now))
-    response.bookmark.draining = draining
+    response.bookmark.MergeFrom(routing_service_pb2.Bookmark(server_time=now, draining=draining))
     return response.SerializeToString()
 
 
@@ -110,7 +108,7 @@ def _where(at: RevisionToken) -> routing_service_pb2.WatchRoutingResponse:
 
 
 def encode_page(provider_model_rows: Sequence[bytes], *, next_page_token: str, token: RevisionToken) -> bytes:
-    """The complete ListActiveProviderModelsResponse."""
+    """Return the complete ListActiveProviderModelsResponse."""
     rest = routing_service_pb2.ListActiveProviderModelsResponse(
         next_page_token=next_page_token,
         revision=token.revision,
@@ -134,10 +132,10 @@ def _provider(entry: RoutingProvider) -> routing_service_pb2.RoutingProvider:
     return routing_service_pb2.RoutingProvider(
         name=entry.name,
         uid=str(entry.uid),
-        kind=wire(entry.kind),
+        kind=enum_number(entry.kind),
         display_name=entry.display_name,
         config=provider_config_to_pb(entry.kind, entry.config),
-        credential_type=wire(entry.credential_type),
+        credential_type=enum_number(entry.credential_type),
         credential_version=entry.credential_version,
         labels=entry.labels,
     )
@@ -147,14 +145,14 @@ def _provider_model(entry: ActiveProviderModel) -> routing_service_pb2.ActivePro
     return routing_service_pb2.ActiveProviderModel(
         name=entry.name,
         provider=entry.provider,
-        provider_kind=wire(entry.provider_kind),
+        provider_kind=enum_number(entry.provider_kind),
         upstream_model_id=entry.upstream_model_id,
-        kind=wire(entry.kind),
+        kind=enum_number(entry.kind),
         context_window=entry.context_window,
         max_output_tokens=entry.max_output_tokens,
         embedding_dimensions=entry.embedding_dimensions,
         pricing=pricing_to_pb(entry.pricing),
-        capabilities=[wire(capability) for capability in entry.capabilities],
+        capabilities=[enum_number(capability) for capability in entry.capabilities],
         labels=entry.labels,
     )
 
@@ -162,7 +160,7 @@ def _provider_model(entry: ActiveProviderModel) -> routing_service_pb2.ActivePro
 def _model(entry: ActiveModel) -> routing_service_pb2.ActiveModel:
     return routing_service_pb2.ActiveModel(
         name=entry.name,
-        kind=wire(entry.kind),
+        kind=enum_number(entry.kind),
         backends=[
             model_pb2.ModelBackend(
                 provider_model=backend.provider_model,
@@ -177,7 +175,7 @@ def _model(entry: ActiveModel) -> routing_service_pb2.ActiveModel:
 
 
 def _tag(message: type[Message], field: str) -> bytes:
-    """The tag of a length-delimited field: number << 3 | wire type 2, one byte up to number 15."""
+    """Return the tag of a length-delimited field: number << 3 | wire type 2, one byte up to number 15."""
     return bytes([message.DESCRIPTOR.fields_by_name[field].number << 3 | 2])
 
 
@@ -209,12 +207,6 @@ def _cut(tag: bytes, rows: Sequence[bytes], first_bytes: int) -> Iterator[bytes]
         end = max(begin + 1, bisect_right(ends, base + limit))
         yield _repeated(tag, rows[begin:end])
         begin, limit = end, SEGMENT_BYTES
-
-
-def _timestamp(moment: datetime) -> Timestamp:
-    timestamp = Timestamp()
-    timestamp.FromDatetime(moment)
-    return timestamp
 
 
 def _repeated(tag: bytes, rows: Sequence[bytes]) -> bytes:

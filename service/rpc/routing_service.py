@@ -112,7 +112,7 @@ class RoutingServicer:
         return pb.BatchGetSealedCredentialsResponse(results=[_result(item) for item in found])
 
     def _same_table(self, held: str) -> bool:
-        """Whether nothing has changed for routers since the revision of this token."""
+        """Return whether nothing has changed for routers since the revision of this token."""
         ring, token = self._live.ring, parse_token(held)
         return token is not None and ring.holds(token) and token.content_id == ring.content_id(ring.head)
 
@@ -125,8 +125,8 @@ def _result(item: routing.SealedFor | RegistryError) -> pb.SealedCredentialResul
         sealed_credential=pb.SealedCredential(
             provider=provider.name,
             provider_uid=str(provider.uid),
-            kind=convert.wire(provider.kind),
-            type=convert.wire(sealed.type),
+            kind=convert.enum_number(provider.kind),
+            type=convert.enum_number(sealed.type),
             credential_version=sealed.version,
             envelope=sealed.envelope,
             wrapped_data_key=sealed.wrapped_data_key,

@@ -91,7 +91,7 @@ class Server:
     async def stop(self, grace_seconds: float) -> None:
         """Turn health off, say goodbye to watchers, let calls finish for at most ``grace_seconds``, then end.
 
-        Watchers go first: gRPC would wait the whole time for streams that nobody ends.
+        Watchers go first: gRPC would wait the whole time for streams that do not end.
         """
         await self._health.enter_graceful_shutdown()
         await self._watchers.drain(GOODBYE_SECONDS)
@@ -136,7 +136,7 @@ def _handlers(service: ServiceDescriptor, servicer: object, boundary: Boundary) 
 def _handler(
     method: MethodDescriptor, servicer: object, boundary: Boundary
 ) -> grpc.RpcMethodHandler[Any, Any]:
-    """A stream of ready bytes; an answer from memory, where the handler is no coroutine; or a plain call."""
+    """Return the handler: a stream of bytes, an answer from memory (no coroutine), or a plain call."""
     read_only = method.GetOptions().idempotency_level == method.GetOptions().NO_SIDE_EFFECTS
     request_type = GetMessageClass(method.input_type)
     handler = getattr(servicer, method.name)

@@ -67,7 +67,10 @@ class SystemServicer:
     ) -> pb.GetEncryptionStatusResponse:
         found = await self._run(lambda: encryption_status.encryption_status(self._ctx, exchange.call))
         registry = found.registry
-        answer = pb.GetEncryptionStatusResponse(
+        audit = found.audit
+        times = (registry.notice_time, audit.notice_time if audit else None)
+        noticed = [time for time in times if time is not None]
+        return pb.GetEncryptionStatusResponse(
             primary_key_version=registry.primary_key_version,
             usage=_usage(found.backlog.usage),
             data_key_count=found.backlog.total,
@@ -80,18 +83,11 @@ class SystemServicer:
             kms_primary_key_version=found.kms_primary_key_version,
             keyring_seq=registry.keyring_seq,
             deployment_id=(registry.deployment_id or b"").hex(),
+            audit_seq=audit.seq if audit else 0,
+            audit_head=audit.head if audit else b"",
+            audit_public_key=audit.public_key if audit else b"",
+            notice_time=max(noticed, default=None),
         )
-        noticed = [registry.notice_time]
-        if audit := found.audit:
-            answer.audit_seq, answer.audit_head, answer.audit_public_key = (
-                audit.seq,
-                audit.head,
-                audit.public_key,
-            )
-            noticed.append(audit.notice_time)
-        if times := [time for time in noticed if time is not None]:
-            answer.notice_time.FromDatetime(max(times))
-        return answer
 
     async def RewrapDataKeys(
         self, request: pb.RewrapDataKeysRequest, exchange: Exchange
@@ -176,18 +172,15 @@ class SystemServicer:
 
 
 def _router(router: Router) -> pb.Router:
-    message = pb.Router(
+    return pb.Router(
         watcher_id=router.watcher_id,
         applied_revision=router.applied_revision,
         watching=router.watching,
         peer=router.peer,
+        seen_time=router.seen_time,
+        apply_time=router.apply_time,
+        forget_time=router.forget_time,
     )
-    message.seen_time.FromDatetime(router.seen_time)
-    if router.apply_time is not None:
-        message.apply_time.FromDatetime(router.apply_time)
-    if router.forget_time is not None:
-        message.forget_time.FromDatetime(router.forget_time)
-    return message
 
 
 def _usage(counts: Mapping[str, int]) -> list[pb.KeyVersionUsage]:

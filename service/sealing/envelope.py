@@ -74,7 +74,7 @@ def length_prefixed(*fields: bytes) -> bytes:
 
 
 def sorted_destinations(items: Sequence[str]) -> tuple[str, ...]:
-    """The order in which destinations are stored and bound: by their bytes."""
+    """Return the order in which destinations are stored and bound: by their bytes."""
     return tuple(sorted(items, key=lambda item: item.encode("ascii")))
 
 
@@ -139,7 +139,7 @@ def encode_plain(credential_type: CredentialType, fields: Mapping[str, str]) -> 
     The padding hides all but the size class of the secret. The caller wipes the answer.
 
     Raises:
-        ValueError: a field the type does not have, a value that is no text, or more than 64 KiB.
+        ValueError: a field the type does not have, a value that is not text, or more than 64 KiB.
     """
     if not fields.keys() <= FIELDS_BY_TYPE[credential_type]:
         raise ValueError(f"a credential of type {credential_type.name} has no such field")
@@ -155,7 +155,7 @@ def encode_plain(credential_type: CredentialType, fields: Mapping[str, str]) -> 
 
 
 def commit_to(dek: bytes | bytearray, context: bytes) -> bytes:
-    """The key commitment, 32 bytes: AES-GCM alone lets one ciphertext open under two keys."""
+    """Return the key commitment, 32 bytes: AES-GCM alone lets one ciphertext open under two keys."""
     return _expand(dek, b"codevector/commit/1" + sha256(context).digest())
 
 

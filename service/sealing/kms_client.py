@@ -24,6 +24,7 @@ from codevector.kms.v1 import key_management_service_pb2_grpc as kms_grpc
 
 from runtime.circuit import Circuit
 from runtime.requests import REQUEST_ID
+from service.domain.model import StoredWrapper
 from service.sealing import kms_failures as failures
 from service.sealing.kms_failures import ItemFailure, Refusal
 from service.sealing.wrappers import key_version_of
@@ -43,7 +44,7 @@ MESSAGE_BYTES = 900_000
 ITEM_OVERHEAD_BYTES = 256
 """Of an item, what is neither wrapper nor context: version, commitment, tags and lengths."""
 FAIR_TIMEOUT_SECONDS = 1.0
-"""A call that was given less time than this and missed it tells nothing of the sidecar."""
+"""A missed deadline shorter than this says nothing about the sidecar."""
 
 # A sidecar that was restarted is found again within half a second, instead of gRPC's default of two minutes;
 # a pool of its own keeps one client's backoff from delaying another's. What gRPC calls the least backoff is
@@ -96,16 +97,6 @@ class WrappedDataKey:
     key_version: str
 
 
-@dataclass(frozen=True, slots=True)
-class StoredWrapper:
-    """A wrapper as its row has it, with the context and commitment that it must open in and match."""
-
-    wrapped: bytes
-    key_version: str
-    context: bytes
-    commitment: bytes
-
-
 class NotPrimary(Exception):
     """The target of a rewrap is not the sidecar's primary version any more: ask for its status again."""
 
@@ -114,7 +105,7 @@ class NotPrimary(Exception):
 class KmsClient:
     """One channel to one sidecar. Connects when first used; close it, or use it as a context manager.
 
-    A call that finds nobody is tried again after a random pause, three times within its deadline. What takes
+    A call that reaches no sidecar is retried after random pauses, three times within its deadline. What takes
     several messages has ``timeout_seconds`` for all of them, and each of them its own deadline. After
     failures in a row callers are refused at once for a while (`Circuit`); `status` always asks. Each method
     takes the ``request_id`` of the call that needs it, which the sidecar writes into its log, too.
@@ -252,7 +243,7 @@ class KmsClient:
     def verify(
         self, items: Sequence[StoredWrapper], *, timeout_seconds: float | None = None, request_id: str = ""
     ) -> list[ItemFailure | None]:
-        """Whether each wrapper opens and matches; None where all is well, in order.
+        """Return whether each wrapper opens and matches; None where all is well, in order.
 
         Raises:
             FailedPrecondition: KMS_CANNOT_VERIFY, the sidecar may not decrypt.
@@ -281,7 +272,7 @@ class KmsClient:
         return math.inf if timeout_seconds is None else self._clock() + timeout_seconds
 
     def _left(self, most_seconds: float, ends: float) -> float:
-        """The deadline of the next message."""
+        """Return the deadline of the next message."""
         return min(most_seconds, max(ends - self._clock(), 0.0))
 
     def _guarded(
@@ -291,7 +282,7 @@ class KmsClient:
         deadline_seconds: float,
         request_id: str,
     ) -> _Response | Refusal:
-        """One RPC, if the circuit lets it through."""
+        """Make one RPC, if the circuit lets it through."""
         pause = self._circuit.admit()
         if pause is not None:
             raise failures.unavailable(failures.MESSAGE_OPEN_CIRCUIT, retry_after_seconds=pause)
@@ -307,7 +298,7 @@ class KmsClient:
         deadline_seconds: float,
         request_id: str,
     ) -> _Response | Refusal:
-        """One RPC within its deadline, again where nobody answered. Failures are told to the circuit."""
+        """Make one RPC within its deadline, again while nothing answers. The circuit counts failures."""
         ends = self._clock() + deadline_seconds
         attempt = 0
         while True:
@@ -381,7 +372,7 @@ def _message(item: StoredWrapper) -> kms_pb2.WrappedDataKey:
 
 
 def _fault(item: StoredWrapper) -> ItemFailure | None:
-    """What is wrong with a row by itself. One item out of shape would have the sidecar refuse its batch."""
+    """Return what is wrong with the row itself: the sidecar refuses a batch with one malformed item."""
     named = key_version_of(item.wrapped)
     if named is None or len(item.wrapped) > 8192 or len(named) > 128:
         return ItemFailure(failures.WRAPPER_MALFORMED)
@@ -393,7 +384,7 @@ def _fault(item: StoredWrapper) -> ItemFailure | None:
 
 
 def _wrapped(key: DataKey, result: kms_pb2.WrapResult) -> WrappedDataKey:
-    """The wrapper, once its echo is right. Storing one that belongs elsewhere would lose the credential."""
+    """Return the wrapper after checking its echo: storing another one would lose the credential."""
     if result.WhichOneof("outcome") == "error":
         raise failures.item_error_of(result.error)
     answer = result.wrapped
@@ -407,7 +398,7 @@ def _wrapped(key: DataKey, result: kms_pb2.WrapResult) -> WrappedDataKey:
 
 
 def _rewrapped(item: StoredWrapper, target: str, result: kms_pb2.WrapResult) -> WrappedDataKey | ItemFailure:
-    """The wrapper to store, once it is the one asked for."""
+    """Return the wrapper to store, once it is the one asked for."""
     if result.WhichOneof("outcome") == "error":
         return failures.item_failure_of(result.error)
     answer = result.wrapped

@@ -49,7 +49,7 @@ _MESSAGES = {
     ),
 }
 _MESSAGE_OTHERWISE = "The key-management sidecar failed: see its log, then send the request again."
-_PASSING = frozenset(
+_TRANSIENT = frozenset(
     {
         grpc.StatusCode.UNAVAILABLE,
         grpc.StatusCode.DEADLINE_EXCEEDED,
@@ -62,10 +62,10 @@ _PASSING = frozenset(
 
 @dataclass(frozen=True, slots=True)
 class ItemFailure:
-    """Why one item of a batch failed, in one word; ``passing`` if the same may go well a moment later."""
+    """Why one item of a batch failed, in one word; ``transient`` if a retry may succeed."""
 
     reason: str
-    passing: bool = False
+    transient: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,40 +76,40 @@ class Refusal:
     reason: str
 
     def error(self) -> Unavailable:
-        """What a caller of the registry is told."""
+        """Return the error for a caller of the registry."""
         return unavailable(_MESSAGES.get(self.code, _MESSAGE_OTHERWISE))
 
 
 def refusal_of(error: grpc.RpcError) -> Refusal:
-    """The status of a failed call. Never its text: what a sidecar or a proxy writes there is not ours."""
+    """Return the status of a failed call without its text, which a sidecar or a proxy wrote."""
     status = statuses.status_of(error)
     code = error.code() if isinstance(error, grpc.Call) else grpc.StatusCode.UNKNOWN
     return Refusal(code, statuses.read(status).reason if status else "")
 
 
 def item_failure_of(status: status_pb2.Status) -> ItemFailure:
-    """The failure of one item."""
+    """Return the failure of one item."""
     code = statuses.code_of(status)
-    return ItemFailure(statuses.read(status).reason or code.name, code in _PASSING)
+    return ItemFailure(statuses.read(status).reason or code.name, code in _TRANSIENT)
 
 
 def item_error_of(status: status_pb2.Status) -> Unavailable:
-    """The failure of one item, where it is the failure of all."""
+    """Return the failure of one item, where it is the failure of all."""
     return Refusal(statuses.code_of(status), "").error()
 
 
 def unavailable(message: str, *, retry_after_seconds: float = RETRY_SECONDS) -> Unavailable:
-    """The sidecar is of no use now."""
+    """Return the error for a sidecar that is of no use now."""
     return Unavailable(message, reason=Reason.KMS_UNAVAILABLE, retry_after_seconds=retry_after_seconds)
 
 
 def item_unavailable() -> Unavailable:
-    """Some item could not be judged for a fault that passes."""
+    """Return the error for an item that a transient fault kept from being checked."""
     return unavailable(_MESSAGE_OTHERWISE)
 
 
 def cannot_verify() -> FailedPrecondition:
-    """The registry's sidecar is one that may not open wrappers."""
+    """Return the error for a sidecar that may not open wrappers."""
     return FailedPrecondition(
         "This registry's key-management sidecar cannot open data keys: verify with a sidecar that may "
         "decrypt.",

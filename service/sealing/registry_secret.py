@@ -24,7 +24,7 @@ class RegistrySecretError(Exception):
 
 @final
 class RegistrySecret:
-    """Derives keys; shows itself to nobody."""
+    """Derives keys, and never shows itself."""
 
     __slots__ = ("_octets",)
 
@@ -35,7 +35,7 @@ class RegistrySecret:
         self._octets = octets
 
     def derive(self, label: str) -> bytes:
-        """The 32-byte key of one use. Equal labels give equal keys; no key tells anything of another.
+        """Return the 32-byte key of one use. Equal labels give equal keys; no key reveals another.
 
         Source: RFC 5869 with SHA-256, empty salt, the label as info.
         """

@@ -1,4 +1,4 @@
-"""What a wrapper tells without any key: the key version it is made under."""
+"""What a wrapper shows without any key: the key version it was made under."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ _WRAPPER_HEAD = struct.Struct(">4sBBH")
 
 
 def key_version_of(wrapper: bytes) -> str | None:
-    """The resource name of the key version a wrapper's own bytes name, or None if they are no wrapper."""
+    """Return the resource name of the key version in a wrapper's bytes, or None if malformed."""
     if len(wrapper) < _WRAPPER_HEAD.size:
         return None
     magic, _backend, suite, ref_bytes = _WRAPPER_HEAD.unpack_from(wrapper)

@@ -13,7 +13,6 @@ from service.store.units.data_keys import (
     DataKeyFault,
     DataKeyPair,
     ProvidersDigest,
-    StaleDataKey,
     SweepLease,
 )
 from service.store.units.lists import Position, Slice
@@ -38,7 +37,6 @@ __all__ = [
     "RewrapUnit",
     "SidecarAudit",
     "Slice",
-    "StaleDataKey",
     "Storage",
     "Store",
     "StoreStartError",

@@ -32,12 +32,12 @@ BYTEWISE = Text().with_variant(Text(collation="C"), "postgresql")
 
 
 def to_micros(moment: datetime) -> int:
-    """Microseconds since 1970 of an aware time, exact."""
+    """Return microseconds since 1970 of an aware time, exact."""
     return (moment - _EPOCH) // _MICROSECOND
 
 
 def from_micros(micros: int) -> datetime:
-    """The UTC time of `to_micros`."""
+    """Return the UTC time of `to_micros`."""
     return _EPOCH + timedelta(microseconds=micros)
 
 

@@ -53,7 +53,7 @@ _POSTGRESQL_CONNECT_TIMEOUT_SECONDS = 5
 
 
 def parse_url(url: str) -> URL:
-    """The database's address.
+    """Return the database's address.
 
     Raises:
         StoreStartError: not a URL, or neither SQLite (in a file) nor PostgreSQL (by psycopg). The message
@@ -73,7 +73,7 @@ def parse_url(url: str) -> URL:
 
 
 def masked_url(url: str) -> str:
-    """The address with its password masked, for showing.
+    """Return the address with its password masked, for showing.
 
     Raises:
         StoreStartError: as `parse_url`.
@@ -82,23 +82,23 @@ def masked_url(url: str) -> str:
 
 
 def sqlite_path(url: URL) -> Path | None:
-    """The database file, or None for PostgreSQL."""
+    """Return the database file, or None for PostgreSQL."""
     return Path(str(url.database)).absolute() if url.drivername == "sqlite+pysqlite" else None
 
 
 def sqlite_file(url: str) -> Path | None:
-    """The database file of an address, or None for PostgreSQL. Raises StoreStartError as `parse_url`."""
+    """Return the database file of a URL, or None for PostgreSQL. Raises StoreStartError."""
     return sqlite_path(parse_url(url))
 
 
 def create(url: URL) -> Engine:
-    """An engine whose pool fits the service's eight worker threads. Connects to nothing yet."""
+    """Return an engine whose pool fits the service's eight worker threads. Connects to nothing yet."""
     path = sqlite_path(url)
     return _postgresql_engine(url) if path is None else _sqlite_engine(url, path)
 
 
 def unusable(url: URL) -> StoreStartError:
-    """The database does not answer as one should."""
+    """Return the error for a database that does not answer as one should."""
     path = sqlite_path(url)
     if path is not None:
         return _damaged(path)
@@ -124,7 +124,7 @@ def check_pages(connection: Connection, path: Path) -> None:
 
 
 def connect_sqlite(path: Path) -> SqliteConnection:
-    """A connection outside the pool, set up as those in it; threads may use it in turn."""
+    """Return a connection outside the pool, set up as those in it; threads may use it in turn."""
     connection = connect(path, check_same_thread=False)
     _set_up_sqlite(connection, None)
     return connection

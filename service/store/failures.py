@@ -39,7 +39,7 @@ class CommitInDoubt(Exception):
 
 
 def failure_of(error: DBAPIError | PoolTimeout) -> Failure:
-    """What a database error means for the unit of work it ended."""
+    """Return what a database error means for the unit of work it ended."""
     if isinstance(error, PoolTimeout):
         return Failure.AWAY
     sqlstate = getattr(error.orig, "sqlstate", None)
@@ -56,12 +56,12 @@ def failure_of(error: DBAPIError | PoolTimeout) -> Failure:
 
 
 def unavailable() -> Unavailable:
-    """The database is away; nothing was written."""
+    """Return the error for a database that is away; nothing was written."""
     return Unavailable("the database is not available: retry", reason=Reason.STORE_UNAVAILABLE)
 
 
 def commit_in_doubt() -> Unavailable:
-    """The one case in which the registry cannot tell whether it wrote."""
+    """Return the error for the one case in which the registry does not know whether it wrote."""
     return Unavailable(
         "the database went away during the commit: read again whether it took place, or repeat the request "
         "with the same request_id",
@@ -70,7 +70,7 @@ def commit_in_doubt() -> Unavailable:
 
 
 def database_lost(what: str) -> Unavailable:
-    """The files of the database are gone: whether the last write is in what comes back, nobody can say."""
+    """Return the error for a database whose files were removed. The last write may be lost."""
     return Unavailable(
         f"the database file {what} while the registry was running: the registry stops; read again whether "
         "the write took place once it is back",

@@ -78,7 +78,7 @@ class Ground:
         self.loss: Loss | None = None
 
     def look(self) -> Loss | None:
-        """What happened to the files, or None; found once, it stays."""
+        """Return what happened to the files, or None; found once, it stays."""
         if self.loss is None:
             try:
                 database, log = os.stat(self._database), os.stat(self._log)
@@ -126,7 +126,7 @@ class Ground:
         return Loss(what, kept)
 
     def _rescued(self, stamp: str) -> Path | None:
-        """A copy of all that was committed, read from the files that have no name any more."""
+        """Return a copy of all that was committed, read from the files that have no name any more."""
         target = self._database.with_name(f"{self._database.name}.rescued-{stamp}")
         try:
             make_private(target)

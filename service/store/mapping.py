@@ -26,7 +26,7 @@ Values = dict[str, Any]
 
 
 def provider_from_rows(row: ProviderRow, credential: CredentialRow | None) -> Provider:
-    """A provider from its row and, where it has one, its credential's."""
+    """Return a provider from its row and, where it has one, its credential's."""
     return Provider(
         provider_id=row.provider_id,
         uid=row.uid,
@@ -45,7 +45,7 @@ def provider_from_rows(row: ProviderRow, credential: CredentialRow | None) -> Pr
 
 
 def provider_values(provider: Provider) -> Values:
-    """A stamped provider as columns, without its credential."""
+    """Return a stamped provider as columns, without its credential."""
     return {
         "provider_id": provider.provider_id,
         "uid": provider.uid,
@@ -75,7 +75,7 @@ def _credential_view(row: CredentialRow) -> CredentialView:
 
 
 def credential_values(provider_id: str, view: CredentialView, sealed: SealedCredential) -> Values:
-    """The credential's columns: what is shown, and the envelope beside it."""
+    """Return the credential's columns: what is shown, and the envelope beside it."""
     return {
         "provider_id": provider_id,
         "type": view.type,
@@ -90,7 +90,7 @@ def credential_values(provider_id: str, view: CredentialView, sealed: SealedCred
 
 
 def data_key_values(sealed: SealedCredential) -> Values:
-    """The data key's columns."""
+    """Return the data key's columns."""
     return {
         "dek_id": sealed.dek_id,
         "wrapped": sealed.wrapped_data_key,
@@ -101,7 +101,7 @@ def data_key_values(sealed: SealedCredential) -> Values:
 
 
 def provider_model_from_row(row: ProviderModelRow) -> ProviderModel:
-    """A provider model from its row."""
+    """Return a provider model from its row."""
     return ProviderModel(
         provider_id=row.provider_id,
         model_id=row.model_id,
@@ -132,7 +132,7 @@ def provider_model_from_row(row: ProviderModelRow) -> ProviderModel:
 
 
 def provider_model_values(model: ProviderModel) -> Values:
-    """A stamped provider model as columns."""
+    """Return a stamped provider model as columns."""
     facts = model.facts
     return {
         "provider_id": model.provider_id,
@@ -163,7 +163,7 @@ def provider_model_values(model: ProviderModel) -> Values:
 
 
 def model_from_rows(row: ModelRow, backends: Iterable[BackendRow]) -> Model:
-    """A model from its row and those of its backends, in any order."""
+    """Return a model from its row and those of its backends, in any order."""
     return Model(
         model_id=row.model_id,
         uid=row.uid,
@@ -185,7 +185,7 @@ def model_from_rows(row: ModelRow, backends: Iterable[BackendRow]) -> Model:
 
 
 def model_values(model: Model) -> Values:
-    """A stamped model as columns, without its backends."""
+    """Return a stamped model as columns, without its backends."""
     return {
         "model_id": model.model_id,
         "uid": model.uid,
@@ -204,7 +204,7 @@ def model_values(model: Model) -> Values:
 
 
 def backend_values(model: Model) -> list[Values]:
-    """The backends of a model as columns."""
+    """Return the backends of a model as columns."""
     return [
         {
             "model_id": model.model_id,

@@ -38,10 +38,10 @@ def restore(url: str, backup: Path, *, now: datetime) -> Restored:
     database = engines.sqlite_path(engines.parse_url(url))
     if database is None:
         raise StoreStartError(
-            "restore is for SQLite: put PostgreSQL back by its own means (pg_restore, a base backup)"
+            "restore works on SQLite only: restore PostgreSQL with its own tools (pg_restore, a base backup)"
         )
     if not backup.is_file():
-        raise StoreStartError(f"there is no backup file {backup}")
+        raise StoreStartError(f"backup file {backup} not found")
     fresh = database.with_name(database.name + ".restoring")
     with ExitStack() as stack:
         if database.exists():

@@ -120,7 +120,7 @@ class SidecarRow(Base):
 
 
 class RouterRow(Base):
-    """A router: the revision it has applied, of which store, and when it was last heard of."""
+    """A router: the revision it has applied, of which store, and when it last reported."""
 
     __tablename__ = "routers"
 
@@ -171,7 +171,7 @@ class ProviderRow(Base):
 class DataKeyRow(Base):
     """A wrapped DEK. Rewraps change ``wrapped`` and ``key_version`` here and nothing anywhere else.
 
-    ``failed_count`` and ``fault`` tell of rewraps that failed since the last that went well. SQLite keeps the
+    ``failed_count`` and ``fault`` describe the failed rewraps since the last successful one. SQLite keeps the
     rows in key order: a sweep, which goes by key, then writes a tenth of the pages.
     """
 

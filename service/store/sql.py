@@ -58,7 +58,7 @@ def _member_postgresql(element: Member, compiler: SQLCompiler, **options: Any) -
 
 
 def among(column: _Texts, values: Iterable[str]) -> ColumnElement[bool]:
-    """Whether the column is one of these texts, however many: they travel as one parameter.
+    """Return whether the column is one of these texts, however many: they travel as one parameter.
 
     PostgreSQL takes 65,535 parameters in a statement, SQLite half of that.
     """
@@ -66,7 +66,7 @@ def among(column: _Texts, values: Iterable[str]) -> ColumnElement[bool]:
 
 
 def pair_among(one: _Texts, other: _Texts, values: Iterable[tuple[str, str]]) -> ColumnElement[bool]:
-    """Whether the two columns are one of these pairs of texts, which travel as one parameter too."""
+    """Return whether the two columns are one of these pairs of texts, which travel as one parameter too."""
     return _PairAmong(one, other, literal(canonical_json(sorted(values)).decode(), Text()))
 
 

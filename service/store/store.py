@@ -56,11 +56,11 @@ class Storage(Enum):
 
 
 def ignore_commit(_change_set: ChangeSet) -> None:
-    """For a store that nobody watches."""
+    """Do nothing: for a store without watchers."""
 
 
 def ignore_loss(_loss: Loss) -> None:
-    """For a store whose process ends soon anyway."""
+    """Do nothing: for a store whose process ends soon anyway."""
 
 
 class Store:
@@ -141,7 +141,7 @@ class Store:
         return self._retrying(lambda: self._rewrap_once(work))
 
     def routers(self) -> list[RouterRecord]:
-        """What was kept of routers, by watcher_id.
+        """Return the stored routers, by watcher_id.
 
         Raises:
             Unavailable: STORE_UNAVAILABLE.
@@ -266,7 +266,7 @@ class Store:
         """Move SQLite's log into the database where that is due. Outside any transaction.
 
         It is due when the log has grown long, and after a credential was destroyed: old pages of the log hold
-        what was deleted. It is never in the way: while somebody reads, it waits for the next commit.
+        what was deleted. It never blocks: while a read is open, it waits for the next commit.
         """
         ground = self._ground
         if ground is None or ground.loss is not None:
@@ -282,7 +282,7 @@ class Store:
 def open_store(
     url: str, *, clock: Callable[[], datetime], on_commit: Callable[[ChangeSet], None] = ignore_commit
 ) -> Store:
-    """The store at a SQLAlchemy URL, which has been migrated; ``clock`` gives aware times.
+    """Return the store at a SQLAlchemy URL, which has been migrated; ``clock`` gives aware times.
 
     Raises:
         StoreStartError: another instance runs on the database file, the database cannot be used, or its

@@ -10,10 +10,10 @@ from service.usecases.lists import Page, page_of
 
 
 def get_catalog(ctx: Context, name: str, version: str) -> Catalog:
-    """One catalog with its models; the newest release where no version is asked for.
+    """Return one catalog with its models; the newest release where no version is asked for.
 
     Raises:
-        NotFound: the name is no kind, or its kind has no catalog.
+        NotFound: not a kind, or a kind without a catalog.
         FailedPrecondition: CATALOG_VERSION_UNAVAILABLE.
     """
     kind = kind_from_slug(name.removeprefix("catalogs/"))
@@ -23,14 +23,14 @@ def get_catalog(ctx: Context, name: str, version: str) -> Catalog:
 
 
 def list_catalogs(ctx: Context, query: ListQuery) -> Page[Catalog]:
-    """The newest catalog of each kind that has one."""
+    """Return the newest catalog of each kind that has one."""
     return page_of(
         ctx.page_tokens, Query("ListCatalogs"), query, ctx.catalogs.list(), lambda catalog: (catalog.kind,)
     )
 
 
 def list_provider_kinds(ctx: Context, query: ListQuery) -> Page[KindInfo]:
-    """All kinds, in the order of their numbers."""
+    """Return all kinds, in the order of their numbers."""
     return page_of(
         ctx.page_tokens,
         Query("ListProviderKinds"),

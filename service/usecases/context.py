@@ -18,7 +18,7 @@ T = TypeVar("T")
 
 
 def ignore_change() -> None:
-    """For a registry that nobody sweeps."""
+    """Do nothing: for a registry without a sweep."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -14,7 +14,6 @@ from uuid import UUID
 from service.domain.calls import Call
 from service.domain.pages import Position, Query
 from service.sealing import envelope
-from service.sealing.kms_client import StoredWrapper
 from service.sealing.kms_failures import (
     KEY_VERSION_MISMATCH,
     WRAPPER_MALFORMED,
@@ -95,7 +94,7 @@ def _open(ctx: Context, call: Call, pairs: Sequence[DataKeyPair], reasons: list[
     """Let the sidecar open what is right so far; its verdicts go into ``reasons``."""
     asked = [index for index, reason in enumerate(reasons) if reason is None]
     outcomes = ctx.kms.verify(
-        [_stored(pairs[index]) for index in asked],
+        [pairs[index].data_key for index in asked],
         timeout_seconds=call.seconds_left(),
         request_id=call.request_id,
     )
@@ -104,20 +103,20 @@ def _open(ctx: Context, call: Call, pairs: Sequence[DataKeyPair], reasons: list[
 
 
 def _verdict(outcome: ItemFailure | None) -> str | None:
-    """The word for what is wrong. A fault that passes says nothing of the wrapper.
+    """Return the word for what is wrong. A transient fault says nothing about the wrapper.
 
     Raises:
-        Unavailable: the fault passes.
+        Unavailable: the fault is transient.
     """
     if outcome is None:
         return None
-    if outcome.passing:
+    if outcome.transient:
         raise item_unavailable()
     return outcome.reason
 
 
 def _mismatch(pair: DataKeyPair, deployment_id: bytes | None) -> str | None:
-    """What is wrong with the row by itself, the first of the checks that fails."""
+    """Return what is wrong with the row by itself, the first of the checks that fails."""
     data_key, credential = pair.data_key, pair.credential
     named = key_version_of(data_key.wrapped)
     if named is None:
@@ -146,8 +145,3 @@ def _resource(pair: DataKeyPair) -> str:
     if pair.credential is None:
         return f"dataKeys/{pair.data_key.dek_id}"
     return f"providers/{pair.credential.provider_id}"
-
-
-def _stored(pair: DataKeyPair) -> StoredWrapper:
-    key = pair.data_key
-    return StoredWrapper(key.wrapped, key.key_version, key.context, key.commitment)

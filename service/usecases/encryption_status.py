@@ -1,4 +1,4 @@
-"""How the stored data keys are wrapped, told from rows, so that each replica says the same."""
+"""How the stored data keys are wrapped, read from rows, so that all replicas say the same."""
 
 from __future__ import annotations
 
@@ -21,8 +21,8 @@ class SweepState(Enum):
     """What the moving of data keys is at."""
 
     DONE = "every data key is under the primary version"
-    RUNNING = "somebody moves them"
-    WAITING = "there are some to move, and nobody is at it"
+    RUNNING = "a replica moves them"
+    WAITING = "some are left to move, and no replica is at it"
     BLOCKED = "all that is left is quarantined"
 
 
@@ -42,12 +42,12 @@ class EncryptionStatus:
 
 
 def encryption_status(ctx: Context, call: Call) -> EncryptionStatus:
-    """The state now. Answers also while the sidecar is away.
+    """Return the current state, also while the sidecar is away.
 
-    A primary version that the sidecar tells is noticed on the way, so that nobody reads "done" of a rotation
+    The sidecar's primary version is recorded on the way, so that a status never says "done" of a rotation
     that has only just been activated.
     """
-    healthy, message, told, asked = _ask(ctx, call)
+    healthy, message, primary_there, asked = _ask(ctx, call)
 
     def work(unit: ReadUnit) -> EncryptionStatus:
         registry = unit.kms.get()
@@ -61,14 +61,14 @@ def encryption_status(ctx: Context, call: Call) -> EncryptionStatus:
             sweep_state=_sweep_state(unit, backlog),
             kms_healthy=healthy,
             kms_message=message,
-            kms_primary_key_version=told,
+            kms_primary_key_version=primary_there,
         )
 
     return ctx.store.read(work)
 
 
 def providers_digest(ctx: Context) -> ProvidersDigest:
-    """The digest of every row that a rotation leaves alone."""
+    """Return the digest of every row that a rotation leaves alone."""
     return ctx.store.read(lambda unit: unit.data_keys.providers_digest())
 
 
@@ -80,17 +80,17 @@ def _audit(audits: Mapping[bytes, SidecarAudit], asked: bytes) -> SidecarAudit |
 
 def _ask(ctx: Context, call: Call) -> tuple[bool, str, str, bytes]:
     """(healthy, message, primary version, audit's key) of the sidecar, within a part of the call's time."""
-    told: KmsStatus | None = None
+    status: KmsStatus | None = None
     try:
-        told = ctx.kms.status(
+        status = ctx.kms.status(
             timeout_seconds=min(KMS_SECONDS, call.seconds_left() / 2), request_id=call.request_id
         )
-        record_kms_status(ctx, told)
+        record_kms_status(ctx, status)
     except Unavailable as error:
-        if told is None:
+        if status is None:
             return False, error.message, "", b""
-        return False, error.message, told.primary_key_version, told.audit_public_key
-    return told.wrap_healthy, told.message, told.primary_key_version, told.audit_public_key
+        return False, error.message, status.primary_key_version, status.audit_public_key
+    return status.wrap_healthy, status.message, status.primary_key_version, status.audit_public_key
 
 
 def _sweep_state(unit: ReadUnit, backlog: Backlog) -> SweepState:

@@ -1,7 +1,7 @@
 """Noticing what the key sidecar says: a new primary version is recorded, an old or foreign sidecar refused.
 
 Whatever the registry has seen of a sidecar it remembers. So no other key than the recorded primary seals a
-credential here: no older one of a keyring put back from a backup, none made anew under an old name, none of
+credential here: no older one of a restored keyring, none created anew under an old name, none of
 another installation's sidecar.
 """
 
@@ -21,7 +21,7 @@ AUDIT_EVERY = timedelta(seconds=10)
 
 OTHER_DEPLOYMENT = "the KMS sidecar belongs to another deployment: start the one that sealed this data"
 RECREATED_KEY = (
-    "the KMS sidecar has another key under a name that this registry has seen: restore the key it was, or "
+    "the KMS sidecar has another key under a name that this registry has seen: restore the original key, or "
     "rotate to a new version in the keyring that sealed this data"
 )
 
@@ -45,7 +45,7 @@ class OlderKeyring(Unavailable):
 def refresh_kms_state(
     ctx: Context, *, timeout_seconds: float | None = None, request_id: str = ""
 ) -> tuple[KmsStatus, KmsRecord]:
-    """Ask the sidecar how it is, and record its primary version and what tells it from an older one.
+    """Ask the sidecar how it is, and record its primary version and what distinguishes it from an older one.
 
     Raises:
         Unavailable: the sidecar is away, is another deployment's, or serves an older keyring than before.
@@ -54,7 +54,7 @@ def refresh_kms_state(
     try:
         return status, record_kms_status(ctx, status)
     except OlderKeyring:
-        # Or this answer was overtaken: somebody recorded a newer one since it was asked for.
+        # Or this status was overtaken: another thread has recorded a newer one meanwhile.
         status = ctx.kms.status(timeout_seconds=timeout_seconds, request_id=request_id)
         return status, record_kms_status(ctx, status)
 
@@ -92,12 +92,12 @@ def record_kms_status(ctx: Context, status: KmsStatus) -> KmsRecord:
 
 
 def _has_grown(known: SidecarAudit | None, status: KmsStatus) -> bool:
-    """Whether the audit is longer than was seen; of one that was cut, what was seen stays as evidence."""
+    """Return whether the audit has grown; of one that was cut, what was seen stays as evidence."""
     return status.audit_seq > (known.seq if known is not None else 0)
 
 
 def _taken_up(row: KmsRecord, status: KmsStatus) -> KmsRecord:
-    """The record with what the status says.
+    """Return the record with what the status says.
 
     Raises:
         Unavailable: the status is of a sidecar that must not be sealed with.

@@ -45,7 +45,7 @@ class ModelDraft:
 
 
 def get_model(ctx: Context, name: str) -> ModelView:
-    """One model. Raises NotFound."""
+    """Return one model. Raises NotFound."""
     model_id = ids.parse_model_name(name)
     view = ctx.store.read(lambda unit: unit.models.view(model_id))
     if view is None:
@@ -59,7 +59,7 @@ def create_model(
     model_id: str,
     draft: ModelDraft,
 ) -> Written[ModelView]:
-    """A new, active model.
+    """Create an active model.
 
     Raises:
         AlreadyExists: the id is taken.

@@ -25,7 +25,7 @@ SHOWN_CHILDREN = 20
 
 
 def existing_provider(unit: ReadUnit, name: str, *, field: str = "name") -> Provider:
-    """The provider of that name. Raises NotFound."""
+    """Return the provider of that name. Raises NotFound."""
     provider = unit.providers.get(ids.parse_provider_name(name, field=field))
     if provider is None:
         raise NotFound(ResourceRef(PROVIDER_TYPE, name))
@@ -35,7 +35,7 @@ def existing_provider(unit: ReadUnit, name: str, *, field: str = "name") -> Prov
 def existing_provider_model(
     unit: ReadUnit, name: str, *, field: str = "name"
 ) -> tuple[Provider, ProviderModel]:
-    """The provider model of that name, with its provider. Raises NotFound."""
+    """Return the provider model of that name, with its provider. Raises NotFound."""
     provider_id, model_id = ids.parse_provider_model_name(name, field=field)
     provider = unit.providers.get(provider_id)
     model = unit.provider_models.get(provider_id, model_id) if provider else None
@@ -45,7 +45,7 @@ def existing_provider_model(
 
 
 def existing_model(unit: ReadUnit, name: str, *, field: str = "name") -> Model:
-    """The model of that name. Raises NotFound."""
+    """Return the model of that name. Raises NotFound."""
     model = unit.models.get(ids.parse_model_name(name, field=field))
     if model is None:
         raise NotFound(ResourceRef(MODEL_TYPE, name))
@@ -53,7 +53,7 @@ def existing_model(unit: ReadUnit, name: str, *, field: str = "name") -> Model:
 
 
 def resource_type(name: str) -> str:
-    """The type of the resource that has this well-formed name."""
+    """Return the type of the resource that has this well-formed name."""
     if name.startswith("models/"):
         return MODEL_TYPE
     return PROVIDER_MODEL_TYPE if "/models/" in name else PROVIDER_TYPE
@@ -79,7 +79,7 @@ def matching_impact(
 
 
 def has_backends(name: str, models: Sequence[str]) -> FailedPrecondition:
-    """The refusal to delete a provider model that these models are wired to; names in order."""
+    """Return the refusal to delete a provider model that these models are wired to; names in order."""
     count = len(models)
     return FailedPrecondition(
         f"{name} is a backend of {count} model{'s' if count != 1 else ''}: set force to delete it anyway",

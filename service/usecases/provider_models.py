@@ -50,7 +50,7 @@ class ProviderModelDraft:
 
 
 def get_provider_model(ctx: Context, name: str) -> ProviderModelView:
-    """One provider model. Raises NotFound."""
+    """Return one provider model. Raises NotFound."""
     return ctx.store.read(lambda unit: _view(*existing_provider_model(unit, name)))
 
 
@@ -217,7 +217,7 @@ def _checked(facts: ModelFacts) -> ModelFacts:
 
 
 def _complete(draft: ProviderModelDraft) -> ProviderModelDraft:
-    """An update that creates must carry what a create must."""
+    """Check that an update that creates carries what a create must."""
     for field, sent in (
         ("upstream_model_id", bool(draft.facts.upstream_model_id)),
         ("kind", draft.kind_sent),

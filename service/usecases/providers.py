@@ -66,7 +66,7 @@ class ProviderDraft:
 
 
 def get_provider(ctx: Context, name: str) -> ProviderView:
-    """One provider. Raises NotFound."""
+    """Return one provider. Raises NotFound."""
     provider_id = ids.parse_provider_name(name)
     view = ctx.store.read(lambda unit: unit.providers.view(provider_id))
     if view is None:
@@ -83,7 +83,7 @@ def create_provider(
     credential: CredentialChange | None = None,
     start_disabled: bool = False,
 ) -> Written[ProviderView]:
-    """A new provider, sealed with its credential where one was sent.
+    """Create a provider, with its credential sealed where one was sent.
 
     Raises:
         InvalidArgument: a field breaks a rule of the kind.
@@ -335,7 +335,7 @@ def _with_fields(ctx: Context, before: Provider, draft: ProviderDraft, fields: f
 
 
 def checked_config(ctx: Context, kind: ProviderKind, draft: ProviderDraft) -> ProviderConfig:
-    """The draft's settings as they are stored for a provider of that kind. Raises InvalidArgument."""
+    """Return the draft's settings as they are stored for a provider of that kind. Raises InvalidArgument."""
     if draft.config_kind not in (None, kind):
         member = kind.word
         raise invalid_field(

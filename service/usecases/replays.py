@@ -17,7 +17,7 @@ KEPT = timedelta(hours=24)
 
 
 def replayed(unit: ReadUnit, call: Call) -> str | None:
-    """The resource that an earlier request with this id made, or None when it is new.
+    """Return the resource that an earlier request with this id made, or None when it is new.
 
     Raises:
         Aborted: REQUEST_ID_REUSED, when the earlier request had another body.

@@ -36,7 +36,7 @@ class RetirementPage:
 def list_retirements(
     ctx: Context, query: ListQuery, *, within_days: int = 0, parent: str = ""
 ) -> RetirementPage:
-    """The provider models that retire within some days, soonest first, those overdue among them.
+    """Return the provider models that retire within some days, soonest first, those overdue among them.
 
     What remains of a model counts the retirements at all providers, also when only one's are listed.
 
@@ -68,6 +68,6 @@ def list_retirements(
 
 
 def _key(retirement: Retirement) -> tuple[str, str]:
-    """Where a retirement stands: UTC times of one precision sort as their texts do."""
+    """Return where a retirement stands: UTC times of one precision sort as their texts do."""
     moment = retirement.retire_time.isoformat(timespec="microseconds")
     return moment, retirement.view.model.name

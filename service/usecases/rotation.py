@@ -13,9 +13,10 @@ from dataclasses import dataclass
 from enum import Enum
 
 from service.domain.calls import Call
-from service.sealing.kms_client import NotPrimary, StoredWrapper, WrappedDataKey
+from service.domain.model import StoredWrapper
+from service.sealing.kms_client import NotPrimary, WrappedDataKey
 from service.sealing.kms_failures import KEY_VERSION_UNAVAILABLE, ItemFailure
-from service.store import Backlog, DataKeyFault, Failed, RewrapUnit, StaleDataKey, Swap
+from service.store import Backlog, DataKeyFault, Failed, RewrapUnit, Swap
 from service.usecases.context import Context
 from service.usecases.kms_state import refresh_kms_state
 
@@ -36,7 +37,7 @@ SPARE_SECONDS = 2.0
 class Answered:
     """A batch that came back from the sidecar and is not stored yet."""
 
-    items: list[StaleDataKey]
+    items: list[StoredWrapper]
     outcomes: list[WrappedDataKey | ItemFailure]
 
 
@@ -76,12 +77,12 @@ class Rewrapped:
 
 
 def backlog(ctx: Context) -> Backlog:
-    """How many data keys are under which version, against the recorded primary."""
+    """Count the data keys by version, against the recorded primary."""
     return ctx.store.read(lambda unit: unit.data_keys.backlog(unit.kms.get().primary_key_version))
 
 
 def begin_sweep(ctx: Context, accepted: Sequence[str]) -> bool:
-    """Whether there is anything to move.
+    """Return whether there is anything to move.
 
     What was quarantined for want of a key version is let go once that version is accepted again: it was the
     keyring that failed, not the wrapper.
@@ -95,7 +96,7 @@ def begin_sweep(ctx: Context, accepted: Sequence[str]) -> bool:
 
 
 def sweep_step(ctx: Context, holder: str, after: str) -> Step:
-    """Move at most 12,288 wrappers after ``after``, if nobody else sweeps; each 1,024 are one transaction.
+    """Move at most 12,288 wrappers after ``after``, 1,024 a transaction, unless another replica sweeps.
 
     While one batch is stored, the sidecar has the next one already.
 
@@ -182,24 +183,21 @@ def _primary(ctx: Context, call: Call) -> str:
 
 def _stale(
     ctx: Context, primary: str, *, after: str, limit: int, until: str | None = None
-) -> list[StaleDataKey]:
+) -> list[StoredWrapper]:
     bounds = {} if until is None else {"until": until}
     return ctx.store.read(lambda unit: unit.data_keys.stale(primary, after=after, limit=limit, **bounds))
 
 
-def _ask(ctx: Context, primary: str, items: list[StaleDataKey], call: Call | None = None) -> Answered:
+def _ask(ctx: Context, primary: str, items: list[StoredWrapper], call: Call | None = None) -> Answered:
     """Have the sidecar rewrap the batch. Nothing is stored.
 
     Raises:
         NotPrimary: the sidecar has another primary version by now.
         Unavailable: the sidecar is away.
     """
-    stored = [_stored(item) for item in items]
     if call is None:
-        return Answered(items, ctx.kms.rewrap(stored, primary))
-    outcomes = ctx.kms.rewrap(
-        stored, primary, timeout_seconds=call.seconds_left(), request_id=call.request_id
-    )
+        return Answered(items, ctx.kms.rewrap(items, primary))
+    outcomes = ctx.kms.rewrap(items, primary, timeout_seconds=call.seconds_left(), request_id=call.request_id)
     return Answered(items, outcomes)
 
 
@@ -208,7 +206,7 @@ def _store(ctx: Context, answered: Answered) -> Moved:
     swaps, failures = list[Swap](), list[Failed]()
     for item, outcome in zip(answered.items, answered.outcomes, strict=True):
         if isinstance(outcome, ItemFailure):
-            failures.append(Failed(item.dek_id, item.key_version, outcome.reason, not outcome.passing))
+            failures.append(Failed(item.dek_id, item.key_version, outcome.reason, not outcome.transient))
         else:
             swaps.append(Swap(item.dek_id, item.key_version, outcome.wrapped, outcome.key_version))
     if not swaps and not failures:
@@ -219,7 +217,3 @@ def _store(ctx: Context, answered: Answered) -> Moved:
         return unit.swap(swaps)
 
     return Moved(ctx.store.rewrap(work), tuple(one.dek_id for one in failures))
-
-
-def _stored(item: StaleDataKey) -> StoredWrapper:
-    return StoredWrapper(item.wrapped, item.key_version, item.context, item.commitment)

@@ -24,7 +24,7 @@ from service.usecases.lists import Page, page_of
 
 METHOD = "ListRouters"
 LOOK_SECONDS = 0.05
-"""How often a waiting call looks: reports come in waves, and to look at each would tell no more."""
+"""How often a waiting call looks: reports come in waves, so looking at each would gain nothing."""
 ANSWER_SECONDS = 0.5
 """What is left of a call's deadline for its answer."""
 
@@ -40,7 +40,7 @@ _NOT_HERE = {
         Reason.STORE_CHANGED,
     ),
     SnapshotReason.COMPACTED: (
-        "the write of that token is too old to tell who has it: read the routers' revisions instead",
+        "the write of that token is too old to know which routers have it: read their revisions instead",
         Reason.REVISION_COMPACTED,
     ),
 }
@@ -65,7 +65,7 @@ class Progress:
 
 
 def list_routers(ctx: Context, live: LiveTable, routers: Routers, query: ListQuery) -> RouterPage:
-    """A page of the routers that count, by watcher_id.
+    """Return a page of the routers that count, by watcher_id.
 
     Raises:
         InvalidArgument: INVALID_FILTER, INVALID_PAGE_TOKEN.
@@ -98,7 +98,7 @@ async def await_applied(
 
     Raises:
         OutOfRange: REVISION_AHEAD, the registry has not reached the revision; STORE_CHANGED, the write that
-            the token is of was lost; REVISION_COMPACTED, it is too old to tell.
+            the token is of was lost; REVISION_COMPACTED, it is too old to know.
     """
     if token is not None:
         revision = token.revision

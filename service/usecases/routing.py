@@ -51,7 +51,7 @@ class SealedFor:
 
 
 def list_active(ctx: Context, snapshot: Snapshot, query: ListQuery) -> ActivePage:
-    """A page of the routable provider models, by resource name.
+    """Return a page of the routable provider models, by resource name.
 
     Raises:
         InvalidArgument: INVALID_FILTER, INVALID_PAGE_TOKEN.
@@ -69,7 +69,7 @@ def list_active(ctx: Context, snapshot: Snapshot, query: ListQuery) -> ActivePag
 
 
 def sealed_credentials(ctx: Context, names: Sequence[str]) -> list[SealedFor | RegistryError]:
-    """The sealed credential of each provider, in order; an error in the place of each that has none to give.
+    """Return the sealed credential of each provider, in order, or the error of one that has none.
 
     Only enabled providers give theirs: disabling one stops honest routers at once.
     """

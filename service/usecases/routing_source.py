@@ -13,7 +13,7 @@ from service.store import ReadUnit, Store
 
 
 def routing_source(store: Store) -> Source:
-    """The store as the read model follows it."""
+    """Return the store as the read model follows it."""
 
     def load() -> Loaded:
         def work(unit: ReadUnit) -> Loaded:

@@ -56,7 +56,7 @@ class BindingChanged(Exception):
 def binding_for(
     *, uid: UUID, kind: ProviderKind, config: ProviderConfig, version: int, change: CredentialChange
 ) -> CredentialBinding:
-    """The binding of this credential at this provider.
+    """Return the binding of this credential at this provider.
 
     Raises:
         InvalidArgument: CREDENTIAL_TYPE_MISMATCH, where the kind does not take this type.
@@ -67,7 +67,7 @@ def binding_for(
 
 
 def credential_view(binding: CredentialBinding, change: CredentialChange, now: datetime) -> CredentialView:
-    """What is shown of the credential from now on."""
+    """Return what the API shows of the credential."""
     return CredentialView(
         type=change.material.type,
         prefix=shown_prefix(binding.kind, change.material),
@@ -89,7 +89,7 @@ def write_sealed(
     """Seal ``change`` to what ``bind`` reads, then run ``work`` if ``bind`` still reads the same inside it.
 
     ``earlier`` answers a request that was already done, before anything is sealed and again before it is
-    written: of two that come at once, the second must not be told that the first was in its way.
+    written: of two that come at once, the second must not fail because of the first.
     A dry run runs the same transaction with an empty envelope, rolls it back, and never calls the
     KMS.
 
@@ -153,7 +153,7 @@ def _deployment(registry: KmsRecord) -> bytes:
 
 
 def _unsealed(ctx: Context, binding: CredentialBinding, change: CredentialChange) -> SealedCredential:
-    """The row a dry run writes and rolls back: every constraint is met, nothing is sealed."""
+    """Return the row a dry run writes and rolls back: every constraint is met, nothing is sealed."""
     return SealedCredential(
         type=change.material.type,
         version=binding.version,

@@ -77,7 +77,7 @@ def validate_provider(
 def discover_provider_models(
     ctx: Context, calls: UpstreamCalls, call: Call, target: Target, candidate: CredentialChange | None
 ) -> Discovery:
-    """What the upstream offers, beside the newest catalog and what is registered.
+    """Return what the upstream offers, beside the newest catalog and what is registered.
 
     Raises:
         As `validate_provider`.

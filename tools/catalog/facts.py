@@ -13,10 +13,10 @@ from pathlib import Path
 from typing import Any
 
 from service.domain.catalog import kind_from_slug, kind_slug
-from service.domain.model import ModelFacts, ProviderKind
+from service.domain.model import PRICES, ModelFacts, ProviderKind
 from tools.catalog.canonical import canonical_bytes
 from tools.catalog.document import CatalogFileError, Fields, parse_document, read_document
-from tools.catalog.models import BASE_PRICES, EXTRA_PRICES, MAX_TOKENS, PRICES_BY_PLACE, read_model
+from tools.catalog.models import EXTRA_PRICES, MAX_TOKENS, PRICES_BY_PLACE, read_model
 from tools.catalog.reader import RULES
 from tools.catalog.sanity import SanityRule, broken_rules
 
@@ -66,9 +66,7 @@ _MODEL_EXTRAS = frozenset(
     }
 )
 _PRICING_KEYS = frozenset({"currency", "per", "input", "output"})
-_PRICING_EXTRAS = frozenset(
-    {*BASE_PRICES, *EXTRA_PRICES, "tiers", "tiers_source", "tiers_note", "service_tiers"}
-)
+_PRICING_EXTRAS = frozenset({*PRICES, *EXTRA_PRICES, "tiers", "tiers_source", "tiers_note", "service_tiers"})
 _TIER_KEYS = frozenset({"above_input_tokens"})
 _SOURCE_KEYS = frozenset({"primary", "tables", "price_fields", "context", "keys"})
 _SOURCE_EXTRAS = frozenset({"genai_prices_checked", "vendor_page"})
@@ -215,16 +213,16 @@ def _month_if_no_day(published: str | None) -> str | None:
 
 def _pricing(facts: Fields) -> dict[str, Any]:
     pricing: dict[str, Any] = {"currency": facts.text("currency")}
-    pricing |= {name: facts.price_or_none(name) for name in BASE_PRICES}
+    pricing |= {name: facts.price_or_none(name) for name in PRICES}
     if "tiers" in facts:
         pricing["tiers"] = [_tier(tier) for tier in facts.objects("tiers")]
     return pricing
 
 
 def _tier(facts: Fields) -> dict[str, Any]:
-    facts.allow(_TIER_KEYS, frozenset(BASE_PRICES))
+    facts.allow(_TIER_KEYS, frozenset(PRICES))
     above = facts.integer("above_input_tokens", low=1, high=MAX_TOKENS)
-    return {"above_input_tokens": above} | _known_prices(facts, BASE_PRICES)
+    return {"above_input_tokens": above} | _known_prices(facts, PRICES)
 
 
 def _extra_prices(facts: Fields, pricing: Fields | None) -> dict[str, Any]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from datetime import UTC, datetime, time
 
-from service.domain.model import ModelCapability, ModelFacts, ModelKind, Pricing, PricingTier
+from service.domain.model import PRICES, ModelCapability, ModelFacts, ModelKind, Pricing, PricingTier
 from tools.catalog.document import Fields
 
 MAX_TOKENS = 100_000_000
@@ -20,9 +20,8 @@ PRICE_AGREEMENTS = frozenset({"agree", "majority", "tie", "conflict", "single_so
 CONTEXT_AGREEMENTS = frozenset(
     {"agree", "agree_definition", "agree_rounding", "majority", "conflict", "single_source"}
 )
-BASE_PRICES = ("input", "output", "cached_input", "cache_write")
 EXTRA_PRICES = frozenset({"cache_write_1h", "batch_input", "batch_output", "audio_input", "audio_output"})
-PRICES_BY_PLACE = frozenset({*BASE_PRICES, "batch_input", "batch_output"})
+PRICES_BY_PLACE = frozenset({*PRICES, "batch_input", "batch_output"})
 
 _UPSTREAM_ID = re.compile(r"[\x21-\x7e]{1,256}")
 _CURRENCY = re.compile(r"[A-Z]{3}")
@@ -47,10 +46,10 @@ _MODEL_KEYS = frozenset(
     }
 )
 _MODEL_EXTRAS = frozenset({"apis", "extra_prices", "vendor", "notes"})
-_PRICING_KEYS = frozenset({"currency", *BASE_PRICES})
+_PRICING_KEYS = frozenset({"currency", *PRICES})
 _TIERS = frozenset({"tiers"})
 _TIER_KEYS = frozenset({"above_input_tokens"})
-_TIER_PRICES = frozenset(BASE_PRICES)
+_TIER_PRICES = frozenset(PRICES)
 _PLACES = frozenset({"service_tiers", "regions"})
 _VENDOR_TEXTS = frozenset({"family", "publisher", "alias_of", "base_model_id", "id_type", "region_prefix"})
 _VENDOR_LISTS = frozenset({"inference_profile_prefixes", "regions"})
@@ -103,13 +102,10 @@ def _read_pricing(model: Fields) -> Pricing | None:
     if fields is None:
         return None
     fields.allow(_PRICING_KEYS, _TIERS)
-    input_, output, cached_input, cache_write = (fields.price_or_none(name) for name in BASE_PRICES)
+    prices = {name: fields.price_or_none(name) for name in PRICES}
     return Pricing(
         currency_code=fields.matching("currency", _CURRENCY, "three capital letters"),
-        input=input_,
-        output=output,
-        cached_input=cached_input,
-        cache_write=cache_write,
+        **prices,
         tiers=_read_tiers(fields) if "tiers" in fields else (),
     )
 
@@ -121,10 +117,10 @@ def _read_tiers(pricing: Fields) -> tuple[PricingTier, ...]:
         above = fields.integer("above_input_tokens", low=1, high=MAX_TOKENS)
         if tiers and above <= tiers[-1].above_input_tokens:
             fields.refuse("tiers must rise", "above_input_tokens")
-        prices = [fields.price_or_none(name) for name in BASE_PRICES]
-        if not any(prices):
+        prices = {name: fields.price_or_none(name) for name in PRICES}
+        if not any(prices.values()):
             fields.refuse("a tier must set a price")
-        tiers.append(PricingTier(above, *prices))
+        tiers.append(PricingTier(above, **prices))
     if not 1 <= len(tiers) <= MAX_TIERS:
         pricing.refuse(f"must have 1 to {MAX_TIERS} tiers", "tiers")
     return tuple(tiers)

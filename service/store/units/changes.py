@@ -2,7 +2,7 @@
 
 Each touched resource is remembered as it was before the unit first touched it and as it was left. From that
 come the entries routers had and the ones they have now; only the differences are logged. A model's entry also
-depends on the provider models it is wired to, so those of models nobody touched are looked at too.
+depends on the provider models it is wired to, so untouched models are looked at too.
 """
 
 from __future__ import annotations
@@ -59,7 +59,7 @@ class Touched:
         self.models_after[model_id] = after
 
     def flipped(self) -> list[str]:
-        """The surviving providers that entered or left routing, and all their models with them."""
+        """Return the surviving providers that entered or left routing, and all their models with them."""
         return [
             provider_id
             for provider_id, after in self.providers_after.items()
@@ -67,7 +67,7 @@ class Touched:
         ]
 
     def untouched_providers(self) -> list[str]:
-        """The providers of touched models that were not touched themselves."""
+        """Return the providers of touched models that were not touched themselves."""
         return sorted(
             {provider_id for provider_id, _ in self.provider_models_after} - self.providers_after.keys()
         )
@@ -87,7 +87,7 @@ class OfferChanges:
     now: Mapping[ProviderModelKey, bool]
 
     def turned(self) -> set[ProviderModelKey]:
-        """The provider models, there before and still, that entered or left routing.
+        """Return the provider models, there before and still, that entered or left routing.
 
         Wires to new and to deleted ones are no matter of others: adding and removing them touches the model.
         """
@@ -100,7 +100,7 @@ def offer_changes(
     untouched_providers: Mapping[str, Provider],
     provider_models_of_flipped: Iterable[ProviderModel],
 ) -> OfferChanges:
-    """The differences of providers and provider models.
+    """Return the differences of providers and provider models.
 
     ``untouched_providers`` are those of `Touched.untouched_providers`; ``provider_models_of_flipped`` are all
     provider models that the flipped providers have now.
@@ -141,7 +141,7 @@ def backend_targets(touched: Touched, others: Iterable[Model]) -> set[ProviderMo
 def routing_changes(
     touched: Touched, offers: OfferChanges, *, others: Iterable[Model], routable: frozenset[ProviderModelKey]
 ) -> list[Change]:
-    """All differences for routers, in the order in which no entry ever refers to one that is not there.
+    """Return all differences for routers, ordered so that no entry refers to one that does not exist.
 
     Providers put, provider models put, models, provider models removed, providers removed; by name within
     each. ``others`` are the untouched models wired to what `OfferChanges.turned`; ``routable`` are those of
@@ -167,7 +167,7 @@ def routing_changes(
 def _provider_model_entries(
     models: Mapping[ProviderModelKey, ProviderModel | None], providers: Mapping[str, Provider | None]
 ) -> tuple[dict[str, Entry | None], dict[ProviderModelKey, bool]]:
-    """The entries of those that are there, by name, and by key whether there is one."""
+    """Return the entries of those that are there, by name, and by key whether there is one."""
     entries: dict[str, Entry | None] = {}
     offered: dict[ProviderModelKey, bool] = {}
     for key, model in models.items():

@@ -1,4 +1,4 @@
-"""Reading data keys: which have to be moved, which are sick, and what a rotation must leave alone.
+"""Data keys: which have to be moved, which are faulty, and what a rotation must leave alone.
 
 The table is the work list of a sweep: what is not under the primary version is still to be done.
 """
@@ -26,6 +26,7 @@ from sqlalchemy import (
 )
 from sqlalchemy.orm import InstrumentedAttribute, Session
 
+from service.domain.model import StoredWrapper
 from service.store.rows import (
     Base,
     CredentialRow,
@@ -37,19 +38,19 @@ from service.store.rows import (
 )
 
 QUARANTINE_AFTER = 3
-"""Failures from which on a sweep goes round a data key."""
+"""After this many failures a sweep skips the data key."""
 HEADER_BYTES = 56
 """The part of an envelope that is not ciphertext. Source: docs/formats/envelope.md."""
 
 # Ids stay the text they are stored as: a sweep turns a million of them over and looks into none.
 _DEK_ID: ColumnElement[str] = literal_column("data_keys.dek_id")
-# Bare too, so that one row with something else in it is told of and does not end the reading of all.
+# Untyped too, so that a corrupt row is reported instead of failing the whole read.
 _PROVIDER_UID: ColumnElement[str] = literal_column("providers.uid")
 _CREDENTIAL_VERSION: ColumnElement[int] = literal_column("credentials.version")
 
 
 def _octets(column: ColumnElement[bytes] | InstrumentedAttribute[bytes]) -> ColumnElement[bytes]:
-    """The column as bytes whatever a hand has put into it: SQLite stores text in a column of bytes too.
+    """Return the column as bytes, whatever is stored in it: SQLite also keeps text in a column of bytes.
 
     One row that cannot be read must not keep a sweep from all the others.
     """
@@ -67,17 +68,6 @@ _WRAPPER = (
 
 _AFTER_EVERY_KEY = "~"
 """Sorts after every character of a key."""
-
-
-@dataclass(frozen=True, slots=True)
-class StaleDataKey:
-    """A wrapper to move. ``dek_id`` is the row's key as stored, ``key_version`` what its column says."""
-
-    dek_id: str
-    wrapped: bytes
-    key_version: str
-    context: bytes
-    commitment: bytes
 
 
 @dataclass(frozen=True, slots=True)
@@ -127,13 +117,13 @@ class CredentialFacts:
 class DataKeyPair:
     """A data key with the credential it belongs to, or None where none refers to it."""
 
-    data_key: StaleDataKey
+    data_key: StoredWrapper
     credential: CredentialFacts | None
 
 
 @dataclass(frozen=True, slots=True)
 class SweepLease:
-    """Who sweeps, and until when if nothing is heard of them; ``holder`` is empty when nobody does."""
+    """Who sweeps, and until when unless renewed; ``holder`` is empty while no replica does."""
 
     holder: str
     expire_time: datetime | None
@@ -158,10 +148,10 @@ class DataKeyReads:
         self._session = session
 
     def backlog(self, primary: str) -> Backlog:
-        """How many data keys are under which version, and how many are not under ``primary``."""
-        sick = func.sum(case((DataKeyRow.failed_count >= QUARANTINE_AFTER, 1), else_=0))
+        """Count the data keys by version, and those that are not under ``primary``."""
+        faulty = func.sum(case((DataKeyRow.failed_count >= QUARANTINE_AFTER, 1), else_=0))
         rows = self._session.execute(
-            select(DataKeyRow.key_version, func.count(), sick)
+            select(DataKeyRow.key_version, func.count(), faulty)
             .group_by(DataKeyRow.key_version)
             .order_by(DataKeyRow.key_version)
         ).all()
@@ -174,8 +164,8 @@ class DataKeyReads:
 
     def stale(
         self, primary: str, *, after: str, limit: int, until: str = _AFTER_EVERY_KEY
-    ) -> list[StaleDataKey]:
-        """At most ``limit`` wrappers after ``after`` and up to ``until`` that are not under ``primary``.
+    ) -> list[StoredWrapper]:
+        """Return at most ``limit`` wrappers from ``after`` up to ``until`` that are not under ``primary``.
 
         In key order; the quarantined are left out.
         """
@@ -190,10 +180,10 @@ class DataKeyReads:
             .order_by(_DEK_ID)
             .limit(limit)
         )
-        return [StaleDataKey(*row) for row in rows]
+        return [StoredWrapper(*row) for row in rows]
 
     def quarantined(self, primary: str, *, limit: int) -> list[DataKeyFault]:
-        """At most ``limit`` of the data keys that no sweep tries any more, in key order."""
+        """Return at most ``limit`` of the data keys that sweeps skip, in key order."""
         rows = self._session.execute(
             select(
                 _DEK_ID,
@@ -211,7 +201,7 @@ class DataKeyReads:
         return [DataKeyFault(*row) for row in rows]
 
     def faults(self, dek_ids: Sequence[str]) -> list[DataKeyFault]:
-        """What is known of these data keys, in key order; those that are gone are left out."""
+        """Return the faults of those of these data keys that exist, in key order."""
         rows = self._session.execute(
             select(
                 _DEK_ID,
@@ -228,7 +218,7 @@ class DataKeyReads:
         return [DataKeyFault(*row) for row in rows]
 
     def pairs(self, *, after: str, limit: int) -> list[DataKeyPair]:
-        """At most ``limit`` data keys after ``after``, in key order, each with what it must agree with."""
+        """Return at most ``limit`` data keys after ``after``, each with what it must agree with."""
         rows = self._session.execute(
             select(
                 *_WRAPPER,
@@ -247,7 +237,7 @@ class DataKeyReads:
         )
         return [
             DataKeyPair(
-                StaleDataKey(*row[:5]),
+                StoredWrapper(*row[:5]),
                 None
                 if row[5] is None or row[6] is None
                 else CredentialFacts(
@@ -258,7 +248,7 @@ class DataKeyReads:
         ]
 
     def orphaned_credentials(self) -> list[str]:
-        """The providers whose credential refers to no data key: only a writer past the store can do that."""
+        """Return the providers whose credential has no data key, which only a write past the store causes."""
         return list(
             self._session.scalars(
                 select(CredentialRow.provider_id)
@@ -269,14 +259,14 @@ class DataKeyReads:
         )
 
     def sweep_lease(self) -> SweepLease:
-        """Who sweeps."""
+        """Return who sweeps, and until when."""
         row = self._session.execute(
             select(RegistryInfoRow.sweep_holder, RegistryInfoRow.sweep_expire_time)
         ).one()
         return SweepLease(*row)
 
     def providers_digest(self) -> ProvidersDigest:
-        """The digest of all providers, credentials and provider models, of one moment.
+        """Return the digest of all providers, credentials and provider models, of one moment.
 
         Rows are hashed in key order as the database holds them: a change made past this program shows too.
         """
@@ -291,7 +281,7 @@ class DataKeyReads:
         """Hash all rows of a table, columns in the order of their names. Returns how many rows."""
         table = as_type(Table, row_type.__table__)
         names = sorted(column.name for column in table.columns)
-        # Bare columns, without the types that would turn what is stored into something else.
+        # Untyped columns: types would turn what is stored into something else.
         statement: Select[*tuple[Any, ...]] = (
             select(*(literal_column(name) for name in names))
             .select_from(table)

@@ -199,7 +199,7 @@ MODELS = ListShape(
 
 
 def filtered(statement: S, shape: ListShape, keep: Expression | None) -> S:
-    """The statement over the rows that match."""
+    """Return the statement over the rows that match."""
     return statement if keep is None else statement.where(condition(shape, keep))
 
 
@@ -253,12 +253,12 @@ def _after(shape: ListShape, order_by: OrderBy, after: Position) -> ColumnElemen
 
 
 def _storage_type(column: _Column) -> TypeEngine[Any]:
-    """How a column's values are stored, and stand in positions: times and enums as plain numbers."""
+    """Return how a column's values are stored, and stand in positions: times and enums as plain numbers."""
     return column.type.impl_instance if isinstance(column.type, TypeDecorator) else column.type
 
 
 def condition(shape: ListShape, expression: Expression) -> ColumnElement[bool]:
-    """The condition that is true of exactly the rows that match."""
+    """Return the condition that is true of exactly the rows that match."""
     match expression:
         case Comparison():
             return _comparison(shape.filters[expression.field.name], expression)
@@ -307,7 +307,7 @@ _COMPARE: Mapping[Op, Callable[[_Column, object], ColumnElement[bool]]] = Mappin
 
 
 def _has_member(column: _Column, member: object) -> ColumnElement[bool]:
-    """Whether a column's JSON list of numbers has one: any (None), or this."""
+    """Return whether a column's JSON list of numbers has one: any (None), or this."""
     numbers = type_coerce(column, Text())
     if not isinstance(member, int):
         return numbers != "[]"
@@ -324,7 +324,7 @@ def _begins(column: _Column, comparison: Comparison) -> ColumnElement[bool]:
 
 
 def _wired(model_id: _Column, place: object) -> ColumnElement[bool]:
-    """Whether a model has a backend: any (None), to a provider model, or to one of a provider, by name."""
+    """Match models with a backend: any (None), to a provider model, or to one of a provider."""
     wires = exists().where(BackendRow.model_id == model_id)
     match str(place).split("/"):
         case _ if place is None:

@@ -44,29 +44,29 @@ class ModelReads:
         self._session = session
 
     def get(self, model_id: str) -> Model | None:
-        """One model, or None."""
+        """Return one model, or None."""
         view = self.view(model_id)
         return None if view is None else view.model
 
     def view(self, model_id: str) -> ModelView | None:
-        """One model with what routing offers of it, or None."""
+        """Return one model with what routing offers of it, or None."""
         views = self._where(ModelRow.model_id == model_id)
         return views[0] if views else None
 
     def wired_to(self, targets: Collection[ProviderModelKey]) -> list[ModelView]:
-        """The models with a backend that leads to one of these provider models, with all their backends."""
+        """Return the models with a backend to one of these provider models, with all their backends."""
         if not targets:
             return []
         wired = pair_among(BackendRow.provider_id, BackendRow.provider_model_id, targets)
         return self._where(ModelRow.model_id.in_(select(BackendRow.model_id).where(wired)))
 
     def wired_to_provider(self, provider_id: str) -> list[ModelView]:
-        """The models with a backend that leads to a model of this provider, with all their backends."""
+        """Return the models with a backend to a model of this provider, with all their backends."""
         wired = select(BackendRow.model_id).where(BackendRow.provider_id == provider_id)
         return self._where(ModelRow.model_id.in_(wired))
 
     def wired_to_retiring(self, until: datetime) -> list[ModelView]:
-        """The models wired to one of `ProviderModelReads.retiring`, with all their backends."""
+        """Return the models wired to one of `ProviderModelReads.retiring`, with all their backends."""
         wired = (
             select(BackendRow.model_id)
             .join(
@@ -95,12 +95,12 @@ class ModelReads:
         return Slice(views, position)
 
     def count(self, *, filter: Expression | None) -> int:  # noqa: A002 - the API's word
-        """How many models match."""
+        """Count the models that match."""
         statement = select(func.count()).select_from(ModelRow)
         return self._session.execute(lists.filtered(statement, lists.MODELS, filter)).scalar_one()
 
     def active(self) -> list[ModelView]:
-        """The models that are not disabled, by id."""
+        """Return the models that are not disabled, by id."""
         return self._where(ModelRow.state == State.ACTIVE)
 
     def _where(self, condition: ColumnElement[bool]) -> list[ModelView]:
@@ -109,7 +109,7 @@ class ModelReads:
         return self._views(rows, BackendRow.model_id.in_(select(ModelRow.model_id).where(condition)))
 
     def _views(self, rows: Iterable[ModelRow], theirs: ColumnElement[bool]) -> list[ModelView]:
-        """The models of these rows; ``theirs`` is true of their backends."""
+        """Return the models of these rows; ``theirs`` is true of their backends."""
         rows = list(rows)
         if not rows:
             return []

@@ -54,7 +54,7 @@ class Swap:
 
 @dataclass(frozen=True, slots=True)
 class Failed:
-    """A wrapper that could not be moved. Faults that pass are not ``counted`` towards quarantine."""
+    """A wrapper that could not be moved. Transient faults are not ``counted`` towards quarantine."""
 
     dek_id: str
     from_version: str
@@ -79,7 +79,7 @@ class RewrapUnit:
         return self._bulk(rows, _SWAP_SQLITE, _SWAP_POSTGRESQL)
 
     def fail(self, failures: Sequence[Failed]) -> None:
-        """Note why rows could not be moved, unless somebody else has moved them meanwhile."""
+        """Note why rows could not be moved, unless another replica has moved them meanwhile."""
         rows = [(int(one.counted), one.fault, one.dek_id, one.from_version) for one in failures]
         self._bulk(rows, _FAIL_SQLITE, _FAIL_POSTGRESQL)
 
@@ -88,7 +88,7 @@ class RewrapUnit:
         return self._release(_KEYS.c.failed_count >= QUARANTINE_AFTER)
 
     def release_faults(self, fault: str, key_versions: Sequence[str]) -> int:
-        """The same for what has this fault and is under one of these versions, which work again."""
+        """Forget the failures with this fault under these versions, which work again. Returns how many."""
         return self._release(
             and_(
                 _KEYS.c.failed_count >= QUARANTINE_AFTER,
@@ -98,7 +98,7 @@ class RewrapUnit:
         )
 
     def take_lease(self, holder: str, *, seconds: float) -> bool:
-        """Hold the sweep for so long, anew if it is held already; False while somebody else holds it.
+        """Hold the sweep for so long, or renew it. Returns False while another replica holds it.
 
         Without it two replicas would do the same work twice, no more: what they store is compared anyway.
         """
@@ -114,7 +114,7 @@ class RewrapUnit:
         return taken.rowcount == 1
 
     def give_lease(self, holder: str) -> None:
-        """Let somebody else sweep."""
+        """Let another replica sweep."""
         self._connection.execute(
             update(_REGISTRY)
             .where(_REGISTRY.c.sweep_holder == holder)

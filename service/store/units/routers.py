@@ -1,4 +1,4 @@
-"""Routers that the registry has heard of, kept so that a restart forgets none. Takes no revision."""
+"""Known routers, stored so that a restart forgets none. Takes no revision."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ _ROUTERS: Table = RouterRow.__table__  # type: ignore[assignment]
 
 
 def load_routers(connection: Connection) -> list[RouterRecord]:
-    """All that are kept, by watcher_id; what they applied, where it is of the store's own history."""
+    """Return the stored routers by watcher_id, with what they applied where it is of this history."""
     logged = (
         select(ChangeLogRow.commit_id)
         .where(ChangeLogRow.revision <= _ROUTERS.c.applied_revision)

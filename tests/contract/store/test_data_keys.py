@@ -11,8 +11,8 @@ from pathlib import Path
 import pytest
 from sqlalchemy import create_engine, text
 
-from service.domain.model import SealedCredential, State
-from service.store import Backlog, Failed, RewrapUnit, StaleDataKey, Store, Swap, open_store
+from service.domain.model import SealedCredential, State, StoredWrapper
+from service.store import Backlog, Failed, RewrapUnit, Store, Swap, open_store
 from tests.support.values.registry_values import ManualClock, a_credential, a_provider, a_provider_model
 
 OLD, NEW = "keyVersions/v1", "keyVersions/v2"
@@ -43,7 +43,7 @@ def sealed_providers(store: Store, count: int, *, key_version: str = OLD) -> lis
     return sorted(made, key=lambda one: str(one.dek_id))
 
 
-def stale(store: Store, *, primary: str = NEW, after: str = "", limit: int = 100) -> list[StaleDataKey]:
+def stale(store: Store, *, primary: str = NEW, after: str = "", limit: int = 100) -> list[StoredWrapper]:
     return store.read(lambda unit: unit.data_keys.stale(primary, after=after, limit=limit))
 
 
@@ -51,11 +51,11 @@ def backlog(store: Store, *, primary: str = NEW) -> Backlog:
     return store.read(lambda unit: unit.data_keys.backlog(primary))
 
 
-def moved(item: StaleDataKey, wrapped: bytes = b"moved") -> Swap:
+def moved(item: StoredWrapper, wrapped: bytes = b"moved") -> Swap:
     return Swap(item.dek_id, item.key_version, wrapped, NEW)
 
 
-def failed(item: StaleDataKey, *, counted: bool = True) -> Failed:
+def failed(item: StoredWrapper, *, counted: bool = True) -> Failed:
     return Failed(item.dek_id, item.key_version, "CREDENTIAL_CORRUPT", counted)
 
 
@@ -68,7 +68,7 @@ class TestWorkList:
         made = sealed_providers(store, 5)
         found = stale(store)
         assert [item.dek_id for item in found] == [str(one.dek_id) for one in made]
-        assert found[0] == StaleDataKey(
+        assert found[0] == StoredWrapper(
             str(made[0].dek_id), made[0].wrapped_data_key, OLD, made[0].context, made[0].commitment
         )
         assert stale(store, primary=OLD) == []

@@ -20,8 +20,9 @@ from kms.keyring import (
     WrapItem,
 )
 from kms.keyring import WrappedDataKey as KmsWrapped
+from service.domain.model import StoredWrapper
 from service.sealing.kms_client import DataKey as ClientDataKey
-from service.sealing.kms_client import KmsStatus, NotPrimary, StoredWrapper, WrappedDataKey
+from service.sealing.kms_client import KmsStatus, NotPrimary, WrappedDataKey
 from service.sealing.kms_failures import ItemFailure
 from service.store import Store
 from service.store.engines import create, parse_url

@@ -26,7 +26,7 @@ ROUTERS = sa.table("routers", sa.column("content_id"))
 
 
 def upgrade() -> None:
-    """Add the ids. What was committed before gets random ones: nobody resumes from there."""
+    """Add the ids. Earlier commits get random ones: no watch resumes from there."""
     for table, names in NEW.items():
         for name in names:
             op.add_column(table, sa.Column(name, BYTEWISE, nullable=True))

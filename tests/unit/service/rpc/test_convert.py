@@ -61,8 +61,8 @@ def test_members_have_the_numbers_and_words_of_the_api(members: type[domain.Stat
     assert {member.value for member in members} == theirs.keys()
     for member in members:
         assert theirs[member.value].endswith(f"_{member.name}")
-        assert convert.wire(member) == member.value
-    assert convert.wire(None) == 0
+        assert convert.enum_number(member) == member.value
+    assert convert.enum_number(None) == 0
 
 
 class TestProviders:

@@ -14,7 +14,8 @@ from google.rpc import code_pb2, status_pb2
 
 from runtime.statuses import TRAILER
 from service.domain.errors import FailedPrecondition, Reason, Unavailable
-from service.sealing.kms_client import DataKey, KmsClient, NotPrimary, StoredWrapper, WrappedDataKey
+from service.domain.model import StoredWrapper
+from service.sealing.kms_client import DataKey, KmsClient, NotPrimary, WrappedDataKey
 from service.sealing.kms_failures import ItemFailure
 from service.sealing.wrappers import key_version_of
 from tests.support.doubles import kms_double
@@ -224,9 +225,8 @@ class TestFailures:
 def stored(number: int = 0, *, ref: str = OLD_REF) -> StoredWrapper:
     """A wrapper under a version of the past."""
     key = data_key(number)
-    return StoredWrapper(
-        kms_double.wrap(bytes(key.dek), ref), f"keyVersions/{ref}", key.context, key.commitment
-    )
+    wrapped = kms_double.wrap(bytes(key.dek), ref)
+    return StoredWrapper(f"dek-{number}", wrapped, f"keyVersions/{ref}", key.context, key.commitment)
 
 
 class TestRewrap:

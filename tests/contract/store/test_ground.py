@@ -246,7 +246,7 @@ class TestRestore:
     @pytest.mark.parametrize(
         ("content", "text"),
         [
-            pytest.param(None, "there is no backup file", id="missing"),
+            pytest.param(None, "backup file .* not found", id="missing"),
             pytest.param(b"", "holds no registry", id="empty"),
             pytest.param(b"not a database" * 400, "damaged, or not a SQLite database", id="something else"),
         ],

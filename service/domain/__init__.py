@@ -1,1 +1,1 @@
-"""Pure rules and frozen values of the registry: no I/O, no third-party imports, no protobuf."""
+"""Pure rules and frozen values, one module a noun, hence so many: no I/O, no libraries, no protobuf."""

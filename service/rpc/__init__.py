@@ -1,1 +1,1 @@
-"""The wire: thin servicers, the mapping between messages and domain values, and the one status table."""
+"""The wire: a thin servicer for each service, messages to values and back, and the one status table."""

@@ -10,17 +10,11 @@ from datetime import UTC, datetime
 from enum import IntEnum
 from typing import Any, TypeVar
 
-from codevector.providers.v1 import (
-    catalog_pb2,
-    provider_model_pb2,
-    provider_pb2,
-    provider_service_pb2,
-)
+from codevector.providers.v1 import provider_model_pb2, provider_pb2, provider_service_pb2
 from google.protobuf.message import Message
 from google.protobuf.timestamp_pb2 import Timestamp
 
 from service.domain import kind_rules
-from service.domain.catalog import Catalog, KindInfo
 from service.domain.credentials import parse_material
 from service.domain.errors import invalid_field
 from service.domain.history import RevisionToken, parse_token
@@ -49,7 +43,6 @@ from service.usecases.imports import ImportReport
 from service.usecases.provider_models import ProviderModelDraft
 from service.usecases.providers import ProviderDraft
 from service.usecases.sealed_writes import CredentialChange
-from upstreams.kinds import CredentialForm, Field
 
 E = TypeVar("E", bound=IntEnum)
 
@@ -366,82 +359,6 @@ def _import_result(provider_name: str, planned: PlannedModel) -> provider_servic
             )
             for kept in planned.kept
         ],
-    )
-
-
-def catalog_to_pb(catalog: Catalog, *, with_models: bool) -> catalog_pb2.Catalog:
-    """Return a catalog; lists leave its models out."""
-    return catalog_pb2.Catalog(
-        name=catalog.name,
-        kind=enum_number(catalog.kind),
-        version=catalog.version,
-        release_time=catalog.release_time,
-        model_count=len(catalog.models),
-        digest=catalog.digest,
-        models=[_catalog_model(facts) for facts in catalog.models] if with_models else (),
-    )
-
-
-def _catalog_model(facts: ModelFacts) -> catalog_pb2.CatalogModel:
-    return catalog_pb2.CatalogModel(
-        upstream_model_id=facts.upstream_model_id,
-        display_name=facts.display_name,
-        kind=enum_number(facts.kind),
-        context_window=facts.context_window,
-        max_output_tokens=facts.max_output_tokens,
-        embedding_dimensions=facts.embedding_dimensions,
-        pricing=pricing_to_pb(facts.pricing),
-        capabilities=[enum_number(capability) for capability in facts.capabilities],
-        retire_time=facts.retire_time,
-        needs_review=facts.needs_review,
-    )
-
-
-def kind_info_to_pb(info: KindInfo) -> catalog_pb2.ProviderKindInfo:
-    """Return what a form for one kind needs."""
-    kind = info.kind
-    return catalog_pb2.ProviderKindInfo(
-        kind=enum_number(kind.kind),
-        display_name=kind.display_name,
-        description=kind.description,
-        documentation_uri=kind.documentation_uri,
-        config_field=kind.kind.word,
-        config_fields=[_form_field(field) for field in kind.config_fields],
-        credential_forms=[_credential_form(form) for form in kind.credential_forms],
-        credential_required=kind.credential_required,
-        catalog_available=bool(info.catalog_version),
-        catalog_version=info.catalog_version,
-        credential_prefixes=kind.credential_prefixes,
-    )
-
-
-def _credential_form(form: CredentialForm) -> catalog_pb2.CredentialForm:
-    return catalog_pb2.CredentialForm(
-        type=enum_number(form.type),
-        field=form.type.word,
-        display_name=form.display_name,
-        description=form.description,
-        key_uri=form.key_uri,
-        fields=[_form_field(field) for field in form.fields],
-        test_confirms=form.test_confirms,
-        test_note=form.test_note,
-    )
-
-
-def _form_field(field: Field) -> catalog_pb2.FormField:
-    return catalog_pb2.FormField(
-        field=field.name,
-        label=field.label,
-        control=enum_number(field.control),
-        required=field.required,
-        group=field.group,
-        placeholder=field.placeholder,
-        help_text=field.help_text,
-        validation_text=field.validation_text,
-        default_value=field.default_value,
-        suggested_value=field.suggested_value,
-        json=field.json,
-        prefixes=field.prefixes,
     )
 
 

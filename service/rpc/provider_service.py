@@ -14,7 +14,7 @@ from service.domain.credential_hints import prefix_warning
 from service.domain.errors import RegistryError
 from service.domain.model import ProviderKind, State
 from service.domain.upstreams import Outcome, ProviderValidation
-from service.rpc import convert, convert_models, errors
+from service.rpc import convert, convert_catalogs, convert_models, errors
 from service.rpc.boundary import Exchange
 from service.rpc.servicer import Servicer
 from service.rpc.threads import Threads
@@ -325,20 +325,20 @@ class ProviderServicer(Servicer):
     ) -> pb.ListCatalogsResponse:
         page = catalogs.list_catalogs(self._ctx, convert.list_query(request))
         return pb.ListCatalogsResponse(
-            catalogs=[convert.catalog_to_pb(catalog, with_models=False) for catalog in page.items],
+            catalogs=[convert_catalogs.catalog_to_pb(catalog, with_models=False) for catalog in page.items],
             next_page_token=page.next_page_token,
         )
 
     async def GetCatalog(self, request: pb.GetCatalogRequest, exchange: Exchange) -> catalog_pb2.Catalog:
         catalog = catalogs.get_catalog(self._ctx, request.name, request.catalog_version)
-        return convert.catalog_to_pb(catalog, with_models=True)
+        return convert_catalogs.catalog_to_pb(catalog, with_models=True)
 
     async def ListProviderKinds(
         self, request: pb.ListProviderKindsRequest, exchange: Exchange
     ) -> pb.ListProviderKindsResponse:
         page = catalogs.list_provider_kinds(self._ctx, convert.list_query(request))
         return pb.ListProviderKindsResponse(
-            provider_kinds=[convert.kind_info_to_pb(info) for info in page.items],
+            provider_kinds=[convert_catalogs.kind_info_to_pb(info) for info in page.items],
             next_page_token=page.next_page_token,
         )
 

@@ -1,1 +1,1 @@
-"""One function per RPC's meaning: validate, decide, write once. Synchronous, no protobuf, no SQL."""
+"""One function per RPC's meaning, one module a resource, hence so many. Synchronous, no protobuf, no SQL."""

@@ -360,9 +360,7 @@ class TestEveryMethod:
         assert len(active["activeProviderModels"]) == 3
         snapshot = call(f"{ROUTING}/GetRoutingSnapshot")["snapshot"]
         assert name in [each["name"] for each in snapshot["providers"]]
-        again = call(
-            f"{ROUTING}/GetRoutingSnapshot", ifRevisionNot=snapshot["revision"], storeId=snapshot["storeId"]
-        )
+        again = call(f"{ROUTING}/GetRoutingSnapshot", ifTokenNot=snapshot["token"])
         assert again == {"notModified": True} or int(again["snapshot"]["revision"]) > int(
             snapshot["revision"]
         )
@@ -730,7 +728,7 @@ class TestErrors:
             pytest.param(
                 f"{ROUTING}/WatchRouting",
                 {"resumeRevision": 1, "storeId": "another", "strictResume": True},
-                "STORE_CHANGED",
+                "RESUME_TOKEN_REQUIRED",
                 id="watch",
             ),
             pytest.param(

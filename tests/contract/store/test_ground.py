@@ -278,7 +278,7 @@ class TestRestore:
             restore(url, backup, now=START)
 
     def test_is_for_sqlite(self, backup: Path) -> None:
-        with pytest.raises(StoreStartError, match="PostgreSQL back by its own means"):
+        with pytest.raises(StoreStartError, match="SQLite"):
             restore("postgresql://host/registry", backup, now=START)
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import replace
@@ -18,11 +19,13 @@ from tests.support.values.registry_values import a_credential, a_model, a_provid
 
 @contextmanager
 def counted_statements() -> Iterator[list[str]]:
-    """The statements sent while the context lasts, by all engines."""
+    """The statements that this thread sends while the context lasts: registries of other tests may poll."""
     sent: list[str] = []
+    mine = threading.get_ident()
 
     def note(_conn: object, _cursor: object, statement: str, *_: Any) -> None:
-        sent.append(statement)
+        if threading.get_ident() == mine:
+            sent.append(statement)
 
     event.listen(Engine, "before_cursor_execute", note)
     try:

@@ -412,8 +412,7 @@ class TestEveryMethod:
         gone, back, bookmark = call.first(
             3,
             f"{ROUTING}/WatchRouting",
-            resumeRevision=snapshot["revision"],
-            storeId=snapshot["storeId"],
+            resumeToken=snapshot["token"],
             bookmarkInterval="1s",
             watcherId="gateway-1",
         )

@@ -426,7 +426,7 @@ class TestEveryMethod:
         assert info["revision"] == back["revision"]
         waiting = call(f"{SYSTEM}/AwaitAppliedRevision", revision=back["revision"], timeout="0s")
         assert (waiting["routerCount"], waiting["lagging"][0]["watcherId"]) == (1, "gateway-1")
-        applied = {"revision": back["revision"], "storeId": back["storeId"]}
+        applied = {"token": back["token"]}
         assert call(f"{ROUTING}/ReportAppliedRevision", watcherId="gateway-1", **applied) == {}
         listed = call(f"{SYSTEM}/ListRouters", filter="gateway-1")
         assert [each["appliedRevision"] for each in listed["routers"]] == [back["revision"]]

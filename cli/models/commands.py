@@ -108,18 +108,18 @@ def update(
     _update(session, model, masked, "updated", dry_run=dry_run)
 
 
-def enable(session: Session, *, name: str) -> None:
+def enable(session: Session, *, name: str, dry_run: bool) -> None:
     """Serve the model again."""
-    request = pb.EnableModelRequest(name=model_name(name))
+    request = pb.EnableModelRequest(name=model_name(name), validate_only=dry_run)
     changed = session.registry.call(session.registry.models.EnableModel, request)
-    show_written(session, MODELS, changed, "enabled", dry_run=False)
+    show_written(session, MODELS, changed, "enabled", dry_run=dry_run)
 
 
-def disable(session: Session, *, name: str) -> None:
+def disable(session: Session, *, name: str, dry_run: bool) -> None:
     """Stop serving the model."""
-    request = pb.DisableModelRequest(name=model_name(name))
+    request = pb.DisableModelRequest(name=model_name(name), validate_only=dry_run)
     changed = session.registry.call(session.registry.models.DisableModel, request)
-    show_written(session, MODELS, changed, "disabled", dry_run=False)
+    show_written(session, MODELS, changed, "disabled", dry_run=dry_run)
 
 
 def add_backend(

@@ -41,8 +41,8 @@ MODEL = Group(
             (_NAME,),
             (common.DISPLAY_NAME, _DESCRIPTION, _BACKENDS, common.LABEL, common.DRY_RUN),
         ),
-        Command("enable", "Serve a model again.", f"{_WORK}:enable", (_NAME,)),
-        Command("disable", "Stop serving a model.", f"{_WORK}:disable", (_NAME,)),
+        Command("enable", "Serve a model again.", f"{_WORK}:enable", (_NAME,), (common.DRY_RUN,)),
+        Command("disable", "Stop serving a model.", f"{_WORK}:disable", (_NAME,), (common.DRY_RUN,)),
         Command(
             "add-backend",
             "Wire a model to a provider model.",

@@ -126,6 +126,11 @@ class TestModel:
 
     def test_backends(self, stocked: Shell) -> None:
         backend = "openai-prod/gpt-4o-mini"
+        for act in ("disable", "enable"):
+            assert (
+                stocked.ok(f"model {act} smart --dry-run").err == f"dry run: models/smart would be {act}d\n"
+            )
+            assert stocked.ok("model get smart -o json").data["state"] == "STATE_ACTIVE"
         dry = stocked.ok(f"model remove-backend smart {backend} --dry-run")
         assert backend not in dry.out
         assert dry.err == "dry run: models/smart would be reduced\n"

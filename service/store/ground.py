@@ -75,6 +75,7 @@ class Ground:
         self._connection.execute("SELECT count(*) FROM sqlite_schema").fetchall()  # opens the log
         self._database_id, self._log_id = _identity(self._database), _identity(self._log)
         self._written = _written(self._database)
+        self._log_bytes = os.stat(self._log).st_size
         self.loss: Loss | None = None
 
     def look(self) -> Loss | None:
@@ -87,6 +88,7 @@ class Ground:
                     and (log.st_dev, log.st_ino) == self._log_id
                     and (database.st_size, database.st_mtime_ns) == self._written
                 )
+                self._log_bytes = log.st_size
             except OSError:
                 intact = False
             if not intact:
@@ -95,13 +97,15 @@ class Ground:
 
     @property
     def log_is_long(self) -> bool:
-        """Whether the log is due to be moved into the database."""
-        return os.stat(self._log).st_size >= CHECKPOINT_BYTES
+        """Whether the log, as last looked at, is due to be moved into the database."""
+        return self._log_bytes >= CHECKPOINT_BYTES
 
     def checkpoint(self, *, wait_milliseconds: int) -> bool:
         """Move the log into the database and empty it. False when readers were in the way for that long."""
         done = truncate_log(self._connection, wait_milliseconds)
         self._written = _written(self._database)
+        if done:
+            self._log_bytes = 0
         return done
 
     def close(self) -> None:

@@ -65,6 +65,20 @@ _WRAPPER = (
     _octets(DataKeyRow.commitment),
 )
 
+_FAULTS = (
+    select(
+        _DEK_ID,
+        CredentialRow.provider_id,
+        DataKeyRow.key_version,
+        DataKeyRow.failed_count,
+        DataKeyRow.fault,
+    )
+    .select_from(DataKeyRow)
+    .outerjoin(CredentialRow, CredentialRow.dek_id == DataKeyRow.dek_id)
+    .order_by(_DEK_ID)
+)
+"""What a `DataKeyFault` is made of, in key order."""
+
 
 _AFTER_EVERY_KEY = "~"
 """Sorts after every character of a key."""
@@ -185,36 +199,15 @@ class DataKeyReads:
     def quarantined(self, primary: str, *, limit: int) -> list[DataKeyFault]:
         """Return at most ``limit`` of the data keys that sweeps skip, in key order."""
         rows = self._session.execute(
-            select(
-                _DEK_ID,
-                CredentialRow.provider_id,
-                DataKeyRow.key_version,
-                DataKeyRow.failed_count,
-                DataKeyRow.fault,
-            )
-            .select_from(DataKeyRow)
-            .outerjoin(CredentialRow, CredentialRow.dek_id == DataKeyRow.dek_id)
-            .where(DataKeyRow.key_version != primary, DataKeyRow.failed_count >= QUARANTINE_AFTER)
-            .order_by(_DEK_ID)
-            .limit(limit)
+            _FAULTS.where(
+                DataKeyRow.key_version != primary, DataKeyRow.failed_count >= QUARANTINE_AFTER
+            ).limit(limit)
         )
         return [DataKeyFault(*row) for row in rows]
 
     def faults(self, dek_ids: Sequence[str]) -> list[DataKeyFault]:
         """Return the faults of those of these data keys that exist, in key order."""
-        rows = self._session.execute(
-            select(
-                _DEK_ID,
-                CredentialRow.provider_id,
-                DataKeyRow.key_version,
-                DataKeyRow.failed_count,
-                DataKeyRow.fault,
-            )
-            .select_from(DataKeyRow)
-            .outerjoin(CredentialRow, CredentialRow.dek_id == DataKeyRow.dek_id)
-            .where(_DEK_ID.in_(dek_ids))
-            .order_by(_DEK_ID)
-        )
+        rows = self._session.execute(_FAULTS.where(_DEK_ID.in_(dek_ids)))
         return [DataKeyFault(*row) for row in rows]
 
     def pairs(self, *, after: str, limit: int) -> list[DataKeyPair]:

@@ -116,8 +116,7 @@ class Store:
             Aborted: CONFLICT, other writers were in the way five times.
             Unavailable: STORE_UNAVAILABLE; nothing was written, unless the message says that it is not known.
         """
-        result, change_set = self._retrying(lambda: self._write_once(work, call))
-        self._checkpoint()
+        result, change_set = self._committing(lambda: self._write_once(work, call))
         if change_set is not None:
             self.on_commit(change_set)
         return result
@@ -138,7 +137,7 @@ class Store:
         Raises:
             Aborted, Unavailable: as `write`.
         """
-        return self._retrying(lambda: self._rewrap_once(work))
+        return self._committing(lambda: self._rewrap_once(work))
 
     def routers(self) -> list[RouterRecord]:
         """Return the stored routers, by watcher_id.
@@ -165,7 +164,7 @@ class Store:
                 save_routers(session.connection(execution_options=engines.WRITE), put, gone)
                 self._commit(session)
 
-        self._retrying(once)
+        self._committing(once)
 
     def compact(self) -> int:
         """Forget old change sets: at least 24 hours and 10,000 revisions stay. To be called hourly.
@@ -235,6 +234,12 @@ class Store:
             if known is None:
                 self.on_loss(loss)
             raise database_lost(loss.what)
+
+    def _committing(self, once: Callable[[], T]) -> T:
+        """Run a unit of work that commits, and keep SQLite's log short: nothing else does."""
+        result = self._retrying(once)
+        self._checkpoint()
+        return result
 
     def _retrying(self, once: Callable[[], T]) -> T:
         """Run a unit of work as a whole, again after a conflict and once after a lost connection.

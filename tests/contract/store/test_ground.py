@@ -12,7 +12,8 @@ from pathlib import Path
 import pytest
 
 from service.domain.errors import Unavailable
-from service.store import Loss, Store, StoreStartError, migrate, open_store, restore
+from service.domain.routers import RouterRecord
+from service.store import Loss, Store, StoreStartError, ground, migrate, open_store, restore
 from service.store.ground import CHECKPOINT_BYTES
 from tests.support.values.registry_values import START, ManualClock, a_provider
 
@@ -173,6 +174,31 @@ class TestCheckpoints:
             store.write(lambda unit, provider=provider: unit.providers.insert(provider, None))  # type: ignore[misc]
         assert beside(path, "-wal").stat().st_size < 2 * CHECKPOINT_BYTES
         assert path.stat().st_size > CHECKPOINT_BYTES
+        store.look()
+
+    @pytest.mark.parametrize(
+        "commit",
+        [
+            pytest.param(
+                lambda store, n: store.rewrap(lambda unit: unit.take_lease("a", seconds=n)), id="rewrap"
+            ),
+            pytest.param(
+                lambda store, n: store.save_routers([RouterRecord(f"gw-{n}", None, None, START, "")], []),
+                id="routers",
+            ),
+        ],
+    )
+    def test_follow_commits_without_a_revision(
+        self,
+        store: Store,
+        path: Path,
+        monkeypatch: pytest.MonkeyPatch,
+        commit: Callable[[Store, int], object],
+    ) -> None:
+        monkeypatch.setattr(ground, "CHECKPOINT_BYTES", 64 << 10)
+        for number in range(60):
+            commit(store, number)
+        assert beside(path, "-wal").stat().st_size < 2 * (64 << 10)
         store.look()
 
     def test_wait_for_readers(self, store: Store, path: Path) -> None:

@@ -58,7 +58,7 @@ def doctor(session: Session) -> None:
     sides = Sides(registry, sidecar)
     findings += _reached(session, sides)
     if registry is not None:
-        findings += _asked(findings, "version", lambda: [_version(session)]) or []
+        findings += _asked(findings, "version", lambda: list(_system(session))) or []
         findings += _sweep(registry)
         findings += _asked(findings, "catalogs", lambda: list(_catalogs(session))) or []
         findings += _asked(findings, "data keys", lambda: list(_data_keys(session))) or []
@@ -80,12 +80,26 @@ def _asked(findings: list[Finding], subject: str, work: Callable[[], T]) -> T | 
         return None
 
 
-def _version(session: Session) -> Finding:
+def _system(session: Session) -> Iterator[Finding]:
     info = session.registry.call(session.registry.system.GetSystemInfo, pb.GetSystemInfoRequest())
     own = release()
     if info.version == own:
-        return Finding("version", Level.OK, own)
-    return Finding("version", Level.NOTE, f"the registry is {info.version}, this command {own}")
+        yield Finding("version", Level.OK, own)
+    else:
+        yield Finding("version", Level.NOTE, f"the registry is {info.version}, this command {own}")
+    if not info.history_break_count:
+        yield Finding("history", Level.OK, "the database has every commit that this registry has served")
+        return
+    last = info.last_history_break
+    count = info.history_break_count
+    yield Finding(
+        "history",
+        Level.NOTE,
+        f"{of_message(last.notice_time):%Y-%m-%d %H:%M:%S}Z: revision {last.lost_revision} is no longer in "
+        f"the database, which was restored or failed over; the registry went on at {last.revision}. Writes "
+        "acknowledged before then may be lost: check what is stored"
+        + (f" ({count} breaks since it started)" if count > 1 else ""),
+    )
 
 
 def _sidecar(session: Session, side: Sidecar) -> kms_pb.GetStatusResponse:

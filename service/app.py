@@ -17,10 +17,12 @@ from runtime.release import release
 from service import telemetry
 from service.background.ground import LOOK_SECONDS, end_on_loss, look
 from service.background.key_follower import KeyFollower
+from service.background.seen import SEEN_FILE, SEEN_SECONDS, compare_seen, keep_seen
 from service.background.tasks import Nudge, attempt, repeat, running
 from service.background.upkeep import COMPACTION_SECONDS, ROUTERS_SECONDS, compact, exchange_routers
 from service.catalog_files import load_catalogs
 from service.domain.pages import PageTokens
+from service.readmodel.breaks import HistoryBreaks
 from service.readmodel.live import LiveTable
 from service.readmodel.routers import Routers
 from service.readmodel.watch import Watchers
@@ -142,6 +144,9 @@ async def build(
             primary_changed=sweep_due,
         )
         live = LiveTable(routing_source(store), CODEC, threads.run, log)
+        breaks = HistoryBreaks(_now)
+        seen = settings.home / SEEN_FILE
+        await attempt(partial(compare_seen, seen, live, breaks, log), log, telemetry.SNAPSHOT_FAILED)
         routers = Routers(_now, store.routers(), live.ring.history)
         watchers = Watchers(live, CODEC, routers, clock=_now)
         upstream_calls = UpstreamCalls(url_policy, now=_now)
@@ -162,26 +167,30 @@ async def build(
                 (ROUTING_SERVICE, RoutingServicer(ctx, threads, live, watchers, routers)),
                 (
                     SYSTEM_SERVICE,
-                    SystemServicer(ctx, threads, live, routers, Release(release(), settings.build)),
+                    SystemServicer(ctx, threads, live, routers, breaks, Release(release(), settings.build)),
                 ),
             ],
             Boundary(log, fingerprint_key=secret.derive("codevector/request-fingerprint/1")),
             watchers,
         )
         follower = KeyFollower(ctx, threads.run, server.report_kms, sweep_due, log, holder=str(uuid.uuid4()))
-        # Who is woken by what: commits advance the table, the table wakes watchers, and a new primary key
-        # version (`primary_changed` above) wakes the sweep.
+        # Who is woken by what: commits advance the table, the table wakes watchers and has its breaks
+        # counted, and a new primary key version (`primary_changed` above) wakes the sweep.
         store.on_commit = live.committed
         store.on_loss = end_on_loss(log, end)
         live.on_advance = watchers.wake
+        live.on_break = breaks.note
         exchange = partial(exchange_routers, store, live, routers, threads.run)
         stack.push_async_callback(attempt, exchange, log, telemetry.ROUTERS_NOT_KEPT)
+        keep = partial(keep_seen, seen, live, threads.run)
+        stack.push_async_callback(attempt, keep, log, telemetry.SEEN_NOT_KEPT)
         await stack.enter_async_context(
             running(
                 [
                     live.follow(),
                     watchers.tick(),
                     repeat(exchange, ROUTERS_SECONDS, log, telemetry.ROUTERS_NOT_KEPT),
+                    repeat(keep, SEEN_SECONDS, log, telemetry.SEEN_NOT_KEPT),
                     repeat(
                         partial(compact, store, threads.run, log),
                         COMPACTION_SECONDS,

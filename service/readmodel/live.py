@@ -97,15 +97,21 @@ def ignore_advance() -> None:
     """Do nothing: for a table without watchers."""
 
 
+def ignore_break(_had: RevisionToken, _has: RevisionToken, /) -> None:
+    """Do nothing: for a table whose breaks nobody counts."""
+
+
 class LiveTable:
     """Holds the newest snapshot. Create it inside the event loop that will run ``follow``.
 
     ``ring`` has the change sets that lead to ``current``; it is another one after the table was loaded anew.
-    ``on_advance`` is called in the event loop whenever there are new change sets or another ring.
+    ``on_advance`` is called in the event loop whenever there are new change sets or another ring, and
+    ``on_break`` with the table before and after when the store has lost the history of the first.
     """
 
     def __init__(self, source: Source, codec: Codec, run: Run, log: FilteringBoundLogger) -> None:
         self.on_advance = ignore_advance
+        self.on_break: Callable[[RevisionToken, RevisionToken], None] = ignore_break
         self._log = log
         self._source = source
         self._codec = codec
@@ -209,6 +215,7 @@ class LiveTable:
                 self._log.warning(
                     HISTORY_CHANGED, had=before.token, has=step.snapshot.token, revision=before.revision
                 )
+                self.on_break(before.at, step.snapshot.at)
             self.ring = Ring(step.snapshot.at, history=history)
             self._pending.clear()  # they may belong to the time before a restore
         else:

@@ -9,6 +9,7 @@ from collections.abc import Mapping
 from codevector.providers.v1 import system_service_pb2 as pb
 
 from service.domain.routers import Router
+from service.readmodel.breaks import HistoryBreak, HistoryBreaks
 from service.readmodel.live import LiveTable
 from service.readmodel.routers import Routers
 from service.rpc import convert
@@ -41,12 +42,19 @@ class SystemServicer:
     """The handlers, by RPC name."""
 
     def __init__(
-        self, ctx: Context, threads: Threads, live: LiveTable, known: Routers, release: Release
+        self,
+        ctx: Context,
+        threads: Threads,
+        live: LiveTable,
+        known: Routers,
+        breaks: HistoryBreaks,
+        release: Release,
     ) -> None:
         self._ctx = ctx
         self._run = threads.run
         self._live = live
         self._routers = known
+        self._breaks = breaks
         self._release = release
 
     async def GetSystemInfo(
@@ -60,6 +68,8 @@ class SystemServicer:
             revision=found.head.revision,
             compact_revision=found.head.compact_revision,
             storage=_STORAGE[found.storage],
+            history_break_count=self._breaks.count,
+            last_history_break=_history_break(self._breaks.last),
         )
 
     async def GetEncryptionStatus(
@@ -169,6 +179,18 @@ class SystemServicer:
             applied_count=progress.router_count - len(progress.lagging),
             lagging=[_router(one) for one in progress.lagging[:SHOWN_LAGGING]],
         )
+
+
+def _history_break(last: HistoryBreak | None) -> pb.HistoryBreak | None:
+    if last is None:
+        return None
+    return pb.HistoryBreak(
+        notice_time=last.time,
+        lost_revision=last.had.revision,
+        lost_token=str(last.had),
+        revision=last.has.revision,
+        token=str(last.has),
+    )
 
 
 def _router(router: Router) -> pb.Router:

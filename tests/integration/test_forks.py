@@ -82,6 +82,9 @@ def test_every_table_is_the_databases(
         )
         assert second.channel is not None
         system = system_service_pb2_grpc.SystemServiceStub(second.channel)
+        info = system.GetSystemInfo(system_service_pb2.GetSystemInfoRequest(), timeout=10)
+        assert info.history_break_count >= 1
+        assert info.last_history_break.lost_revision >= lost[-1].revision
         request = system_service_pb2.AwaitAppliedRevisionRequest(token=token)
         refusal = refused(lambda: system.AwaitAppliedRevision(request, timeout=10))
         assert (refusal.code, refusal.reason) == (grpc.StatusCode.OUT_OF_RANGE, "STORE_CHANGED") or (

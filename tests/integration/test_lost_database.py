@@ -10,6 +10,8 @@ from pathlib import Path
 
 import grpc
 import pytest
+from codevector.providers.v1 import system_service_pb2 as pb
+from codevector.providers.v1 import system_service_pb2_grpc
 
 from tests.support.servers.api import Api, refused
 from tests.support.servers.harness import Instance, running, wait_until
@@ -31,6 +33,13 @@ def logged(made: Instance) -> dict[str, object]:
     found: dict[str, object]
     [found] = [line for line in lines if line["event"] == "database_lost" and "what" in line]
     return found
+
+
+def breaks(made: Instance) -> int:
+    """How often the registry has found that its history was lost."""
+    assert made.channel is not None
+    system = system_service_pb2_grpc.SystemServiceStub(made.channel)
+    return int(system.GetSystemInfo(pb.GetSystemInfoRequest(), timeout=10).history_break_count)
 
 
 def remove(database: Path) -> None:
@@ -57,6 +66,7 @@ def test_a_deleted_database_is_rescued_and_restored() -> None:
         assert "goes on from revision" in done.stdout
         made.start_service()
         assert api.get(name).name == name
+        assert breaks(made) == 1
 
 
 def test_it_is_noticed_without_a_write() -> None:
@@ -73,6 +83,9 @@ def test_an_older_copy_over_it_is_opened_whole() -> None:
         older = made.home / "older.db"
         with closing(sqlite3.connect(database)) as connection:
             connection.execute("VACUUM INTO ?", (str(older),))
+        made.stop_service()
+        made.start_service()
+        assert breaks(made) == 0
         late = api.create().name
         shutil.copyfile(older, database)
         ended(made)

@@ -99,6 +99,8 @@ class Installation:
     providers: dict[str, provider_pb2.Provider] = field(default_factory=dict)
     release: str = field(default_factory=release)
     recorded: str = ""
+    break_count: int = 0
+    last_break: pb.HistoryBreak | None = None
     notices: bool = True
     revision: int = 7
     store_id: str = "store-1"
@@ -178,7 +180,10 @@ class Doubles(
         self.made = made
 
     def GetSystemInfo(self, request: Message, _: object) -> pb.GetSystemInfoResponse:  # noqa: N802
-        return pb.GetSystemInfoResponse(version=self.made.release)
+        made = self.made
+        return pb.GetSystemInfoResponse(
+            version=made.release, history_break_count=made.break_count, last_history_break=made.last_break
+        )
 
     def GetEncryptionStatus(self, request: Message, _: object) -> pb.GetEncryptionStatusResponse:  # noqa: N802
         made = self.made

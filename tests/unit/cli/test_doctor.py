@@ -7,6 +7,7 @@ from datetime import timedelta
 import pytest
 from codevector.kms.v1 import key_admin_service_pb2 as pb
 from codevector.kms.v1.key_management_service_pb2 import KeyVersion
+from codevector.providers.v1.system_service_pb2 import HistoryBreak
 
 from cli.doctor import REMEDIES
 from tests.support.doubles.cli_doubles import START, Bench, Wrapper
@@ -70,6 +71,18 @@ def test_clocks_apart(bench: Bench) -> None:
     code, found = findings(bench)
     assert code == 1
     assert found["sidecar's clock"] == ("FAILED", "-60.0 s from this one: set the clocks right")
+
+
+@pytest.mark.parametrize(("count", "end"), [(1, "check what is stored"), (3, "(3 breaks since it started)")])
+def test_a_history_that_was_lost(bench: Bench, count: int, end: str) -> None:
+    bench.made.break_count = count
+    bench.made.last_break = HistoryBreak(notice_time=START, lost_revision=57, revision=54)
+    code, found = findings(bench)
+    level, sentence = found["history"]
+    assert (code, level) == (0, "NOTE")
+    assert f"{START:%Y-%m-%d %H:%M:%S}Z: revision 57 is no longer in the database" in sentence
+    assert "went on at 54" in sentence
+    assert sentence.endswith(end)
 
 
 def test_a_cut_audit(bench: Bench) -> None:

@@ -19,7 +19,7 @@ class GetSystemInfoRequest(_message.Message):
     def __init__(self) -> None: ...
 
 class GetSystemInfoResponse(_message.Message):
-    __slots__ = ("version", "build", "store_id", "revision", "compact_revision", "storage")
+    __slots__ = ("version", "build", "store_id", "revision", "compact_revision", "storage", "history_break_count", "last_history_break")
     class Storage(int, metaclass=_enum_type_wrapper.EnumTypeWrapper):
         __slots__ = ()
         STORAGE_UNSPECIFIED: _ClassVar[GetSystemInfoResponse.Storage]
@@ -34,13 +34,31 @@ class GetSystemInfoResponse(_message.Message):
     REVISION_FIELD_NUMBER: _ClassVar[int]
     COMPACT_REVISION_FIELD_NUMBER: _ClassVar[int]
     STORAGE_FIELD_NUMBER: _ClassVar[int]
+    HISTORY_BREAK_COUNT_FIELD_NUMBER: _ClassVar[int]
+    LAST_HISTORY_BREAK_FIELD_NUMBER: _ClassVar[int]
     version: str
     build: str
     store_id: str
     revision: int
     compact_revision: int
     storage: GetSystemInfoResponse.Storage
-    def __init__(self, version: _Optional[str] = ..., build: _Optional[str] = ..., store_id: _Optional[str] = ..., revision: _Optional[int] = ..., compact_revision: _Optional[int] = ..., storage: _Optional[_Union[GetSystemInfoResponse.Storage, str]] = ...) -> None: ...
+    history_break_count: int
+    last_history_break: HistoryBreak
+    def __init__(self, version: _Optional[str] = ..., build: _Optional[str] = ..., store_id: _Optional[str] = ..., revision: _Optional[int] = ..., compact_revision: _Optional[int] = ..., storage: _Optional[_Union[GetSystemInfoResponse.Storage, str]] = ..., history_break_count: _Optional[int] = ..., last_history_break: _Optional[_Union[HistoryBreak, _Mapping]] = ...) -> None: ...
+
+class HistoryBreak(_message.Message):
+    __slots__ = ("notice_time", "lost_revision", "lost_token", "revision", "token")
+    NOTICE_TIME_FIELD_NUMBER: _ClassVar[int]
+    LOST_REVISION_FIELD_NUMBER: _ClassVar[int]
+    LOST_TOKEN_FIELD_NUMBER: _ClassVar[int]
+    REVISION_FIELD_NUMBER: _ClassVar[int]
+    TOKEN_FIELD_NUMBER: _ClassVar[int]
+    notice_time: _timestamp_pb2.Timestamp
+    lost_revision: int
+    lost_token: str
+    revision: int
+    token: str
+    def __init__(self, notice_time: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., lost_revision: _Optional[int] = ..., lost_token: _Optional[str] = ..., revision: _Optional[int] = ..., token: _Optional[str] = ...) -> None: ...
 
 class GetEncryptionStatusRequest(_message.Message):
     __slots__ = ()

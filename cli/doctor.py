@@ -164,12 +164,12 @@ def _same_installation(
             f"{sidecar.audit_seq} lines, but {registry.audit_seq} were recorded: its end was cut off",
         )
     # The registry looks every 15 s, so for a moment after an activation it knows the primary before.
-    recorded, told = registry.primary_key_version, sidecar.primary_key_version
-    if recorded in ("", told):
-        yield Finding("primary", Level.OK, short_name(told))
+    recorded, current = registry.primary_key_version, sidecar.primary_key_version
+    if recorded in ("", current):
+        yield Finding("primary", Level.OK, short_name(current))
     else:
         yield Finding(
-            "primary", Level.NOTE, f"{short_name(told)}; the registry still has {short_name(recorded)}"
+            "primary", Level.NOTE, f"{short_name(current)}; the registry still has {short_name(recorded)}"
         )
 
 
@@ -208,9 +208,9 @@ def _data_keys(session: Session) -> Iterator[Finding]:
             "data keys", Level.OK, f"all {verification.key_count} open, match, and belong to their envelopes"
         )
         return
-    sick, count = len(verification.failures), verification.key_count
+    failed, count = len(verification.failures), verification.key_count
     yield Finding(
-        "data keys", Level.FAILED, f"{sick} failed, {verification.verified_count} of {count} are intact"
+        "data keys", Level.FAILED, f"{failed} failed, {verification.verified_count} of {count} are intact"
     )
     for failure in verification.failures:
         under = f" (under {short_name(failure.key_version)})" if failure.key_version else ""

@@ -29,7 +29,7 @@ class PortTaken(Exception):
 
 
 class Server(uvicorn.Server):
-    """Says that it serves once it does, and ends in peace when it is told to."""
+    """Says that it serves once it does, and ends cleanly when it is asked to."""
 
     address = ""
 
@@ -48,7 +48,7 @@ class Server(uvicorn.Server):
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Run the command. Exit code 0; 1 for a refusal, told in one sentence on stderr; 2 for bad usage."""
+    """Run the command. Exit code 0; 1 for a refusal, with one sentence on stderr; 2 for bad usage."""
     parser = argparse.ArgumentParser(
         prog="python -m console", description="The web pages of the CodeVector provider registry."
     )

@@ -165,8 +165,8 @@ def outcome(validation: provider_pb2.ProviderValidation, note: str) -> Outcome:
 
 def trimmed_sentence(labels: Iterable[str]) -> str:
     """Return what is said of blanks that were cut off around values; empty where there were none."""
-    told = ", ".join(labels)
-    return f" Blanks around it were removed: {told}." if told else ""
+    fields = ", ".join(labels)
+    return f" Blanks around it were removed: {fields}." if fields else ""
 
 
 @dataclass(frozen=True, slots=True)

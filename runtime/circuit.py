@@ -58,7 +58,7 @@ class Circuit:
             now = self._monotonic()
             if now < self._open_until:
                 return self._open_until - now
-            # Half-open: until this caller reports, or must have died, nobody else goes.
+            # Half-open: until this caller reports, or must have died, no other call goes.
             self._open_until = now + self._longest_probe
             return None
 

@@ -239,7 +239,7 @@ def _not_found(kind: str) -> Reason:
 
 
 def _bedrock(answer: Answer) -> Reason:
-    """Wrong key and missing permission are both 403: the type of the error tells, in a header or the body."""
+    """Wrong key and missing permission are both 403: the error's type in header or body says which."""
     error = ErrorText(answer.document())
     code = _aws_code(answer.headers, answer.document())
     # Bedrock says AccessDeniedException of an API key that it does not know, too.

@@ -37,8 +37,8 @@ def verify(session: Session, expected_seq: int, expected_head: bytes) -> pb.Veri
 def recorded(session: Session, status: GetEncryptionStatusResponse) -> tuple[int, bytes]:
     """Return the position that the registry recorded of this sidecar's audit; 0 if it is of another one."""
     sidecar = session.registry_side
-    told = sidecar.call(sidecar.management.GetStatus, management_pb.GetStatusRequest())
-    if status.audit_public_key != told.audit_public_key:
+    current = sidecar.call(sidecar.management.GetStatus, management_pb.GetStatusRequest())
+    if status.audit_public_key != current.audit_public_key:
         return 0, b""
     return status.audit_seq, status.audit_head
 

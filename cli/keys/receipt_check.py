@@ -72,8 +72,8 @@ def _data_keys(session: Session, receipt: Mapping[str, Any]) -> Finding:
         if count and (name not in order or name in replaced or order[name] < order.get(new, 0))
     }
     if older:
-        told = ", ".join(f"{count} under {short_name(name)}" for name, count in sorted(older.items()))
-        return Finding("data keys now", Level.FAILED, f"not all under that version or a newer one: {told}")
+        counts = ", ".join(f"{count} under {short_name(name)}" for name, count in sorted(older.items()))
+        return Finding("data keys now", Level.FAILED, f"not all under that version or a newer one: {counts}")
     if verification.failures:
         sentence = f"{len(verification.failures)} failed verification: see `providerctl doctor`"
         return Finding("data keys now", Level.FAILED, sentence)

@@ -80,9 +80,9 @@ def failure_lines(failures: tuple[pb.RewrapFailure, ...]) -> list[str]:
 
 def _stuck(answer: pb.RewrapDataKeysResponse, target: str) -> Failure:
     if target and answer.primary_key_version != target:
-        told = short_name(answer.primary_key_version) or "none"
+        primary = short_name(answer.primary_key_version) or "none"
         return Failure(
-            f"the registry does not move data keys to {short_name(target)}: its primary version is {told}",
+            f"the registry does not move data keys to {short_name(target)}: its primary version is {primary}",
             code=ExitCode.CONFLICT,
         )
     return Failure(

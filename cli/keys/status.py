@@ -95,8 +95,8 @@ def _facts(status: pb.GetEncryptionStatusResponse, sidecar: kms_pb.GetStatusResp
         ("sidecar", healthy),
     ]
     if status.kms_primary_key_version not in ("", status.primary_key_version):
-        told = Cell(f"{short_name(status.kms_primary_key_version)} (not recorded yet)", Tone.WARNING)
-        pairs.append(("sidecar's primary", told))
+        sidecars = Cell(f"{short_name(status.kms_primary_key_version)} (not recorded yet)", Tone.WARNING)
+        pairs.append(("sidecar's primary", sidecars))
     if sidecar is not None:
         backend = kms_pb.GetStatusResponse.Backend.Name(sidecar.backend).removeprefix("BACKEND_")
         pairs.append(("backend", backend))

@@ -34,7 +34,7 @@ ROUTER = Group(
                 ),
                 Option(
                     "token",
-                    "The x-revision-token of a write, instead of its revision: tells if it was lost.",
+                    "The x-revision-token of a write instead of its revision: fails if the write was lost.",
                     value="TOKEN",
                 ),
                 Option(

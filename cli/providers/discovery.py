@@ -85,7 +85,7 @@ def add(
     ``kind`` (chat, embedding or "") is for those of which the upstream does not say what they are for.
 
     Raises:
-        UsageFailure: an id is not offered, or its kind is neither told nor given; nothing was added.
+        UsageFailure: an id is not offered, or its kind is neither known nor given; nothing was added.
     """
     offered = {model.upstream_model_id: model for model in listing.models}
     wanted = list(dict.fromkeys(ids))

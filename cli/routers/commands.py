@@ -35,12 +35,12 @@ def wait(session: Session, *, revision: int, token: str, timeout: str) -> None:
             ("have it", Cell(str(answer.applied_count), Tone.GOOD if answer.reached else Tone.WARNING)),
         ]
     )
-    behind = [_section(answer.lagging, answer.revision)] if answer.lagging else []
-    session.terminal.show(as_json(answer), facts, *behind)
-    told = tally(answer.applied_count, answer.router_count, answer.revision)
+    lagging = [_section(answer.lagging, answer.revision)] if answer.lagging else []
+    session.terminal.show(as_json(answer), facts, *lagging)
+    result = tally(answer.applied_count, answer.router_count, answer.revision)
     if not answer.reached:
-        raise Failure(f"timed out after {timeout}: {told}")
-    session.terminal.say(told)
+        raise Failure(f"timed out after {timeout}: {result}")
+    session.terminal.say(result)
 
 
 def _read(session: Session, filter_: str) -> pb.ListRoutersResponse:
@@ -65,11 +65,11 @@ def _section(routers: Iterable[pb.Router], revision: int) -> Section:
 
 
 def _row(router: pb.Router, revision: int) -> tuple[Value, ...]:
-    behind = max(0, revision - router.applied_revision)
+    missing = max(0, revision - router.applied_revision)
     return (
         router.watcher_id,
         str(router.applied_revision or "none"),
-        Cell(str(behind), Tone.WARNING) if behind else "",
+        Cell(str(missing), Tone.WARNING) if missing else "",
         "yes" if router.watching else Cell("no", Tone.WARNING),
         shown(router.seen_time),
         shown(router.forget_time),

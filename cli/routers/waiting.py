@@ -32,12 +32,12 @@ def await_revision(
     monotonic = session.world.monotonic
     end = monotonic() + seconds
     answer = _ask(session, revision, token, 0.0)
-    wanted, told = answer.revision, None
+    wanted, shown = answer.revision, None
     while not answer.reached and monotonic() < end:
         state = (answer.applied_count, [(each.watcher_id, each.watching) for each in answer.lagging])
-        if state != told:
+        if state != shown:
             session.terminal.say(_waiting_for(answer, session.world.now()), Tone.QUIET)
-            told = state
+            shown = state
         answer = session.patience(end - monotonic()).insist(
             lambda: _ask(session, wanted, token, min(LOOK_SECONDS, max(0.0, end - monotonic())))
         )
@@ -64,8 +64,8 @@ def _waiting_for(answer: pb.AwaitAppliedRevisionResponse, now: datetime) -> str:
     named = [f"{each.watcher_id} ({_state(each, now)})" for each in answer.lagging[:_NAMED]]
     if missing > _NAMED:
         named.append(f"{missing - _NAMED} more")
-    told = tally(answer.applied_count, answer.router_count, answer.revision)
-    return f"{told}; waiting for {', '.join(named)}"
+    result = tally(answer.applied_count, answer.router_count, answer.revision)
+    return f"{result}; waiting for {', '.join(named)}"
 
 
 def _state(router: pb.Router, now: datetime) -> str:

@@ -175,7 +175,7 @@ func TestKindsOfTheContractAreAllKnown(t *testing.T) {
 			pb.ProviderKind_PROVIDER_KIND_VERTEX, pb.ProviderKind_PROVIDER_KIND_VERTEX_ANTHROPIC,
 			pb.ProviderKind_PROVIDER_KIND_OPENAI_COMPATIBLE}
 		if !byDefault && !slices.Contains(own, kind) {
-			t.Errorf("nobody knows where %s leads", kind)
+			t.Errorf("no destination is known for %s", kind)
 		}
 	}
 }

@@ -196,9 +196,9 @@ class Page:
         code, _, encoded = self.request.cookies.get(NOTICE, "").partition(".")
         if not code or not self.session.owns(encoded, code):
             return None
-        told = json.loads(base64.urlsafe_b64decode(encoded))
-        undo = told["undo"] and Undo(told["undo"]["action"], told["undo"]["fields"])
-        return Notice(told["text"], undo, told["revision"])
+        parts = json.loads(base64.urlsafe_b64decode(encoded))
+        undo = parts["undo"] and Undo(parts["undo"]["action"], parts["undo"]["fields"])
+        return Notice(parts["text"], undo, parts["revision"])
 
 
 def view(function: View) -> Callable[[Request], Response]:

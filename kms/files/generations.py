@@ -66,7 +66,7 @@ class KeyringFile:
         return read_private(self._path, limit=self._limit, directory=self._directory)
 
     def mark(self) -> FileMark | None:
-        """Return what tells the file at the path from any other; None if there is none."""
+        """Return what distinguishes the file at the path from any other; None if there is none."""
         try:
             status = os.stat(self._path, follow_symlinks=False)
         except OSError:

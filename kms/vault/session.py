@@ -1,7 +1,7 @@
 """HTTP to Vault or OpenBao: one session, a token kept alive, every failure in our own words.
 
 Sees DEKs in bodies. Must never let any part of a request or response reach an exception, its context, or a
-log: hvac's exceptions quote bodies and those of ``requests`` carry the request, so hvac is told not to raise,
+log: hvac's exceptions quote bodies and those of ``requests`` carry the request, so hvac is set not to raise,
 and what ``requests`` raises is dropped before anything else is raised.
 
 hvac serves as the HTTP adapter alone: URLs, namespaces, the token header. Its Transit methods do not know

@@ -34,9 +34,9 @@ def shares_local_keyring(seen: Iterable[str], names: Iterable[str]) -> bool:
     return bool(_local_keyrings(seen) & _local_keyrings(names))
 
 
-def is_late(recorded: str, told: str) -> bool:
-    """Whether ``told`` is an older version of the Transit key that ``recorded`` is a version of."""
-    (known, last), (key, number) = _transit(recorded), _transit(told)
+def is_late(recorded: str, current: str) -> bool:
+    """Whether ``current`` is an older version of the Transit key that ``recorded`` is a version of."""
+    (known, last), (key, number) = _transit(recorded), _transit(current)
     return bool(known) and known == key and number < last
 
 

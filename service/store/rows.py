@@ -109,7 +109,7 @@ class RegistryInfoRow(Base):
 
 
 class SidecarRow(Base):
-    """A key sidecar, known by the key that signs its audit, and the newest line it told of."""
+    """A key sidecar, known by the key that signs its audit, and the newest line it reported."""
 
     __tablename__ = "sidecars"
 

@@ -25,6 +25,26 @@ def is_too_wide(page: Page) -> bool:
     return bool(wide)
 
 
+def misplaced(page: Page) -> list[str]:
+    """Return what a page hides on a phone: its beginning, the section it is in, or parts of its cards."""
+    page.set_viewport_size({"width": 390, "height": 844})
+    found: list[str] = page.evaluate(
+        """() => {
+          const box = (each) => each.getBoundingClientRect();
+          const found = [];
+          const content = document.querySelector("main").firstElementChild;
+          if (box(content).top > 240) found.push("a gap above the content");
+          for (const each of document.querySelectorAll(".side [aria-current]"))
+            if (box(each).right > innerWidth) found.push(`not in sight: ${each.textContent}`);
+          for (const card of document.querySelectorAll(".card"))
+            for (const each of card.querySelectorAll("*"))
+              if (box(each).right > box(card).right) found.push(`sticks out: ${each.textContent}`);
+          return found;
+        }"""
+    )
+    return found
+
+
 def shift(page: Page) -> float:
     """Return the sum of all layout shifts so far that nobody's typing or clicking caused."""
     moved = page.evaluate(

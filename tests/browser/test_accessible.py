@@ -8,7 +8,7 @@ import pytest
 from playwright.sync_api import expect
 
 from tests.browser.admin import Admin
-from tests.browser.checks import is_too_wide, shift, violations
+from tests.browser.checks import is_too_wide, misplaced, shift, violations
 from tests.browser.conftest import Visit
 from tests.support.servers.api import KINDS, Api, api_key
 from tests.support.servers.desk import Desk
@@ -100,6 +100,7 @@ def test_a_page(admin: Admin, name: str) -> None:
     assert shift(admin.page) == 0
     assert violations(admin.page) == []
     assert not is_too_wide(admin.page)
+    assert misplaced(admin.page) == []
 
 
 @pytest.mark.parametrize("name", DIALOGS)

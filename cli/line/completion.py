@@ -32,13 +32,14 @@ complete -o nosort -F _providerctl providerctl
     "zsh": """\
 #compdef providerctl
 _providerctl() {
-    local line
+    local line word
     local -a candidates
     for line in "${(@f)$(providerctl __complete -- "${(@)words[2,CURRENT]}" 2>/dev/null)}"; do
         if [[ $line == ":files" ]]; then
             _files
         elif [[ -n $line ]]; then
-            candidates+=("${${line%%$'\\t'*}//:/\\\\:}:${line#*$'\\t'}")
+            word=${line%%$'\\t'*}
+            candidates+=("${word//:/\\\\:}${${line#$word}/$'\\t'/:}")
         fi
     done
     _describe -V providerctl candidates

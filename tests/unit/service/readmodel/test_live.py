@@ -207,6 +207,48 @@ class TestLiveTable:
 
         following(table, scenario)
 
+    def test_a_writer_gets_no_token_while_it_is_not_known_which(
+        self, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        """The database went back, took the write, and went away again."""
+        monkeypatch.setattr(live, "POLL_SECONDS", 60)
+        monkeypatch.setattr(live, "REACH_SECONDS", 0.01)
+        table = HandLog()
+
+        async def scenario(model: LiveTable) -> None:
+            model.committed(table.put("lost"))
+            await model.reached(1)
+            table.fork(0, "b")
+            written = table.put("acme")
+            table.fails_with.append(Unavailable("away", reason=Reason.STORE_UNAVAILABLE))
+            model.committed(written)
+            await asyncio.sleep(0)
+            assert await model.reached(1) is None
+            model.look()
+            while model.current.commit_id != written.commit_id:
+                await asyncio.sleep(0)
+            assert await model.reached(1) == str(model.current.at)
+
+        following(table, scenario)
+
+    def test_a_lost_write_never_gets_the_token_of_another(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        """It was lost before its writer was answered, and another has its number."""
+        monkeypatch.setattr(live, "POLL_SECONDS", 60)
+        table = HandLog()
+
+        async def scenario(model: LiveTable) -> None:
+            lost = table.put("lost")
+            table.fork(0, "b")
+            table.put("acme")
+            model.look()
+            await model.reached(1)
+            model.committed(lost)
+            await asyncio.sleep(0)
+            assert await model.reached(1) is None
+            assert await model.reached(1) == str(model.current.at)
+
+        following(table, scenario)
+
     def test_lost_revisions_that_changed_nothing_for_routers_are_no_other_table(
         self, monkeypatch: pytest.MonkeyPatch
     ) -> None:

@@ -71,12 +71,14 @@ class Source:
 
     ``changes`` gives what follows a place whose commit has the given id. ``between`` gives the change sets
     after the first place up to the second, both of which must be of the store's history: None for the first
-    means that only it is not.
+    means that only it is not. ``follows`` says whether both are of it, None where the first is too long ago
+    to know.
     """
 
     load: Callable[[], Loaded]
     changes: Callable[[RevisionToken, UUID], Newer | Break]
     between: Callable[[RevisionToken, RevisionToken], Sequence[ChangeSet] | Break | None]
+    follows: Callable[[RevisionToken, RevisionToken], bool | None]
 
 
 class Run(Protocol):
@@ -172,14 +174,17 @@ class LiveTable:
             return SnapshotReason.STORE_CHANGED
         if token.revision > ring.head:
             return SnapshotReason.REVISION_AHEAD
+        missing = None
         if token.revision < ring.floor:
             async with self._extending:
                 if ring.out_of_reach < token.revision < ring.floor:
                     missing = await self._extend(ring, token)
-                    if missing is not None:
-                        return missing
-        if ring is not self.ring or token.revision < ring.floor:
-            return SnapshotReason.COMPACTED
+            if token.revision <= ring.out_of_reach and missing is None:
+                missing = await self._too_old(token)
+        if ring is not self.ring:
+            return await self.place(token)  # the table was loaded anew meanwhile
+        if missing is not None:
+            return missing
         if ring.content_id(token.revision) != token.content_id:
             return SnapshotReason.STORE_CHANGED
         return ring.after(token.revision)
@@ -319,7 +324,15 @@ class LiveTable:
             self.look()  # this table is of the past itself
             return SnapshotReason.STORE_CHANGED
         # Where newer messages have pushed out the oldest since, the two do not meet.
-        if isinstance(messages, Break) or ring is not self.ring or ring.floor != floor.revision:
+        if isinstance(messages, Break) or ring.floor != floor.revision:
             return SnapshotReason.COMPACTED
         extended = ring.extend_back(token.revision, token.content_id, messages)
         return None if extended else SnapshotReason.COMPACTED
+
+    async def _too_old(self, token: RevisionToken) -> SnapshotReason:
+        """Say why a table from before the ring's reach cannot be resumed from.
+
+        A router drops its credentials only if the history is another one, so that must not be left open.
+        """
+        follows = await self._run(partial(self._source.follows, token, self.current.at))
+        return SnapshotReason.STORE_CHANGED if follows is False else SnapshotReason.COMPACTED

@@ -46,15 +46,28 @@ def routing_source(store: Store) -> Source:
             head = unit.log.head()
             if head.store_id != until.store_id or unit.log.content_id(until.revision) != until.content_id:
                 return Break.HISTORY
-            if since.revision < head.compact_revision or _too_many(unit, since.revision, head.revision):
+            if since.revision < head.compact_revision:
                 return Break.TOO_FAR
             if unit.log.content_id(since.revision) != since.content_id:
                 return None
+            if _too_many(unit, since.revision, head.revision):
+                return Break.TOO_FAR
             return [one for one in unit.log.changes_since(since.revision) if one.revision <= until.revision]
 
         return store.read(work)
 
-    return Source(load, changes, between)
+    def follows(since: RevisionToken, until: RevisionToken) -> bool | None:
+        def work(unit: ReadUnit) -> bool | None:
+            head = unit.log.head()
+            if head.store_id != until.store_id or unit.log.content_id(until.revision) != until.content_id:
+                return False
+            if since.revision < head.compact_revision:
+                return None
+            return unit.log.content_id(since.revision) == since.content_id
+
+        return store.read(work)
+
+    return Source(load, changes, between, follows)
 
 
 def _too_many(unit: ReadUnit, since: int, head: int) -> bool:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import replace
 from datetime import timedelta
+from uuid import uuid4
 
 import pytest
 from hypothesis import given, settings
@@ -358,6 +359,30 @@ def test_more_changes_than_routers_can_be_sent_are_not_read(
         assert (found.revision, len(found.change_sets)) == (before.at.revision + 4, 2)
     else:
         assert found is Break.TOO_FAR
+        assert source.between(before.at, source.load().at) is Break.TOO_FAR
+
+
+def test_another_history_is_told_from_what_is_too_far(
+    store: Store, clock: ManualClock, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(routing_source, "MAX_MESSAGES", 0)
+    source = routing_source.routing_source(store)
+    empty = source.load().at
+    store.write(lambda unit: unit.providers.insert(a_provider("acme"), None))
+    before = source.load().at
+    store.write(lambda unit: unit.providers.insert(a_provider("bolt"), None))
+    current = source.load().at
+    lost = replace(before, content_id=uuid4())
+    assert source.between(before, current) is Break.TOO_FAR
+    assert source.between(lost, current) is None
+    assert source.between(before, replace(current, content_id=uuid4())) is Break.HISTORY
+    assert source.follows(before, current) is True
+    assert source.follows(lost, current) is False
+    assert source.follows(before, replace(current, content_id=uuid4())) is False
+    assert source.follows(before, replace(current, store_id=uuid4())) is False
+    clock.advance(hours=1)
+    store.write(lambda unit: unit.log.compact(kept_for=timedelta(0), kept_revisions=0))
+    assert source.follows(empty, current) is None
 
 
 class TestCompaction:

@@ -88,7 +88,7 @@ class HandLog:
     @property
     def source(self) -> Source:
         """As the read model follows it."""
-        return Source(self.load, self.changes, self.between)
+        return Source(self.load, self.changes, self.between, self.follows)
 
     def load(self) -> Loaded:
         self.loads += 1
@@ -122,3 +122,9 @@ class HandLog:
         if self.content_id(since.revision) != since.content_id:
             return None
         return [one for one in self.sets if since.revision < one.revision <= until.revision]
+
+    def follows(self, since: RevisionToken, until: RevisionToken) -> bool | None:
+        if self.store_id != until.store_id or self.content_id(until.revision) != until.content_id:
+            return False
+        found = self.content_id(since.revision)
+        return None if found is None else found == since.content_id

@@ -100,6 +100,35 @@ def test_who_comes_from_even_further_is_not_looked_for() -> None:
     told(log_at(100), scenario)
 
 
+def test_who_comes_from_even_further_is_still_told_of_another_history() -> None:
+    """Versions of credentials repeat there, and a router drops them for this reason alone."""
+
+    async def scenario(table: LiveTable, log: HandLog, pauses: Pauses) -> None:
+        assert await revisions_after(table, 50) is SnapshotReason.COMPACTED
+        assert await table.place(token(40, history="b")) is SnapshotReason.STORE_CHANGED
+        log.fork(98, "b")
+        assert await table.place(token(40)) is SnapshotReason.STORE_CHANGED, "the table is of a lost history"
+
+    told(log_at(100), scenario)
+
+
+def test_a_table_that_is_loaded_anew_meanwhile_is_looked_at_again() -> None:
+    async def scenario(table: LiveTable, log: HandLog, pauses: Pauses) -> None:
+        def loads_anew() -> None:
+            pauses.before_answering = lambda: None
+            log.fork(90, "b")
+            log.put("acme")
+            table.look()
+            following = table.follow()
+            following.send(None)
+            following.close()
+
+        pauses.before_answering = loads_anew
+        assert await table.place(token(95)) is SnapshotReason.REVISION_AHEAD
+
+    told(log_at(100), scenario)
+
+
 def test_what_the_ring_drops_meanwhile_leaves_no_gap() -> None:
     """Between reading what is older and putting it in front, newer changes may push out what lies between."""
 

@@ -37,6 +37,8 @@ def fold(text: str) -> str:
     Folding twice changes nothing. Source: Unicode Standard, section 3.13, D146 (compatibility caseless
     match), composed (NFKC) at the end so that the key is short.
     """
+    if text.isascii():
+        return text.lower()  # the same, a hundred times as fast
     visible = "".join(character for character in text if character not in _JOINERS)
     caseless = unicodedata.normalize("NFKD", unicodedata.normalize("NFD", visible).casefold()).casefold()
     return unicodedata.normalize("NFKC", caseless)

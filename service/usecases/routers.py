@@ -6,12 +6,11 @@ import asyncio
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass
-from functools import partial
 
 from service.domain.calls import Call
 from service.domain.errors import OutOfRange, Reason
 from service.domain.filter_parser import parse_filter
-from service.domain.filters import matches
+from service.domain.filters import compiled
 from service.domain.history import RevisionToken
 from service.domain.lists import ROUTER_LIST
 from service.domain.pages import Query
@@ -74,7 +73,7 @@ def list_routers(ctx: Context, live: LiveTable, routers: Routers, query: ListQue
     bound = Query(METHOD, "", query.filter)
     current = live.current
     counted = routers.all(live.ring)
-    kept = [one for one in counted if keep is None or matches(keep, partial(getattr, one))]
+    kept = counted if keep is None else list(filter(compiled(keep, getattr), counted))
     return RouterPage(
         page=page_of(ctx.page_tokens, bound, query, kept, lambda one: (one.watcher_id,)),
         revision=current.revision,

@@ -7,7 +7,6 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from functools import partial
 
 from service.domain import ids
 from service.domain.errors import (
@@ -20,7 +19,7 @@ from service.domain.errors import (
     ResourceRef,
 )
 from service.domain.filter_parser import parse_filter
-from service.domain.filters import matches
+from service.domain.filters import compiled
 from service.domain.history import RevisionToken, parse_token
 from service.domain.lists import ACTIVE_PROVIDER_MODEL_LIST
 from service.domain.model import Provider, SealedCredential, State
@@ -62,7 +61,8 @@ def list_active(ctx: Context, snapshot: Snapshot, query: ListQuery) -> ActivePag
     first = parse_token(position.at) if position else None
     rows: Sequence[Row] = snapshot.provider_model_rows
     if keep is not None:
-        rows = [row for row in rows if matches(keep, partial(getattr, row.entry))]
+        kept = compiled(keep, getattr)
+        rows = [row for row in rows if kept(row.entry)]
     token = str(first) if first else snapshot.token
     page = page_of(ctx.page_tokens, bound, query, rows, lambda row: (row.entry.name,), at=token)
     return ActivePage(page.items, page.next_page_token, first or snapshot.at)

@@ -34,7 +34,7 @@ from service.rpc.routing_codec import CODEC
 from service.rpc.routing_service import RoutingServicer
 from service.rpc.server import MODEL_SERVICE, PROVIDER_SERVICE, ROUTING_SERVICE, SYSTEM_SERVICE, Server
 from service.rpc.system_service import SystemServicer
-from service.rpc.threads import Threads
+from service.rpc.threads import open_lanes
 from service.sealing.kms_client import KmsClient
 from service.sealing.registry_secret import create_registry_secret, load_registry_secret
 from service.sealing.sealer import Sealer
@@ -49,8 +49,6 @@ from upstreams.addresses import AddressPolicy
 
 CATALOGS = Path(service.__file__).parent.parent / "catalogs"
 GRACE_SECONDS = 5.0
-UPSTREAM_THREADS = 4
-"""How many upstreams are asked at once. Each may take a minute: they wait in a line of their own."""
 
 
 def prepare(settings: Settings, *, new: bool = False) -> None:
@@ -123,10 +121,8 @@ async def build(
         stack.callback(store.close)
         check_secret(store, secret)
         kms = stack.enter_context(KmsClient(settings.kms_socket))
-        threads = Threads()
-        stack.callback(threads.close)
-        upstream_threads = Threads(UPSTREAM_THREADS)
-        stack.callback(upstream_threads.close)
+        lanes = open_lanes()
+        stack.callback(lanes.close)
         url_policy = AddressPolicy(
             allow_loopback_http=settings.allow_loopback_http,
             allow_private=settings.allow_private_upstreams,
@@ -143,7 +139,7 @@ async def build(
             new_uuid=uuid.uuid4,
             primary_changed=sweep_due,
         )
-        live = LiveTable(routing_source(store), CODEC, threads.run, log)
+        live = LiveTable(routing_source(store), CODEC, lanes.following.run, log)
         breaks = HistoryBreaks(_now)
         seen = settings.home / SEEN_FILE
         await attempt(partial(compare_seen, seen, live, breaks, log), log, telemetry.SNAPSHOT_FAILED)
@@ -157,32 +153,33 @@ async def build(
                     PROVIDER_SERVICE,
                     ProviderServicer(
                         ctx,
-                        threads,
+                        lanes,
                         live.reached,
                         upstream_calls=upstream_calls,
-                        upstream_threads=upstream_threads,
                     ),
                 ),
-                (MODEL_SERVICE, ModelServicer(ctx, threads, live.reached)),
-                (ROUTING_SERVICE, RoutingServicer(ctx, threads, live, watchers, routers)),
+                (MODEL_SERVICE, ModelServicer(ctx, lanes, live.reached)),
+                (ROUTING_SERVICE, RoutingServicer(ctx, lanes, live, watchers, routers)),
                 (
                     SYSTEM_SERVICE,
-                    SystemServicer(ctx, threads, live, routers, breaks, Release(release(), settings.build)),
+                    SystemServicer(ctx, lanes, live, routers, breaks, Release(release(), settings.build)),
                 ),
             ],
             Boundary(log, fingerprint_key=secret.derive("codevector/request-fingerprint/1")),
             watchers,
         )
-        follower = KeyFollower(ctx, threads.run, server.report_kms, sweep_due, log, holder=str(uuid.uuid4()))
+        follower = KeyFollower(
+            ctx, lanes.sweep.run, server.report_kms, sweep_due, log, holder=str(uuid.uuid4())
+        )
         # Who is woken by what: commits advance the table, the table wakes watchers and has its breaks
         # counted, and a new primary key version (`primary_changed` above) wakes the sweep.
         store.on_commit = live.committed
         store.on_loss = end_on_loss(log, end)
         live.on_advance = watchers.wake
         live.on_break = breaks.note
-        exchange = partial(exchange_routers, store, live, routers, threads.run)
+        exchange = partial(exchange_routers, store, live, routers, lanes.upkeep.run)
         stack.push_async_callback(attempt, exchange, log, telemetry.ROUTERS_NOT_KEPT)
-        keep = partial(keep_seen, seen, live, threads.run)
+        keep = partial(keep_seen, seen, live, lanes.upkeep.run)
         stack.push_async_callback(attempt, keep, log, telemetry.SEEN_NOT_KEPT)
         await stack.enter_async_context(
             running(
@@ -192,12 +189,14 @@ async def build(
                     repeat(exchange, ROUTERS_SECONDS, log, telemetry.ROUTERS_NOT_KEPT),
                     repeat(keep, SEEN_SECONDS, log, telemetry.SEEN_NOT_KEPT),
                     repeat(
-                        partial(compact, store, threads.run, log),
+                        partial(compact, store, lanes.upkeep.run, log),
                         COMPACTION_SECONDS,
                         log,
                         telemetry.COMPACTION_FAILED,
                     ),
-                    repeat(partial(look, store, threads.run), LOOK_SECONDS, log, telemetry.DATABASE_LOST),
+                    repeat(
+                        partial(look, store, lanes.upkeep.run), LOOK_SECONDS, log, telemetry.DATABASE_LOST
+                    ),
                     follower.follow(),
                     follower.sweep(),
                 ],

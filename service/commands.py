@@ -17,7 +17,7 @@ from runtime.settings import SettingsError
 from service import app
 from service.catalog_files import CatalogFileError
 from service.rpc.enums import EnumWithoutRules
-from service.rpc.options import freeze_startup_objects
+from service.rpc.options import freeze_startup_objects, share_the_interpreter
 from service.rpc.server import PortTaken
 from service.sealing.registry_secret import RegistrySecretError
 from service.settings import Settings, load
@@ -78,5 +78,6 @@ async def _serve(settings: Settings) -> None:
     logging.getLogger().addHandler(LibraryLines(log, LIBRARY_MESSAGE))
     async with app.build(settings, log):
         freeze_startup_objects()
+        share_the_interpreter()
         print(f"service serving grpc={settings.address}", flush=True)
         await stop.wait()

@@ -84,7 +84,7 @@ class Exchange:
 
 
 Handler = Callable[[RequestT, Exchange], Awaitable[ResponseT]]
-InstantHandler = Callable[[RequestT, Exchange], bytes]
+InstantHandler = Callable[[RequestT, Exchange], bytes | Awaitable[bytes]]
 Send = Callable[[bytes], Awaitable[None]]
 StreamHandler = Callable[[RequestT, Exchange, Send], Awaitable[None]]
 
@@ -150,7 +150,8 @@ class Boundary:
         request_type: type[RequestT],
         handler: InstantHandler[RequestT],
     ) -> Callable[[bytes, grpc.aio.ServicerContext[bytes, bytes]], Awaitable[bytes]]:
-        """As `unary`, for what is answered from memory without waiting for anything: no timer is armed.
+        """As `unary`, for what is answered from memory: no timer is armed unless the handler returns an
+        awaitable, for the rare answer that takes time.
 
         Requests that were good before are remembered by their bytes, and neither parsed nor checked again:
         routers ask the same over and over. The handler must not change them.
@@ -168,6 +169,8 @@ class Boundary:
                             known.clear()
                         known[data] = request
                 response = handler(request, exchange)
+                if not isinstance(response, bytes):
+                    response = await _in_time(response, exchange, context)
                 context.set_trailing_metadata(exchange.trailers())
                 return response
             except (Exception, asyncio.CancelledError) as error:
@@ -281,6 +284,15 @@ class Boundary:
         if found:
             raise _invalid([broken_rule(violation) for violation in found[:SHOWN_VIOLATIONS]])
         return request
+
+
+async def _in_time(
+    answer: Awaitable[bytes], exchange: Exchange, context: grpc.aio.ServicerContext[bytes, bytes]
+) -> bytes:
+    remaining = context.time_remaining()
+    exchange.seconds = DEFAULT_SECONDS if remaining is None else min(remaining, MAX_SECONDS)
+    async with asyncio.timeout(exchange.seconds):
+        return await answer
 
 
 async def _abort(

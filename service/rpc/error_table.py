@@ -261,6 +261,13 @@ TABLE = (
         Retry.NO,
     ),
     Row(
+        "SERVER_BUSY",
+        _C.RESOURCE_EXHAUSTED,
+        "Too many calls of this kind are waiting. Nothing was done.",
+        "Retry after the RetryInfo's delay.",
+        Retry.YES,
+    ),
+    Row(
         "TOO_MANY_WATCHERS",
         _C.RESOURCE_EXHAUSTED,
         "This replica has as many watches as it takes.",

@@ -17,7 +17,7 @@ from service.domain.upstreams import Outcome, ProviderValidation
 from service.rpc import convert, convert_catalogs, convert_models, errors
 from service.rpc.boundary import Exchange
 from service.rpc.servicer import Servicer
-from service.rpc.threads import Threads
+from service.rpc.threads import Lanes
 from service.usecases import (
     batches,
     catalogs,
@@ -34,20 +34,18 @@ from service.usecases.upstream_calls import UpstreamCalls
 
 
 class ProviderServicer(Servicer):
-    """The handlers, by RPC name. ``upstream_threads`` call upstreams: slow ones hold up no one else."""
+    """The handlers, by RPC name."""
 
     def __init__(
         self,
         ctx: Context,
-        threads: Threads,
+        lanes: Lanes,
         reached: Callable[[int], Awaitable[str | None]],
         *,
         upstream_calls: UpstreamCalls,
-        upstream_threads: Threads,
     ) -> None:
-        super().__init__(ctx, threads, reached)
+        super().__init__(ctx, lanes, reached)
         self._upstream_calls = upstream_calls
-        self._run_upstream = upstream_threads.run
 
     async def ListProviders(
         self, request: pb.ListProvidersRequest, exchange: Exchange
@@ -67,7 +65,7 @@ class ProviderServicer(Servicer):
     ) -> provider_pb2.Provider:
         draft = convert.provider_draft(request.provider)
         credential = convert.credential_change(request.credential) if request.HasField("credential") else None
-        view = await self._write(
+        view = await (self._write if credential is None else self._seal)(
             exchange,
             providers.create_provider,
             draft,
@@ -83,7 +81,7 @@ class ProviderServicer(Servicer):
     ) -> provider_pb2.Provider:
         draft = convert.provider_draft(request.provider)
         credential = convert.credential_change(request.credential) if request.HasField("credential") else None
-        view = await self._write(
+        view = await (self._write if credential is None else self._seal)(
             exchange,
             providers.update_provider,
             draft,
@@ -99,7 +97,7 @@ class ProviderServicer(Servicer):
     ) -> provider_pb2.Provider:
         credential = convert.credential_change(request.credential)
         verified = await self._verified(request, credential, exchange) if request.verify else None
-        view = await self._write(
+        view = await self._seal(
             exchange,
             providers.set_provider_credential,
             request.name,
@@ -114,7 +112,7 @@ class ProviderServicer(Servicer):
     async def _verified(
         self, request: pb.SetProviderCredentialRequest, credential: CredentialChange, exchange: Exchange
     ) -> ProviderValidation | None:
-        return await self._run_upstream(
+        return await self._lanes.upstreams.run(
             lambda: upstreams.try_credential(
                 self._ctx,
                 self._upstream_calls,
@@ -129,7 +127,7 @@ class ProviderServicer(Servicer):
         self, request: pb.ValidateProviderRequest, exchange: Exchange
     ) -> pb.ValidateProviderResponse:
         target, candidate = convert.validation_target(request), convert.candidate_credential(request)
-        found = await self._run_upstream(
+        found = await self._lanes.upstreams.run(
             lambda: upstreams.validate_provider(
                 self._ctx, self._upstream_calls, exchange.call, target, candidate
             )
@@ -140,7 +138,7 @@ class ProviderServicer(Servicer):
         self, request: pb.DiscoverProviderModelsRequest, exchange: Exchange
     ) -> pb.DiscoverProviderModelsResponse:
         target, candidate = convert.validation_target(request), convert.candidate_credential(request)
-        discovery = await self._run_upstream(
+        discovery = await self._lanes.upstreams.run(
             lambda: upstreams.discover_provider_models(
                 self._ctx, self._upstream_calls, exchange.call, target, candidate
             )
@@ -297,13 +295,11 @@ class ProviderServicer(Servicer):
     async def ListRetirements(
         self, request: pb.ListRetirementsRequest, exchange: Exchange
     ) -> pb.ListRetirementsResponse:
-        page = await self._run(
-            lambda: retirements.list_retirements(
-                self._ctx,
-                convert.list_query(request),
-                within_days=request.within_days,
-                parent=request.parent,
-            )
+        page = await self._read(
+            retirements.list_retirements,
+            convert.list_query(request),
+            within_days=request.within_days,
+            parent=request.parent,
         )
         return convert_models.retirements_to_pb(page)
 

@@ -4,6 +4,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Awaitable
+
 from codevector.providers.v1 import routing_service_pb2 as pb
 
 from service.domain.errors import RegistryError
@@ -14,7 +16,7 @@ from service.readmodel.snapshot import Snapshot
 from service.readmodel.watch import Watchers, WatchRequest
 from service.rpc import convert, errors, routing_codec
 from service.rpc.boundary import Exchange, Send
-from service.rpc.threads import Threads
+from service.rpc.threads import Lanes
 from service.usecases import routing
 from service.usecases.context import Context, ListQuery
 
@@ -44,13 +46,13 @@ class _Pages:
 
 
 class RoutingServicer:
-    """The handlers, by RPC name. Those that wait for nothing are no coroutines, and answer bytes."""
+    """The handlers, by RPC name. Those that hardly ever wait are no coroutines, and answer bytes."""
 
     def __init__(
-        self, ctx: Context, threads: Threads, live: LiveTable, watchers: Watchers, routers: Routers
+        self, ctx: Context, lanes: Lanes, live: LiveTable, watchers: Watchers, routers: Routers
     ) -> None:
         self._ctx = ctx
-        self._run = threads.run
+        self._lanes = lanes
         self._live = live
         self._watchers = watchers
         self._routers = routers
@@ -65,23 +67,35 @@ class RoutingServicer:
 
     def ListActiveProviderModels(
         self, request: pb.ListActiveProviderModelsRequest, exchange: Exchange
-    ) -> bytes:
+    ) -> bytes | Awaitable[bytes]:
         snapshot = self._live.current
         if self._pages.snapshot is not snapshot:
             self._pages = _Pages(snapshot)
         asked = (request.page_size, request.page_token, request.filter)
-        return self._pages.ready.get(asked) or self._page(snapshot, asked, convert.list_query(request))
+        ready = self._pages.ready.get(asked)
+        if ready is not None:
+            return ready
+        query = convert.list_query(request)
+        if query.filter:  # tried on every row, which may take as long as hundreds of calls
+            return self._filtered(snapshot, asked, query)
+        return self._kept(asked, self._page(snapshot, query))
 
-    def _page(self, snapshot: Snapshot, asked: _Asked, query: ListQuery) -> bytes:
-        """Make a page, and keep it for the next router that asks for the same, which most do."""
+    async def _filtered(self, snapshot: Snapshot, asked: _Asked, query: ListQuery) -> bytes:
+        page = await self._lanes.filters.run(lambda: self._page(snapshot, query))
+        return self._kept(asked, page) if self._pages.snapshot is snapshot else page
+
+    def _page(self, snapshot: Snapshot, query: ListQuery) -> bytes:
         page = routing.list_active(self._ctx, snapshot, query)
-        made = routing_codec.encode_page(
+        return routing_codec.encode_page(
             [row.encoded for row in page.rows],
             next_page_token=page.next_page_token,
             token=page.token,
         )
-        self._pages.keep(asked, made)
-        return made
+
+    def _kept(self, asked: _Asked, page: bytes) -> bytes:
+        """Keep a page for the next router that asks for the same, which most do."""
+        self._pages.keep(asked, page)
+        return page
 
     def ReportAppliedRevision(self, request: pb.ReportAppliedRevisionRequest, exchange: Exchange) -> bytes:
         if request.stopping:
@@ -108,7 +122,7 @@ class RoutingServicer:
     async def BatchGetSealedCredentials(
         self, request: pb.BatchGetSealedCredentialsRequest, exchange: Exchange
     ) -> pb.BatchGetSealedCredentialsResponse:
-        found = await self._run(lambda: routing.sealed_credentials(self._ctx, request.providers))
+        found = await self._lanes.reads.run(lambda: routing.sealed_credentials(self._ctx, request.providers))
         return pb.BatchGetSealedCredentialsResponse(results=[_result(item) for item in found])
 
     def _same_table(self, held: str) -> bool:

@@ -7,7 +7,7 @@ from typing import Concatenate, ParamSpec, TypeVar
 
 from service.domain.calls import Call
 from service.rpc.boundary import Exchange
-from service.rpc.threads import Threads
+from service.rpc.threads import Lane, Lanes
 from service.usecases.context import Context, Written
 
 P = ParamSpec("P")
@@ -17,18 +17,16 @@ T = TypeVar("T")
 class Servicer:
     """The base of servicers that read and write. ``reached`` waits until routing reads show a revision."""
 
-    def __init__(
-        self, ctx: Context, threads: Threads, reached: Callable[[int], Awaitable[str | None]]
-    ) -> None:
+    def __init__(self, ctx: Context, lanes: Lanes, reached: Callable[[int], Awaitable[str | None]]) -> None:
         self._ctx = ctx
-        self._run = threads.run
+        self._lanes = lanes
         self._reached = reached
 
     async def _read(
         self, use_case: Callable[Concatenate[Context, P], T], *args: P.args, **options: P.kwargs
     ) -> T:
         """Run a use case that reads."""
-        return await self._run(lambda: use_case(self._ctx, *args, **options))
+        return await self._lanes.reads.run(lambda: use_case(self._ctx, *args, **options))
 
     async def _write(
         self,
@@ -38,8 +36,28 @@ class Servicer:
         **options: P.kwargs,
     ) -> T:
         """Run a use case that writes, and return once routing reads of this process show what it wrote."""
+        return await self._written(self._lanes.writes, exchange, use_case, *args, **options)
+
+    async def _seal(
+        self,
+        exchange: Exchange,
+        use_case: Callable[Concatenate[Context, Call, P], Written[T]],
+        *args: P.args,
+        **options: P.kwargs,
+    ) -> T:
+        """As `_write`, for what has the key sidecar wrap a key: other writes do not wait for that."""
+        return await self._written(self._lanes.keys, exchange, use_case, *args, **options)
+
+    async def _written(
+        self,
+        lane: Lane,
+        exchange: Exchange,
+        use_case: Callable[Concatenate[Context, Call, P], Written[T]],
+        *args: P.args,
+        **options: P.kwargs,
+    ) -> T:
         call = exchange.call
-        written = await self._run(lambda: use_case(self._ctx, call, *args, **options))
+        written = await lane.run(lambda: use_case(self._ctx, call, *args, **options))
         if written.revision and not call.validate_only:
             exchange.revision = written.revision
             exchange.revision_token = await self._reached(written.revision)

@@ -14,7 +14,7 @@ from service.readmodel.live import LiveTable
 from service.readmodel.routers import Routers
 from service.rpc import convert
 from service.rpc.boundary import Exchange
-from service.rpc.threads import Threads
+from service.rpc.threads import Lanes
 from service.store import DataKeyFault, Storage
 from service.usecases import data_key_verification, encryption_status, rotation, routers, system_info
 from service.usecases.context import Context
@@ -44,14 +44,14 @@ class SystemServicer:
     def __init__(
         self,
         ctx: Context,
-        threads: Threads,
+        lanes: Lanes,
         live: LiveTable,
         known: Routers,
         breaks: HistoryBreaks,
         release: Release,
     ) -> None:
         self._ctx = ctx
-        self._run = threads.run
+        self._lanes = lanes
         self._live = live
         self._routers = known
         self._breaks = breaks
@@ -60,7 +60,7 @@ class SystemServicer:
     async def GetSystemInfo(
         self, request: pb.GetSystemInfoRequest, exchange: Exchange
     ) -> pb.GetSystemInfoResponse:
-        found = await self._run(lambda: system_info.system_info(self._ctx))
+        found = await self._lanes.reads.run(lambda: system_info.system_info(self._ctx))
         return pb.GetSystemInfoResponse(
             version=self._release.version,
             build=self._release.build,
@@ -75,7 +75,9 @@ class SystemServicer:
     async def GetEncryptionStatus(
         self, request: pb.GetEncryptionStatusRequest, exchange: Exchange
     ) -> pb.GetEncryptionStatusResponse:
-        found = await self._run(lambda: encryption_status.encryption_status(self._ctx, exchange.call))
+        found = await self._lanes.keys.run(
+            lambda: encryption_status.encryption_status(self._ctx, exchange.call)
+        )
         registry = found.registry
         audit = found.audit
         times = (registry.notice_time, audit.notice_time if audit else None)
@@ -102,7 +104,7 @@ class SystemServicer:
     async def RewrapDataKeys(
         self, request: pb.RewrapDataKeysRequest, exchange: Exchange
     ) -> pb.RewrapDataKeysResponse:
-        done = await self._run(
+        done = await self._lanes.keys.run(
             lambda: rotation.rewrap_data_keys(
                 self._ctx,
                 exchange.call,
@@ -121,7 +123,7 @@ class SystemServicer:
     async def VerifyDataKeys(
         self, request: pb.VerifyDataKeysRequest, exchange: Exchange
     ) -> pb.VerifyDataKeysResponse:
-        page = await self._run(
+        page = await self._lanes.keys.run(
             lambda: data_key_verification.verify_data_keys(
                 self._ctx, exchange.call, page_size=request.page_size, page_token=request.page_token
             )
@@ -140,7 +142,7 @@ class SystemServicer:
     async def DigestProviders(
         self, request: pb.DigestProvidersRequest, exchange: Exchange
     ) -> pb.DigestProvidersResponse:
-        digest = await self._run(lambda: encryption_status.providers_digest(self._ctx))
+        digest = await self._lanes.reads.run(lambda: encryption_status.providers_digest(self._ctx))
         return pb.DigestProvidersResponse(
             sha256=digest.sha256,
             provider_count=digest.providers,

@@ -23,8 +23,9 @@ from sqlalchemy.exc import ArgumentError
 
 from service.store.failures import StoreStartError
 
-POOL_SIZE = 8
-POOL_OVERFLOW = 2
+POOL_SIZE = 12
+POOL_OVERFLOW = 10
+"""One connection at most for each thread of the lanes that use the store, and one to spare."""
 POOL_TIMEOUT_SECONDS = 10
 
 _WRITES = "codevector_writes"
@@ -92,7 +93,7 @@ def sqlite_file(url: str) -> Path | None:
 
 
 def create(url: URL) -> Engine:
-    """Return an engine whose pool fits the service's eight worker threads. Connects to nothing yet."""
+    """Return an engine whose pool fits the service's worker threads. Connects to nothing yet."""
     path = sqlite_path(url)
     return _postgresql_engine(url) if path is None else _sqlite_engine(url, path)
 

@@ -30,7 +30,7 @@ from service.readmodel.ring import Ring
 from service.readmodel.routers import Routers
 from service.readmodel.watch import Watchers, WatchRequest
 from service.rpc.routing_codec import CODEC
-from service.rpc.threads import Threads
+from service.rpc.threads import Lane
 from service.store import Store, WriteUnit, open_store
 from service.usecases.routing_source import routing_source
 from tests.support.values.router_table import Follower, Ledger, Reason, RouterTable
@@ -162,12 +162,10 @@ class Story:
     routers: list[Router] = field(default_factory=list)
     log: io.StringIO = field(default_factory=io.StringIO)
 
-    async def live_once(self, threads: Threads, writers: ThreadPoolExecutor) -> None:
+    async def live_once(self, lane: Lane, writers: ThreadPoolExecutor) -> None:
         """A registry starts, serves and ends without a word, while writers write."""
         loop = asyncio.get_running_loop()
-        table = LiveTable(
-            routing_source(self.store), CODEC, threads.run, build_logger(self.log, logging.INFO)
-        )
+        table = LiveTable(routing_source(self.store), CODEC, lane.run, build_logger(self.log, logging.INFO))
         registry = Registry(table, Watchers(table, CODEC, Routers(now), clock=now))
         table.on_advance = registry.watchers.wake
         self.store.on_commit = table.committed
@@ -247,9 +245,9 @@ def test_a_router_has_what_is_there_whatever_happened(
     ]
 
     async def tell() -> None:
-        with ThreadPoolExecutor(WRITERS) as writers, closing(Threads()) as threads:
+        with ThreadPoolExecutor(WRITERS) as writers, closing(Lane("following", 1)) as lane:
             for _ in range(LIVES):
-                await story.live_once(threads, writers)
+                await story.live_once(lane, writers)
 
     asyncio.run(tell())
     story.ledger.check()

@@ -1,0 +1,112 @@
+"""Calls that wait for a locked database, a stopped sidecar or a computation do not hold up others."""
+
+from __future__ import annotations
+
+import os
+import signal
+import sqlite3
+from collections.abc import Callable, Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import closing, contextmanager
+from typing import Any
+
+import grpc
+import psycopg
+import pytest
+from codevector.providers.v1 import provider_service_pb2 as pb
+from codevector.providers.v1 import routing_service_pb2
+
+from tests.support.servers.api import KINDS, Api, api_key
+from tests.support.servers.harness import Instance, running, wait_until
+from tests.support.servers.postgresql import PostgresServer
+
+OPENAI = KINDS.PROVIDER_KIND_OPENAI
+WAITING = 12
+"""More calls than a lane has threads."""
+SECONDS = 25.0
+
+
+@pytest.fixture(scope="module")
+def made() -> Iterator[Instance]:
+    with running() as instance:
+        Api(instance).create(kind=OPENAI, credential=api_key(), provider_id="kept")
+        yield instance
+
+
+@pytest.fixture(scope="module")
+def replica(postgres_server: PostgresServer) -> Iterator[Instance]:
+    database = postgres_server.create_database()
+    with running({"CODEVECTOR_DATABASE_URL": postgres_server.url(database)}) as instance:
+        Api(instance).create(kind=OPENAI, credential=api_key(), provider_id="kept")
+        yield instance
+    postgres_server.drop_database(database)
+
+
+@contextmanager
+def waiting(call: Callable[[int], Any], count: int = WAITING) -> Iterator[list[Future[Any]]]:
+    """So many calls under way while the block runs, which end when it has."""
+    with ThreadPoolExecutor(count) as pool:
+        calls = [pool.submit(call, number) for number in range(count)]
+        wait_until(lambda: all(each.running() or each.done() for each in calls), what="all calls are made")
+        yield calls
+
+
+def reads_go_on(made: Instance) -> None:
+    """What an administrator looks at, and what a router needs to open a credential."""
+    made.providers.ListProviders(pb.ListProvidersRequest(), timeout=SECONDS)
+    made.providers.GetProvider(pb.GetProviderRequest(name="providers/kept"), timeout=SECONDS)
+    sealed = routing_service_pb2.BatchGetSealedCredentialsRequest(providers=["providers/kept"])
+    [result] = made.routing.BatchGetSealedCredentials(sealed, timeout=SECONDS).results
+    assert result.HasField("sealed_credential")
+
+
+def disable(made: Instance) -> Callable[[int], object]:
+    request = pb.DisableProviderRequest(name="providers/kept", validate_only=True)
+    return lambda _: made.providers.DisableProvider(request, timeout=SECONDS)
+
+
+def test_reads_go_on_while_sqlite_is_locked(made: Instance) -> None:
+    with closing(sqlite3.connect(made.home / "registry.db", isolation_level=None)) as locker:
+        locker.execute("BEGIN IMMEDIATE")
+        with waiting(disable(made)) as calls:
+            reads_go_on(made)
+            assert not any(each.done() for each in calls), "the database was not locked"
+            locker.execute("ROLLBACK")
+        assert {type(each.exception()) for each in calls} == {type(None)}
+
+
+def test_reads_go_on_while_a_table_of_postgresql_is_locked(
+    replica: Instance, postgres_server: PostgresServer
+) -> None:
+    url = replica.environment["CODEVECTOR_DATABASE_URL"]
+    with closing(psycopg.connect(url)) as locker:
+        locker.execute("LOCK TABLE revision_counter IN ROW EXCLUSIVE MODE")
+        locker.execute("SELECT * FROM revision_counter FOR UPDATE")
+        with waiting(disable(replica)) as calls:
+            reads_go_on(replica)
+            assert not any(each.done() for each in calls), "the table was not locked"
+            locker.rollback()
+        assert {type(each.exception()) for each in calls} == {type(None)}
+
+
+def test_writes_without_a_key_go_on_while_the_sidecar_hangs(made: Instance) -> None:
+    assert made.kms is not None
+    api = Api(made)
+    os.kill(made.kms.child.pid, signal.SIGSTOP)
+    try:
+
+        def create(number: int) -> grpc.StatusCode:
+            try:
+                api.create(kind=OPENAI, credential=api_key(), provider_id=f"new-{number}")
+            except grpc.RpcError as error:
+                code: grpc.StatusCode = error.code()
+                return code
+            return grpc.StatusCode.OK
+
+        with waiting(create) as calls:
+            reads_go_on(made)
+            disable(made)(0)
+            assert not all(each.done() for each in calls), "the sidecar answered"
+    finally:
+        os.kill(made.kms.child.pid, signal.SIGCONT)
+    assert {each.result() for each in calls} == {grpc.StatusCode.UNAVAILABLE}

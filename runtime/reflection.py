@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import importlib.resources
 from collections.abc import AsyncIterator, Iterable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import grpc
@@ -125,13 +126,19 @@ def described_files() -> list[descriptor_pb2.FileDescriptorProto]:
     return [*descriptor_pb2.FileDescriptorSet.FromString(packed).file, health, *reflection_files()]
 
 
-def handlers(index: DescriptorIndex, services: Sequence[str]) -> list[grpc.GenericRpcHandler]:
-    """Return handlers of both versions for a synchronous server."""
+def handlers(
+    index: DescriptorIndex, services: Sequence[str], threads: ThreadPoolExecutor
+) -> list[grpc.GenericRpcHandler]:
+    """Return handlers of both versions for a synchronous server.
+
+    A stream holds one of ``threads`` for as long as its client likes, so they are not the server's own.
+    """
 
     def stream(requests: Iterator[Request], _: grpc.ServicerContext) -> Iterator[Response]:
         for request in requests:
             yield answer(index, services, request)
 
+    stream.experimental_thread_pool = threads  # type: ignore[attr-defined]
     return _registered(stream)
 
 

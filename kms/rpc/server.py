@@ -29,6 +29,7 @@ from runtime import reflection
 
 _HEALTH = "grpc.health.v1.Health"
 _THREADS_PER_ROLE = 8
+_REFLECTION_THREADS = 2
 _GRACE_SECONDS = 2.0  # no call takes longer; open health watches always use it up
 _OPTIONS = (
     ("grpc.so_reuseport", 0),
@@ -70,6 +71,8 @@ def serving(
             admin = KeyAdmin(AuditedVersions(opened.versions, audit, principal), audit, pages=pages)
             boundary = Boundary(role, validator, logger, refused=partial(_record_refusal, audit, principal))
             healthy = health.HealthServicer()
+            described = ThreadPoolExecutor(_REFLECTION_THREADS, thread_name_prefix="kms-reflection")
+            stack.callback(described.shutdown, wait=False)
             server = grpc.server(
                 ThreadPoolExecutor(_THREADS_PER_ROLE, thread_name_prefix=f"kms-{role.value}"),
                 handlers=[
@@ -77,7 +80,7 @@ def serving(
                         _service(management_pb2.DESCRIPTOR, MANAGEMENT), management.behaviours()
                     ),
                     boundary.handlers(_service(admin_pb2.DESCRIPTOR, ADMIN), admin.behaviours()),
-                    *reflection.handlers(index, listed),
+                    *reflection.handlers(index, listed, described),
                 ],
                 options=_OPTIONS,
             )

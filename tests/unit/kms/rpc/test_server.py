@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import base64
 import json
+import threading
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -180,6 +182,31 @@ class TestReflection:
         assert described.file_descriptor_response.file_descriptor_proto
         names = {each.name for each in listed.list_services_response.service}
         assert {"codevector.kms.v1.KeyManagementService", "grpc.health.v1.Health", *VERSIONS} < names
+
+    def test_streams_that_ask_nothing_hold_up_no_call(self, channels: Channels) -> None:
+        """Eight would have all threads of the role."""
+        channel = channels[Role.ROUTER]
+        ask = channel.stream_stream(
+            f"/{VERSIONS[0]}/ServerReflectionInfo",
+            request_serializer=reflection_pb2.ServerReflectionRequest.SerializeToString,
+            response_deserializer=reflection_pb2.ServerReflectionResponse.FromString,
+        )
+        done = threading.Event()
+
+        def silence() -> Iterator[reflection_pb2.ServerReflectionRequest]:
+            done.wait()
+            yield from ()
+
+        streams = [ask(silence(), timeout=60) for _ in range(20)]
+        try:
+            router = key_management_service_pb2_grpc.KeyManagementServiceStub(channel)
+            for _ in range(3):
+                assert router.GetStatus(pb2.GetStatusRequest(), timeout=30).unwrap_healthy
+            assert all(stream.is_active() for stream in streams)
+        finally:
+            for stream in streams:
+                stream.cancel()
+            done.set()
 
 
 class TestLog:

@@ -44,10 +44,13 @@ def routing_source(store: Store) -> Source:
     def between(since: RevisionToken, until: RevisionToken) -> Sequence[ChangeSet] | Break | None:
         def work(unit: ReadUnit) -> Sequence[ChangeSet] | Break | None:
             head = unit.log.head()
-            if head.store_id != until.store_id or unit.log.content_id(until.revision) != until.content_id:
+            if head.store_id != until.store_id:
                 return Break.HISTORY
+            # First of all: of what is compacted it cannot be known any more which history it was of.
             if since.revision < head.compact_revision:
                 return Break.TOO_FAR
+            if unit.log.content_id(until.revision) != until.content_id:
+                return Break.HISTORY
             if unit.log.content_id(since.revision) != since.content_id:
                 return None
             if _too_many(unit, since.revision, head.revision):
@@ -59,11 +62,11 @@ def routing_source(store: Store) -> Source:
     def follows(since: RevisionToken, until: RevisionToken) -> bool | None:
         def work(unit: ReadUnit) -> bool | None:
             head = unit.log.head()
-            if head.store_id != until.store_id or unit.log.content_id(until.revision) != until.content_id:
+            if head.store_id != until.store_id:
                 return False
             if since.revision < head.compact_revision:
                 return None
-            return unit.log.content_id(since.revision) == since.content_id
+            return all(unit.log.content_id(one.revision) == one.content_id for one in (until, since))
 
         return store.read(work)
 

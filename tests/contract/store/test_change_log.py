@@ -385,6 +385,19 @@ def test_another_history_is_told_from_what_is_too_far(
     assert source.follows(empty, current) is None
 
 
+def test_what_is_compacted_is_no_other_history(store: Store, clock: ManualClock) -> None:
+    """A replica that was started before the compacted revisions asks from where its ring begins."""
+    source = routing_source.routing_source(store)
+    empty = source.load().at
+    store.write(lambda unit: unit.providers.insert(a_provider("acme"), None))
+    floor = source.load().at
+    store.write(lambda unit: unit.providers.insert(a_provider("bolt"), None))
+    clock.advance(hours=1)
+    store.write(lambda unit: unit.log.compact(kept_for=timedelta(0), kept_revisions=0))
+    assert source.between(empty, floor) is Break.TOO_FAR
+    assert source.follows(empty, floor) is None
+
+
 class TestCompaction:
     def compact(self, store: Store, *, hours: int, revisions: int) -> int:
         kept_for = timedelta(hours=hours)

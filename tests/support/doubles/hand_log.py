@@ -115,16 +115,19 @@ class HandLog:
 
     def between(self, since: RevisionToken, until: RevisionToken) -> Sequence[ChangeSet] | Break | None:
         self.reads.append(since.revision)
-        if self.store_id != until.store_id or self.content_id(until.revision) != until.content_id:
+        if self.store_id != until.store_id:
             return Break.HISTORY
         if since.revision < self.floor:
             return Break.TOO_FAR
+        if self.content_id(until.revision) != until.content_id:
+            return Break.HISTORY
         if self.content_id(since.revision) != since.content_id:
             return None
         return [one for one in self.sets if since.revision < one.revision <= until.revision]
 
     def follows(self, since: RevisionToken, until: RevisionToken) -> bool | None:
-        if self.store_id != until.store_id or self.content_id(until.revision) != until.content_id:
+        if self.store_id != until.store_id:
             return False
-        found = self.content_id(since.revision)
-        return None if found is None else found == since.content_id
+        if since.revision < self.floor:
+            return None
+        return all(self.content_id(one.revision) == one.content_id for one in (until, since))

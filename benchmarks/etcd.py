@@ -9,7 +9,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from benchmarks.processes import Server, program
-from tests.support.servers.harness import free_port
+from tests.support.servers.ports import free_port
 from tools.steps import TOOLS, one_at_a_time, run, say
 
 HOME = TOOLS / "etcd"

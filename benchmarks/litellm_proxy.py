@@ -14,7 +14,7 @@ from contextlib import closing, contextmanager
 from pathlib import Path
 
 from benchmarks.processes import ROOT, SERVER_CORE, pin
-from tests.support.servers.harness import free_port
+from tests.support.servers.ports import free_port
 from tools.setup import INDEX_FIX, PYTHON, pip_configuration, uv_settings
 from tools.steps import TOOLS, environment, one_at_a_time, run, say
 

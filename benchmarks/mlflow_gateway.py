@@ -19,7 +19,7 @@ from pathlib import Path
 from typing import Any
 
 from benchmarks.processes import ROOT, pin
-from tests.support.servers.harness import free_port
+from tests.support.servers.ports import free_port
 from tools.setup import INDEX_FIX, PYTHON, pip_configuration, uv_settings
 from tools.steps import TOOLS, environment, one_at_a_time, run, say
 

@@ -16,7 +16,8 @@ from benchmarks.load import Reading, measure, medians
 from benchmarks.processes import Server, serving
 from benchmarks.registry import ROUTING, fill, registry
 from service.rpc.routing_codec import NOT_MODIFIED
-from tests.support.servers.harness import free_port, instance
+from tests.support.servers.harness import instance
+from tests.support.servers.ports import free_port
 
 CONCURRENCY = 8
 SHORT_ANSWER = bytes(100)

@@ -7,7 +7,8 @@ from statistics import median
 
 from benchmarks.processes import serving
 from benchmarks.registry import ROUTING, registry
-from tests.support.servers.harness import free_port, instance
+from tests.support.servers.harness import instance
+from tests.support.servers.ports import free_port
 
 
 def starts(repetitions: int) -> None:

@@ -22,7 +22,8 @@ from benchmarks.load import WIRE
 from benchmarks.processes import Server, program, serving
 from benchmarks.registry import PROVIDERS, ROUTING, fill, model_name, registry
 from benchmarks.streams import Delivery, Streams, streaming
-from tests.support.servers.harness import free_port, instance
+from tests.support.servers.harness import instance
+from tests.support.servers.ports import free_port
 
 BROADCAST = "bench.Broadcast"
 LONGEST_SILENCE = Duration(seconds=60)

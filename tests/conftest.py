@@ -2,18 +2,27 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterator
 
 import pytest
-from hypothesis import settings
+from hypothesis import HealthCheck, settings
 
 from tests.support.servers.openbao import OpenBao, running_openbao
 from tests.support.servers.postgresql import PostgresServer, running_server
 
 
 def pytest_configure() -> None:
-    """Properties are about what is true, not how fast: on a busy machine any example may take its time."""
-    settings.register_profile("registry", deadline=None)
+    """Properties are about what is true, not how fast: on a busy machine any example may take its time.
+
+    CI tries the same examples each time, so that a failure there is the change's. Elsewhere they are random.
+    """
+    settings.register_profile(
+        "registry",
+        deadline=None,
+        derandomize=os.environ.get("CI") == "true",
+        suppress_health_check=[HealthCheck.too_slow],
+    )
     settings.load_profile("registry")
 
 

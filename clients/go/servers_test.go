@@ -155,7 +155,7 @@ func connect(t *testing.T, config Config) *Client {
 
 // inTime bounds what should not take long, and fails the test instead of hanging.
 func inTime(t *testing.T) context.Context {
-	ctx, cancel := context.WithTimeout(context.Background(), 20*time.Second)
+	ctx, cancel := context.WithTimeout(context.Background(), 60*time.Second)
 	t.Cleanup(cancel)
 	return ctx
 }

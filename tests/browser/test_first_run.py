@@ -10,7 +10,8 @@ from playwright.sync_api import expect
 
 from tests.browser.checks import is_too_wide, violations
 from tests.browser.conftest import Visit, url_of
-from tests.support.servers.harness import Instance, free_port, running
+from tests.support.servers.harness import Instance, running
+from tests.support.servers.ports import free_port
 
 
 @pytest.fixture

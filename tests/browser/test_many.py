@@ -10,7 +10,8 @@ from playwright.sync_api import Locator, expect
 from tests.browser.admin import Admin
 from tests.browser.conftest import Visit, url_of
 from tests.support.servers.filled import fill
-from tests.support.servers.harness import Instance, free_port, instance
+from tests.support.servers.harness import Instance, instance
+from tests.support.servers.ports import free_port
 
 
 @pytest.fixture(scope="module")

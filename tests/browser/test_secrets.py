@@ -83,7 +83,7 @@ def kept(page: Page) -> str:
 
 
 def test_canaries_are_nowhere(visit: Visit, upstreams: KeyedUpstreams, installation: Instance) -> None:
-    record, name, canaries = Record(), new_name("Canary"), Canaries(random.Random())
+    record, name, canaries = Record(), new_name("Canary"), Canaries(random.Random(random.getrandbits(64)))
     admin = visit(traced=False)  # a trace keeps in the page what is typed there
     page = admin.page
     record.follow(page)

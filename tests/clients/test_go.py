@@ -71,7 +71,7 @@ def router(instance: Instance) -> Iterator[Process]:
         yield Process("router", child, stdout, stderr)
     finally:
         child.kill()
-        child.wait(20)
+        child.wait(60)
 
 
 def create(instance: Instance, provider_id: str) -> None:

@@ -17,7 +17,7 @@ from tests.support.toolchains import build_client
 from tools.clients.typescript import DIST, SOURCES, node
 
 SECRET = "gsk_canary6789abcdefghijklmnop"
-STOP_SECONDS = 20.0
+STOP_SECONDS = 60.0
 
 
 @pytest.fixture(scope="module", autouse=True)
@@ -57,7 +57,7 @@ def add_provider(instance: Instance, name: str) -> None:
             provider=provider_pb2.Provider(display_name=name, kind=provider_pb2.PROVIDER_KIND_GROQ),
             credential=provider_pb2.CredentialInput(api_key=provider_pb2.ApiKeyCredential(api_key=SECRET)),
         ),
-        timeout=10,
+        timeout=60,
     )
 
 

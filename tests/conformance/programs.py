@@ -17,8 +17,8 @@ from tests.support.servers.harness import ROOT, Instance
 from tests.support.toolchains import build_client
 from tools.clients import go, java
 
-ANSWER_SECONDS = 60.0
-STOP_SECONDS = 20.0
+ANSWER_SECONDS = 120.0
+STOP_SECONDS = 60.0
 
 
 @dataclass(frozen=True, slots=True)

@@ -20,7 +20,7 @@ from codevector_providers.destinations import derive
 from codevector_providers.errors import from_rpc_error
 from codevector_providers.opening import Expected, SealedCredential, open_sealed
 
-CALL_SECONDS = 10.0
+CALL_SECONDS = 60.0
 
 Answer = dict[str, Any]
 

@@ -38,7 +38,7 @@ def follow(script: str, home: Path, places: Mapping[str, Path]) -> None:
         },
         capture_output=True,
         text=True,
-        timeout=60,
+        timeout=120,
         check=False,
     )
     assert done.returncode == 0, done.stderr

@@ -33,7 +33,7 @@ def providerctl(made: Instance, *arguments: str) -> str:
         env=made.environment,
         capture_output=True,
         text=True,
-        timeout=60,
+        timeout=120,
         check=False,
     )
     assert done.returncode == 0, done.stderr

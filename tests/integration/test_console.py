@@ -12,7 +12,8 @@ from collections.abc import Iterator
 import httpx
 import pytest
 
-from tests.support.servers.harness import ROOT, Instance, Process, free_port, running, wait_until
+from tests.support.servers.harness import PATIENCE_SECONDS, ROOT, Instance, Process, running, wait_until
+from tests.support.servers.ports import free_port
 
 CANARY = "sk-proj-canary-0123456789-canary"
 
@@ -78,7 +79,7 @@ class TestTheProcess:
     def test_ends_on_a_signal_while_a_browser_is_connected(self, console: Console) -> None:
         console.client.get("/admin/providers")
         console.process.child.send_signal(signal.SIGINT)
-        assert console.process.child.wait(20) == 0
+        assert console.process.child.wait(PATIENCE_SECONDS) == 0
 
     def test_refuses_a_port_that_is_taken_in_a_sentence(self, installation: Instance) -> None:
         with socket.socket() as other:
@@ -92,7 +93,7 @@ class TestTheProcess:
                 env=environment,
                 capture_output=True,
                 text=True,
-                timeout=60,
+                timeout=PATIENCE_SECONDS,
                 check=False,
             )
         assert done.returncode == 1

@@ -21,7 +21,7 @@ from codevector.providers.v1 import provider_model_pb2, provider_pb2
 from codevector.providers.v1 import provider_service_pb2 as pb
 
 from tests.support.servers.grpcurl import Grpcurl
-from tests.support.servers.harness import Instance, instance, running, wait_until
+from tests.support.servers.harness import PATIENCE_SECONDS, Instance, instance, running, wait_until
 
 ROUNDS = 6
 WRITERS = 4
@@ -29,7 +29,7 @@ LEAST_WRITES = 5
 """Acknowledged in each round before the kill."""
 OPENAI = provider_pb2.PROVIDER_KIND_OPENAI
 CHAT = provider_model_pb2.MODEL_KIND_CHAT
-DEADLINE_SECONDS = 10
+DEADLINE_SECONDS = 60
 CREATE = "codevector.providers.v1.ProviderService/CreateProvider"
 
 
@@ -240,7 +240,7 @@ class TestServiceKilled:
             assert made.service is not None
             assert made.service.child.poll() is None
             made.service.kill()
-            ends = {each.result(timeout=30).code() for each in running_writers}
+            ends = {each.result(timeout=PATIENCE_SECONDS).code() for each in running_writers}
         assert ends <= {grpc.StatusCode.UNAVAILABLE, grpc.StatusCode.CANCELLED}
         made.kill_service()
 
@@ -281,7 +281,7 @@ def create_when_back(made: Instance, request: pb.CreateProviderRequest) -> None:
             raise
         return True
 
-    wait_until(created, seconds=5, what="a create after the sidecar's restart")
+    wait_until(created, what="a create after the sidecar's restart")
 
 
 class TestSidecarKilled:
@@ -306,7 +306,7 @@ class TestSidecarKilled:
             )
             made.kill_kms()
             for each in creating:
-                each.result(timeout=30)
+                each.result(timeout=PATIENCE_SECONDS)
         assert set(refused.values()) == {grpc.StatusCode.UNAVAILABLE}
         assert all(
             (made.home / "kms" / f"{role}.sock").is_socket() for role in ("registry", "router", "admin")

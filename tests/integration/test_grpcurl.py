@@ -228,7 +228,7 @@ class TestReflection:
                 request_serializer=reflection_pb2.ServerReflectionRequest.SerializeToString,
                 response_deserializer=reflection_pb2.ServerReflectionResponse.FromString,
             )
-            return list(stream(iter(requests), timeout=10))
+            return list(stream(iter(requests), timeout=60))
 
     def test_answers(self, installation: Instance, name: str, version: str) -> None:
         service, method = (PROVIDERS, "CreateProvider") if name == "service" else (MANAGEMENT, "GetStatus")

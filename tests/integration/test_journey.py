@@ -19,8 +19,9 @@ import pytest
 
 from tests.support.doubles.loopback import Recorder, listening
 from tests.support.servers.grpcurl import Grpcurl, program
-from tests.support.servers.harness import ROOT, Instance, free_port, running
+from tests.support.servers.harness import ROOT, Instance, running
 from tests.support.servers.launched import Launched
+from tests.support.servers.ports import free_port
 
 EXAMPLES = ROOT / "sdk" / "examples"
 PROVIDERS = "codevector.providers.v1.ProviderService"
@@ -183,7 +184,7 @@ class TestPasted:
                 env=os.environ | {"PATH": found},
                 capture_output=True,
                 text=True,
-                timeout=60,
+                timeout=120,
                 check=False,
             )
             assert done.returncode == 0, done.stderr
@@ -242,7 +243,7 @@ class TestExample:
             env=made.environment,
             capture_output=True,
             text=True,
-            timeout=60,
+            timeout=120,
             check=False,
         )
 

@@ -45,7 +45,7 @@ class Sidecar:
             env=self.environment(**changes),
             capture_output=True,
             text=True,
-            timeout=60,
+            timeout=120,
             check=False,
         )
 
@@ -107,7 +107,7 @@ class TestServe:
             assert line == f"kms serving {' '.join(sockets)}\n"
             assert {path.stat().st_mode & 0o777 for path in own.glob("*.sock")} == {0o600}
             process.send_signal(number)
-            out, err = process.communicate(timeout=30)
+            out, err = process.communicate(timeout=120)
             assert (process.returncode, out) == (0, "")
             assert [json.loads(each)["event"] for each in err.splitlines()] == [
                 "kms_keyring_opened",
@@ -121,7 +121,7 @@ class TestServe:
     def test_starts_again_after_a_kill(self, initialised: Sidecar) -> None:
         with initialised.serving() as (process, _):
             process.kill()
-            process.wait(timeout=30)
+            process.wait(timeout=120)
         assert len(list(initialised.own.glob("*.sock"))) == 3
         with initialised.serving() as (_, line):
             assert line.startswith("kms serving ")
@@ -137,7 +137,7 @@ class TestServe:
     def test_the_unlock_source_is_said(self, initialised: Sidecar) -> None:
         with initialised.serving() as (process, _):
             process.terminate()
-            opened = json.loads(process.communicate(timeout=30)[1].splitlines()[0])
+            opened = json.loads(process.communicate(timeout=120)[1].splitlines()[0])
         assert opened["unlocked_by"] == f"key file {initialised.own}/unlock.key"
 
 
@@ -287,7 +287,7 @@ class TestAudit:
     def test_of_a_stopped_sidecar_verifies_from_its_files(self, initialised: Sidecar) -> None:
         with initialised.serving() as (process, _):
             process.terminate()
-            process.communicate(timeout=30)
+            process.communicate(timeout=120)
         finished = initialised.run("audit", "verify")
         assert finished.stdout.startswith("intact: lines 1 to 4, signed up to line 4\n")
         head = finished.stdout.split()[-1]
@@ -310,30 +310,30 @@ class TestAudit:
             context = DekContext(deployment_id, bytes(16), bytes(16), 1).encode()
             item = pb2.WrapItem(context=context, plaintext=bytes(range(32)))
             wrap = pb2.BatchWrapDataKeysRequest(items=[item])
-            wrapped = registry.BatchWrapDataKeys(wrap, timeout=10).results[0].wrapped
+            wrapped = registry.BatchWrapDataKeys(wrap, timeout=60).results[0].wrapped
             unwrap = pb2.BatchUnwrapDataKeysRequest(items=[pb2.UnwrapItem(wrapped=wrapped)])
             size = (initialised.own / "audit" / "audit-000000000001.jsonl").stat().st_size
             unlimited = resource.prlimit(process.pid, resource.RLIMIT_FSIZE)
             resource.prlimit(process.pid, resource.RLIMIT_FSIZE, (size + 100, unlimited[1]))
             with pytest.raises(grpc.RpcError) as refused:
-                router.BatchUnwrapDataKeys(unwrap, timeout=10)
+                router.BatchUnwrapDataKeys(unwrap, timeout=60)
             assert refused.value.code() is grpc.StatusCode.UNAVAILABLE
             with pytest.raises(grpc.RpcError) as refused:
-                registry.BatchWrapDataKeys(wrap, timeout=10)
+                registry.BatchWrapDataKeys(wrap, timeout=60)
             assert refused.value.code() is grpc.StatusCode.UNAVAILABLE
-            status = router.GetStatus(pb2.GetStatusRequest(), timeout=10)
+            status = router.GetStatus(pb2.GetStatusRequest(), timeout=60)
             assert (status.unwrap_healthy, status.message) == (False, "the audit cannot be written")
             resource.prlimit(process.pid, resource.RLIMIT_FSIZE, unlimited)
-            assert router.BatchUnwrapDataKeys(unwrap, timeout=10).results[0].plaintext == bytes(range(32))
-            assert router.GetStatus(pb2.GetStatusRequest(), timeout=10).unwrap_healthy
+            assert router.BatchUnwrapDataKeys(unwrap, timeout=60).results[0].plaintext == bytes(range(32))
+            assert router.GetStatus(pb2.GetStatusRequest(), timeout=60).unwrap_healthy
             process.terminate()
-            process.communicate(timeout=30)
+            process.communicate(timeout=120)
         assert initialised.run("audit", "verify").stdout.startswith("intact")
 
     def test_a_damaged_one_is_not_gone_on_with(self, initialised: Sidecar) -> None:
         with initialised.serving() as (process, _):
             process.terminate()
-            process.communicate(timeout=30)
+            process.communicate(timeout=120)
         path = initialised.own / "audit" / "audit-000000000001.jsonl"
         path.write_bytes(path.read_bytes().replace(b'"event":"start"', b'"event":"stop"'))
         assert "damaged at its line 1" in refused(initialised.run())
@@ -350,20 +350,20 @@ class Clients:
 
     def refusal(self) -> str:
         """No key leaves and none is wrapped, and the status says why."""
-        status = self.router.GetStatus(pb2.GetStatusRequest(), timeout=10)
+        status = self.router.GetStatus(pb2.GetStatusRequest(), timeout=60)
         for call in (
-            lambda: self.router.BatchUnwrapDataKeys(self.unwrap, timeout=10),
-            lambda: self.registry.BatchWrapDataKeys(self.wrap, timeout=10),
+            lambda: self.router.BatchUnwrapDataKeys(self.unwrap, timeout=60),
+            lambda: self.registry.BatchWrapDataKeys(self.wrap, timeout=60),
         ):
             with pytest.raises(grpc.RpcError) as refused:
                 call()
             assert refused.value.code() is grpc.StatusCode.UNAVAILABLE
-        status = self.router.GetStatus(pb2.GetStatusRequest(), timeout=10)
+        status = self.router.GetStatus(pb2.GetStatusRequest(), timeout=60)
         assert (status.wrap_healthy, status.unwrap_healthy) == (False, False)
         return status.message
 
     def opens(self) -> bool:
-        answer = self.router.BatchUnwrapDataKeys(self.unwrap, timeout=10)
+        answer = self.router.BatchUnwrapDataKeys(self.unwrap, timeout=60)
         return answer.results[0].plaintext == bytes(range(32))
 
 
@@ -379,7 +379,7 @@ def clients(sidecar: Sidecar) -> Iterator[Clients]:
         deployment_id = bytes.fromhex((sidecar.own / "deployment-id").read_text().strip())
         context = DekContext(deployment_id, bytes(16), bytes(16), 1).encode()
         wrap = pb2.BatchWrapDataKeysRequest(items=[pb2.WrapItem(context=context, plaintext=bytes(range(32)))])
-        wrapped = registry.BatchWrapDataKeys(wrap, timeout=10).results[0].wrapped
+        wrapped = registry.BatchWrapDataKeys(wrap, timeout=60).results[0].wrapped
         unwrap = pb2.BatchUnwrapDataKeysRequest(items=[pb2.UnwrapItem(wrapped=wrapped)])
         yield Clients(registry, router, wrap, unwrap)
 
@@ -415,7 +415,7 @@ class TestGround:
                 harm(initialised.own / "audit" / "audit-000000000001.jsonl")
                 assert "audit-000000000001.jsonl" in held.refusal()
             process.terminate()
-            process.communicate(timeout=30)
+            process.communicate(timeout=120)
 
     @pytest.mark.parametrize("harm", ["deleted", "truncated", "folder deleted", "folder moved"])
     def test_a_start_without_it_names_the_command(self, initialised: Sidecar, harm: str) -> None:
@@ -455,7 +455,7 @@ class TestGround:
             file.touch(mode=0o600)
             file.write_bytes(content)
             assert held.opens(), "the same content is the same keyring"
-            assert held.router.GetStatus(pb2.GetStatusRequest(), timeout=10).unwrap_healthy
+            assert held.router.GetStatus(pb2.GetStatusRequest(), timeout=60).unwrap_healthy
 
 
 class TestCheckConfig:

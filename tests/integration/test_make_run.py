@@ -24,7 +24,9 @@ from codevector.providers.v1 import (
     provider_service_pb2_grpc,
 )
 
-from tests.support.servers.launched import PATIENCE_SECONDS, ROOT, Launched, free_port
+from tests.support.servers.harness import PATIENCE_SECONDS, ROOT
+from tests.support.servers.launched import Launched
+from tests.support.servers.ports import free_port
 
 
 class Launch(Protocol):
@@ -122,7 +124,7 @@ class TestServing:
                         api_key=provider_pb2.ApiKeyCredential(api_key="sk-made-up-0123456789")
                     ),
                 ),
-                timeout=10,
+                timeout=120,
             )
         children = first.children()
         os.kill(first.process.pid, signal.SIGKILL)
@@ -133,7 +135,7 @@ class TestServing:
         again.wait_ready()
         with grpc.insecure_channel(again.address) as channel:
             listed = provider_service_pb2_grpc.ProviderServiceStub(channel).ListProviders(
-                provider_service_pb2.ListProvidersRequest(), timeout=10
+                provider_service_pb2.ListProvidersRequest(), timeout=60
             )
         assert [provider.display_name for provider in listed.providers] == ["Kept"]
         again.process.send_signal(signal.SIGTERM)

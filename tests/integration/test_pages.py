@@ -10,7 +10,9 @@ from pathlib import Path
 
 import pytest
 
-from tests.support.servers.launched import PATIENCE_SECONDS, ROOT, Launched, free_port
+from tests.support.servers.harness import PATIENCE_SECONDS, ROOT
+from tests.support.servers.launched import Launched
+from tests.support.servers.ports import free_port
 from tests.support.toolchains import skip_without
 from tests.support.values.examples import comparable, examples, outputs
 

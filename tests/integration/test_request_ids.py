@@ -37,7 +37,7 @@ def create(made: Instance, name: str, *metadata: tuple[str, str]) -> dict[str, s
         provider=provider_pb2.Provider(display_name=name, kind=provider_pb2.PROVIDER_KIND_OPENAI),
         credential=api_key(),
     )
-    _, call = made.providers.CreateProvider.with_call(request, timeout=30, metadata=metadata)
+    _, call = made.providers.CreateProvider.with_call(request, timeout=60, metadata=metadata)
     return dict(call.trailing_metadata())
 
 
@@ -63,10 +63,10 @@ class TestRequestIds:
     def test_a_sweep_and_a_verification_show_theirs(self, made: Instance) -> None:
         create(made, "swept")
         made.system.VerifyDataKeys(
-            system_pb2.VerifyDataKeysRequest(), timeout=30, metadata=(("x-request-id", "verify-1"),)
+            system_pb2.VerifyDataKeysRequest(), timeout=60, metadata=(("x-request-id", "verify-1"),)
         )
         made.system.RewrapDataKeys(
-            system_pb2.RewrapDataKeysRequest(), timeout=30, metadata=(("x-request-id", "rewrap-1"),)
+            system_pb2.RewrapDataKeysRequest(), timeout=60, metadata=(("x-request-id", "rewrap-1"),)
         )
         methods = [line["method"].rpartition(".")[2] for line in lines(made.kms, "verify-1")]
         assert "BatchVerifyDataKeys" in methods

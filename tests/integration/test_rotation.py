@@ -24,7 +24,7 @@ from codevector.providers.v1 import system_service_pb2_grpc as system_grpc
 from tests.support.servers.harness import Instance, running, wait_until
 
 CREDENTIALS = 300
-NOTICE_SECONDS = 60.0
+NOTICE_SECONDS = 120.0
 DONE = system_pb2.GetEncryptionStatusResponse.SWEEP_STATE_DONE
 BLOCKED = system_pb2.GetEncryptionStatusResponse.SWEEP_STATE_BLOCKED
 

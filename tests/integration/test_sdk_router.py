@@ -14,7 +14,7 @@ from tests.support.doubles.loopback import Recorder, listening
 from tests.support.servers.api import Api, api_key, openai_compatible
 from tests.support.servers.harness import Instance, running, wait_until
 
-SECONDS = 30.0
+SECONDS = 60.0
 
 
 @dataclass(frozen=True, slots=True)

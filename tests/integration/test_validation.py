@@ -57,7 +57,7 @@ class TestCommands:
             env=instance.environment | environment,
             capture_output=True,
             text=True,
-            timeout=60,
+            timeout=120,
             check=False,
         )
 

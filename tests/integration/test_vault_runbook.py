@@ -60,7 +60,7 @@ def follow(heading: str, server: OpenBao, home: Path) -> None:
         },
         capture_output=True,
         text=True,
-        timeout=60,
+        timeout=120,
         check=False,
     )
     assert finished.returncode == 0, finished.stderr
@@ -104,7 +104,7 @@ def test_set_up_serve_and_rotate(server: OpenBao) -> None:
             env=environment,
             capture_output=True,
             text=True,
-            timeout=60,
+            timeout=120,
             check=False,
         )
         assert init.returncode == 0, init.stderr
@@ -117,27 +117,27 @@ def test_set_up_serve_and_rotate(server: OpenBao) -> None:
         registry: Any = management_grpc.KeyManagementServiceStub(channel("registry"))
         router: Any = management_grpc.KeyManagementServiceStub(channel("router"))
         admin: Any = admin_grpc.KeyAdminServiceStub(channel("admin"))
-        status = registry.GetStatus(pb2.GetStatusRequest(), timeout=10)
+        status = registry.GetStatus(pb2.GetStatusRequest(), timeout=60)
         assert status.backend == pb2.GetStatusResponse.BACKEND_VAULT_TRANSIT
         assert (status.wrap_healthy, status.unwrap_healthy, status.message) == (True, True, "")
 
         context = DekContext(bytes.fromhex(status.deployment_id), bytes(16), bytes(16), 1).encode()
         request = pb2.BatchWrapDataKeysRequest(items=[pb2.WrapItem(context=context, plaintext=KEY)])
-        wrapped = registry.BatchWrapDataKeys(request, timeout=10).results[0].wrapped
+        wrapped = registry.BatchWrapDataKeys(request, timeout=60).results[0].wrapped
         asked = admin_pb2.CreateKeyVersionRequest(
             request_id=str(uuid4()), expected_latest=status.primary_key_version
         )
-        created = admin.CreateKeyVersion(asked, timeout=10)
+        created = admin.CreateKeyVersion(asked, timeout=60)
         move = pb2.BatchRewrapDataKeysRequest(items=[wrapped], target_key_version=created.name)
-        moved = registry.BatchRewrapDataKeys(move, timeout=10).results[0].wrapped
+        moved = registry.BatchRewrapDataKeys(move, timeout=60).results[0].wrapped
         assert moved.key_version == created.name
         opened = router.BatchUnwrapDataKeys(
-            pb2.BatchUnwrapDataKeysRequest(items=[pb2.UnwrapItem(wrapped=moved)]), timeout=10
+            pb2.BatchUnwrapDataKeysRequest(items=[pb2.UnwrapItem(wrapped=moved)]), timeout=60
         )
         assert opened.results[0].plaintext == KEY
 
         follow("Rotate", server, home)
-        listed = admin.ListKeyVersions(admin_pb2.ListKeyVersionsRequest(), timeout=10).key_versions
+        listed = admin.ListKeyVersions(admin_pb2.ListKeyVersionsRequest(), timeout=60).key_versions
         assert [version.state for version in listed] == [
             pb2.KeyVersion.STATE_DECRYPT_ONLY,
             pb2.KeyVersion.STATE_DECRYPT_ONLY,
@@ -145,7 +145,7 @@ def test_set_up_serve_and_rotate(server: OpenBao) -> None:
         ]
 
         process.send_signal(signal.SIGTERM)
-        _, log = process.communicate(timeout=30)
+        _, log = process.communicate(timeout=120)
         assert process.returncode == 0
         secrets = [
             settings["VAULT_SECRET_ID"],

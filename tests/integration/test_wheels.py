@@ -13,10 +13,10 @@ from pathlib import Path
 import pytest
 
 from tests.support.servers.clean_environment import DISTRIBUTIONS, UV, call, clean_environment
-from tests.support.servers.harness import ROOT, free_port, wait_until
+from tests.support.servers.harness import PATIENCE_SECONDS, ROOT, wait_until
+from tests.support.servers.ports import free_port
 
 COMMANDS = sorted(tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]["scripts"])
-STOP_SECONDS = 20.0
 
 
 @pytest.fixture(scope="module")
@@ -39,7 +39,13 @@ def environment(programs: Path) -> Iterator[dict[str, str]]:
 def run(environment: Mapping[str, str], *command: str | Path) -> subprocess.CompletedProcess[str]:
     home = environment["CODEVECTOR_HOME"]
     return subprocess.run(
-        command, cwd=home, env=environment, capture_output=True, text=True, timeout=60, check=False
+        command,
+        cwd=home,
+        env=environment,
+        capture_output=True,
+        text=True,
+        timeout=PATIENCE_SECONDS,
+        check=False,
     )
 
 
@@ -82,4 +88,4 @@ def test_they_work_together(programs: Path, environment: Mapping[str, str]) -> N
             for server in servers:
                 server.terminate()
             for server in servers:
-                server.wait(STOP_SECONDS)
+                server.wait(PATIENCE_SECONDS)

@@ -43,7 +43,7 @@ function sealed(changes: Fields<typeof SealedCredentialSchema> = {}): SealedCred
   return create(SealedCredentialSchema, { provider: NAME, ...VECTOR.sealed, ...wrapper, ...changes });
 }
 
-describe("credentials", { timeout: 20_000 }, () => {
+describe("credentials", { timeout: 120_000 }, () => {
   let registry: ScriptedRegistry;
   let sidecar: ScriptedSidecar;
   let router: Router;

@@ -74,7 +74,7 @@ describe("an answer of the API", () => {
   });
 });
 
-describe("no answer", { timeout: 20_000 }, () => {
+describe("no answer", { timeout: 120_000 }, () => {
   it("of a sidecar that has no socket is KmsUnavailable", async () => {
     await assert.rejects(new KeySidecar("/nonexistent/router.sock").deploymentId(), KmsUnavailable);
   });

@@ -39,7 +39,7 @@ function put(name: string): Change {
   return { case: "provider", value: { name } };
 }
 
-describe("Router", { timeout: 20_000 }, () => {
+describe("Router", { timeout: 120_000 }, () => {
   let registry: ScriptedRegistry;
   let router: Router;
   let resets: string[];
@@ -205,13 +205,22 @@ describe("Router", { timeout: 20_000 }, () => {
   it("stays on a connection that is never silent for so long", async () => {
     registry.greeting = [snapshot(1n, [])];
     start({ bookmarkIntervalMs: 500 });
-    const stream = await registry.stream(0);
-    for (let revision = 2n; revision <= 20n; revision++) {
-      stream.send(bookmark(revision));
-      await sleep(100);
+    await registry.stream(0);
+    let revision = 1n;
+    for (;;) {
+      const opened = registry.streams.length;
+      let longestMs = 0;
+      for (const end = revision + 19n; revision < end;) {
+        const sentMs = performance.now();
+        registry.streams[opened - 1]!.send(bookmark(++revision));
+        await sleep(100);
+        longestMs = Math.max(longestMs, performance.now() - sentMs);
+      }
+      if (registry.streams.length === opened) break;
+      // A machine that paused kept it silent: then once more.
+      assert.ok(longestMs > 1_000, `given up after ${longestMs} ms`);
     }
-    await router.atRevision(20n);
-    assert.equal(registry.streams.length, 1);
+    await router.atRevision(revision);
   });
 
   it("leaves a server that is about to stop, and resumes", async () => {
@@ -238,22 +247,22 @@ describe("Router", { timeout: 20_000 }, () => {
   });
 
   it("tells what it has applied, at most once a second, and that it stops", async () => {
+    const beganMs = performance.now();
     start({ watcherId: "pod-1" });
     const stream = await registry.stream(0);
     stream.send(snapshot(5n, []));
     await until(() => registry.reports.length === 1);
     for (let revision = 6n; revision <= 50n; revision++) stream.send(bookmark(revision));
-    await until(() => registry.reports.length === 2);
-    assert.ok(registry.reportedMs[1]! - registry.reportedMs[0]! >= 990);
+    await until(() => registry.reports.at(-1)!.token === token(50n));
+    // On a machine that pauses, one may arrive late and another between, but none too early.
+    registry.reportedMs.forEach((ms, count) => assert.ok(ms - beganMs >= 990 * count, `${count} in ${ms} ms`));
     await router.stop();
-    assert.deepEqual(
-      registry.reports.map(({ watcherId, token, stopping }) => [watcherId, token, stopping]),
-      [
-        ["pod-1", token(5n), false],
-        ["pod-1", token(50n), false],
-        ["pod-1", "", true],
-      ],
-    );
+    const told = registry.reports.map(({ watcherId, token, stopping }) => [watcherId, token, stopping]);
+    assert.deepEqual(told[0], ["pod-1", token(5n), false]);
+    assert.deepEqual(told.slice(-2), [
+      ["pod-1", token(50n), false],
+      ["pod-1", "", true],
+    ]);
     await until(() => stream.isOver);
   });
 
@@ -275,7 +284,7 @@ describe("Router", { timeout: 20_000 }, () => {
   });
 });
 
-describe("Registry", { timeout: 20_000 }, () => {
+describe("Registry", { timeout: 120_000 }, () => {
   it("sends what a watch is asked for, and ends it with its reader", async () => {
     const scripted = new ScriptedRegistry();
     scripted.greeting = [snapshot(5n, []), bookmark(6n)];

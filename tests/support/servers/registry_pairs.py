@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 
-from tests.support.servers.harness import Instance, free_port, running
+from tests.support.servers.harness import Instance, running
+from tests.support.servers.ports import free_port
 from tests.support.servers.postgres_cluster import Cluster
 from tests.support.servers.postgresql import PostgresServer
 

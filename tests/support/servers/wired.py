@@ -18,14 +18,17 @@ from pathlib import Path
 from threading import Thread
 from typing import Any
 
+import pytest
+
 from runtime.logs import build_logger
 from service import app
+from service.readmodel import live
 from service.settings import load
-from tests.support.servers.harness import free_port
 from tests.support.servers.key_sidecar import KeySidecar, key_sidecar
+from tests.support.servers.ports import free_port
 from tests.support.servers.served import Served
 
-STOP_SECONDS = 30.0
+STOP_SECONDS = 60.0
 
 
 @dataclass(slots=True)
@@ -65,6 +68,8 @@ def wired(extra: Mapping[str, str] | None = None) -> Iterator[Wired]:
                 **(extra or {}),
             }
         )
+        # A write's answer waits a second for the read model. On a busy machine that may be too short.
+        stack.enter_context(pytest.MonkeyPatch.context()).setattr(live, "REACH_SECONDS", STOP_SECONDS)
         app.prepare(settings)
         built = app.build(settings, build_logger(made.log, logging.DEBUG))
         _run(built.__aenter__())

@@ -21,7 +21,7 @@ from codevector.kms.v1 import key_management_service_pb2 as kms_pb2
 from codevector.providers.v1 import system_service_pb2 as system_pb2
 from codevector.providers.v1 import system_service_pb2_grpc as system_grpc
 
-CALL_SECONDS = 20.0
+CALL_SECONDS = 60.0
 MOST_MOVED_AT_ONCE = 60
 _OPTIONS = (("grpc.use_local_subchannel_pool", 1), ("grpc.max_reconnect_backoff_ms", 200))
 _STATE = kms_pb2.KeyVersion

@@ -34,12 +34,12 @@ from codevector_providers.model import CredentialType, ProviderKind
 from codevector_providers.opening import Expected, SealedCredential, open_sealed
 
 from service.telemetry import SWEEP_ENDED
-from tests.support.servers.harness import ROOT, Instance
+from tests.support.servers.harness import PATIENCE_SECONDS, ROOT, Instance
 from tests.support.servers.postgresql import PostgresServer
 from tests.support.servers.registry_pairs import two_registries
 from tests.support.storms.rotation_driver import RotationDriver
 
-CALL_SECONDS = 20.0
+CALL_SECONDS = 60.0
 WRITERS = 3
 MOST_OF_A_WRITER = 12
 LONGEST_PAUSE_SECONDS = 0.7
@@ -189,7 +189,7 @@ class Storm:
     def stop_driver(self) -> None:
         if self.driver is not None:
             self.driver.kill()
-            self.driver.wait(20)
+            self.driver.wait(PATIENCE_SECONDS)
             self.driver = None
 
     def start_writers(self) -> list[Future[None]]:
@@ -231,7 +231,7 @@ class Storm:
         """Until the one who was killed last is back."""
         starting = self._starting.pop(who, None)
         if starting is not None:
-            starting.result(timeout=60)
+            starting.result(timeout=PATIENCE_SECONDS)
 
     def check(self) -> None:
         """With the writers paused and rotations going on: everything is there and opens."""
@@ -419,7 +419,7 @@ def rage(server: PostgresServer, *, seed: int, kills: int, credentials: int) -> 
         killing = time.monotonic() - started
         counts = made.finish()
         for each in writing:
-            each.result(timeout=60)
+            each.result(timeout=PATIENCE_SECONDS)
         made.check()
         rotations = len(_versions(made)) - 1
         writes = sum(writer.done for writer in made.writers)

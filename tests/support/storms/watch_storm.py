@@ -26,12 +26,12 @@ from google.protobuf.duration_pb2 import Duration
 
 from service.store import open_store
 from tests.support.servers.api import Api
-from tests.support.servers.harness import Instance, wait_until
+from tests.support.servers.harness import PATIENCE_SECONDS, Instance, wait_until
 from tests.support.servers.watching import Watch, connect
 from tests.support.storms.random_writes import some_write
 from tests.support.values.router_table import Ledger, Reason, RouterTable
 
-CALL_SECONDS = 20.0
+CALL_SECONDS = 60.0
 WRITERS = 4
 ROUTERS = 10
 SLOWEST_SECONDS = 0.05
@@ -208,10 +208,10 @@ def rage(instances: Sequence[Instance], *, seed: int, kills: int, writes: int) -
                     storm.kill_and_compact()
             stopped.set()
             for each in writing:
-                each.result(timeout=60)
+                each.result(timeout=PATIENCE_SECONDS)
             storm.last_revision = Api(instances[0]).create().revision
             for each in watching:
-                each.result(timeout=120)
+                each.result(timeout=PATIENCE_SECONDS)
         finally:
             stopped.set()
             storm.last_revision = storm.last_revision or 0

@@ -25,7 +25,7 @@ from console import app
 from console.pages.docs import CONTENTS
 from console.settings import load
 from runtime.logs import build_logger
-from tests.support.servers.harness import free_port
+from tests.support.servers.ports import free_port
 
 SERVICES = {
     service.full_name: service

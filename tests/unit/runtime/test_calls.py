@@ -186,7 +186,7 @@ class TestSilence:
 
         def slow(request: Empty, context: grpc.ServicerContext) -> Empty:
             context.add_callback(released.set)
-            released.wait(30)
+            released.wait(60)
             return request
 
         with serving(slow) as target:

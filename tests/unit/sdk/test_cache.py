@@ -292,7 +292,7 @@ class TestOneFlight:
             return bench.key()
 
         def wait_for_all() -> None:
-            assert go.wait(20)
+            assert go.wait(60)
 
         bench.before_open, bench.failure = wait_for_all, failure
         with ThreadPoolExecutor(8) as threads:
@@ -315,13 +315,13 @@ class TestOneFlight:
 
         def wait() -> None:
             started.set()
-            assert go.wait(20)
+            assert go.wait(60)
 
         bench.before_open = wait
         with ThreadPoolExecutor(1) as threads:
             first = threads.submit(bench.key)
             try:
-                assert started.wait(20)
+                assert started.wait(60)
                 assert bench.key() == "opened-1"
             finally:
                 go.set()
@@ -335,12 +335,12 @@ class TestOneFlight:
         def wait_if_first() -> None:
             if bench.openings == 1:
                 started.set()
-                assert go.wait(20)
+                assert go.wait(60)
 
         bench.before_open = wait_if_first
         with ThreadPoolExecutor(1) as threads:
             first = threads.submit(bench.key)
-            assert started.wait(20)
+            assert started.wait(60)
             assert bench.key(other) == "opened-2"
             go.set()
             assert first.result().startswith("opened-")

@@ -64,7 +64,7 @@ def test_a_slow_handshake_is_waited_for(options: tuple[tuple[str, int], ...]) ->
         with grpc.insecure_channel(address, options=pooled) as channel:
             call: Any = channel.unary_unary("/no.Such/Method")
             with pytest.raises(grpc.RpcError) as answered:
-                call(b"", timeout=10)
+                call(b"", timeout=60)
         assert answered.value.code() is grpc.StatusCode.UNIMPLEMENTED
 
 
@@ -142,10 +142,14 @@ def test_a_connection_that_died_without_a_word_is_given_up(monkeypatch: pytest.M
 
         def answer() -> grpc.StatusCode:
             with pytest.raises(grpc.RpcError) as ended:
-                call(b"", timeout=10, wait_for_ready=True)
+                call(b"", timeout=60, wait_for_ready=True)
             return ended.value.code()
 
-        assert answer() is grpc.StatusCode.UNIMPLEMENTED
+        def reach_the_server() -> None:
+            while (code := answer()) is not grpc.StatusCode.UNIMPLEMENTED:
+                assert code is grpc.StatusCode.UNAVAILABLE, "not given up"
+
+        # A machine that pauses for longer than the hurried timeout ends a connection before it is frozen.
+        reach_the_server()
         relay.freeze()
-        while (code := answer()) is not grpc.StatusCode.UNIMPLEMENTED:
-            assert code is grpc.StatusCode.UNAVAILABLE, "not given up"
+        reach_the_server()

@@ -19,6 +19,7 @@ import httpx
 import pytest
 from codevector.providers.v1 import model_pb2, provider_model_pb2, provider_pb2
 from codevector.providers.v1 import routing_service_pb2 as pb
+from codevector_providers import router as _router
 from google.rpc import code_pb2
 
 from tests.support.doubles import kms_double, registry_double
@@ -29,7 +30,7 @@ from tests.support.values.envelope_vectors import load
 from tests.support.values.wire_values import KEY, NAME, entry, replaced, sealed, snapshot
 
 Reason = sdk.ResetReason
-PATIENCE_SECONDS = 20.0
+PATIENCE_SECONDS = 60.0
 
 
 def put(*models: str) -> list[pb.RoutingChange]:
@@ -62,6 +63,7 @@ class Stage:
                 "kms_socket": self.socket,
                 "watcher_id": "test",
                 "max_reconnect_seconds": 0.05,
+                "deadline_seconds": PATIENCE_SECONDS,
                 **options,
             },
         )
@@ -369,12 +371,15 @@ class TestReports:
         assert status.watcher_id.startswith(sockets.gethostname())
 
     def test_nothing_is_left_running(self, stage: Stage) -> None:
-        before = threading.active_count()
-        router = stage.router()
-        assert names(router) == ["a"]
-        router.close()
-        assert not any(thread.name.startswith("codevector") for thread in threading.enumerate())
-        assert threading.active_count() <= before + 3  # gRPC's own, which it keeps for a while
+        """What gRPC keeps of its own does not grow with the routers that there were."""
+        before = set(threading.enumerate())
+        for _ in range(10):
+            router = stage.router()
+            assert names(router) == ["a"]
+            router.close()
+            assert not any(thread.name.startswith("codevector") for thread in threading.enumerate())
+        left = [thread.name for thread in set(threading.enumerate()) - before]
+        assert len([name for name in left if not name.startswith("ThreadPoolExecutor")]) < 10, left
 
 
 class TestPicking:
@@ -437,11 +442,12 @@ class TestCredentials:
         stage.registry.on_fetch = tell
         assert router.credential(NAME).version == 1
 
-    def test_an_older_one_that_stays(self, stage: Stage) -> None:
+    def test_an_older_one_that_stays(self, stage: Stage, monkeypatch: pytest.MonkeyPatch) -> None:
         ahead = entry()
         ahead.credential_version = 2
         stage.registry.snapshot.CopyFrom(snapshot(ahead))
-        router = stage.router(deadline_seconds=0.5)
+        monkeypatch.setattr(_router, "REREAD_SECONDS", 0.1)
+        router = stage.router()
         with pytest.raises(sdk.CredentialCorrupt):
             router.credential(NAME)
         assert stage.kms.unwrap_count == 0
@@ -506,8 +512,12 @@ class TestHttp:
             assert http.get("models").text
             assert len(self.credentials()) == len(others) + 1
             stage.registry.watch(1).send(stage.registry.change_set(2, removed(NAME)))
-            wait_until(router, lambda status: status.revision == 2 and not status.credentials)
-            assert len(self.credentials()) == len(others)
+            wait_until(
+                router,
+                lambda status: (
+                    status.revision == 2 and not status.credentials and len(self.credentials()) == len(others)
+                ),
+            )
 
     def test_redirects_and_other_hosts(self, stage: Stage) -> None:
         with listening(Recorder()) as canary:
@@ -583,7 +593,7 @@ class TestColdStart:
             _ = router.table
         assert "no stored routing table" in caplog.text
         stage.registry.abort = None
-        wait_until(router, lambda status: status.connected)
+        wait_until(router, lambda status: status.revision == 1)
         assert names(router) == ["a"]
 
     def test_no_place_to_store_it(

@@ -6,7 +6,7 @@ import pytest
 
 from tests.support.toolchains import skip_without
 from tools.steps import StepFailed
-from tools.test import refuse_under_ci
+from tools.test import refuse_under_ci, repeatable
 from tools.toolchains import unavailable, without
 
 JDK = "the Java client needs a JDK"
@@ -53,3 +53,8 @@ class TestUnderCi:
     )
     def test_else_nothing_does(self, missing: dict[str, str], variables: dict[str, str]) -> None:
         refuse_under_ci(missing, variables)
+
+
+def test_only_ci_repeats_its_random_choices() -> None:
+    assert repeatable({"CI": "true"}) == repeatable({"CI": "true"}) != []
+    assert repeatable({}) == repeatable({"CI": ""}) == []

@@ -40,14 +40,14 @@ class TestBadServers:
         done = threading.Event()
 
         def wait(connection: socket.socket) -> None:
-            done.wait(30)
+            done.wait(300)
 
         try:
             outcome = self.outcome_of(wait, seconds=0.3)
         finally:
             done.set()
         assert (outcome.verdict, outcome.reason) == (Verdict.UNREACHABLE, Reason.TIMED_OUT)
-        assert 250 <= outcome.latency_ms < 5000
+        assert 250 <= outcome.latency_ms < 60_000
 
     @pytest.mark.parametrize(
         "start", [b"", b"HTTP/1.1 200 OK\r\n", b"HTTP/1.1 200 OK\r\nContent-Length: 1000000\r\n\r\n"]
@@ -67,7 +67,7 @@ class TestBadServers:
         finally:
             done.set()
         assert outcome.reason is Reason.TIMED_OUT
-        assert outcome.latency_ms < 5000
+        assert outcome.latency_ms < 60_000
 
     @pytest.mark.parametrize(
         "encoding", ["identity", "chunked", "gzip"], ids=["plain", "chunked", "decompression bomb"]

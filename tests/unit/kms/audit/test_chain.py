@@ -172,7 +172,11 @@ class TestForgery:
         assert fault.reason is FaultReason.CHECKPOINT_MISSING
 
 
-@settings(max_examples=300, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(
+    max_examples=300,
+    deadline=None,
+    suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow],
+)
 @given(st.data())
 def test_any_flipped_bit_shows(lines: Lines, data: st.DataObject) -> None:
     """The chain alone covers the lines up to the last checkpoint; the recorded position covers all."""

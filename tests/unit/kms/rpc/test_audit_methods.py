@@ -44,13 +44,13 @@ def wrap(registry: Any, count: int) -> list[pb2.WrappedDataKey]:
         )
         for number in range(count)
     ]
-    answer = registry.BatchWrapDataKeys(pb2.BatchWrapDataKeysRequest(items=items), timeout=10)
+    answer = registry.BatchWrapDataKeys(pb2.BatchWrapDataKeysRequest(items=items), timeout=60)
     return [result.wrapped for result in answer.results]
 
 
 def unwrap(router: Any, rows: list[pb2.WrappedDataKey]) -> Any:
     items = [pb2.UnwrapItem(wrapped=row) for row in rows]
-    return router.BatchUnwrapDataKeys(pb2.BatchUnwrapDataKeysRequest(items=items), timeout=10)
+    return router.BatchUnwrapDataKeys(pb2.BatchUnwrapDataKeysRequest(items=items), timeout=60)
 
 
 def since(moment: datetime) -> admin_pb2.ListExposureRequest:

@@ -58,7 +58,7 @@ def test_matrix(channels: dict[Role, grpc.Channel], role: Role, name: str) -> No
         request_serializer=lambda message: message.SerializeToString(),
         response_deserializer=GetMessageClass(method.output_type).FromString,
     )
-    answered = call.future(GetMessageClass(method.input_type)(), timeout=10)
+    answered = call.future(GetMessageClass(method.input_type)(), timeout=60)
     denied = answered.code() is grpc.StatusCode.PERMISSION_DENIED
     assert denied is (role.value not in PROMISED[method.name])
     if denied:
@@ -78,5 +78,5 @@ def test_matrix(channels: dict[Role, grpc.Channel], role: Role, name: str) -> No
 )
 def test_health_is_for_every_role(channels: dict[Role, grpc.Channel], role: Role, service: str) -> None:
     stub: Any = health_pb2_grpc.HealthStub(channels[role])
-    response = stub.Check(health_pb2.HealthCheckRequest(service=service), timeout=10)
+    response = stub.Check(health_pb2.HealthCheckRequest(service=service), timeout=60)
     assert response.status == health_pb2.HealthCheckResponse.SERVING

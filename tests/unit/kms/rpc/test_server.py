@@ -178,7 +178,7 @@ class TestReflection:
             reflection_pb2.ServerReflectionRequest(file_containing_symbol=symbol),
             reflection_pb2.ServerReflectionRequest(list_services=""),
         ]
-        described, listed = ask(iter(requests), timeout=10)
+        described, listed = ask(iter(requests), timeout=60)
         assert described.file_descriptor_response.file_descriptor_proto
         names = {each.name for each in listed.list_services_response.service}
         assert {"codevector.kms.v1.KeyManagementService", "grpc.health.v1.Health", *VERSIONS} < names

@@ -41,7 +41,7 @@ class TestSteps:
                 raise failure
 
             log = build_logger(stream, logging.INFO)
-            async with running([repeat(step, 0, log, "step_failed")], log), asyncio.timeout(20):
+            async with running([repeat(step, 0, log, "step_failed")], log), asyncio.timeout(60):
                 await done.wait()
 
         asyncio.run(main())
@@ -99,7 +99,7 @@ def test_a_nudge_wakes_from_any_thread_and_outlives_its_loop() -> None:
     async def main() -> Nudge:
         nudge = Nudge()
         await asyncio.to_thread(nudge)
-        async with asyncio.timeout(20):
+        async with asyncio.timeout(60):
             await nudge.wait()
         return nudge
 

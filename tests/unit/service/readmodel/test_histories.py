@@ -165,7 +165,7 @@ class World:
         # One more change is needed to see a router that was sent nothing at all.
         self.log.put("last", labels={"n": str(self.log.revision)})
         wanted = str(self.log.load().at)
-        async with asyncio.timeout(10):
+        async with asyncio.timeout(60):
             while self.model.current.token != wanted or self.table.token != wanted:
                 self.model.look()
                 await asyncio.sleep(0)

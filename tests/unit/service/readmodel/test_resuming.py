@@ -54,7 +54,7 @@ def told(log: HandLog, scenario: Callable[[LiveTable, HandLog, Pauses], Awaitabl
 
     async def main() -> T:
         table = LiveTable(log.source, CODEC, run_here, build_logger(io.StringIO(), logging.DEBUG))
-        async with asyncio.timeout(10):
+        async with asyncio.timeout(60):
             return await scenario(table, log, pauses)
 
     return asyncio.run(main())
@@ -112,7 +112,9 @@ def test_who_comes_from_even_further_is_still_told_of_another_history() -> None:
     told(log_at(100), scenario)
 
 
-def test_a_table_that_is_loaded_anew_meanwhile_is_looked_at_again() -> None:
+def test_a_table_that_is_loaded_anew_meanwhile_is_looked_at_again(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(live, "REACH_SECONDS", 0.05)
+
     async def scenario(table: LiveTable, log: HandLog, pauses: Pauses) -> None:
         def loads_anew() -> None:
             pauses.before_answering = lambda: None

@@ -116,7 +116,7 @@ def playing(scenario: Scenario, *, max_watchers: int = 100) -> None:
         )
         desk.table.on_advance = desk.watchers.wake
         tasks = [asyncio.create_task(desk.table.follow()), asyncio.create_task(desk.watchers.tick())]
-        async with asyncio.timeout(20):
+        async with asyncio.timeout(60):
             await scenario(desk)
         tasks += [task for task in asyncio.all_tasks() if task is not asyncio.current_task()]
         for task in tasks:
@@ -199,12 +199,15 @@ class TestBeginning:
             pytest.param(token(99), Reason.REVISION_AHEAD, id="ahead"),
         ],
     )
-    def test_where_resuming_is_impossible_says_why(self, resume: RevisionToken, reason: Reason) -> None:
+    def test_where_resuming_is_impossible_says_why(
+        self, monkeypatch: pytest.MonkeyPatch, resume: RevisionToken, reason: Reason
+    ) -> None:
         async def scenario(desk: Desk) -> None:
             for provider_id in ("acme", "bolt", "corp"):
                 await desk.put(provider_id)
             desk.log.compact(2)
             desk.table.ring = Ring(token(3))
+            monkeypatch.setattr(live, "REACH_SECONDS", 0.05)
             [first] = await desk.watch(resume).until(1)
             assert kinds([first]) == [("snapshot_chunk", 3)]
             said = pb.SnapshotChunk.Reason.Name(first.snapshot_chunk.reason)
@@ -355,7 +358,7 @@ class TestEnding:
             watching = [desk.watch() for _ in range(3)]
             for one in watching:
                 await one.until(1)
-            await desk.watchers.drain(5)
+            await desk.watchers.drain(60)
             for one in watching:
                 assert one.got[-1].bookmark.draining
                 error = await one.ended()

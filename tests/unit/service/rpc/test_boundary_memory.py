@@ -65,7 +65,7 @@ def calls(
             async with grpc.aio.insecure_channel(f"127.0.0.1:{port}") as channel:
                 kind: Any = channel.unary_stream if method.response_streaming else channel.unary_unary
                 for request in requests:
-                    call = kind("/test.S/Try")(request, timeout=5, metadata=metadata)
+                    call = kind("/test.S/Try")(request, timeout=60, metadata=metadata)
                     try:
                         if method.response_streaming:
                             async for message in call:
@@ -77,7 +77,7 @@ def calls(
                     codes.append(await call.code())
                     trailers = {key: str(value) for key, value in await call.trailing_metadata() or ()}
         finally:
-            await server.stop(1)
+            await server.stop(30)
         logged = stream.getvalue()
         lines = [json.loads(line) for line in logged.splitlines()]
         return Outcome(answers, codes, status, trailers, lines, f"{status}{trailers}{logged}")
@@ -197,11 +197,11 @@ class TestStream:
             options = [("grpc.http2.bdp_probe", 0)]  # else gRPC takes more and more
             async with grpc.aio.insecure_channel(f"127.0.0.1:{port}", options=options) as channel:
                 kind: Any = channel.unary_stream
-                call = kind("/test.S/Try")(HELD.SerializeToString(), timeout=5)
+                call = kind("/test.S/Try")(HELD.SerializeToString(), timeout=60)
                 await over.wait()
                 size = len(await call.read())
                 code = await call.code()
-            await server.stop(1)
+            await server.stop(30)
             return size, code
 
         assert asyncio.run(main()) == (1 << 20, grpc.StatusCode.RESOURCE_EXHAUSTED)
@@ -249,7 +249,7 @@ class TestStream:
             narrow = [("grpc.http2.bdp_probe", 0), ("grpc.http2.lookahead_bytes", 65_535)]
             try:
                 async with (
-                    asyncio.timeout(30),
+                    asyncio.timeout(60),
                     grpc.aio.insecure_channel(f"127.0.0.1:{port}", options=narrow) as channel,
                 ):
                     open_stream: Any = channel.unary_stream("/test.S/Try")
@@ -258,6 +258,6 @@ class TestStream:
                     assert len(await call.read()) == 1 << 20
                     assert await call.code() is grpc.StatusCode.OUT_OF_RANGE
             finally:
-                await server.stop(1)
+                await server.stop(30)
 
         asyncio.run(main())

@@ -13,7 +13,8 @@ from codevector.providers.v1 import routing_service_pb2 as routing
 from codevector.providers.v1 import system_service_pb2 as pb
 from google.protobuf.duration_pb2 import Duration
 
-from tests.support.servers.api import refused
+from service.readmodel import live
+from tests.support.servers.api import before_the_deadline, refused
 from tests.support.servers.desk import Desk
 from tests.support.servers.harness import wait_until
 from tests.support.servers.wired import wired
@@ -159,10 +160,11 @@ class TestWaiting:
         ],
     )
     def test_a_write_that_is_not_in_this_history_is_refused(
-        self, desk: Desk, parts: dict[str, object], reason: str
+        self, desk: Desk, monkeypatch: pytest.MonkeyPatch, parts: dict[str, object], reason: str
     ) -> None:
         desk.api.create()
         token = token_with(desk.api.trailers["x-revision-token"], **parts)
+        monkeypatch.setattr(live, "REACH_SECONDS", 0.05)
         got = refused(lambda: desk.wait(token=token))
         assert (got.code, got.reason) == (grpc.StatusCode.OUT_OF_RANGE, reason)
 
@@ -172,7 +174,10 @@ class TestWaiting:
         assert desk.list().routers[0].applied_revision == 0
         assert not desk.wait().reached
 
-    def test_a_revision_that_is_not_there_yet_is_refused(self, desk: Desk) -> None:
+    def test_a_revision_that_is_not_there_yet_is_refused(
+        self, desk: Desk, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        monkeypatch.setattr(live, "REACH_SECONDS", 0.05)
         got = refused(lambda: desk.wait(10_000))
         assert (got.code, got.reason) == (grpc.StatusCode.OUT_OF_RANGE, "REVISION_AHEAD")
         assert got.metadata == {"current_revision": str(desk.head().revision)}
@@ -180,10 +185,8 @@ class TestWaiting:
     def test_a_short_deadline_gets_an_answer_too(self, desk: Desk) -> None:
         desk.report("gw-1", "")
         desk.api.create()
-        timeout = Duration(seconds=50)
-        got = desk.registry.system.AwaitAppliedRevision(
-            pb.AwaitAppliedRevisionRequest(timeout=timeout), timeout=2
-        )
+        request = pb.AwaitAppliedRevisionRequest(timeout=Duration(seconds=50))
+        got = before_the_deadline(lambda: desk.registry.system.AwaitAppliedRevision(request, timeout=2))
         assert not got.reached
 
     @pytest.mark.parametrize("timeout", [Duration(seconds=56), Duration(seconds=-1)])

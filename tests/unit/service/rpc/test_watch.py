@@ -20,6 +20,7 @@ from codevector.providers.v1 import (
 from codevector.providers.v1 import provider_service_pb2 as pb
 from google.protobuf.duration_pb2 import Duration
 
+from service.readmodel import live
 from tests.support.servers.api import KINDS, Api, Refusal, api_key, new_name
 from tests.support.servers.watching import METHOD, watching
 from tests.support.values.router_table import Reason, RouterTable, token_with
@@ -375,11 +376,18 @@ class TestResuming:
         ids=["other-store", "other-history", "future-revision"],
     )
     def test_what_cannot_be_resumed(
-        self, api: Api, world: World, parts: Any, reason: Reason, error: str
+        self,
+        api: Api,
+        world: World,
+        monkeypatch: pytest.MonkeyPatch,
+        parts: Any,
+        reason: Reason,
+        error: str,
     ) -> None:
         """Begins anew in the stream and says why, or ends where only a resume will do."""
         expected = now(api)
         token = token_with(expected.token, **parts)
+        monkeypatch.setattr(live, "REACH_SECONDS", 0.05)
         with watching(api.instance, resume_token=token) as watch:
             assert watch.snapshot()[0].reason == reason
             assert watch.table.rows == expected.rows
@@ -452,7 +460,7 @@ class TestBadRequests:
         assert api.instance.channel is not None
         call: Any = api.instance.channel.unary_stream(METHOD)
         with pytest.raises(grpc.RpcError) as caught:
-            next(call(octets, timeout=30))
+            next(call(octets, timeout=60))
         assert caught.value.code() is grpc.StatusCode.INVALID_ARGUMENT
 
     @staticmethod
@@ -513,7 +521,7 @@ class TestListAndWatch:
     @staticmethod
     def messages_after(api: Api, token: str, head: int) -> list[routing_service_pb2.WatchRoutingResponse]:
         request = routing_service_pb2.WatchRoutingRequest(resume_token=token, strict_resume=True)
-        call: Any = api.instance.routing.WatchRouting(request, timeout=30)
+        call: Any = api.instance.routing.WatchRouting(request, timeout=60)
         messages = []
         for message in call:
             messages.append(message)

@@ -81,7 +81,7 @@ final class RegistryDouble implements AutoCloseable {
 
     Options options(Path kmsSocket) {
         return Options.of("127.0.0.1:" + server.getPort(), kmsSocket)
-                .withDeadline(Duration.ofSeconds(30));
+                .withDeadline(Duration.ofSeconds(60));
     }
 
     /** The next watch gets these and stays open. */
@@ -101,7 +101,7 @@ final class RegistryDouble implements AutoCloseable {
 
     /** What the client sent next. */
     static <T> T next(BlockingQueue<T> requests) throws InterruptedException {
-        T request = requests.poll(30, TimeUnit.SECONDS);
+        T request = requests.poll(60, TimeUnit.SECONDS);
         if (request == null) {
             throw new AssertionError("the client sent nothing");
         }

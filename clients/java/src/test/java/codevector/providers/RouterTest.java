@@ -29,7 +29,7 @@ import org.junit.jupiter.params.provider.MethodSource;
 
 /** How the table survives what streams do. With a true registry: tests/conformance. */
 class RouterTest {
-    private static final Duration LONG = Duration.ofSeconds(30);
+    private static final Duration LONG = Duration.ofSeconds(60);
     private static final WatchOptions WATCH =
             new WatchOptions("router-1", Duration.ofSeconds(1), Duration.ofMillis(10));
     private static final WatchRoutingResponse SNAPSHOT = Messages.chunk(true, true, 5, "s", "a");

@@ -28,12 +28,21 @@ def now() -> datetime:
     return datetime.now(UTC)
 
 
-def vault_link(stack: ExitStack, address: str, monotonic: Callable[[], float] = time.monotonic) -> VaultLink:
+PATIENCE_SECONDS = 60
+"""For an answer that must come. A write waits for a disk that other tests use meanwhile."""
+
+
+def vault_link(
+    stack: ExitStack,
+    address: str,
+    monotonic: Callable[[], float] = time.monotonic,
+    *,
+    timeout_seconds: int = PATIENCE_SECONDS,
+) -> VaultLink:
     """A link whose circuit closes at once, so that tests need not wait."""
     access = VaultAccess(address, VaultSecret(""))
-    return stack.enter_context(
-        closing(VaultLink(access, Circuit(monotonic=monotonic, uniform=lambda low, _: low)))
-    )
+    circuit = Circuit(monotonic=monotonic, uniform=lambda low, _: low)
+    return stack.enter_context(closing(VaultLink(access, circuit, timeout_seconds=timeout_seconds)))
 
 
 def vault_keyring(
@@ -52,6 +61,7 @@ def vault_keyring(
     clock: Callable[[], datetime] = now,
     monotonic: Callable[[], float] = time.monotonic,
     clocks: Clocks | None = None,
+    timeout_seconds: int = PATIENCE_SECONDS,
 ) -> OpenKeyring:
     """A keyring on its own key, under the repository's policies by default.
 
@@ -60,7 +70,7 @@ def vault_keyring(
     """
     address = address or server.transit_key()
     identity = identity or server.app_role(server.policy(policy, address))
-    link = vault_link(stack, server.address, monotonic)
+    link = vault_link(stack, server.address, monotonic, timeout_seconds=timeout_seconds)
     session = VaultSession(link, identity, monotonic=monotonic)
     directory = Path(stack.enter_context(TemporaryDirectory(prefix="vault-")))
     token_file = directory / "admin-token"

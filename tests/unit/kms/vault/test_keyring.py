@@ -30,10 +30,10 @@ from kms.keyring import (
 )
 from kms.vault.key import TransitAddress
 from kms.vault.keyring import VaultError
-from kms.vault.session import Answer
+from kms.vault.session import TIMEOUT_SECONDS, Answer
 from kms.vault.transit import Session
 from tests.support.servers.openbao import OpenBao
-from tests.support.servers.vault_keyrings import vault_keyring
+from tests.support.servers.vault_keyrings import PATIENCE_SECONDS, vault_keyring
 
 DEPLOYMENT_ID = bytes([1]) * 16
 Build = Callable[..., OpenKeyring]
@@ -516,7 +516,8 @@ class TestOutages:
     def test_every_call_fails_and_all_is_well_afterwards(
         self, build: Build, openbao: OpenBao, outage: str
     ) -> None:
-        vault = build()
+        seconds = TIMEOUT_SECONDS if outage == "hung" else PATIENCE_SECONDS
+        vault = build(timeout_seconds=seconds)
         rows = wrap(vault, 1)
         primary = vault.keyring.status().primary
         calls: list[Callable[[], object]] = [

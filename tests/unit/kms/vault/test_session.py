@@ -14,7 +14,7 @@ import pytest
 
 from kms.keyring import KeyAdminUnavailable, KeyringUnavailable
 from kms.vault.access import AppRole, VaultAccess, VaultSecret
-from kms.vault.session import AdminSession, Answer, VaultForbidden, VaultLink, VaultSession
+from kms.vault.session import TIMEOUT_SECONDS, AdminSession, Answer, VaultForbidden, VaultLink, VaultSession
 from runtime.circuit import Circuit
 from tests.support.servers.openbao import OpenBao
 from tests.support.servers.vault_keyrings import vault_link
@@ -150,7 +150,7 @@ class TestLink:
         assert refused.value.__context__ is None
 
     def test_no_answer(self, stack: ExitStack, openbao: OpenBao) -> None:
-        link = vault_link(stack, openbao.address)
+        link = vault_link(stack, openbao.address, timeout_seconds=TIMEOUT_SECONDS)
         with openbao.hung(), pytest.raises(KeyringUnavailable, match="did not answer within 2 s") as refused:
             ask(link)
         assert "canary" not in everything_about(refused.value)

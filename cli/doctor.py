@@ -26,6 +26,8 @@ from runtime.release import release
 T = TypeVar("T")
 
 CLOCKS_APART = timedelta(seconds=5)
+FEW_OPEN_FILES = 12_000
+"""A connection for each of the 10,000 routers that a registry serves, and some to spare."""
 _SWEEP = pb.GetEncryptionStatusResponse
 
 REMEDIES = {
@@ -87,6 +89,15 @@ def _system(session: Session) -> Iterator[Finding]:
         yield Finding("version", Level.OK, own)
     else:
         yield Finding("version", Level.NOTE, f"the registry is {info.version}, this command {own}")
+    if info.open_file_limit < FEW_OPEN_FILES:
+        yield Finding(
+            "open files",
+            Level.NOTE,
+            f"the registry may have {info.open_file_limit} open, so it serves no more routers than that: "
+            "raise the hard limit (LimitNOFILE= in systemd, ulimit -Hn)",
+        )
+    else:
+        yield Finding("open files", Level.OK, f"the registry may have {info.open_file_limit} open")
     if not info.history_break_count:
         yield Finding("history", Level.OK, "the database has every commit that this registry has served")
         return

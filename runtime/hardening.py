@@ -25,6 +25,17 @@ def harden() -> None:
     os.umask(0o077)
 
 
+def raise_open_files() -> int:
+    """Allow this process as many open files as its hard limit does, and return how many.
+
+    Each connection is one. Shells and systemd set the soft limit to 1,024, for programs that use select(2).
+    """
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    if soft != hard:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
+    return hard
+
+
 def lock_memory() -> str:
     """Keep the process's memory out of swap; return why that is not permitted, empty where it is.
 

@@ -103,11 +103,16 @@ def _is_unused(unit: ReadUnit) -> bool:
 
 @asynccontextmanager
 async def build(
-    settings: Settings, log: FilteringBoundLogger, *, end: Callable[[int], object] = os._exit
+    settings: Settings,
+    log: FilteringBoundLogger,
+    *,
+    open_files: int,
+    end: Callable[[int], object] = os._exit,
 ) -> AsyncIterator[None]:
     """A serving registry for as long as the context lasts; calls in flight get five seconds to end.
 
-    ``end`` ends the process when its database is lost.
+    ``open_files`` is how many files, connections among them, the process may have open. ``end`` ends the
+    process when its database is lost.
 
     Raises:
         EnumWithoutRules, StoreStartError, RegistrySecretError, CatalogFileError, PortTaken: one sentence that
@@ -162,7 +167,9 @@ async def build(
                 (ROUTING_SERVICE, RoutingServicer(ctx, lanes, live, watchers, routers)),
                 (
                     SYSTEM_SERVICE,
-                    SystemServicer(ctx, lanes, live, routers, breaks, Release(release(), settings.build)),
+                    SystemServicer(
+                        ctx, lanes, live, routers, breaks, Release(release(), settings.build, open_files)
+                    ),
                 ),
             ],
             Boundary(log, fingerprint_key=secret.derive("codevector/request-fingerprint/1")),
@@ -205,6 +212,7 @@ async def build(
         )
         await server.start()
         stack.push_async_callback(server.stop, GRACE_SECONDS)
+        log.info(telemetry.OPEN_FILES, limit=open_files)
         log.info(telemetry.SERVING, address=settings.address, revision=live.current.revision)
         yield
         log.info(telemetry.STOPPING)

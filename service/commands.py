@@ -11,7 +11,7 @@ from pathlib import Path
 
 import uvloop
 
-from runtime.hardening import leave_no_core_dump
+from runtime.hardening import leave_no_core_dump, raise_open_files
 from runtime.logs import LibraryLines, build_logger
 from runtime.settings import SettingsError
 from service import app
@@ -76,7 +76,8 @@ async def _serve(settings: Settings) -> None:
         loop.add_signal_handler(number, stop.set)
     log = build_logger(sys.stderr, settings.logging_level)
     logging.getLogger().addHandler(LibraryLines(log, LIBRARY_MESSAGE))
-    async with app.build(settings, log):
+    open_files = raise_open_files()
+    async with app.build(settings, log, open_files=open_files):
         freeze_startup_objects()
         share_the_interpreter()
         print(f"service serving grpc={settings.address}", flush=True)

@@ -10,10 +10,15 @@ from service.usecases.context import Context
 
 @dataclass(frozen=True, slots=True)
 class Release:
-    """The program that answers. ``build`` is the source it was built from, empty where that is unknown."""
+    """The process that answers.
+
+    ``build`` is the source it was built from, empty where that is unknown. ``open_files`` is how many files,
+    connections among them, it may have open.
+    """
 
     version: str
-    build: str = ""
+    build: str
+    open_files: int
 
 
 @dataclass(frozen=True, slots=True)

@@ -114,6 +114,7 @@ class TestServe:
                 "kms_audit_opened",
                 "kms_serving",
                 "kms_memory",
+                "kms_open_files",
                 "kms_stopping",
             ]
         assert not list(own.glob("*.sock"))

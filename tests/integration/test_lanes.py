@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import os
+import re
+import resource
 import signal
 import sqlite3
 from collections.abc import Callable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import closing, contextmanager
+from pathlib import Path
 from typing import Any
 
 import grpc
@@ -26,9 +29,20 @@ WAITING = 12
 SECONDS = 25.0
 
 
+@contextmanager
+def few_open_files() -> Iterator[None]:
+    """Children started in the block have the soft limit of a shell."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (min(1024, hard), hard))
+    try:
+        yield
+    finally:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
+
+
 @pytest.fixture(scope="module")
 def made() -> Iterator[Instance]:
-    with running() as instance:
+    with few_open_files(), running() as instance:
         Api(instance).create(kind=OPENAI, credential=api_key(), provider_id="kept")
         yield instance
 
@@ -87,6 +101,15 @@ def test_reads_go_on_while_a_table_of_postgresql_is_locked(
             assert not any(each.done() for each in calls), "the table was not locked"
             locker.rollback()
         assert {type(each.exception()) for each in calls} == {type(None)}
+
+
+def test_both_processes_raise_their_soft_limit_of_open_files(made: Instance) -> None:
+    assert made.service is not None
+    assert made.kms is not None
+    for process in (made.service, made.kms):
+        limits = Path(f"/proc/{process.child.pid}/limits").read_text()
+        [(soft, hard)] = re.findall(r"Max open files +(\d+) +(\d+)", limits)
+        assert soft == hard
 
 
 def test_writes_without_a_key_go_on_while_the_sidecar_hangs(made: Instance) -> None:

@@ -99,6 +99,7 @@ class Installation:
     providers: dict[str, provider_pb2.Provider] = field(default_factory=dict)
     release: str = field(default_factory=release)
     recorded: str = ""
+    open_files: int = 1 << 20
     break_count: int = 0
     last_break: pb.HistoryBreak | None = None
     notices: bool = True
@@ -182,7 +183,10 @@ class Doubles(
     def GetSystemInfo(self, request: Message, _: object) -> pb.GetSystemInfoResponse:  # noqa: N802
         made = self.made
         return pb.GetSystemInfoResponse(
-            version=made.release, history_break_count=made.break_count, last_history_break=made.last_break
+            version=made.release,
+            open_file_limit=made.open_files,
+            history_break_count=made.break_count,
+            last_history_break=made.last_break,
         )
 
     def GetEncryptionStatus(self, request: Message, _: object) -> pb.GetEncryptionStatusResponse:  # noqa: N802

@@ -29,6 +29,7 @@ from tests.support.servers.ports import free_port
 from tests.support.servers.served import Served
 
 STOP_SECONDS = 60.0
+OPEN_FILES = 20_000
 
 
 @dataclass(slots=True)
@@ -71,7 +72,7 @@ def wired(extra: Mapping[str, str] | None = None) -> Iterator[Wired]:
         # A write's answer waits a second for the read model. On a busy machine that may be too short.
         stack.enter_context(pytest.MonkeyPatch.context()).setattr(live, "REACH_SECONDS", STOP_SECONDS)
         app.prepare(settings)
-        built = app.build(settings, build_logger(made.log, logging.DEBUG))
+        built = app.build(settings, build_logger(made.log, logging.DEBUG), open_files=OPEN_FILES)
         _run(built.__aenter__())
         stack.push(lambda *failure: _run(built.__aexit__(*failure)))
         made.connect()

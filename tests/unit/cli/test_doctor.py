@@ -85,6 +85,14 @@ def test_a_history_that_was_lost(bench: Bench, count: int, end: str) -> None:
     assert sentence.endswith(end)
 
 
+def test_few_open_files(bench: Bench) -> None:
+    bench.made.open_files = 4096
+    code, found = findings(bench)
+    level, sentence = found["open files"]
+    assert (code, level) == (0, "NOTE")
+    assert "4096 open, so it serves no more routers than that" in sentence
+
+
 def test_a_cut_audit(bench: Bench) -> None:
     fault = pb.AuditFault(reason=pb.AuditFault.REASON_CUT_TAIL, file="a", line=3, seq=3, description="cut")
     bench.made.audit = pb.VerifyAuditResponse(fault=fault)

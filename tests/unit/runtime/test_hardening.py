@@ -20,6 +20,12 @@ print(ctypes.CDLL(None).prctl(PR_GET_DUMPABLE, 0, 0, 0, 0))
 print(resource.getrlimit(resource.RLIMIT_CORE))
 print(oct(os.umask(0)))
 """
+_OPEN_FILES = """
+import resource
+from runtime.hardening import raise_open_files
+resource.setrlimit(resource.RLIMIT_NOFILE, (200, 300))
+print(raise_open_files(), resource.getrlimit(resource.RLIMIT_NOFILE))
+"""
 _ABORTED = """
 import os
 from runtime.hardening import harden
@@ -52,6 +58,10 @@ def run(program: str, cwd: Path = REPOSITORY) -> subprocess.CompletedProcess[str
 
 def test_a_hardened_process_leaves_nothing_to_others() -> None:
     assert run(_HARDENED).stdout.splitlines() == ["0", "(0, 0)", "0o77"]
+
+
+def test_as_many_open_files_as_are_allowed() -> None:
+    assert run(_OPEN_FILES).stdout == "300 (300, 300)\n"
 
 
 def test_a_crash_leaves_no_core(tmp_path: Path) -> None:

@@ -9,6 +9,7 @@ from codevector.providers.v1 import routing_service_pb2 as routing
 from codevector.providers.v1 import system_service_pb2 as pb
 
 from tests.support.servers.api import Api
+from tests.support.servers.wired import OPEN_FILES
 
 
 class TestGetSystemInfo:
@@ -16,6 +17,7 @@ class TestGetSystemInfo:
         api.create()
         info = api.instance.system.GetSystemInfo(pb.GetSystemInfoRequest())
         assert info.version == version("codevector-provider-service")
+        assert info.open_file_limit == OPEN_FILES
         assert info.storage == pb.GetSystemInfoResponse.STORAGE_SQLITE
         assert 0 <= info.compact_revision <= info.revision == api.revision()
         head = api.call("GetRoutingSnapshot", routing.GetRoutingSnapshotRequest()).snapshot

@@ -291,15 +291,22 @@ func (d Destination) inCloudOf(kind pb.ProviderKind) bool {
 
 func isDots(segment string) bool { return segment == "." || segment == ".." }
 
+func isUnusual(r rune) bool { return r < ' ' || r > '~' }
+
 var escaped = regexp.MustCompile(`%[0-9A-Fa-f]{2}`)
 
-// mayClimb reports whether a server that decodes more than we do could read a dot segment in the path.
+// mayClimb reports whether a server that decodes more than we do, or in another way, could leave the path. Besides dot
+// segments, such a server might skip control characters, or read %u002e, overlong UTF-8 and wide characters as dots:
+// none of them occurs in the API of a provider.
 func mayClimb(path string) bool {
 	for range 4 {
 		for _, segment := range strings.Split(strings.ReplaceAll(path, `\`, "/"), "/") {
-			if name, _, _ := strings.Cut(segment, ";"); isDots(name) {
+			if name, _, _ := strings.Cut(segment, ";"); name == "." || strings.HasPrefix(segment, "..") {
 				return true
 			}
+		}
+		if strings.Contains(strings.ToLower(path), "%u") || strings.ContainsFunc(path, isUnusual) {
+			return true
 		}
 		decoded := escaped.ReplaceAllStringFunc(path, func(code string) string {
 			octet, _ := strconv.ParseUint(code[1:], 16, 8)

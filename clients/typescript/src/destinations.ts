@@ -210,11 +210,16 @@ function vertexUrl(location: string): string {
   return `https://${location}-aiplatform.googleapis.com`;
 }
 
-/** Whether a server that decodes more than we do could read a dot segment in the path. */
+/**
+ * Whether a server that decodes more than we do, or in another way, could leave the path. Besides dot segments, such a
+ * server might skip control characters, or read `%u002e`, overlong UTF-8 and wide characters as dots: none of them
+ * occurs in the API of a provider.
+ */
 function mayClimb(path: string): boolean {
   for (let round = 0; round < UNQUOTE_ROUNDS; round++) {
-    const segments = path.split(/[/\\]/).map((segment) => segment.split(";", 1)[0]);
-    if (segments.some((segment) => segment === "." || segment === "..")) return true;
+    const segments = path.split(/[/\\]/);
+    if (segments.some((segment) => segment.startsWith("..") || segment.split(";", 1)[0] === ".")) return true;
+    if (/%u|[^ -~]/i.test(path)) return true;
     const decoded = path.replace(/%([0-9a-f]{2})/gi, (_, hex: string) => String.fromCharCode(Number.parseInt(hex, 16)));
     if (decoded === path) return false;
     path = decoded;

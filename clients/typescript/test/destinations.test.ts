@@ -138,6 +138,16 @@ describe("covers", () => {
     ["https://h.example/t/v1", "https://h.example/t/v1/..;a/x", false],
     ["https://h.example/t/v1", "https://h.example/t/v1\\..\\x", false],
     ["https://h.example/t/v1", "https://h.example/t/v1/%25252525252e", false],
+    ["https://h.example/t/v1", "https://h.example/t/v1/models/my%20model", true],
+    ["https://h.example/t/v1", "https://h.example/t/v1/..%00/x", false],
+    ["https://h.example/t/v1", "https://h.example/t/v1/..%20/x", false],
+    ["https://h.example/t/v1", "https://h.example/t/v1/..%09/x", false],
+    ["https://h.example/t/v1", "https://h.example/t/v1/.%0a./x", false],
+    ["https://h.example/t/v1", "https://h.example/t/v1/%c0%ae%c0%ae/x", false],
+    ["https://h.example/t/v1", "https://h.example/t/v1/%u002e%u002e/x", false],
+    ["https://h.example/t/v1", "https://h.example/t/v1/%ef%bc%8e%ef%bc%8e/x", false],
+    ["https://h.example/t/v1", "https://h.example/t/v1/..%23/x", false],
+    ["https://h.example/t/v1", "https://h.example/t/v1/.../x", false],
   ];
   for (const [destination, url, covers] of cases) {
     it(`${destination} ${covers ? "covers" : "does not cover"} ${JSON.stringify(url)}`, () => {

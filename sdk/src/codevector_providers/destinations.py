@@ -27,6 +27,7 @@ _URL = re.compile(
 )
 _DEFAULT_PORTS = {"https": 443, "http": 80}
 _UNQUOTE_ROUNDS = 4
+_UNUSUAL = re.compile(r"%[uU]|[^ -~]")
 
 _DEFAULT_BASE_URLS = {
     ProviderKind.OPENAI: "https://api.openai.com/v1",
@@ -275,12 +276,18 @@ def _address(host: str) -> IPv4Address | IPv6Address | None:
 
 
 def _may_climb(path: str) -> bool:
-    """Return whether a server that decodes more than we do could read a dot segment in the path."""
+    """Return whether a server that decodes more than we do, or in another way, could leave the path.
+
+    Besides dot segments, such a server might skip control characters, or read ``%u002e``, overlong UTF-8 and
+    wide characters as dots: none of them occurs in the API of a provider.
+    """
     for _ in range(_UNQUOTE_ROUNDS):
         segments = path.replace("\\", "/").split("/")
-        if any(segment.partition(";")[0] in (".", "..") for segment in segments):
+        if any(segment.startswith("..") or segment.partition(";")[0] == "." for segment in segments):
             return True
-        decoded = unquote(path, errors="replace")
+        if _UNUSUAL.search(path):
+            return True
+        decoded = unquote(path, encoding="latin-1")
         if decoded == path:
             return False
         path = decoded

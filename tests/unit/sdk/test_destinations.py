@@ -189,6 +189,16 @@ class TestCovers:
             ("/tenant-a/v1/..;x/tenant-b", False),
             ("/tenant-a/v1/..\\tenant-b", False),
             ("/tenant-a/v1/%25252525252e", False),
+            ("/tenant-a/v1/models/my%20model", True),
+            ("/tenant-a/v1/..%00/x", False),
+            ("/tenant-a/v1/..%20/x", False),
+            ("/tenant-a/v1/..%09/x", False),
+            ("/tenant-a/v1/.%0a./x", False),
+            ("/tenant-a/v1/%c0%ae%c0%ae/x", False),
+            ("/tenant-a/v1/%u002e%u002e/x", False),
+            ("/tenant-a/v1/%ef%bc%8e%ef%bc%8e/x", False),
+            ("/tenant-a/v1/..%23/x", False),
+            ("/tenant-a/v1/.../x", False),
         ],
     )
     def test_path(self, path: str, covered: bool) -> None:

@@ -22,6 +22,7 @@ public record Destination(Role role, String scheme, String host, int port, Strin
     private static final Pattern IPV4_LOOPBACK =
             Pattern.compile("127(?:\\.(?:0|[1-9][0-9]?|1[0-9]{2}|2[0-4][0-9]|25[0-5])){3}");
     private static final Pattern ESCAPE = Pattern.compile("%([0-9A-Fa-f]{2})");
+    private static final Pattern UNUSUAL = Pattern.compile("%[uU]|[^ -~]");
     private static final int DECODE_ROUNDS = 4;
 
     /** What is sent there: API keys and minted tokens, control calls, or what mints tokens. */
@@ -97,13 +98,19 @@ public record Destination(Role role, String scheme, String host, int port, Strin
         return path.isEmpty() || (toPath.equals(path) || toPath.startsWith(path + "/")) && !mayClimb(toPath);
     }
 
-    /** Dot segments, also encoded, also several times, also after a backslash or before a semicolon. */
+    /**
+     * Dot segments, also encoded, also several times, also after a backslash or before a semicolon; and what a server might
+     * skip or read as dots: control characters, {@code %u002e}, overlong UTF-8, wide characters.
+     */
     private static boolean mayClimb(String path) {
         for (int round = 0; round < DECODE_ROUNDS; round++) {
             for (String segment : path.replace('\\', '/').split("/")) {
-                if (isDots(segment.split(";", 2)[0])) {
+                if (segment.startsWith("..") || segment.split(";", 2)[0].equals(".")) {
                     return true;
                 }
+            }
+            if (UNUSUAL.matcher(path).find()) {
+                return true;
             }
             String decoded = ESCAPE.matcher(path).replaceAll(match -> Matcher.quoteReplacement(
                     String.valueOf((char) Integer.parseInt(match.group(1), 16))));

@@ -7,13 +7,14 @@ from collections.abc import Callable
 
 import pytest
 
-from tests.support.histories.explorer import Bounds, explore
+from tests.support.histories.explorer import explore
+from tests.support.histories.world import Bounds
 
 
 @pytest.mark.parametrize(
     "bounds",
     [
-        pytest.param(Bounds(revisions=2), id="all of it, two revisions"),
+        pytest.param(Bounds(revisions=1), id="all of it, one revision"),
         pytest.param(Bounds(revisions=2, tells=False, compacts=True), id="compaction"),
         pytest.param(Bounds(revisions=3, tells=False, quiet=False, ring=1, compacts=True), id="tiny rings"),
         pytest.param(Bounds(revisions=3, tells=False), id="three revisions, some of them quiet"),

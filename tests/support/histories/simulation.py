@@ -376,8 +376,8 @@ class Simulation:
         is_there = self.truth.has(commit_id)
         self.met["kept" if is_there else "lost"] += 1
         token = parse_token(answered or "")
-        if token is None:
-            return
+        if token is None or answered != str(commit.token):
+            return  # it was lost before it was answered: that its number is another's cannot always be known
         for replica in self.replicas:
             found = await replica.live.place(token)
             if is_there and token.store_id == self.truth.head.store_id:

@@ -11,8 +11,9 @@ import pytest
 from service.domain.routing import ChangeSet
 from service.readmodel.live import LiveTable
 from service.readmodel.snapshot import SnapshotReason
-from tests.support.histories import explorer
-from tests.support.histories.explorer import Bounds, LawBroken, explore
+from tests.support.histories import world
+from tests.support.histories.explorer import explore
+from tests.support.histories.world import Bounds, LawBroken
 
 ROUTER = Bounds(revisions=3, tells=False, quiet=False)
 SMALL_RINGS = Bounds(revisions=2, tells=False, ring=1)
@@ -35,7 +36,7 @@ class TestItFindsWhatIsBroken:
     """Each of these was taken out of the protocol once, and the search has to notice."""
 
     def test_numbers_are_compared_alone(self) -> None:
-        with patch.object(explorer, "FORKED", "a"), pytest.raises(LawBroken, match="not that of its token"):
+        with patch.object(world, "FORKED", "a"), pytest.raises(LawBroken, match="not that of its token"):
             asyncio.run(explore(ROUTER))
 
     def test_credentials_outlive_their_history(self) -> None:

@@ -76,6 +76,16 @@ class Store:
         return done
 
 
+class _InOrder(dict[Any, None]):
+    """A set in the order in which it was filled, not of addresses: a seed must repeat."""
+
+    def add(self, one: Any) -> None:
+        self[one] = None
+
+    def discard(self, one: Any) -> None:
+        self.pop(one, None)
+
+
 @dataclass
 class Replica:
     """One registry process. ``generation`` grows with each start."""
@@ -83,7 +93,7 @@ class Replica:
     store: Store
     name: str
     tasks: list[asyncio.Task[Any]] = field(default_factory=list)
-    streams: set[asyncio.Task[Any]] = field(default_factory=set)
+    streams: list[asyncio.Task[Any]] = field(default_factory=list)
     live: LiveTable = field(init=False)
     watchers: Watchers = field(init=False)
     routers: Routers = field(init=False)
@@ -99,6 +109,7 @@ class Replica:
         self.live = LiveTable(self.store.log.source, PLAIN_CODEC, self.store.run, log)
         self.routers = Routers(now)
         self.watchers = Watchers(self.live, PLAIN_CODEC, self.routers, clock=now)
+        self.watchers._watchers = _InOrder()  # type: ignore[assignment]
         self.live.on_advance = self.watchers.wake
         self.tasks = [asyncio.ensure_future(self.live.follow()), asyncio.ensure_future(self.watchers.tick())]
         self.is_up = True
@@ -108,7 +119,7 @@ class Replica:
         for task in (*self.tasks, *self.streams):
             task.cancel()
         await asyncio.gather(*self.tasks, *self.streams, return_exceptions=True)
-        self.tasks, self.streams = [], set()
+        self.tasks, self.streams = [], []
 
 
 @dataclass
@@ -277,13 +288,13 @@ class Simulation:
                 router.held.clear()
 
         stream = asyncio.ensure_future(watched())
-        replica.streams.add(stream)
+        replica.streams.append(stream)
         try:
             await asyncio.wait([stream], timeout=chance.expovariate(0.2))
         finally:
             stream.cancel()
             [ended] = await asyncio.gather(stream, return_exceptions=True)
-            replica.streams.discard(stream)
+            replica.streams = [one for one in replica.streams if one is not stream]
             replica.routers.stopping(router.watcher_id)
             router.replica = None
             self.met["streams"] += 1
@@ -419,6 +430,7 @@ def simulate(seed: int) -> Counter[str]:
         with (
             patch.object(watch_module, "random", random.Random(seed)),
             patch.object(live_module, "Ring", partial(Ring, max_messages=size)),
+            patch.object(live_module, "REACH_SECONDS", 1.0),  # of this clock, whatever other tests wait
         ):
             return virtual_time.run(Simulation(seed).run())
     except LawBroken as broken:

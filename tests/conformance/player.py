@@ -108,7 +108,7 @@ class Player:
             "save fork": lambda: self._save("fork.db"),
             "put fork back": lambda: self._put_back("fork.db"),
             "make database anew": self._make_database_anew,
-            "let another router watch": lambda: Desk(self.instance).meet("another"),
+            "let another router watch": lambda: Desk(self.instance).meet("another", ""),
         }
 
     def _save(self, name: str) -> None:

@@ -19,13 +19,14 @@ from service.domain.model import (
     ProviderKind,
     SealedCredential,
 )
-from service.store import Store, WriteUnit, migrate
+from service.store import Store, WriteUnit
 from service.usecases import rotation
 from service.usecases.context import Context
 from service.usecases.kms_state import refresh_kms_state
 from service.usecases.rotation import Sweeping
 from tests.support.servers.contexts import a_context
 from tests.support.servers.key_sidecar import DEPLOYMENT_ID, KeySidecar, key_sidecar
+from tests.support.servers.migrated import copy_migrated
 from tests.support.values.registry_values import START, ManualClock, a_provider
 
 KIND = ProviderKind.OPENAI
@@ -113,8 +114,7 @@ class Rotating:
 @contextmanager
 def rotating_registry(directory: Path) -> Iterator[Rotating]:
     """An empty registry with a sidecar of its own."""
-    database = directory / "registry.db"
-    migrate(f"sqlite:///{database}")
+    database = copy_migrated(directory / "registry.db")
     clock = ManualClock()
     woken: list[None] = []
     with (

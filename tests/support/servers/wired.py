@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import os
 import tempfile
 from collections.abc import Coroutine, Iterator, Mapping
 from contextlib import ExitStack, contextmanager
@@ -23,8 +24,10 @@ import pytest
 from runtime.logs import build_logger
 from service import app
 from service.readmodel import live
+from service.sealing.registry_secret import create_registry_secret
 from service.settings import load
 from tests.support.servers.key_sidecar import KeySidecar, key_sidecar
+from tests.support.servers.migrated import copy_migrated
 from tests.support.servers.ports import free_port
 from tests.support.servers.served import Served
 
@@ -71,7 +74,8 @@ def wired(extra: Mapping[str, str] | None = None) -> Iterator[Wired]:
         )
         # A write's answer waits a second for the read model. On a busy machine that may be too short.
         stack.enter_context(pytest.MonkeyPatch.context()).setattr(live, "REACH_SECONDS", STOP_SECONDS)
-        app.prepare(settings)
+        copy_migrated(Path(home) / "registry.db")
+        create_registry_secret(settings.registry_secret, os.urandom)
         built = app.build(settings, build_logger(made.log, logging.DEBUG), open_files=OPEN_FILES)
         _run(built.__aenter__())
         stack.push(lambda *failure: _run(built.__aexit__(*failure)))

@@ -1,16 +1,15 @@
 from __future__ import annotations
 
-import shutil
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
 from service.domain.catalog import Catalogs
-from service.store import migrate
 from service.usecases.context import Context
 from tests.support.servers.contexts import a_context
 from tests.support.servers.key_sidecar import KeySidecar, key_sidecar
+from tests.support.servers.migrated import copy_migrated
 from tests.support.servers.rotating_registry import Rotating, rotating_registry
 from tests.support.values.drafts import a_catalog
 from tests.support.values.registry_values import ManualClock
@@ -21,14 +20,6 @@ def registry(tmp_path: Path) -> Iterator[Rotating]:
     """An empty registry with a sidecar of its own."""
     with rotating_registry(tmp_path) as made:
         yield made
-
-
-@pytest.fixture(scope="session")
-def migrated(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A migrated database to copy."""
-    path = tmp_path_factory.mktemp("migrated") / "registry.db"
-    migrate(f"sqlite:///{path}")
-    return path
 
 
 @pytest.fixture(scope="module")
@@ -44,17 +35,17 @@ def clock() -> ManualClock:
 
 
 @pytest.fixture
-def ctx(migrated: Path, tmp_path: Path, clock: ManualClock) -> Iterator[Context]:
+def ctx(tmp_path: Path, clock: ManualClock) -> Iterator[Context]:
     """An empty registry whose sidecar is away: what takes no credential does not need it."""
-    database = Path(shutil.copy(migrated, tmp_path / "registry.db"))
+    database = copy_migrated(tmp_path / "registry.db")
     catalogs = Catalogs((a_catalog("2026.04.15", "wide-1", "narrow-1"), a_catalog("2026.01.15", "wide-1")))
     with a_context(database, tmp_path / "nobody.sock", clock=clock, catalogs=catalogs) as made:
         yield made
 
 
 @pytest.fixture
-def sealing(migrated: Path, tmp_path: Path, clock: ManualClock, sidecar: KeySidecar) -> Iterator[Context]:
+def sealing(tmp_path: Path, clock: ManualClock, sidecar: KeySidecar) -> Iterator[Context]:
     """An empty registry with a sidecar that serves."""
-    database = Path(shutil.copy(migrated, tmp_path / "sealing.db"))
+    database = copy_migrated(tmp_path / "sealing.db")
     with a_context(database, sidecar.registry_socket, clock=clock) as made:
         yield made

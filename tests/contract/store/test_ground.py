@@ -8,18 +8,14 @@ import sqlite3
 from collections.abc import Callable, Iterator
 from contextlib import closing
 from pathlib import Path
-from uuid import UUID
 
 import pytest
 
 from service.domain.errors import Unavailable
-from service.domain.history import RevisionToken
-from service.domain.routers import Flush, Heard, RouterKey, Stamp
+from service.domain.routers import RouterRecord
 from service.store import Loss, Store, StoreStartError, ground, migrate, open_store, restore
 from service.store.ground import CHECKPOINT_BYTES
 from tests.support.values.registry_values import START, ManualClock, a_provider
-
-TABLE = RevisionToken(UUID(int=1, version=4), UUID(int=2, version=4), 0)
 
 
 @pytest.fixture
@@ -187,13 +183,7 @@ class TestCheckpoints:
                 lambda store, n: store.rewrap(lambda unit: unit.take_lease("a", seconds=n)), id="rewrap"
             ),
             pytest.param(
-                lambda store, n: store.flush_routers(
-                    Flush(
-                        Stamp("one", n),
-                        TABLE,
-                        [(RouterKey("", f"gw-{n}", b""), Heard(START, "", began=True))],
-                    )
-                ),
+                lambda store, n: store.save_routers([RouterRecord(f"gw-{n}", None, None, START, "")], []),
                 id="routers",
             ),
         ],

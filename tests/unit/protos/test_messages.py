@@ -88,9 +88,10 @@ def wrong_messages(descriptor: Descriptor) -> Iterator[Message]:
                 for value in wrong_values(entry.fields_by_name["value"]):
                     yield make(**{field.name: {key: value}})
         elif field.is_repeated:
-            for value in wrong_values(field):
+            values = list(wrong_values(field))
+            for value in values:
                 yield make(**{field.name: [value] * 2})
-                yield make(**{field.name: [value] * 2000})
+            yield make(**{field.name: values[:1] * 2000})
         else:
             for value in wrong_values(field):
                 yield make(**{field.name: value})

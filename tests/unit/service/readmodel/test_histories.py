@@ -71,8 +71,7 @@ class World:
         self.model = LiveTable(
             self.log.source, CODEC, run_here, build_logger(io.StringIO(), logging.CRITICAL)
         )
-        routers = Routers(ManualClock(), build_logger(io.StringIO(), logging.CRITICAL))
-        self.watchers = Watchers(self.model, CODEC, routers, clock=ManualClock())
+        self.watchers = Watchers(self.model, CODEC, Routers(ManualClock()), clock=ManualClock())
         self.model.on_advance = self.watchers.wake
         self.tasks = [asyncio.ensure_future(self.model.follow())]
 
@@ -93,7 +92,7 @@ class World:
             unproven=False,
             bookmark_seconds=60.0,
             strict=choice % 3 == 0,
-            router=None,
+            watcher_id="",
             peer="",
         )
         self.watch = asyncio.ensure_future(self._watched(wish, self.table))
@@ -112,7 +111,7 @@ class World:
             # Strict, and refused: it begins anew, as it is told to.
             self.table = RouterTable()
             fresh = WatchRequest(
-                resume=None, unproven=False, bookmark_seconds=60.0, strict=False, router=None, peer=""
+                resume=None, unproven=False, bookmark_seconds=60.0, strict=False, watcher_id="", peer=""
             )
             self.watch = asyncio.ensure_future(self._watched(fresh, self.table))
 

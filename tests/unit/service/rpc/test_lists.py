@@ -95,15 +95,13 @@ def names(rows: list[Any]) -> list[str]:
 
 
 class TestProviders:
-    @pytest.mark.parametrize("direction", ["", " asc", " desc"])
-    @pytest.mark.parametrize("order", ORDERS)
-    def test_pages_of_every_size_join_to_all(
-        self, api: Api, shelf: Shelf, order: str, direction: str
-    ) -> None:
-        request = pb.ListProvidersRequest(filter=f"labels.mark={shelf.mark}", order_by=order + direction)
+    @pytest.mark.parametrize("order", [*ORDERS, "display_name asc", "kind desc"])
+    def test_pages_of_every_size_join_to_all(self, api: Api, shelf: Shelf, order: str) -> None:
+        """With a token for each type of key. That every field is in order both ways is `contract/store`'s."""
+        request = pb.ListProvidersRequest(filter=f"labels.mark={shelf.mark}", order_by=order)
         whole = names(listed(api, request))
         assert sorted(whole) == sorted(names(shelf.providers))
-        for size in range(1, len(whole) + 2):
+        for size in (1, 4, len(whole), len(whole) + 1):
             assert names(listed(api, request, size=size)) == whole
 
     @pytest.mark.parametrize(
@@ -234,20 +232,17 @@ class TestProviders:
 
 
 class TestProviderModels:
-    @pytest.mark.parametrize("direction", ["", " desc"])
-    @pytest.mark.parametrize("order", MODEL_ORDERS)
+    @pytest.mark.parametrize("order", [*MODEL_ORDERS, f"{MODEL_ORDERS[0]} desc"])
     @pytest.mark.parametrize("parent", ["one", "all"])
-    def test_pages_of_every_size_join_to_all(
-        self, api: Api, shelf: Shelf, parent: str, order: str, direction: str
-    ) -> None:
+    def test_pages_of_every_size_join_to_all(self, api: Api, shelf: Shelf, parent: str, order: str) -> None:
         request = pb.ListProviderModelsRequest(
             parent=shelf.parent if parent == "one" else "providers/-",
             filter=f"labels.mark={shelf.mark}",
-            order_by=order + direction,
+            order_by=order,
         )
         whole = names(listed(api, request))
         assert len(whole) == (7 if parent == "one" else 9)
-        for size in (1, 2, 3, len(whole)):
+        for size in (1, 3, len(whole)):
             assert names(listed(api, request, size=size)) == whole
 
     def test_rows_are_the_whole_resources(self, api: Api, shelf: Shelf) -> None:

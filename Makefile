@@ -28,18 +28,7 @@ check: lint ## What a commit must pass: lint and the unit tests
 
 .PHONY: lint
 lint: setup ## Format, lint, types, import rules, contracts
-	$(BIN)/ruff format --check .
-	$(BIN)/ruff check .
-	$(BIN)/mypy
-	$(BIN)/lint-imports
-	$(BIN)/buf lint
-	$(BIN)/buf lint --config buf.comments.yaml
-	$(BIN)/buf format -d --exit-code --path protos/codevector
-	$(BIN)/buf breaking --against protos/baseline.binpb
-	$(BIN)/python -m tools.generate --check
-	$(BIN)/python -m tools.settings --check
-	$(BIN)/python -m tools.commands --check
-	$(BIN)/python -m tools.errors --check
+	@$(BIN)/python -m tools.lint $(JOBS)
 
 .PHONY: bench
 bench: setup bench-tools ## Measure against a bare server, as ratios in one run

@@ -171,16 +171,17 @@ def trimmed_sentence(labels: Iterable[str]) -> str:
 
 @dataclass(frozen=True, slots=True)
 class Spread:
-    """How many routers have applied a revision, and some of those that have not.
-
-    ``complete`` says that all have it, at all replicas: ``waiting`` names what that waits for.
-    """
+    """How many routers have applied a revision, and some of those that have not."""
 
     revision: int
     applied: int
     routers: int
-    complete: bool
-    waiting: tuple[str, ...] = ()
+    lagging: tuple[str, ...] = ()
+
+    @property
+    def complete(self) -> bool:
+        """Return whether all that count have it."""
+        return self.applied >= self.routers
 
 
 @dataclass(frozen=True, slots=True)

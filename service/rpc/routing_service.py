@@ -4,13 +4,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable
 
 from codevector.providers.v1 import routing_service_pb2 as pb
 
 from service.domain.errors import RegistryError
 from service.domain.history import parse_token
-from service.domain.routers import RouterKey
 from service.readmodel.live import LiveTable
 from service.readmodel.routers import Routers
 from service.readmodel.snapshot import Snapshot
@@ -47,27 +46,16 @@ class _Pages:
 
 
 class RoutingServicer:
-    """The handlers, by RPC name. Those that hardly ever wait are no coroutines, and answer bytes.
-
-    ``changed`` is called when a router has said something.
-    """
+    """The handlers, by RPC name. Those that hardly ever wait are no coroutines, and answer bytes."""
 
     def __init__(
-        self,
-        ctx: Context,
-        lanes: Lanes,
-        live: LiveTable,
-        watchers: Watchers,
-        routers: Routers,
-        *,
-        changed: Callable[[], None],
+        self, ctx: Context, lanes: Lanes, live: LiveTable, watchers: Watchers, routers: Routers
     ) -> None:
         self._ctx = ctx
         self._lanes = lanes
         self._live = live
         self._watchers = watchers
         self._routers = routers
-        self._changed = changed
         self._pages = _Pages(live.current)
 
     def GetRoutingSnapshot(self, request: pb.GetRoutingSnapshotRequest, exchange: Exchange) -> bytes:
@@ -110,15 +98,11 @@ class RoutingServicer:
         return page
 
     def ReportAppliedRevision(self, request: pb.ReportAppliedRevisionRequest, exchange: Exchange) -> bytes:
-        key = RouterKey(exchange.principal, request.watcher_id, request.session)
         if request.stopping:
-            self._routers.stopping(key, exchange.peer())
+            self._routers.stopping(request.watcher_id)
         else:
             applied = convert.parsed_token(request.token, field="token")
-            if applied is not None and applied.revision > self._live.current.revision:
-                self._live.look()  # another replica has sent it: it counts as soon as this one has it
-            self._routers.reported(key, applied, self._live.ring, exchange.peer())
-        self._changed()
+            self._routers.reported(request.watcher_id, applied, self._live.ring, exchange.peer())
         return b""  # The empty message.
 
     async def WatchRouting(self, request: pb.WatchRoutingRequest, exchange: Exchange, send: Send) -> None:
@@ -129,9 +113,7 @@ class RoutingServicer:
                 unproven=request.resume_revision > 0 and not request.resume_token,
                 bookmark_seconds=interval.seconds + interval.nanos / 1e9 or BOOKMARK_SECONDS,
                 strict=request.strict_resume,
-                router=RouterKey(exchange.principal, request.watcher_id, request.session)
-                if request.watcher_id
-                else None,
+                watcher_id=request.watcher_id,
                 peer=exchange.peer(),
             ),
             send,

@@ -9,9 +9,7 @@ import codevector.providers.v1.SealedCredential;
 import codevector.providers.v1.SnapshotChunk;
 import codevector.providers.v1.WatchRoutingRequest;
 import codevector.providers.v1.WatchRoutingResponse;
-import com.google.protobuf.ByteString;
 import java.net.URI;
-import java.security.SecureRandom;
 import java.time.Duration;
 import java.util.ArrayDeque;
 import java.util.Deque;
@@ -40,7 +38,6 @@ public final class Router implements AutoCloseable {
     private final ProvidersClient client;
     private final WatchOptions options;
     private final CredentialCache cache;
-    private final ByteString session; // tells this router from another process of the same watcherId
     private final Thread watching = new Thread(this::watch, "codevector-watch");
     private final Thread reporting = new Thread(this::report, "codevector-report");
 
@@ -56,9 +53,6 @@ public final class Router implements AutoCloseable {
     private Router(ProvidersClient client, WatchOptions options) {
         this.client = client;
         this.options = options;
-        byte[] random = new byte[16];
-        new SecureRandom().nextBytes(random);
-        session = ByteString.copyFrom(random);
         cache = new CredentialCache(this::provider, this::openNow, this::isLive, System::nanoTime);
         watching.setDaemon(true);
         reporting.setDaemon(true);
@@ -143,7 +137,6 @@ public final class Router implements AutoCloseable {
             try {
                 client.report(ReportAppliedRevisionRequest.newBuilder()
                         .setWatcherId(options.watcherId())
-                        .setSession(session)
                         .setStopping(true)
                         .build());
             } catch (ProvidersException error) {
@@ -255,7 +248,6 @@ public final class Router implements AutoCloseable {
         return WatchRoutingRequest.newBuilder()
                 .setResumeToken(known.token())
                 .setWatcherId(options.watcherId())
-                .setSession(session)
                 .setBookmarkInterval(com.google.protobuf.Duration.newBuilder()
                         .setSeconds(interval.getSeconds())
                         .setNanos(interval.getNano()))
@@ -305,7 +297,6 @@ public final class Router implements AutoCloseable {
                 try {
                     client.report(ReportAppliedRevisionRequest.newBuilder()
                             .setWatcherId(options.watcherId())
-                            .setSession(session)
                             .setToken(applied.token())
                             .build());
                     reported = applied;

@@ -171,17 +171,16 @@ def trimmed_sentence(labels: Iterable[str]) -> str:
 
 @dataclass(frozen=True, slots=True)
 class Spread:
-    """How many routers have applied a revision, and some of those that have not."""
+    """How many routers have applied a revision, and some of those that have not.
+
+    ``complete`` says that all have it, at all replicas: ``waiting`` names what that waits for.
+    """
 
     revision: int
     applied: int
     routers: int
-    lagging: tuple[str, ...] = ()
-
-    @property
-    def complete(self) -> bool:
-        """Return whether all that count have it."""
-        return self.applied >= self.routers
+    complete: bool
+    waiting: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import time
 import uuid
 from collections.abc import AsyncIterator, Callable
 from contextlib import AsyncExitStack, asynccontextmanager, closing
@@ -15,16 +16,19 @@ from structlog.typing import FilteringBoundLogger
 import service
 from runtime.release import release
 from service import telemetry
+from service.background.exchange import Exchange, new_replica_id
 from service.background.ground import LOOK_SECONDS, end_on_loss, look
 from service.background.key_follower import KeyFollower
 from service.background.seen import SEEN_FILE, SEEN_SECONDS, compare_seen, keep_seen
 from service.background.tasks import Nudge, attempt, repeat, running
-from service.background.upkeep import COMPACTION_SECONDS, ROUTERS_SECONDS, compact, exchange_routers
+from service.background.upkeep import COMPACTION_SECONDS, compact
 from service.catalog_files import load_catalogs
 from service.domain.pages import PageTokens
 from service.readmodel.breaks import HistoryBreaks
 from service.readmodel.live import LiveTable
+from service.readmodel.replicas import Replicas
 from service.readmodel.routers import Routers
+from service.readmodel.waiting import Waiting
 from service.readmodel.watch import Watchers
 from service.rpc.boundary import Boundary
 from service.rpc.enums import check_enums
@@ -39,8 +43,18 @@ from service.sealing.kms_client import KmsClient
 from service.sealing.registry_secret import create_registry_secret, load_registry_secret
 from service.sealing.sealer import Sealer
 from service.settings import Settings
-from service.store import ReadUnit, Restored, StoreStartError, migrate, open_store, restore, sqlite_file
+from service.store import (
+    ReadUnit,
+    Restored,
+    Storage,
+    StoreStartError,
+    migrate,
+    open_store,
+    restore,
+    sqlite_file,
+)
 from service.usecases.context import Context
+from service.usecases.routers import RouterViews
 from service.usecases.routing_source import routing_source
 from service.usecases.shared_secret import adopt_secret, check_secret
 from service.usecases.system_info import Release
@@ -148,8 +162,13 @@ async def build(
         breaks = HistoryBreaks(_now)
         seen = settings.home / SEEN_FILE
         await attempt(partial(compare_seen, seen, live, breaks, log), log, telemetry.SNAPSHOT_FAILED)
-        routers = Routers(_now, store.routers(), live.ring.history)
-        watchers = Watchers(live, CODEC, routers, clock=_now)
+        shared = store.storage is Storage.POSTGRESQL
+        routers = Routers(_now, log, shared=shared)
+        replicas = Replicas(new_replica_id(), shared=shared, monotonic=time.monotonic, clock=_now)
+        waiting = Waiting(live, routers, replicas)
+        exchange = Exchange(store, live, routers, replicas, waiting, lanes.routers.run, log)
+        watchers = Watchers(live, CODEC, routers, clock=_now, written=exchange.written)
+        views = RouterViews(live, routers, replicas, waiting, exchange.look)
         upstream_calls = UpstreamCalls(url_policy, now=_now)
         server = Server(
             settings.address,
@@ -164,12 +183,13 @@ async def build(
                     ),
                 ),
                 (MODEL_SERVICE, ModelServicer(ctx, lanes, live.reached)),
-                (ROUTING_SERVICE, RoutingServicer(ctx, lanes, live, watchers, routers)),
+                (
+                    ROUTING_SERVICE,
+                    RoutingServicer(ctx, lanes, live, watchers, routers, changed=waiting.changed),
+                ),
                 (
                     SYSTEM_SERVICE,
-                    SystemServicer(
-                        ctx, lanes, live, routers, breaks, Release(release(), settings.build, open_files)
-                    ),
+                    SystemServicer(ctx, lanes, views, breaks, Release(release(), settings.build, open_files)),
                 ),
             ],
             Boundary(log, fingerprint_key=secret.derive("codevector/request-fingerprint/1")),
@@ -178,14 +198,20 @@ async def build(
         follower = KeyFollower(
             ctx, lanes.sweep.run, server.report_kms, sweep_due, log, holder=str(uuid.uuid4())
         )
-        # Who is woken by what: commits advance the table, the table wakes watchers and has its breaks
-        # counted, and a new primary key version (`primary_changed` above) wakes the sweep.
+
+        def advanced() -> None:
+            watchers.wake()
+            waiting.changed()
+
+        # Who is woken by what: commits advance the table, the table wakes watchers and those who wait for
+        # routers and has its breaks counted, and a new primary key version (`primary_changed` above) wakes
+        # the sweep.
         store.on_commit = live.committed
         store.on_loss = end_on_loss(log, end)
-        live.on_advance = watchers.wake
+        live.on_advance = advanced
         live.on_break = breaks.note
-        exchange = partial(exchange_routers, store, live, routers, lanes.upkeep.run)
-        stack.push_async_callback(attempt, exchange, log, telemetry.ROUTERS_NOT_KEPT)
+        await exchange.begin()
+        stack.push_async_callback(attempt, exchange.leave, log, telemetry.ROUTERS_NOT_KEPT)
         keep = partial(keep_seen, seen, live, lanes.upkeep.run)
         stack.push_async_callback(attempt, keep, log, telemetry.SEEN_NOT_KEPT)
         await stack.enter_async_context(
@@ -193,7 +219,7 @@ async def build(
                 [
                     live.follow(),
                     watchers.tick(),
-                    repeat(exchange, ROUTERS_SECONDS, log, telemetry.ROUTERS_NOT_KEPT),
+                    exchange.follow(),
                     repeat(keep, SEEN_SECONDS, log, telemetry.SEEN_NOT_KEPT),
                     repeat(
                         partial(compact, store, lanes.upkeep.run, log),

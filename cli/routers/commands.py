@@ -8,7 +8,7 @@ from codevector.providers.v1 import system_service_pb2 as pb
 
 from cli.failures import Failure
 from cli.messages import as_json
-from cli.routers.waiting import await_revision, tally
+from cli.routers.waiting import await_revision, tally, unheard
 from cli.session import Session
 from cli.terminal.output import Cell, Facts, Section, Tone, Value
 from cli.times import shown, span
@@ -22,7 +22,7 @@ def list_(session: Session, *, filter_: str) -> None:
     names = [each.watcher_id for each in answer.routers]
     session.terminal.show(as_json(answer), _section(answer.routers, answer.revision), names=names)
     have = sum(each.applied_revision >= answer.revision for each in answer.routers)
-    session.terminal.say(tally(have, len(answer.routers), answer.revision))
+    session.terminal.say(tally(have, len(answer.routers), answer.revision) + unheard(answer.silent_replicas))
 
 
 def wait(session: Session, *, revision: int, token: str, timeout: str) -> None:
@@ -38,6 +38,7 @@ def wait(session: Session, *, revision: int, token: str, timeout: str) -> None:
     lagging = [_section(answer.lagging, answer.revision)] if answer.lagging else []
     session.terminal.show(as_json(answer), facts, *lagging)
     result = tally(answer.applied_count, answer.router_count, answer.revision)
+    result += unheard(answer.silent_replicas)
     if not answer.reached:
         raise Failure(f"timed out after {timeout}: {result}")
     session.terminal.say(result)
@@ -59,7 +60,7 @@ def _read(session: Session, filter_: str) -> pb.ListRoutersResponse:
 def _section(routers: Iterable[pb.Router], revision: int) -> Section:
     return Section(
         "",
-        ("router", "applied", "lag", "watching", "last seen", "counts until", "peer"),
+        ("router", "session", "applied", "lag", "watching", "last seen", "counts until", "peer"),
         [_row(each, revision) for each in routers],
     )
 
@@ -68,6 +69,7 @@ def _row(router: pb.Router, revision: int) -> tuple[Value, ...]:
     missing = max(0, revision - router.applied_revision)
     return (
         router.watcher_id,
+        router.session_id,
         str(router.applied_revision or "none"),
         Cell(str(missing), Tone.WARNING) if missing else "",
         "yes" if router.watching else Cell("no", Tone.WARNING),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from datetime import datetime
 
 from codevector.providers.v1 import system_service_pb2 as pb
@@ -34,7 +35,8 @@ def await_revision(
     answer = _ask(session, revision, token, 0.0)
     wanted, shown = answer.revision, None
     while not answer.reached and monotonic() < end:
-        state = (answer.applied_count, [(each.watcher_id, each.watching) for each in answer.lagging])
+        lagging = [(each.watcher_id, each.session_id, each.watching) for each in answer.lagging]
+        state = (answer.applied_count, lagging, list(answer.silent_replicas))
         if state != shown:
             session.terminal.say(_waiting_for(answer, session.world.now()), Tone.QUIET)
             shown = state
@@ -51,6 +53,13 @@ def tally(have: int, count: int, revision: int) -> str:
     return f"{have} of {count} {'router has' if count == 1 else 'routers have'} revision {revision}"
 
 
+def unheard(replicas: Sequence[str]) -> str:
+    """``; no answer yet from replica registry-1``: it may have routers that no other replica knows."""
+    if not replicas:
+        return ""
+    return f"; no answer yet from {'replica' if len(replicas) == 1 else 'replicas'} {', '.join(replicas)}"
+
+
 def _ask(session: Session, revision: int, token: str, seconds: float) -> pb.AwaitAppliedRevisionResponse:
     registry = session.registry
     timeout = Duration()
@@ -60,12 +69,15 @@ def _ask(session: Session, revision: int, token: str, seconds: float) -> pb.Awai
 
 
 def _waiting_for(answer: pb.AwaitAppliedRevisionResponse, now: datetime) -> str:
+    result = tally(answer.applied_count, answer.router_count, answer.revision)
+    silent = unheard(answer.silent_replicas)
+    if not answer.lagging:
+        return result + silent
     missing = answer.router_count - answer.applied_count
     named = [f"{each.watcher_id} ({_state(each, now)})" for each in answer.lagging[:_NAMED]]
     if missing > _NAMED:
         named.append(f"{missing - _NAMED} more")
-    result = tally(answer.applied_count, answer.router_count, answer.revision)
-    return f"{result}; waiting for {', '.join(named)}"
+    return f"{result}; waiting for {', '.join(named)}{silent}"
 
 
 def _state(router: pb.Router, now: datetime) -> str:

@@ -3,6 +3,7 @@ package codevector
 import (
 	"cmp"
 	"context"
+	crand "crypto/rand"
 	"errors"
 	"log/slog"
 	"math/rand/v2"
@@ -23,8 +24,8 @@ const (
 
 // RouterConfig says how a Router watches. The zero value is sensible.
 type RouterConfig struct {
-	// WatcherID names this router to operators, e.g. its pod; no two may have the same. Empty: the registry does not count
-	// it, and it reports nothing.
+	// WatcherID names this router to operators, e.g. its pod. Empty: the registry does not count it, and it reports
+	// nothing.
 	WatcherID string
 	// BookmarkInterval is the longest silence of a healthy watch, 1 s to 60 s; 15 s if 0.
 	BookmarkInterval time.Duration
@@ -36,6 +37,8 @@ type Router struct {
 	client *Client
 	config RouterConfig
 	cache  cache
+	// session tells this router from another process of the same WatcherID.
+	session []byte
 
 	mu      sync.Mutex
 	table   *Table
@@ -49,7 +52,9 @@ type Router struct {
 // NewRouter makes a Router with an empty table. Run fills it.
 func (c *Client) NewRouter(config RouterConfig) *Router {
 	config.BookmarkInterval = cmp.Or(config.BookmarkInterval, 15*time.Second)
-	router := &Router{client: c, config: config, table: &Table{}, changed: make(chan struct{})}
+	session := make([]byte, 16)
+	_, _ = crand.Read(session) // never fails
+	router := &Router{client: c, config: config, session: session, table: &Table{}, changed: make(chan struct{})}
 	router.cache = cache{open: router.Open, entries: map[string]*opened{}}
 	return router
 }
@@ -189,6 +194,7 @@ func (r *Router) follow(ctx context.Context) error {
 		ResumeToken:      assembly.inUse.Token(),
 		BookmarkInterval: durationpb.New(r.config.BookmarkInterval),
 		WatcherId:        r.config.WatcherID,
+		Session:          r.session,
 	}
 	for message, err := range r.client.Watch(ctx, request) {
 		if err != nil {
@@ -252,7 +258,7 @@ func (r *Router) report(ctx context.Context) {
 		r.cache.keep(table, r.Connected())
 		if r.config.WatcherID != "" && connected && fresh != reported && fresh.token != "" {
 			err := r.client.ReportAppliedRevision(ctx, &pb.ReportAppliedRevisionRequest{
-				WatcherId: r.config.WatcherID, Token: fresh.token,
+				WatcherId: r.config.WatcherID, Session: r.session, Token: fresh.token,
 			})
 			if err == nil {
 				reported = fresh
@@ -273,7 +279,9 @@ func (r *Router) sayStopping(ctx context.Context) {
 	}
 	last, cancel := context.WithTimeout(context.WithoutCancel(ctx), 2*time.Second)
 	defer cancel()
-	_ = r.client.ReportAppliedRevision(last, &pb.ReportAppliedRevisionRequest{WatcherId: r.config.WatcherID, Stopping: true})
+	_ = r.client.ReportAppliedRevision(last, &pb.ReportAppliedRevisionRequest{
+		WatcherId: r.config.WatcherID, Session: r.session, Stopping: true,
+	})
 }
 
 // sleep returns after a while, or when the context ends.

@@ -1,6 +1,7 @@
 package codevector
 
 import (
+	"bytes"
 	"context"
 	"errors"
 	"reflect"
@@ -56,8 +57,10 @@ func TestARouterResumesWhereItsTableIs(t *testing.T) {
 	if !reflect.DeepEqual(versions(table), map[string]int64{"providers/b": 1}) || !reflect.DeepEqual(router.Resets(), []string{"INITIAL"}) {
 		t.Error(versions(table), router.Resets())
 	}
+	var sessions [][]byte
 	for _, revision := range []int64{0, 6, 8} {
 		q := <-requests
+		sessions = append(sessions, q.GetSession())
 		if q.GetResumeToken() != token("s", revision) || q.GetStrictResume() ||
 			q.GetWatcherId() != "me" || q.GetBookmarkInterval().AsDuration() != 20*time.Second {
 			t.Errorf("resumed by %v, want %d", q, revision)
@@ -71,6 +74,14 @@ func TestARouterResumesWhereItsTableIs(t *testing.T) {
 	}
 	if told := r.told(); !told[len(told)-1].GetStopping() {
 		t.Error("it went without a word")
+	}
+	for _, told := range r.told() {
+		if session := told.GetSession(); len(session) != 16 || !bytes.Equal(session, sessions[0]) {
+			t.Errorf("reported for session %x, watched as %x", session, sessions)
+		}
+	}
+	if len(sessions) != 3 || !bytes.Equal(sessions[0], sessions[2]) {
+		t.Errorf("watched as %x", sessions)
 	}
 }
 

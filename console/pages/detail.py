@@ -84,7 +84,6 @@ def detail(page: Page) -> Response:
     return page.show(
         "providers/detail.html",
         kind_names=views.KindNames(page.kinds),
-        spread=spread_of(page, provider.revision),
         activity=_activity(provider, listed.provider_models),
         commands=commands(
             page.registry.address, f"provider get {identifier}", "ProviderService/GetProvider", {"name": name}
@@ -105,8 +104,9 @@ def spread_of(page: Page, revision: int) -> views.Spread:
     """Return which of the routers have a revision, without waiting for the others."""
     request = system_service_pb2.AwaitAppliedRevisionRequest(revision=revision, timeout=Duration())
     answer = page.call(page.registry.system.AwaitAppliedRevision, request)
-    lagging = tuple(router.watcher_id for router in answer.lagging[:3])
-    return views.Spread(answer.revision, answer.applied_count, answer.router_count, lagging)
+    waiting = tuple(router.watcher_id for router in answer.lagging[:3])
+    waiting += tuple(f"replica {replica}" for replica in answer.silent_replicas[:3])
+    return views.Spread(answer.revision, answer.applied_count, answer.router_count, answer.reached, waiting)
 
 
 def used_by(page: Page, name: str) -> Counter[str]:

@@ -50,6 +50,7 @@ def routers(page: Page) -> Response:
         routers=answer.routers,
         revision=answer.revision,
         least=answer.min_applied_revision,
+        silent=answer.silent_replicas,
         total=answer.total_size,
         more=answer.next_page_token,
         commands=commands(page.registry.address, "router list", "SystemService/ListRouters", request),

@@ -14,6 +14,7 @@ from datetime import datetime
 
 from service.domain.errors import OutOfRange, Reason, ResourceExhausted, Unavailable
 from service.domain.history import RevisionToken
+from service.domain.routers import RouterKey
 from service.readmodel.live import LiveTable
 from service.readmodel.ring import Ring
 from service.readmodel.routers import Routers
@@ -39,7 +40,7 @@ _STRICT_REASONS = {
 
 @dataclass(frozen=True, slots=True)
 class WatchRequest:
-    """What a watcher asks for; an empty name is not counted.
+    """What a watcher asks for; without ``router`` it is not counted.
 
     ``resume`` is what it has. ``unproven`` says that it named a revision without a token: that number may be
     of another history, and so is not resumed from.
@@ -49,7 +50,7 @@ class WatchRequest:
     unproven: bool
     bookmark_seconds: float
     strict: bool
-    watcher_id: str
+    router: RouterKey | None
     peer: str
 
 
@@ -86,8 +87,15 @@ class _Restarts:
     chunks: dict[SnapshotReason, tuple[bytes, ...]] = field(default_factory=dict)
 
 
+async def at_once() -> None:
+    """Wait for nothing: for a registry without other replicas."""
+
+
 class Watchers:
-    """All open watches of this process. Everything but the constructor belongs to the event loop."""
+    """All open watches of this process. Everything but the constructor belongs to the event loop.
+
+    ``written`` returns once other replicas can know of a router that has begun to watch.
+    """
 
     def __init__(
         self,
@@ -96,12 +104,14 @@ class Watchers:
         routers: Routers,
         *,
         clock: Callable[[], datetime],
+        written: Callable[[], Awaitable[None]] = at_once,
         max_watchers: int = MAX_WATCHERS,
     ) -> None:
         self._live = live
         self._codec = codec
         self._routers = routers
         self._clock = clock
+        self._written = written
         self._max_watchers = max_watchers
         self._loop = asyncio.get_running_loop()
         self._watchers: set[_Watcher] = set()
@@ -132,6 +142,7 @@ class Watchers:
             OutOfRange: REVISION_COMPACTED, STORE_CHANGED, REVISION_AHEAD, RESUME_TOKEN_REQUIRED, for strict
                 watchers only.
             ResourceExhausted: TOO_MANY_WATCHERS; WATCHER_STALLED, it has read nothing for a minute.
+            FailedPrecondition, ResourceExhausted: as `Routers.open`.
             Unavailable: SERVER_DRAINING after the goodbye; STORE_UNAVAILABLE while resuming.
         """
         if self._draining:
@@ -149,9 +160,15 @@ class Watchers:
         awake = self._loop.create_future()
         awake.set_result(None)
         watcher = _Watcher(asyncio.current_task(), silence, self._loop.time(), awake)
+        router = None
+        if wanted.router is not None:
+            router = self._routers.open(wanted.router, wanted.peer, self._live.ring, wanted.resume)
         self._watchers.add(watcher)
-        closed = self._routers.opened(wanted.watcher_id, wanted.peer) if wanted.watcher_id else None
         try:
+            if router is not None:
+                # Before the first message: no replica may count without a router that has a table.
+                await self._written()
+                watcher.progress = self._loop.time()
             await self._serve(watcher, wanted, send)
         except asyncio.CancelledError:
             if watcher.stalled:
@@ -164,8 +181,8 @@ class Watchers:
             raise
         finally:
             self._watchers.discard(watcher)
-            if closed is not None:
-                closed()
+            if router is not None:
+                self._routers.close(router)
             if not self._watchers:
                 self._gone.set()
 

@@ -275,6 +275,20 @@ TABLE = (
         Retry.YES,
     ),
     Row(
+        "TOO_MANY_ROUTERS",
+        _C.RESOURCE_EXHAUSTED,
+        "The registry has as many routers as it takes: in all, of this caller, or under one watcher_id.",
+        "Give each router a watcher_id of its own, and use it again after a restart.",
+        Retry.YES,
+    ),
+    Row(
+        "ROUTER_STOPPED",
+        _C.FAILED_PRECONDITION,
+        "The session has reported that its router stops, so it may not watch any more.",
+        "Begin another session, with 16 new random bytes.",
+        Retry.NO,
+    ),
+    Row(
         "WATCHER_STALLED",
         _C.RESOURCE_EXHAUSTED,
         "The watch did not read what it was sent.",

@@ -4,12 +4,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable
+from collections.abc import Awaitable, Callable
 
 from codevector.providers.v1 import routing_service_pb2 as pb
 
 from service.domain.errors import RegistryError
 from service.domain.history import parse_token
+from service.domain.routers import RouterKey
 from service.readmodel.live import LiveTable
 from service.readmodel.routers import Routers
 from service.readmodel.snapshot import Snapshot
@@ -46,16 +47,27 @@ class _Pages:
 
 
 class RoutingServicer:
-    """The handlers, by RPC name. Those that hardly ever wait are no coroutines, and answer bytes."""
+    """The handlers, by RPC name. Those that hardly ever wait are no coroutines, and answer bytes.
+
+    ``changed`` is called when a router has said something.
+    """
 
     def __init__(
-        self, ctx: Context, lanes: Lanes, live: LiveTable, watchers: Watchers, routers: Routers
+        self,
+        ctx: Context,
+        lanes: Lanes,
+        live: LiveTable,
+        watchers: Watchers,
+        routers: Routers,
+        *,
+        changed: Callable[[], None],
     ) -> None:
         self._ctx = ctx
         self._lanes = lanes
         self._live = live
         self._watchers = watchers
         self._routers = routers
+        self._changed = changed
         self._pages = _Pages(live.current)
 
     def GetRoutingSnapshot(self, request: pb.GetRoutingSnapshotRequest, exchange: Exchange) -> bytes:
@@ -98,11 +110,15 @@ class RoutingServicer:
         return page
 
     def ReportAppliedRevision(self, request: pb.ReportAppliedRevisionRequest, exchange: Exchange) -> bytes:
+        key = RouterKey(exchange.principal, request.watcher_id, request.session)
         if request.stopping:
-            self._routers.stopping(request.watcher_id)
+            self._routers.stopping(key, exchange.peer())
         else:
             applied = convert.parsed_token(request.token, field="token")
-            self._routers.reported(request.watcher_id, applied, self._live.ring, exchange.peer())
+            if applied is not None and applied.revision > self._live.current.revision:
+                self._live.look()  # another replica has sent it: it counts as soon as this one has it
+            self._routers.reported(key, applied, self._live.ring, exchange.peer())
+        self._changed()
         return b""  # The empty message.
 
     async def WatchRouting(self, request: pb.WatchRoutingRequest, exchange: Exchange, send: Send) -> None:
@@ -113,7 +129,9 @@ class RoutingServicer:
                 unproven=request.resume_revision > 0 and not request.resume_token,
                 bookmark_seconds=interval.seconds + interval.nanos / 1e9 or BOOKMARK_SECONDS,
                 strict=request.strict_resume,
-                watcher_id=request.watcher_id,
+                router=RouterKey(exchange.principal, request.watcher_id, request.session)
+                if request.watcher_id
+                else None,
                 peer=exchange.peer(),
             ),
             send,

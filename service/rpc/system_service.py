@@ -10,15 +10,14 @@ from codevector.providers.v1 import system_service_pb2 as pb
 
 from service.domain.routers import Router
 from service.readmodel.breaks import HistoryBreak, HistoryBreaks
-from service.readmodel.live import LiveTable
-from service.readmodel.routers import Routers
 from service.rpc import convert
 from service.rpc.boundary import Exchange
 from service.rpc.threads import Lanes
 from service.store import DataKeyFault, Storage
-from service.usecases import data_key_verification, encryption_status, rotation, routers, system_info
+from service.usecases import data_key_verification, encryption_status, rotation, system_info
 from service.usecases.context import Context
 from service.usecases.encryption_status import SweepState
+from service.usecases.routers import RouterViews
 from service.usecases.system_info import Release
 
 WAIT_SECONDS = 30.0
@@ -45,15 +44,13 @@ class SystemServicer:
         self,
         ctx: Context,
         lanes: Lanes,
-        live: LiveTable,
-        known: Routers,
+        views: RouterViews,
         breaks: HistoryBreaks,
         release: Release,
     ) -> None:
         self._ctx = ctx
         self._lanes = lanes
-        self._live = live
-        self._routers = known
+        self._routers = views
         self._breaks = breaks
         self._release = release
 
@@ -154,33 +151,34 @@ class SystemServicer:
         )
 
     async def ListRouters(self, request: pb.ListRoutersRequest, exchange: Exchange) -> pb.ListRoutersResponse:
-        found = routers.list_routers(self._ctx, self._live, self._routers, convert.list_query(request))
+        found = self._routers.page(self._ctx, convert.list_query(request))
         return pb.ListRoutersResponse(
             routers=[_router(one) for one in found.page.items],
             next_page_token=found.page.next_page_token,
             total_size=found.page.total_size,
             revision=found.revision,
             min_applied_revision=found.min_applied_revision,
+            view_time=found.view_time,
+            silent_replicas=found.silent_replicas,
         )
 
     async def AwaitAppliedRevision(
         self, request: pb.AwaitAppliedRevisionRequest, exchange: Exchange
     ) -> pb.AwaitAppliedRevisionResponse:
         timeout = request.timeout
-        progress = await routers.await_applied(
-            self._live,
-            self._routers,
+        progress = await self._routers.await_applied(
             exchange.call,
             revision=request.revision,
             token=convert.parsed_token(request.token, field="token"),
             seconds=timeout.seconds + timeout.nanos / 1e9 if request.HasField("timeout") else WAIT_SECONDS,
         )
         return pb.AwaitAppliedRevisionResponse(
-            reached=not progress.lagging,
+            reached=progress.reached,
             revision=progress.revision,
             router_count=progress.router_count,
             applied_count=progress.router_count - len(progress.lagging),
             lagging=[_router(one) for one in progress.lagging[:SHOWN_LAGGING]],
+            silent_replicas=progress.silent_replicas,
         )
 
 
@@ -205,6 +203,8 @@ def _router(router: Router) -> pb.Router:
         seen_time=router.seen_time,
         apply_time=router.apply_time,
         forget_time=router.forget_time,
+        session_id=router.session_id,
+        replicas=router.replicas,
     )
 
 

@@ -78,6 +78,8 @@ class Lanes:
     """Filters over the routing table: mere computing, which more threads would only slow down."""
     following: Lane
     """The routing table, which follows the store."""
+    routers: Lane
+    """What replicas tell each other of routers: one that is held up seems dead to the others."""
     upkeep: Lane
     """Background work on the store."""
     sweep: Lane
@@ -92,6 +94,7 @@ class Lanes:
             self.upstreams,
             self.filters,
             self.following,
+            self.routers,
             self.upkeep,
             self.sweep,
         ):
@@ -107,6 +110,7 @@ def open_lanes() -> Lanes:
         upstreams=Lane("upstreams", 4),
         filters=Lane("filters", 1),
         following=Lane("following", 1),
+        routers=Lane("routers", 1),
         upkeep=Lane("upkeep", 2),
         sweep=Lane("sweep", 2),
     )

@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from alembic.config import Config
     from alembic.script import ScriptDirectory
 
-HEAD = "0004"
+HEAD = "0005"
 """The newest migration; a test holds it to the scripts."""
 _ADVISORY_LOCK = 0x636F6465766563  # "codevec": any constant that no other program is likely to use
 _SET_UP_POSTGRESQL = (

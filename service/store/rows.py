@@ -120,17 +120,48 @@ class SidecarRow(Base):
 
 
 class RouterRow(Base):
-    """A router: the revision it has applied, of which store, and when it last reported."""
+    """A router: which revision it has applied, of which history, and who wrote of it last.
+
+    ``session`` is hexadecimal, and empty for a client that sends none.
+    """
 
     __tablename__ = "routers"
 
+    principal: Mapped[str] = mapped_column(primary_key=True)
     watcher_id: Mapped[str] = mapped_column(primary_key=True)
+    session: Mapped[str] = mapped_column(primary_key=True)
     store_id: Mapped[str]
     content_id: Mapped[str]
     applied_revision: Mapped[int]
     apply_time: Mapped[datetime | None]
     seen_time: Mapped[datetime]
     peer: Mapped[str]
+    stopped: Mapped[int]
+    writer_id: Mapped[str]
+    writer_seq: Mapped[int]
+
+
+class ReplicaRow(Base):
+    """A replica: how often it has written what it heard, and the table that it had then."""
+
+    __tablename__ = "replicas"
+
+    replica_id: Mapped[str] = mapped_column(primary_key=True)
+    flush_seq: Mapped[int]
+    store_id: Mapped[str]
+    content_id: Mapped[str]
+    table_revision: Mapped[int]
+
+
+class RouterWatchRow(Base):
+    """A router that has a watch open at a replica."""
+
+    __tablename__ = "watches"
+
+    replica_id: Mapped[str] = mapped_column(primary_key=True)
+    principal: Mapped[str] = mapped_column(primary_key=True)
+    watcher_id: Mapped[str] = mapped_column(primary_key=True)
+    session: Mapped[str] = mapped_column(primary_key=True)
 
 
 class IdempotencyRow(Base):

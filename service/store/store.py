@@ -9,7 +9,7 @@ from __future__ import annotations
 import random
 import threading
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping
 from contextlib import AbstractContextManager, ExitStack, nullcontext
 from datetime import UTC, datetime
 from enum import Enum
@@ -23,7 +23,7 @@ from sqlalchemy.exc import TimeoutError as PoolTimeout
 from sqlalchemy.orm import Session
 
 from service.domain.calls import OWN, Call
-from service.domain.routers import RouterRecord
+from service.domain.routers import Flush, Shared
 from service.domain.routing import ChangeSet
 from service.store import engines, migrating
 from service.store.failures import (
@@ -38,7 +38,7 @@ from service.store.failures import (
 )
 from service.store.ground import DatabaseLock, Ground, Loss
 from service.store.units.rewraps import RewrapUnit
-from service.store.units.routers import load_routers, save_routers
+from service.store.units.routers import flush_routers, read_shared
 from service.store.units.unit import Outcome, ReadUnit, WriteUnit
 
 T = TypeVar("T")
@@ -139,32 +139,38 @@ class Store:
         """
         return self._committing(lambda: self._rewrap_once(work))
 
-    def routers(self) -> list[RouterRecord]:
-        """Return the stored routers, by watcher_id.
+    def flush_routers(self, flush: Flush) -> bool:
+        """Write what this process has heard of routers, in one short transaction.
 
-        Raises:
-            Unavailable: STORE_UNAVAILABLE.
-        """
-
-        def once() -> list[RouterRecord]:
-            with self._engine.connect() as connection:
-                return load_routers(connection)
-
-        return self._retrying(once)
-
-    def save_routers(self, put: Sequence[RouterRecord], gone: Sequence[str]) -> None:
-        """Keep these records of routers, and drop those that are gone, in one short transaction.
+        Returns whether its own row was as it left it; if not, nothing was written.
 
         Raises:
             Aborted, Unavailable: as `write`.
         """
 
-        def once() -> None:
+        def once() -> bool:
             with self._writers, Session(self._engine, autoflush=False) as session:
-                save_routers(session.connection(execution_options=engines.WRITE), put, gone)
+                connection = session.connection(execution_options=engines.WRITE)
+                if not flush_routers(connection, flush, shared=not self._is_sqlite):
+                    session.rollback()
+                    return False
                 self._commit(session)
+                return True
 
-        self._committing(once)
+        return self._committing(once)
+
+    def shared_routers(self, seen: Mapping[str, int]) -> Shared:
+        """Return all replicas, and the routers of which flushes wrote that are not ``seen``, by replica.
+
+        Raises:
+            Unavailable: STORE_UNAVAILABLE.
+        """
+
+        def once() -> Shared:
+            with self._engine.connect().execution_options(**self._read_options) as connection:
+                return read_shared(connection, seen)
+
+        return self._retrying(once)
 
     def compact(self) -> int:
         """Forget old change sets: at least 24 hours and 10,000 revisions stay. To be called hourly.

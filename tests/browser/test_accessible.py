@@ -82,6 +82,7 @@ def stock(installation: Instance) -> None:
     api.create_provider_model("providers/stocked", "gpt-4o", context_window=128_000)
     api.create_provider_model("providers/stocked", "text-embedding-3-large", context_window=8191)
     api.create_model(api.get("providers/stocked/models/gpt-4o"), model_id="stocked", display_name="Stocked")
+    desk.watch("router-1")
     desk.report("router-1")
 
 

@@ -37,7 +37,7 @@ def differences(expected: Any, actual: Any, where: str = "answer") -> list[str]:
         case {"$sha256": text}:
             same = actual == sha256(text.encode()).hexdigest()
         case {"$length": length}:
-            same = isinstance(actual, list) and len(actual) == int(length)
+            same = isinstance(actual, list | str) and len(actual) == int(length)
         case {"$unordered": items}:
             same = isinstance(actual, list) and sorted(actual) == sorted(items)
         case {"$oneOf": values}:

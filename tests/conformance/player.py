@@ -21,6 +21,7 @@ from google.protobuf import json_format
 from tests.conformance import variants
 from tests.conformance.matching import differences, filled
 from tests.conformance.programs import Client
+from tests.support.servers.desk import Desk
 from tests.support.servers.harness import Instance, wait_until
 
 CALL_SECONDS = 60.0
@@ -107,6 +108,7 @@ class Player:
             "save fork": lambda: self._save("fork.db"),
             "put fork back": lambda: self._put_back("fork.db"),
             "make database anew": self._make_database_anew,
+            "let another router watch": lambda: Desk(self.instance).meet("another", ""),
         }
 
     def _save(self, name: str) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import secrets
 import subprocess
 import sys
 import threading
@@ -27,12 +28,15 @@ class Gateway:
     def __init__(self, address: str, name: str) -> None:
         self.name = name
         self.table: set[str] = set()
+        self._session = secrets.token_bytes(16)
         self.revision = 0
         self._reports = threading.Event()
         self._reports.set()
         self._channel = grpc.insecure_channel(address, options=[("grpc.use_local_subchannel_pool", 1)])
         self._stub = routing_service_pb2_grpc.RoutingServiceStub(self._channel)
-        self._watch = self._stub.WatchRouting(routing_pb.WatchRoutingRequest(watcher_id=name))
+        self._watch = self._stub.WatchRouting(
+            routing_pb.WatchRoutingRequest(watcher_id=name, session=self._session)
+        )
         self._thread = threading.Thread(target=self._follow, name=name)
         self._thread.start()
 
@@ -53,7 +57,10 @@ class Gateway:
     def stop(self) -> None:
         """Say goodbye, and end the watch."""
         self._stub.ReportAppliedRevision(
-            routing_pb.ReportAppliedRevisionRequest(watcher_id=self.name, stopping=True), timeout=60
+            routing_pb.ReportAppliedRevisionRequest(
+                watcher_id=self.name, session=self._session, stopping=True
+            ),
+            timeout=60,
         )
         self.close()
 
@@ -76,7 +83,9 @@ class Gateway:
             self.table.discard(change.removed)
         self.revision = message.revision
         self._stub.ReportAppliedRevision(
-            routing_pb.ReportAppliedRevisionRequest(watcher_id=self.name, token=message.token),
+            routing_pb.ReportAppliedRevisionRequest(
+                watcher_id=self.name, session=self._session, token=message.token
+            ),
             timeout=120,
         )
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import signal
 import sqlite3
 import time
 from collections.abc import Iterator
@@ -27,7 +28,7 @@ class TestRestarts:
     def test_a_router_that_is_cut_off_is_still_waited_for(self, instance: Instance, killed: bool) -> None:
         """Whatever was heard more than some seconds before a crash, and everything before a stop."""
         desk = Desk(instance)
-        desk.report("cut-off")
+        desk.meet("cut-off")
         if killed:
             wait_until(lambda: self._kept(instance) == ["cut-off"], what="what the router said is stored")
             instance.kill_service()
@@ -40,23 +41,120 @@ class TestRestarts:
         assert (got.lagging[0].watcher_id, got.lagging[0].watching) == ("cut-off", False)
         assert got.lagging[0].forget_time.seconds > time.time()
 
-    def test_a_router_of_another_replica_is_waited_for(self, postgres_server: PostgresServer) -> None:
-        with two_registries(postgres_server) as (first, second):
-            here, there = Desk(first), Desk(second)
-            stream = there.watch("elsewhere")
-            wait_until(lambda: here.listed() == ["elsewhere"], what="the other replica hears of it")
-            here.api.create()
-            got = here.wait()
-            assert (got.reached, [one.watcher_id for one in got.lagging]) == (False, ["elsewhere"])
-            revision = here.head().revision
-            wait_until(lambda: there.head().revision == revision, what="the other replica follows")
-            there.report("elsewhere")
-            assert here.wait(revision, seconds=50).reached
-            stream.cancel()
-            there.report("elsewhere", stopping=True)
-            wait_until(lambda: here.listed() == [], what="the other replica hears that it stopped")
-
     @staticmethod
     def _kept(instance: Instance) -> list[str]:
         with closing(sqlite3.connect(instance.home / "registry.db")) as sql:
             return [row[0] for row in sql.execute("SELECT watcher_id FROM routers")]
+
+
+class TestReplicas:
+    """Two registries on one PostgreSQL."""
+
+    @pytest.fixture
+    def desks(self, postgres_server: PostgresServer) -> Iterator[tuple[Desk, Desk]]:
+        with two_registries(postgres_server) as (first, second):
+            yield Desk(first), Desk(second)
+
+    def test_a_router_of_another_replica_is_waited_for(self, desks: tuple[Desk, Desk]) -> None:
+        """At once: an answer is at least as new as its call."""
+        here, there = desks
+        stream = there.watch("elsewhere")
+        here.api.create()
+        got = here.wait()
+        assert (got.reached, [one.watcher_id for one in got.lagging]) == (False, ["elsewhere"])
+        revision = here.head().revision
+        wait_until(lambda: there.head().revision == revision, what="the other replica follows")
+        there.report("elsewhere")
+        assert here.wait(revision, seconds=50).reached
+        stream.cancel()
+        wait_until(lambda: not there.list().routers[0].watching, what="the watch ends")
+        there.report("elsewhere", stopping=True)
+        assert here.wait(seconds=50).router_count == 0
+
+    def test_reports_may_go_to_any_replica(self, desks: tuple[Desk, Desk]) -> None:
+        """As a balancer spreads them: the watch is on one, each report and the stop on the next."""
+        here, there = desks
+        sessions = [bytes([number]) * 16 for number in range(4)]
+        for number, session in enumerate(sessions):
+            desks[number % 2].watch(f"gw-{number}", session=session)
+        for turn in range(3):
+            here.api.create()
+            token = here.api.trailers["x-revision-token"]
+            for number, session in enumerate(sessions):
+                desks[(number + turn) % 2].report(f"gw-{number}", token, session=session)
+            for desk in desks:
+                got = desk.wait(token=token, seconds=50)
+                assert (got.reached, got.router_count, got.applied_count) == (True, 4, 4)
+        for number, session in enumerate(sessions):
+            desks[(number + 1) % 2].report(f"gw-{number}", session=session, stopping=True)
+        for desk in desks:
+            assert desk.wait(seconds=50).reached
+        wait_until(lambda: not [*here.listed(), *there.listed()], what="nobody counts, though all watch")
+
+    def test_a_rolling_restart_with_a_fixed_name(self, desks: tuple[Desk, Desk]) -> None:
+        """The new process watches, then the old one stops: the new one is waited for."""
+        here, there = desks
+        old, new = b"o" * 16, b"n" * 16
+        here.watch("gateway-0", session=old)
+        here.report("gateway-0", session=old)
+        there.watch("gateway-0", session=new)
+        here.api.create()
+        token = here.api.trailers["x-revision-token"]
+        here.report("gateway-0", session=old, stopping=True)
+        for desk in desks:
+            got = desk.wait(token=token)
+            assert not got.reached
+            assert new.hex()[:8] in [one.session_id for one in got.lagging]
+        there.report("gateway-0", token, session=new)
+        assert here.wait(token=token, seconds=50).reached
+
+    def test_a_replica_that_was_killed_is_named_and_then_not_waited_for(
+        self, desks: tuple[Desk, Desk]
+    ) -> None:
+        here, there = desks
+        there.watch("gateway-0", session=b"0" * 16)
+        here.api.create()
+        token = here.api.trailers["x-revision-token"]
+        here.report("gateway-0", token, session=b"0" * 16)
+        assert here.wait(token=token, seconds=50).reached
+        [replica] = here.list().routers[0].replicas
+        _instance(there).kill_service()
+        got = here.wait(token=token)
+        assert (got.reached, list(got.silent_replicas)) == (False, [replica])
+        assert here.wait(token=token, seconds=50).reached
+        [router] = here.list().routers
+        assert (router.watching, router.forget_time.seconds > time.time()) == (False, True)
+
+    def test_a_paused_replica_with_an_older_watch_is_never_passed_over(
+        self, desks: tuple[Desk, Desk]
+    ) -> None:
+        here, there = desks
+        there.watch("gateway-0", session=b"0" * 16)
+        there.report("gateway-0", session=b"0" * 16)
+        service = _instance(there).service
+        assert service is not None
+        service.child.send_signal(signal.SIGSTOP)
+        try:
+            here.api.create()
+            token = here.api.trailers["x-revision-token"]
+            got = here.wait(token=token, seconds=15)
+            assert (got.reached, [one.watcher_id for one in got.lagging]) == (False, ["gateway-0"])
+        finally:
+            service.child.send_signal(signal.SIGCONT)
+        there.report("gateway-0", token, session=b"0" * 16)
+        assert here.wait(token=token, seconds=50).reached
+        wait_until(lambda: here.list().routers[0].watching, what="the replica counts as alive again")
+
+    def test_a_replica_that_stops_leaves_at_once(self, desks: tuple[Desk, Desk]) -> None:
+        here, there = desks
+        there.watch("gateway-0", session=b"0" * 16)
+        there.report("gateway-0", session=b"0" * 16)
+        _instance(there).stop_service()
+        got = here.wait(seconds=50)
+        assert (got.reached, got.router_count, list(got.silent_replicas)) == (True, 1, [])
+        assert not got.lagging
+
+
+def _instance(desk: Desk) -> Instance:
+    assert isinstance(desk.registry, Instance)
+    return desk.registry

@@ -40,11 +40,15 @@ export interface WatchOptions {
   readonly strictResume?: boolean;
   readonly bookmarkIntervalMs?: number;
   readonly watcherId?: string;
+  /** 16 random bytes that tell this router from another process of the same watcherId. */
+  readonly session?: Uint8Array;
   readonly signal?: AbortSignal;
 }
 
 export interface Report {
   readonly watcherId: string;
+  /** That of the router's watches. */
+  readonly session?: Uint8Array;
   /** The token of the table in use. A report without one counts as nothing applied. */
   readonly token?: string;
   readonly revision?: bigint;

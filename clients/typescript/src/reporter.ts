@@ -15,6 +15,7 @@ export class Reporter {
   constructor(
     private readonly registry: Registry,
     private readonly watcherId: string,
+    private readonly session: Uint8Array,
   ) {}
 
   /** Call it with each sign of life: it repeats a report that failed. */
@@ -32,7 +33,7 @@ export class Reporter {
   async stop(): Promise<void> {
     this.#stopped.abort();
     await this.#round;
-    await this.registry.report({ watcherId: this.watcherId, stopping: true });
+    await this.registry.report({ watcherId: this.watcherId, session: this.session, stopping: true });
   }
 
   async #report(): Promise<void> {
@@ -40,7 +41,7 @@ export class Reporter {
     let isTold = true;
     while (isTold && this.#table && this.#table.token !== this.#reported && !signal.aborted) {
       const { token } = this.#table;
-      isTold = await this.registry.report({ watcherId: this.watcherId, token }, signal).then(
+      isTold = await this.registry.report({ watcherId: this.watcherId, session: this.session, token }, signal).then(
         () => true,
         () => false,
       );

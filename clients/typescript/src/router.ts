@@ -20,7 +20,7 @@ import { MutableTable, type RoutingTable } from "./table.js";
 export interface RouterOptions extends Rules {
   readonly registry: Registry;
   readonly sidecar: KeySidecar;
-  /** Names this router to operators, e.g. its pod; no two may have the same. Without: it is not counted. */
+  /** Names this router to operators, e.g. its pod. Without: it is not counted. */
   readonly watcherId?: string;
   /** The longest silence of the registry, 1 to 60 s; after three of them the connection is closed. 15 s by default. */
   readonly bookmarkIntervalMs?: number;
@@ -46,6 +46,8 @@ export class Router extends EventEmitter<RouterEvents> {
   readonly #bookmarkIntervalMs: number;
   readonly #maxReconnectDelayMs: number;
   readonly #watcherId: string;
+  /** Tells this router from another process of the same watcherId. */
+  readonly #session = crypto.getRandomValues(new Uint8Array(16));
   readonly #credentials: Credentials;
   readonly #reporter: Reporter | undefined;
   readonly #stopped = new AbortController();
@@ -64,7 +66,7 @@ export class Router extends EventEmitter<RouterEvents> {
     this.#maxReconnectDelayMs = options.maxReconnectDelayMs ?? 5_000;
     this.#watcherId = options.watcherId ?? "";
     this.#credentials = new Credentials(options.registry, options.sidecar, this, this.#wakes, options);
-    this.#reporter = options.watcherId ? new Reporter(options.registry, options.watcherId) : undefined;
+    this.#reporter = options.watcherId ? new Reporter(options.registry, options.watcherId, this.#session) : undefined;
     this.#running = this.#run(this.#stopped.signal);
   }
 
@@ -155,6 +157,7 @@ export class Router extends EventEmitter<RouterEvents> {
       resumeToken: this.#table?.token ?? "",
       bookmarkIntervalMs: this.#bookmarkIntervalMs,
       watcherId: this.#watcherId,
+      session: this.#session,
       signal: stopped,
     });
     try {

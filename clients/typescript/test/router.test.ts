@@ -263,6 +263,9 @@ describe("Router", { timeout: 120_000 }, () => {
       ["pod-1", token(50n), false],
       ["pod-1", "", true],
     ]);
+    const { session } = registry.streams[0]!.request;
+    assert.equal(session.length, 16);
+    for (const report of registry.reports) assert.deepEqual(report.session, session);
     await until(() => stream.isOver);
   });
 

@@ -86,6 +86,7 @@ class Follower:
         reports: Reports,
         *,
         watcher_id: str,
+        session: bytes,
         pace: Pace,
         file: TableFile | None,
         on_table: Callable[[RoutingTable], None],
@@ -96,6 +97,7 @@ class Follower:
         self._registry = registry
         self._reports = reports
         self._watcher_id = watcher_id
+        self._session = session
         self._pace = pace
         self._file = file
         self._on_table = on_table
@@ -199,7 +201,7 @@ class Follower:
         return None
 
     def _open(self) -> Stream:
-        request = pb.WatchRoutingRequest(watcher_id=self._watcher_id)
+        request = pb.WatchRoutingRequest(watcher_id=self._watcher_id, session=self._session)
         request.bookmark_interval.FromMilliseconds(round(self._pace.bookmark * 1000))
         if self._resumable and self.table is not None:
             request.resume_token = self.table.token

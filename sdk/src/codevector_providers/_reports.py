@@ -23,12 +23,14 @@ class Reports:
         self,
         registry: Registry,
         watcher_id: str,
+        session: bytes,
         *,
         clock: Callable[[], float],
         random: Callable[[], float],
     ) -> None:
         self._registry = registry
         self._watcher_id = watcher_id
+        self._session = session
         self._clock = clock
         self._random = random
         self._sent_time = -math.inf
@@ -56,12 +58,16 @@ class Reports:
         """Report, without waiting for the response. A failed report is repeated with the next message."""
         self.due = math.inf
         self._sent_time = self._clock()
-        request = pb.ReportAppliedRevisionRequest(watcher_id=self._watcher_id, token=self._token)
+        request = pb.ReportAppliedRevisionRequest(
+            watcher_id=self._watcher_id, session=self._session, token=self._token
+        )
         self._flight = (self._registry.report(request), self._token)
 
     def stop(self) -> None:
         """Report that this router stops. An unreachable registry forgets it after a while."""
-        request = pb.ReportAppliedRevisionRequest(watcher_id=self._watcher_id, stopping=True)
+        request = pb.ReportAppliedRevisionRequest(
+            watcher_id=self._watcher_id, session=self._session, stopping=True
+        )
         call = self._registry.report(request)
         try:
             call.result(timeout=STOPPING_SECONDS)

@@ -113,6 +113,8 @@ class Router:
         self._clock = time.monotonic
         self._random = rng or random.Random().random  # noqa: S311 - spreads load, not a secret
         self._watcher_id = watcher_id or f"{socket.gethostname()}-{os.getpid()}-{secrets.token_hex(4)}"
+        # One of this object: the registry tells it from another process of the same watcher_id by it.
+        session = secrets.token_bytes(16)
         self._allow_loopback_http = allow_loopback_http
         allowed = parse_allowed(allowed_destinations)
         self._registry = Registry(
@@ -133,11 +135,12 @@ class Router:
             clock=self._clock,
         )
         jitter = random.Random().random  # noqa: S311 - as above
-        self._reports = Reports(self._registry, self._watcher_id, clock=self._clock, random=jitter)
+        self._reports = Reports(self._registry, self._watcher_id, session, clock=self._clock, random=jitter)
         self._follower = Follower(
             self._registry,
             self._reports,
             watcher_id=self._watcher_id,
+            session=session,
             pace=Pace(bookmark_seconds, deadline_seconds / 2, max_reconnect_seconds),
             file=TableFile(Path(snapshot_file)) if snapshot_file is not None else None,
             on_table=self._cache.follow,

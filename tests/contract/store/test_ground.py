@@ -8,14 +8,18 @@ import sqlite3
 from collections.abc import Callable, Iterator
 from contextlib import closing
 from pathlib import Path
+from uuid import UUID
 
 import pytest
 
 from service.domain.errors import Unavailable
-from service.domain.routers import RouterRecord
+from service.domain.history import RevisionToken
+from service.domain.routers import Flush, Heard, RouterKey, Stamp
 from service.store import Loss, Store, StoreStartError, ground, migrate, open_store, restore
 from service.store.ground import CHECKPOINT_BYTES
 from tests.support.values.registry_values import START, ManualClock, a_provider
+
+TABLE = RevisionToken(UUID(int=1, version=4), UUID(int=2, version=4), 0)
 
 
 @pytest.fixture
@@ -183,7 +187,13 @@ class TestCheckpoints:
                 lambda store, n: store.rewrap(lambda unit: unit.take_lease("a", seconds=n)), id="rewrap"
             ),
             pytest.param(
-                lambda store, n: store.save_routers([RouterRecord(f"gw-{n}", None, None, START, "")], []),
+                lambda store, n: store.flush_routers(
+                    Flush(
+                        Stamp("one", n),
+                        TABLE,
+                        [(RouterKey("", f"gw-{n}", b""), Heard(START, "", began=True))],
+                    )
+                ),
                 id="routers",
             ),
         ],

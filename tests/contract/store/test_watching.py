@@ -24,6 +24,7 @@ from codevector.providers.v1 import routing_service_pb2 as pb
 
 from runtime.logs import build_logger
 from service.domain.errors import OutOfRange
+from service.domain.routers import RouterKey
 from service.readmodel import live
 from service.readmodel.live import LiveTable
 from service.readmodel.ring import Ring
@@ -64,7 +65,7 @@ def a_wish(table: RouterTable, *, strict: bool = False, watcher_id: str = "") ->
         unproven=False,
         bookmark_seconds=1.0,
         strict=strict,
-        watcher_id=watcher_id,
+        router=RouterKey("dev:loopback", watcher_id, b"") if watcher_id else None,
         peer="here",
     )
 
@@ -168,7 +169,8 @@ class Story:
         """A registry starts, serves and ends without a word, while writers write."""
         loop = asyncio.get_running_loop()
         table = LiveTable(routing_source(self.store), CODEC, lane.run, build_logger(self.log, logging.INFO))
-        registry = Registry(table, Watchers(table, CODEC, Routers(now), clock=now))
+        routers = Routers(now, build_logger(self.log, logging.INFO))
+        registry = Registry(table, Watchers(table, CODEC, routers, clock=now))
         table.on_advance = registry.watchers.wake
         self.store.on_commit = table.committed
         tasks = [asyncio.ensure_future(table.follow()), asyncio.ensure_future(registry.watchers.tick())]

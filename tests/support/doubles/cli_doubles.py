@@ -105,6 +105,7 @@ class Installation:
     notices: bool = True
     revision: int = 7
     store_id: str = "store-1"
+    silent_replicas: list[str] = field(default_factory=list)
     routers: dict[str, pb.Router] = field(default_factory=dict)
     rows: bytes = b"rows"
     deployment_id: str = DEPLOYMENT
@@ -296,6 +297,7 @@ class Doubles(
             min_applied_revision=min(
                 (each.applied_revision for each in made.routers.values()), default=made.revision
             ),
+            silent_replicas=made.silent_replicas,
         )
 
     def AwaitAppliedRevision(  # noqa: N802
@@ -306,14 +308,15 @@ class Doubles(
             raise Refused(code_pb2.OUT_OF_RANGE, "REVISION_AHEAD", f"the registry is at {made.revision}")
         wanted = request.revision or made.revision
         lagging = [each for _, each in sorted(made.routers.items()) if each.applied_revision < wanted]
-        if lagging:
+        if lagging or made.silent_replicas:
             made.clock.elapsed += request.timeout.ToTimedelta().total_seconds()
         return pb.AwaitAppliedRevisionResponse(
-            reached=not lagging,
+            reached=not lagging and not made.silent_replicas,
             revision=wanted,
             router_count=len(made.routers),
             applied_count=len(made.routers) - len(lagging),
             lagging=lagging[:100],
+            silent_replicas=made.silent_replicas,
         )
 
     def ListProviders(self, request: Any, _: object) -> provider_service_pb2.ListProvidersResponse:  # noqa: N802

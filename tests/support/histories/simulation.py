@@ -26,6 +26,7 @@ from uuid import UUID
 from runtime.logs import build_logger
 from service.domain.errors import OutOfRange, Reason, RegistryError, Unavailable
 from service.domain.history import RevisionToken, parse_token
+from service.domain.routers import RouterKey
 from service.readmodel import live as live_module
 from service.readmodel import watch as watch_module
 from service.readmodel.live import LiveTable
@@ -107,7 +108,7 @@ class Replica:
 
         log = build_logger(io.StringIO(), logging.CRITICAL)
         self.live = LiveTable(self.store.log.source, PLAIN_CODEC, self.store.run, log)
-        self.routers = Routers(now)
+        self.routers = Routers(now, build_logger(io.StringIO(), logging.ERROR))
         self.watchers = Watchers(self.live, PLAIN_CODEC, self.routers, clock=now)
         self.watchers._watchers = _InOrder()  # type: ignore[assignment]
         self.live.on_advance = self.watchers.wake
@@ -264,19 +265,20 @@ class Simulation:
         chance = router.chance
         router.streams += 1
         router.watcher_id, router.replica = f"{router.name}-{router.streams}", replica
+        key = RouterKey("dev:loopback", router.watcher_id, router.streams.to_bytes(16))
         wish = WatchRequest(
             resume=router.table.token,
             unproven=False,
             bookmark_seconds=2.0,
             strict=chance.random() < 0.2,
-            watcher_id=router.watcher_id,
+            router=key,
             peer=router.name,
         )
         pause = chance.choice((0.0, 0.01, 0.5))
 
         async def send(octets: bytes) -> None:
             self._take(router, octets)
-            replica.routers.reported(router.watcher_id, router.table.token, replica.live.ring, router.name)
+            replica.routers.reported(key, router.table.token, replica.live.ring, router.name)
             await asyncio.sleep(chance.uniform(0, pause))
 
         async def watched() -> None:
@@ -295,7 +297,7 @@ class Simulation:
             stream.cancel()
             [ended] = await asyncio.gather(stream, return_exceptions=True)
             replica.streams = [one for one in replica.streams if one is not stream]
-            replica.routers.stopping(router.watcher_id)
+            replica.routers.stopping(key, router.name)
             router.replica = None
             self.met["streams"] += 1
         if isinstance(ended, Exception):

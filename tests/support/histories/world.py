@@ -405,7 +405,8 @@ def _clock() -> ManualClock:
 
 
 def _watchers(live: LiveTable) -> Watchers:
-    return Watchers(live, PLAIN_CODEC, Routers(_clock()), clock=_clock())
+    routers = Routers(_clock(), build_logger(io.StringIO(), logging.CRITICAL))
+    return Watchers(live, PLAIN_CODEC, routers, clock=_clock())
 
 
 def _watcher() -> _Watcher:
@@ -414,7 +415,7 @@ def _watcher() -> _Watcher:
 
 def _resuming(token: RevisionToken | None) -> WatchRequest:
     return WatchRequest(
-        resume=token, unproven=False, bookmark_seconds=60.0, strict=False, watcher_id="", peer=""
+        resume=token, unproven=False, bookmark_seconds=60.0, strict=False, router=None, peer=""
     )
 
 

@@ -10,6 +10,7 @@ from codevector.providers.v1 import system_service_pb2 as pb
 from google.protobuf.duration_pb2 import Duration
 
 from tests.support.servers.api import Api
+from tests.support.servers.harness import wait_until
 from tests.support.servers.served import Served
 
 
@@ -24,22 +25,35 @@ class Desk:
     def head(self) -> routing.RoutingSnapshot:
         return self.registry.routing.GetRoutingSnapshot(routing.GetRoutingSnapshotRequest()).snapshot
 
-    def report(self, watcher_id: str, token: str | None = None, *, stopping: bool = False) -> None:
+    def report(
+        self, watcher_id: str, token: str | None = None, *, stopping: bool = False, session: bytes = b""
+    ) -> None:
         """Say that a router routes by the table as it is now, or by that of ``token``."""
         self.registry.routing.ReportAppliedRevision(
             routing.ReportAppliedRevisionRequest(
                 watcher_id=watcher_id,
                 token=self.head().token if token is None else token,
                 stopping=stopping,
+                session=session,
             )
         )
 
-    def watch(self, watcher_id: str) -> grpc.Call:
+    def watch(self, watcher_id: str, *, session: bytes = b"") -> grpc.Call:
         """Open a watch and read its beginning."""
-        stream = self.registry.routing.WatchRouting(routing.WatchRoutingRequest(watcher_id=watcher_id))
+        request = routing.WatchRoutingRequest(watcher_id=watcher_id, session=session)
+        stream = self.registry.routing.WatchRouting(request)
         next(stream)
         self._streams.append(stream)
         return stream
+
+    def meet(self, watcher_id: str, token: str | None = None, *, session: bytes = b"") -> None:
+        """Let a router watch, report, and be cut off."""
+        stream = self.watch(watcher_id, session=session)
+        self.report(watcher_id, token, session=session)
+        stream.cancel()
+        wait_until(
+            lambda: all(not one.watching for one in self.list(watcher_id).routers), what="the watch ends"
+        )
 
     def list(self, filter: str = "", **paging: object) -> pb.ListRoutersResponse:  # noqa: A002
         request = pb.ListRoutersRequest(filter=filter, **paging)  # type: ignore[arg-type]

@@ -50,7 +50,7 @@ def bench() -> Iterator[Bench]:
             token=None,
             max_reconnect_seconds=0.1,
         )
-        reports = Reports(registry, "me", clock=lambda: made.now, random=lambda: JITTER)
+        reports = Reports(registry, "me", b"s" * 16, clock=lambda: made.now, random=lambda: JITTER)
         made = Bench(double, reports)
         try:
             yield made
@@ -70,6 +70,7 @@ def test_soon_after_it_is_in_use(bench: Bench) -> None:
     assert bench.told == ["s@1"]
     (report,) = bench.registry.reports
     assert (report.watcher_id, report.token, report.stopping) == ("me", "s@1", False)
+    assert report.session == b"s" * 16
 
 
 def test_of_several_within_a_second_the_last(bench: Bench) -> None:

@@ -341,6 +341,12 @@ class TestReports:
         for report in stage.registry.reports:
             assert (report.watcher_id, report.stopping) == ("test", False)
 
+    def test_another_router_of_the_same_name_is_another_session(self, stage: Stage) -> None:
+        for number in (1, 2):
+            stage.router()
+            stage.registry.watch(number)
+        assert stage.registry.watch(1).request.session != stage.registry.watch(2).request.session
+
     def test_tells_again_after_taking_up_again(self, stage: Stage) -> None:
         """The registry may have been started anew, and know of no router."""
         stage.router()
@@ -355,6 +361,9 @@ class TestReports:
         router.close()
         (*_, last) = stage.registry.reports
         assert (last.watcher_id, last.stopping) == ("test", True)
+        session = stage.registry.watch(1).request.session
+        assert len(session) == 16
+        assert {report.session for report in stage.registry.reports} == {session}, "one session throughout"
         router.close()
 
     def test_stops_without_a_registry(self, stage: Stage) -> None:

@@ -157,20 +157,22 @@ class RoutingSnapshot(_message.Message):
     def __init__(self, revision: _Optional[int] = ..., store_id: _Optional[str] = ..., providers: _Optional[_Iterable[_Union[RoutingProvider, _Mapping]]] = ..., provider_models: _Optional[_Iterable[_Union[ActiveProviderModel, _Mapping]]] = ..., models: _Optional[_Iterable[_Union[ActiveModel, _Mapping]]] = ..., token: _Optional[str] = ...) -> None: ...
 
 class WatchRoutingRequest(_message.Message):
-    __slots__ = ("resume_revision", "store_id", "bookmark_interval", "strict_resume", "watcher_id", "resume_token")
+    __slots__ = ("resume_revision", "store_id", "bookmark_interval", "strict_resume", "watcher_id", "resume_token", "session")
     RESUME_REVISION_FIELD_NUMBER: _ClassVar[int]
     STORE_ID_FIELD_NUMBER: _ClassVar[int]
     BOOKMARK_INTERVAL_FIELD_NUMBER: _ClassVar[int]
     STRICT_RESUME_FIELD_NUMBER: _ClassVar[int]
     WATCHER_ID_FIELD_NUMBER: _ClassVar[int]
     RESUME_TOKEN_FIELD_NUMBER: _ClassVar[int]
+    SESSION_FIELD_NUMBER: _ClassVar[int]
     resume_revision: int
     store_id: str
     bookmark_interval: _duration_pb2.Duration
     strict_resume: bool
     watcher_id: str
     resume_token: str
-    def __init__(self, resume_revision: _Optional[int] = ..., store_id: _Optional[str] = ..., bookmark_interval: _Optional[_Union[datetime.timedelta, _duration_pb2.Duration, _Mapping]] = ..., strict_resume: bool = ..., watcher_id: _Optional[str] = ..., resume_token: _Optional[str] = ...) -> None: ...
+    session: bytes
+    def __init__(self, resume_revision: _Optional[int] = ..., store_id: _Optional[str] = ..., bookmark_interval: _Optional[_Union[datetime.timedelta, _duration_pb2.Duration, _Mapping]] = ..., strict_resume: bool = ..., watcher_id: _Optional[str] = ..., resume_token: _Optional[str] = ..., session: _Optional[bytes] = ...) -> None: ...
 
 class WatchRoutingResponse(_message.Message):
     __slots__ = ("store_id", "revision", "snapshot_chunk", "change_set", "bookmark", "token")
@@ -247,18 +249,20 @@ class Bookmark(_message.Message):
     def __init__(self, server_time: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., draining: bool = ...) -> None: ...
 
 class ReportAppliedRevisionRequest(_message.Message):
-    __slots__ = ("watcher_id", "revision", "store_id", "stopping", "token")
+    __slots__ = ("watcher_id", "revision", "store_id", "stopping", "token", "session")
     WATCHER_ID_FIELD_NUMBER: _ClassVar[int]
     REVISION_FIELD_NUMBER: _ClassVar[int]
     STORE_ID_FIELD_NUMBER: _ClassVar[int]
     STOPPING_FIELD_NUMBER: _ClassVar[int]
     TOKEN_FIELD_NUMBER: _ClassVar[int]
+    SESSION_FIELD_NUMBER: _ClassVar[int]
     watcher_id: str
     revision: int
     store_id: str
     stopping: bool
     token: str
-    def __init__(self, watcher_id: _Optional[str] = ..., revision: _Optional[int] = ..., store_id: _Optional[str] = ..., stopping: bool = ..., token: _Optional[str] = ...) -> None: ...
+    session: bytes
+    def __init__(self, watcher_id: _Optional[str] = ..., revision: _Optional[int] = ..., store_id: _Optional[str] = ..., stopping: bool = ..., token: _Optional[str] = ..., session: _Optional[bytes] = ...) -> None: ...
 
 class ReportAppliedRevisionResponse(_message.Message):
     __slots__ = ()

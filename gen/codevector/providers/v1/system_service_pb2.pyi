@@ -211,7 +211,7 @@ class DigestProvidersResponse(_message.Message):
     def __init__(self, sha256: _Optional[bytes] = ..., provider_count: _Optional[int] = ..., credential_count: _Optional[int] = ..., provider_model_count: _Optional[int] = ..., revision: _Optional[int] = ..., store_id: _Optional[str] = ...) -> None: ...
 
 class Router(_message.Message):
-    __slots__ = ("watcher_id", "applied_revision", "apply_time", "watching", "seen_time", "forget_time", "peer")
+    __slots__ = ("watcher_id", "applied_revision", "apply_time", "watching", "seen_time", "forget_time", "peer", "session_id", "replicas")
     WATCHER_ID_FIELD_NUMBER: _ClassVar[int]
     APPLIED_REVISION_FIELD_NUMBER: _ClassVar[int]
     APPLY_TIME_FIELD_NUMBER: _ClassVar[int]
@@ -219,6 +219,8 @@ class Router(_message.Message):
     SEEN_TIME_FIELD_NUMBER: _ClassVar[int]
     FORGET_TIME_FIELD_NUMBER: _ClassVar[int]
     PEER_FIELD_NUMBER: _ClassVar[int]
+    SESSION_ID_FIELD_NUMBER: _ClassVar[int]
+    REPLICAS_FIELD_NUMBER: _ClassVar[int]
     watcher_id: str
     applied_revision: int
     apply_time: _timestamp_pb2.Timestamp
@@ -226,7 +228,9 @@ class Router(_message.Message):
     seen_time: _timestamp_pb2.Timestamp
     forget_time: _timestamp_pb2.Timestamp
     peer: str
-    def __init__(self, watcher_id: _Optional[str] = ..., applied_revision: _Optional[int] = ..., apply_time: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., watching: bool = ..., seen_time: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., forget_time: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., peer: _Optional[str] = ...) -> None: ...
+    session_id: str
+    replicas: _containers.RepeatedScalarFieldContainer[str]
+    def __init__(self, watcher_id: _Optional[str] = ..., applied_revision: _Optional[int] = ..., apply_time: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., watching: bool = ..., seen_time: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., forget_time: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., peer: _Optional[str] = ..., session_id: _Optional[str] = ..., replicas: _Optional[_Iterable[str]] = ...) -> None: ...
 
 class ListRoutersRequest(_message.Message):
     __slots__ = ("page_size", "page_token", "filter")
@@ -239,18 +243,22 @@ class ListRoutersRequest(_message.Message):
     def __init__(self, page_size: _Optional[int] = ..., page_token: _Optional[str] = ..., filter: _Optional[str] = ...) -> None: ...
 
 class ListRoutersResponse(_message.Message):
-    __slots__ = ("routers", "next_page_token", "total_size", "revision", "min_applied_revision")
+    __slots__ = ("routers", "next_page_token", "total_size", "revision", "min_applied_revision", "view_time", "silent_replicas")
     ROUTERS_FIELD_NUMBER: _ClassVar[int]
     NEXT_PAGE_TOKEN_FIELD_NUMBER: _ClassVar[int]
     TOTAL_SIZE_FIELD_NUMBER: _ClassVar[int]
     REVISION_FIELD_NUMBER: _ClassVar[int]
     MIN_APPLIED_REVISION_FIELD_NUMBER: _ClassVar[int]
+    VIEW_TIME_FIELD_NUMBER: _ClassVar[int]
+    SILENT_REPLICAS_FIELD_NUMBER: _ClassVar[int]
     routers: _containers.RepeatedCompositeFieldContainer[Router]
     next_page_token: str
     total_size: int
     revision: int
     min_applied_revision: int
-    def __init__(self, routers: _Optional[_Iterable[_Union[Router, _Mapping]]] = ..., next_page_token: _Optional[str] = ..., total_size: _Optional[int] = ..., revision: _Optional[int] = ..., min_applied_revision: _Optional[int] = ...) -> None: ...
+    view_time: _timestamp_pb2.Timestamp
+    silent_replicas: _containers.RepeatedScalarFieldContainer[str]
+    def __init__(self, routers: _Optional[_Iterable[_Union[Router, _Mapping]]] = ..., next_page_token: _Optional[str] = ..., total_size: _Optional[int] = ..., revision: _Optional[int] = ..., min_applied_revision: _Optional[int] = ..., view_time: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., silent_replicas: _Optional[_Iterable[str]] = ...) -> None: ...
 
 class AwaitAppliedRevisionRequest(_message.Message):
     __slots__ = ("revision", "timeout", "token")
@@ -263,15 +271,17 @@ class AwaitAppliedRevisionRequest(_message.Message):
     def __init__(self, revision: _Optional[int] = ..., timeout: _Optional[_Union[datetime.timedelta, _duration_pb2.Duration, _Mapping]] = ..., token: _Optional[str] = ...) -> None: ...
 
 class AwaitAppliedRevisionResponse(_message.Message):
-    __slots__ = ("reached", "revision", "router_count", "applied_count", "lagging")
+    __slots__ = ("reached", "revision", "router_count", "applied_count", "lagging", "silent_replicas")
     REACHED_FIELD_NUMBER: _ClassVar[int]
     REVISION_FIELD_NUMBER: _ClassVar[int]
     ROUTER_COUNT_FIELD_NUMBER: _ClassVar[int]
     APPLIED_COUNT_FIELD_NUMBER: _ClassVar[int]
     LAGGING_FIELD_NUMBER: _ClassVar[int]
+    SILENT_REPLICAS_FIELD_NUMBER: _ClassVar[int]
     reached: bool
     revision: int
     router_count: int
     applied_count: int
     lagging: _containers.RepeatedCompositeFieldContainer[Router]
-    def __init__(self, reached: bool = ..., revision: _Optional[int] = ..., router_count: _Optional[int] = ..., applied_count: _Optional[int] = ..., lagging: _Optional[_Iterable[_Union[Router, _Mapping]]] = ...) -> None: ...
+    silent_replicas: _containers.RepeatedScalarFieldContainer[str]
+    def __init__(self, reached: bool = ..., revision: _Optional[int] = ..., router_count: _Optional[int] = ..., applied_count: _Optional[int] = ..., lagging: _Optional[_Iterable[_Union[Router, _Mapping]]] = ..., silent_replicas: _Optional[_Iterable[str]] = ...) -> None: ...

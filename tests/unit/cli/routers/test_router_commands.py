@@ -12,15 +12,16 @@ REVISION = 7
 class TestList:
     def test_plain(self, bench: Bench) -> None:
         bench.made.add_router("gateway-1", REVISION)
+        bench.made.routers["gateway-1"].session_id = "5f3a9c2e"
         bench.made.add_router("gateway-2", REVISION - 3, watching=False)
         bench.made.add_router("gateway-3", 0)
         told = bench.run("router", "list")
         assert told.code == 0
         assert told.out.splitlines() == [
-            "ROUTER\tAPPLIED\tLAG\tWATCHING\tLAST SEEN\tCOUNTS UNTIL\tPEER",
-            "gateway-1\t7\t\tyes\t2026-04-15 08:00:00Z\t\tipv4:127.0.0.1:40512",
-            "gateway-2\t4\t3\tno\t2026-04-15 08:00:00Z\t2026-04-15 08:10:00Z\tipv4:127.0.0.1:40512",
-            "gateway-3\tnone\t7\tyes\t2026-04-15 08:00:00Z\t\tipv4:127.0.0.1:40512",
+            "ROUTER\tSESSION\tAPPLIED\tLAG\tWATCHING\tLAST SEEN\tCOUNTS UNTIL\tPEER",
+            "gateway-1\t5f3a9c2e\t7\t\tyes\t2026-04-15 08:00:00Z\t\tipv4:127.0.0.1:40512",
+            "gateway-2\t\t4\t3\tno\t2026-04-15 08:00:00Z\t2026-04-15 08:10:00Z\tipv4:127.0.0.1:40512",
+            "gateway-3\t\tnone\t7\tyes\t2026-04-15 08:00:00Z\t\tipv4:127.0.0.1:40512",
         ]
         assert told.err == "1 of 3 routers have revision 7\n"
 
@@ -40,6 +41,12 @@ class TestList:
         told = bench.run("router", "list", "--filter", "gateway")
         assert "batch-1" not in told.out
         assert told.err == "1 of 1 router has revision 7\n"
+
+    def test_a_replica_that_does_not_answer_is_named(self, bench: Bench) -> None:
+        bench.made.add_router("gateway-1", REVISION)
+        bench.made.silent_replicas = ["registry-2"]
+        told = bench.run("router", "list")
+        assert told.err == "1 of 1 router has revision 7; no answer yet from replica registry-2\n"
 
     def test_an_empty_list(self, bench: Bench) -> None:
         told = bench.run("router", "list", "-o", "json")
@@ -110,10 +117,26 @@ class TestWait:
         told = bench.run("router", "wait", "--timeout", "0s", "-q")
         assert told.code == 1
         assert "have it: 1\n" in told.out
-        assert "gateway-2\t6\t1\tyes" in told.out
+        assert "gateway-2\t\t6\t1\tyes" in told.out
         assert "gateway-1" not in told.out
         assert told.err == "providerctl: timed out after 0s: 1 of 2 routers have revision 7\n"
         assert bench.made.calls == ["AwaitAppliedRevision"]
+
+    def test_a_replica_that_does_not_answer_is_waited_for_and_named(self, bench: Bench) -> None:
+        bench.made.add_router("gateway-1", REVISION)
+        bench.made.silent_replicas = ["registry-2", "registry-3"]
+
+        def answers(number: int, _: str) -> None:
+            if number == 3:
+                bench.made.silent_replicas = []
+
+        bench.made.before = answers
+        told = bench.run("router", "wait")
+        assert told.code == 0
+        assert told.err.splitlines() == [
+            "1 of 1 router has revision 7; no answer yet from replicas registry-2, registry-3",
+            "1 of 1 router has revision 7",
+        ]
 
     def test_without_routers_there_is_nothing_to_wait_for(self, bench: Bench) -> None:
         told = bench.run("router", "wait")

@@ -71,7 +71,8 @@ class World:
         self.model = LiveTable(
             self.log.source, CODEC, run_here, build_logger(io.StringIO(), logging.CRITICAL)
         )
-        self.watchers = Watchers(self.model, CODEC, Routers(ManualClock()), clock=ManualClock())
+        routers = Routers(ManualClock(), build_logger(io.StringIO(), logging.CRITICAL))
+        self.watchers = Watchers(self.model, CODEC, routers, clock=ManualClock())
         self.model.on_advance = self.watchers.wake
         self.tasks = [asyncio.ensure_future(self.model.follow())]
 
@@ -92,7 +93,7 @@ class World:
             unproven=False,
             bookmark_seconds=60.0,
             strict=choice % 3 == 0,
-            watcher_id="",
+            router=None,
             peer="",
         )
         self.watch = asyncio.ensure_future(self._watched(wish, self.table))
@@ -111,7 +112,7 @@ class World:
             # Strict, and refused: it begins anew, as it is told to.
             self.table = RouterTable()
             fresh = WatchRequest(
-                resume=None, unproven=False, bookmark_seconds=60.0, strict=False, watcher_id="", peer=""
+                resume=None, unproven=False, bookmark_seconds=60.0, strict=False, router=None, peer=""
             )
             self.watch = asyncio.ensure_future(self._watched(fresh, self.table))
 

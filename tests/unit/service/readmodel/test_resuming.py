@@ -9,6 +9,7 @@ from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from functools import partial
+from io import StringIO
 from typing import TypeVar
 
 import pytest
@@ -179,7 +180,7 @@ def test_a_revision_of_another_replica_is_waited_for(monkeypatch: pytest.MonkeyP
 
     async def scenario(table: LiveTable, log: HandLog, pauses: Pauses) -> list[pb.WatchRoutingResponse]:
         following = asyncio.ensure_future(table.follow())
-        watchers = Watchers(table, CODEC, Routers(now), clock=now)
+        watchers = Watchers(table, CODEC, Routers(now, build_logger(StringIO(), logging.INFO)), clock=now)
         table.on_advance = watchers.wake
         for number in (101, 102):
             log.put(f"p{number:06}")
@@ -191,7 +192,7 @@ def test_a_revision_of_another_replica_is_waited_for(monkeypatch: pytest.MonkeyP
                 watch.cancel()
 
         wish = WatchRequest(
-            resume=token(101), unproven=False, bookmark_seconds=1.0, strict=True, watcher_id="", peer=""
+            resume=token(101), unproven=False, bookmark_seconds=1.0, strict=True, router=None, peer=""
         )
         watch = asyncio.ensure_future(watchers.watch(wish, send))
         await asyncio.wait([watch])

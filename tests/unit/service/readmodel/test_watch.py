@@ -8,6 +8,7 @@ import sys
 from collections.abc import Awaitable, Callable
 from contextlib import suppress
 from dataclasses import dataclass, field
+from io import StringIO
 
 import pytest
 from codevector.providers.v1 import routing_service_pb2 as pb
@@ -15,6 +16,7 @@ from codevector.providers.v1 import routing_service_pb2 as pb
 from runtime.logs import build_logger
 from service.domain.errors import OutOfRange, Reason, RegistryError, ResourceExhausted, Unavailable
 from service.domain.history import RevisionToken
+from service.domain.routers import RouterKey
 from service.readmodel import live, watch
 from service.readmodel.live import LiveTable
 from service.readmodel.ring import Ring
@@ -97,7 +99,7 @@ class Desk:
             unproven=unproven,
             bookmark_seconds=bookmark_seconds,
             strict=strict,
-            watcher_id=watcher_id,
+            router=RouterKey("dev:loopback", watcher_id, b"") if watcher_id else None,
             peer="ipv4:1.2.3.4:5",
         )
         made.task = asyncio.create_task(self.watchers.watch(wish, made.send))
@@ -110,7 +112,7 @@ def playing(scenario: Scenario, *, max_watchers: int = 100) -> None:
     async def main() -> None:
         desk = Desk()
         desk.table = LiveTable(desk.log.source, CODEC, run_here, build_logger(sys.stderr, logging.DEBUG))
-        desk.routers = Routers(ManualClock())
+        desk.routers = Routers(ManualClock(), build_logger(StringIO(), logging.INFO))
         desk.watchers = Watchers(
             desk.table, CODEC, desk.routers, clock=ManualClock(), max_watchers=max_watchers
         )

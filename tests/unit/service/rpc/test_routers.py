@@ -33,7 +33,7 @@ class TestListing:
         desk.api.create()
         stream = desk.watch("gw-1")
         desk.report("gw-1")
-        desk.report("gw-2", "")
+        desk.meet("gw-2", "")
         got = desk.list()
         first, second = got.routers
         revision = desk.head().revision
@@ -59,8 +59,8 @@ class TestListing:
     )
     def test_filters(self, desk: Desk, text: str, expected: list[str]) -> None:
         desk.api.create()
-        desk.report("gw-a")
-        desk.report("gw-b", "")
+        desk.meet("gw-a")
+        desk.meet("gw-b", "")
         desk.watch("gw-c")
         desk.report("gw-c")
         got = desk.list(text)
@@ -68,7 +68,7 @@ class TestListing:
 
     def test_pages(self, desk: Desk) -> None:
         for number in range(5):
-            desk.report(f"gw-{number}")
+            desk.watch(f"gw-{number}")
         seen: list[str] = []
         token = ""
         while True:
@@ -115,7 +115,7 @@ class TestWaiting:
     def test_a_deletion_is_waited_for_until_the_last_router_has_it(self, desk: Desk) -> None:
         made = desk.api.create()
         for watcher_id in ("gw-1", "gw-2", "gw-3"):
-            desk.report(watcher_id)
+            desk.meet(watcher_id)
         deleted = desk.registry.providers.DeleteProvider(
             provider_pb.DeleteProviderRequest(name=made.name)
         ).revision
@@ -133,7 +133,7 @@ class TestWaiting:
         assert not got.lagging
 
     def test_a_router_that_stops_is_waited_for_no_longer(self, desk: Desk) -> None:
-        desk.report("gw-1", "")
+        desk.meet("gw-1", "")
         desk.api.create()
         assert not desk.wait().reached
         desk.report("gw-1", stopping=True)
@@ -147,7 +147,7 @@ class TestWaiting:
     def test_a_token_stands_for_its_write(self, desk: Desk) -> None:
         desk.api.create()
         token = desk.api.trailers["x-revision-token"]
-        desk.report("gw-1")
+        desk.meet("gw-1")
         got = desk.wait(token=token)
         assert (got.reached, got.revision) == (True, desk.head().revision)
 
@@ -170,7 +170,7 @@ class TestWaiting:
 
     def test_a_table_of_another_history_is_not_applied(self, desk: Desk) -> None:
         desk.api.create()
-        desk.report("gw-1", token_with(desk.head().token, content_id=uuid4()))
+        desk.meet("gw-1", token_with(desk.head().token, content_id=uuid4()))
         assert desk.list().routers[0].applied_revision == 0
         assert not desk.wait().reached
 
@@ -183,7 +183,7 @@ class TestWaiting:
         assert got.metadata == {"current_revision": str(desk.head().revision)}
 
     def test_a_short_deadline_gets_an_answer_too(self, desk: Desk) -> None:
-        desk.report("gw-1", "")
+        desk.watch("gw-1")
         desk.api.create()
         request = pb.AwaitAppliedRevisionRequest(timeout=Duration(seconds=50))
         got = before_the_deadline(lambda: desk.registry.system.AwaitAppliedRevision(request, timeout=2))

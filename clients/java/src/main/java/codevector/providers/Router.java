@@ -9,7 +9,9 @@ import codevector.providers.v1.SealedCredential;
 import codevector.providers.v1.SnapshotChunk;
 import codevector.providers.v1.WatchRoutingRequest;
 import codevector.providers.v1.WatchRoutingResponse;
+import com.google.protobuf.ByteString;
 import java.net.URI;
+import java.security.SecureRandom;
 import java.time.Duration;
 import java.util.ArrayDeque;
 import java.util.Deque;
@@ -38,6 +40,7 @@ public final class Router implements AutoCloseable {
     private final ProvidersClient client;
     private final WatchOptions options;
     private final CredentialCache cache;
+    private final ByteString session; // tells this router from another process of the same watcherId
     private final Thread watching = new Thread(this::watch, "codevector-watch");
     private final Thread reporting = new Thread(this::report, "codevector-report");
 
@@ -53,6 +56,9 @@ public final class Router implements AutoCloseable {
     private Router(ProvidersClient client, WatchOptions options) {
         this.client = client;
         this.options = options;
+        byte[] random = new byte[16];
+        new SecureRandom().nextBytes(random);
+        session = ByteString.copyFrom(random);
         cache = new CredentialCache(this::provider, this::openNow, this::isLive, System::nanoTime);
         watching.setDaemon(true);
         reporting.setDaemon(true);
@@ -137,6 +143,7 @@ public final class Router implements AutoCloseable {
             try {
                 client.report(ReportAppliedRevisionRequest.newBuilder()
                         .setWatcherId(options.watcherId())
+                        .setSession(session)
                         .setStopping(true)
                         .build());
             } catch (ProvidersException error) {
@@ -248,6 +255,7 @@ public final class Router implements AutoCloseable {
         return WatchRoutingRequest.newBuilder()
                 .setResumeToken(known.token())
                 .setWatcherId(options.watcherId())
+                .setSession(session)
                 .setBookmarkInterval(com.google.protobuf.Duration.newBuilder()
                         .setSeconds(interval.getSeconds())
                         .setNanos(interval.getNano()))
@@ -297,6 +305,7 @@ public final class Router implements AutoCloseable {
                 try {
                     client.report(ReportAppliedRevisionRequest.newBuilder()
                             .setWatcherId(options.watcherId())
+                            .setSession(session)
                             .setToken(applied.token())
                             .build());
                     reported = applied;

@@ -5,8 +5,8 @@ import java.time.Duration;
 /**
  * How a {@link Router} watches.
  *
- * @param watcherId names this router to the registry, e.g. its pod; no two routers may have the same. Empty: the
- *     registry does not count it, and it reports nothing
+ * @param watcherId names this router to the registry, e.g. its pod. Empty: the registry does not count it, and it
+ *     reports nothing
  * @param bookmarkInterval the longest silence of the registry, 1 s to 60 s; a stream silent for three is closed
  * @param longestPause between two connections; each wait is a random part of it
  */

@@ -12,6 +12,7 @@ import codevector.providers.v1.RoutingProvider;
 import codevector.providers.v1.SnapshotChunk.Reason;
 import codevector.providers.v1.WatchRoutingRequest;
 import codevector.providers.v1.WatchRoutingResponse;
+import com.google.protobuf.ByteString;
 import io.grpc.Status;
 import java.io.IOException;
 import java.nio.file.Path;
@@ -138,14 +139,19 @@ class RouterTest {
     @Test
     void reportsWhatItHasAppliedAndThatItStops() throws InterruptedException {
         registry.thenSends(SNAPSHOT);
+        ByteString session;
         try (Router router = Router.start(client, WATCH)) {
             assertTrue(router.awaitRevision(5, LONG));
+            session = next(registry.watches).getSession();
+            assertEquals(16, session.size());
             var applied = next(registry.reports);
+            assertEquals(session, applied.getSession());
             assertEquals("s@5", applied.getToken());
             assertFalse(applied.getStopping());
         }
         var last = next(registry.reports);
         assertEquals("router-1", last.getWatcherId());
+        assertEquals(session, last.getSession());
         assertTrue(last.getStopping());
     }
 

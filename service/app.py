@@ -21,7 +21,13 @@ from service.background.ground import LOOK_SECONDS, end_on_loss, look
 from service.background.key_follower import KeyFollower
 from service.background.seen import SEEN_FILE, SEEN_SECONDS, compare_seen, keep_seen
 from service.background.tasks import Nudge, attempt, repeat, running
-from service.background.upkeep import COMPACTION_SECONDS, compact
+from service.background.upkeep import (
+    COMPACTION_SECONDS,
+    ROW_CHECK_SECONDS,
+    check_rows,
+    compact,
+    report_corrupt,
+)
 from service.catalog_files import load_catalogs
 from service.domain.pages import PageTokens
 from service.readmodel.breaks import HistoryBreaks
@@ -139,6 +145,8 @@ async def build(
         store = open_store(settings.database_url, clock=_now)
         stack.callback(store.close)
         check_secret(store, secret)
+        store.on_corrupt = partial(report_corrupt, log)
+        store.check_rows()
         kms = stack.enter_context(KmsClient(settings.kms_socket))
         lanes = open_lanes()
         stack.callback(lanes.close)
@@ -226,6 +234,13 @@ async def build(
                         COMPACTION_SECONDS,
                         log,
                         telemetry.COMPACTION_FAILED,
+                    ),
+                    repeat(
+                        partial(check_rows, store, lanes.upkeep.run),
+                        ROW_CHECK_SECONDS,
+                        log,
+                        telemetry.ROW_CHECK_FAILED,
+                        first=False,
                     ),
                     repeat(
                         partial(look, store, lanes.upkeep.run), LOOK_SECONDS, log, telemetry.DATABASE_LOST

@@ -48,8 +48,12 @@ async def attempt(step: Step, log: FilteringBoundLogger, failed: str) -> None:
         log.error(failed, **bug_fields(error))
 
 
-async def repeat(step: Step, seconds: float, log: FilteringBoundLogger, failed: str) -> None:
-    """Attempt a step every so many seconds, the first at once, until cancelled."""
+async def repeat(
+    step: Step, seconds: float, log: FilteringBoundLogger, failed: str, *, first: bool = True
+) -> None:
+    """Attempt a step every so many seconds, the ``first`` at once, until cancelled."""
+    if not first:
+        await asyncio.sleep(seconds)
     while True:
         await attempt(step, log, failed)
         await asyncio.sleep(seconds)

@@ -21,11 +21,11 @@ MODEL_ID_MAX_LENGTH = 128
 DISPLAY_NAME_KEY_MAX_BYTES = 512
 """Enough for 63 characters of any living script; a key is part of page tokens, which have a ceiling."""
 
-_PROVIDER_ID = r"[a-z](?:[a-z0-9-]{0,61}[a-z0-9])?"
-_MODEL_ID = r"[a-z0-9](?:[a-z0-9.-]{0,126}[a-z0-9])?"
-_PROVIDER_NAME = re.compile(rf"providers/({_PROVIDER_ID})")
-_MODEL_NAME = re.compile(rf"models/({_MODEL_ID})")
-_PROVIDER_MODEL_NAME = re.compile(rf"providers/({_PROVIDER_ID})/models/({_MODEL_ID})")
+PROVIDER_ID = r"[a-z](?:[a-z0-9-]{0,61}[a-z0-9])?"
+MODEL_ID = r"[a-z0-9](?:[a-z0-9.-]{0,126}[a-z0-9])?"
+_PROVIDER_NAME = re.compile(rf"providers/({PROVIDER_ID})")
+_MODEL_NAME = re.compile(rf"models/({MODEL_ID})")
+_PROVIDER_MODEL_NAME = re.compile(rf"providers/({PROVIDER_ID})/models/({MODEL_ID})")
 _JOINERS = frozenset("\u200c\u200d")
 """Invisible, but Persian, Indic scripts and emoji are misspelt without them."""
 _INVISIBLE_CATEGORIES = frozenset({"Cc", "Cf", "Cs", "Zl", "Zp"})

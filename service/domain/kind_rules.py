@@ -20,6 +20,7 @@ _HEADER_NAME = re.compile(r"[A-Za-z0-9!#$%&'*+.^_`|~-]+")
 _HEADER_VALUE = re.compile(r"[\x21-\x7e]+(?:[\t\x20]+[\x21-\x7e]+)*|")
 _PARAMETER = re.compile(r"[A-Za-z0-9._-]+")
 """What is sent as a header or in a query, so that no value can add another one."""
+_STORED_URL = re.compile(r"https?://[\x21-\x7e]+")
 
 _TRANSPORT_HEADERS = frozenset(
     {
@@ -87,6 +88,25 @@ def validate_config(
     _check_headers(config.headers, f"{path}.headers")
     return ProviderConfig(
         MappingProxyType(dict(sorted(given.items()))), MappingProxyType(dict(sorted(config.headers.items())))
+    )
+
+
+def well_formed(kind: ProviderKind, config: ProviderConfig) -> bool:
+    """Return whether stored settings can be used at all, whatever `validate_config` takes today.
+
+    Its rules depend on settings and become stricter over time; what was stored under older ones stays good.
+    """
+    fields = {one.name: one for one in KINDS[kind].config_fields}
+    if not config.values.keys() <= fields.keys() or (config.headers and "headers" not in fields):
+        return False
+    if any(one.required and not config.values.get(name) for name, one in fields.items()):
+        return False
+    return all(
+        (_STORED_URL if fields[name].control is Control.URI else _PARAMETER).fullmatch(value)
+        for name, value in config.values.items()
+    ) and all(
+        _HEADER_NAME.fullmatch(name) and _HEADER_VALUE.fullmatch(value)
+        for name, value in config.headers.items()
     )
 
 

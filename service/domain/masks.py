@@ -39,6 +39,7 @@ PROVIDER_MASK = MaskRules(
             "create_time",
             "update_time",
             "revision",
+            "corrupt_fields",
         }
     ),
 )
@@ -69,6 +70,7 @@ PROVIDER_MODEL_MASK = MaskRules(
             "create_time",
             "update_time",
             "revision",
+            "corrupt_fields",
         }
     ),
 )
@@ -76,7 +78,9 @@ PROVIDER_MODEL_MASK = MaskRules(
 MODEL_MASK = MaskRules(
     mutable=frozenset({"display_name", "description", "backends", "labels", "annotations"}),
     immutable=frozenset({"kind"}),
-    output_only=frozenset({"uid", "state", "routable", "create_time", "update_time", "revision"}),
+    output_only=frozenset(
+        {"uid", "state", "routable", "create_time", "update_time", "revision", "corrupt_fields"}
+    ),
 )
 
 # Identity and concurrency travel in the resource but are never written by an update.

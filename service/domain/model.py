@@ -20,10 +20,17 @@ NO_PAIRS: Mapping[str, str] = MappingProxyType({})
 
 
 class State(IntEnum):
-    """Whether routing may use a resource. Moved only by enable and disable."""
+    """Whether routing may use a resource. Moved only by enable and disable.
+
+    CORRUPT is never stored: it is the state of a resource of which a stored value cannot be read.
+    """
 
     ACTIVE = 1
     DISABLED = 2
+    CORRUPT = 3
+
+
+STORED_STATES = (State.ACTIVE, State.DISABLED)
 
 
 class UnroutableReason(IntEnum):
@@ -31,6 +38,7 @@ class UnroutableReason(IntEnum):
 
     DISABLED = 1
     NO_CREDENTIAL = 2
+    CORRUPT = 3
 
 
 class ModelKind(IntEnum):
@@ -148,6 +156,8 @@ class Provider:
     annotations: Mapping[str, str] = field(default_factory=lambda: NO_PAIRS)
     revision: int = 0
     etag: str = ""
+    unreadable: tuple[str, ...] = ()
+    """Of a corrupt one, the columns at fault, as ``table.column``; their fields here mean nothing."""
 
     @property
     def name(self) -> str:
@@ -244,6 +254,8 @@ class ProviderModel:
     labels: Mapping[str, str] = field(default_factory=lambda: NO_PAIRS)
     revision: int = 0
     etag: str = ""
+    unreadable: tuple[str, ...] = ()
+    """Of a corrupt one, the columns at fault, as ``table.column``; their fields here mean nothing."""
 
     @property
     def name(self) -> str:
@@ -313,6 +325,8 @@ class Model:
     annotations: Mapping[str, str] = field(default_factory=lambda: NO_PAIRS)
     revision: int = 0
     etag: str = ""
+    unreadable: tuple[str, ...] = ()
+    """Of a corrupt one, the columns at fault, as ``table.column``; their fields here mean nothing."""
 
     @property
     def name(self) -> str:

@@ -7,13 +7,25 @@ the canonical JSON that the change log keeps; they hold settings and versions, n
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from datetime import datetime
 from enum import StrEnum
+from types import MappingProxyType
+from typing import Any
 from uuid import UUID
 
-from service.domain.json_forms import canonical_json, pricing_from_json, pricing_to_json
+from service.domain.json_forms import (
+    UnreadableForm,
+    canonical_json,
+    count_from_json,
+    list_from_json,
+    member,
+    pairs_from_json,
+    pricing_from_json,
+    pricing_to_json,
+    text_from_json,
+)
 from service.domain.model import (
     CredentialType,
     ModelBackend,
@@ -116,6 +128,8 @@ def credential_required(kind: ProviderKind) -> bool:
 
 def unroutable_reason(provider: Provider) -> UnroutableReason | None:
     """Return why a provider is left out of routing: None where it is not."""
+    if provider.state is State.CORRUPT:
+        return UnroutableReason.CORRUPT
     if provider.state is not State.ACTIVE:
         return UnroutableReason.DISABLED
     if provider.credential is None and credential_required(provider.kind):
@@ -223,37 +237,71 @@ def entry_to_json(entry: Entry) -> bytes:
 
 
 def entry_from_json(kind: EntryKind, payload: bytes) -> Entry:
-    """The inverse of `entry_to_json`."""
-    value = json.loads(payload)
-    if kind is EntryKind.PROVIDER:
-        credential_type = value["credential_type"]
-        return RoutingProvider(
-            name=value["name"],
-            uid=UUID(value["uid"]),
-            kind=ProviderKind(value["kind"]),
-            display_name=value["display_name"],
-            config=ProviderConfig(**value["config"]),
-            credential_type=None if credential_type is None else CredentialType(credential_type),
-            credential_version=value["credential_version"],
-            labels=value["labels"],
-        )
-    if kind is EntryKind.MODEL:
-        return ActiveModel(
-            name=value["name"],
-            kind=ModelKind(value["kind"]),
-            backends=tuple(ModelBackend(*backend) for backend in value["backends"]),
-            labels=value["labels"],
-        )
-    return ActiveProviderModel(
-        name=value["name"],
-        provider=value["provider"],
-        provider_kind=ProviderKind(value["provider_kind"]),
-        upstream_model_id=value["upstream_model_id"],
-        kind=ModelKind(value["kind"]),
-        context_window=value["context_window"],
-        max_output_tokens=value["max_output_tokens"],
-        embedding_dimensions=value["embedding_dimensions"],
-        pricing=pricing_from_json(value["pricing"]),
-        capabilities=tuple(ModelCapability(c) for c in value["capabilities"]),
-        labels=value["labels"],
+    """The inverse of `entry_to_json`. Raises UnreadableForm."""
+    try:
+        return _ENTRIES[kind](json.loads(payload))
+    except (ValueError, RecursionError):
+        raise UnreadableForm from None  # the original message quotes the value
+
+
+def _provider_from_json(value: Any) -> RoutingProvider:
+    config, credential_type = member(value, "config"), member(value, "credential_type")
+    return RoutingProvider(
+        name=text_from_json(member(value, "name")),
+        uid=UUID(text_from_json(member(value, "uid"))),
+        kind=ProviderKind(count_from_json(member(value, "kind"))),
+        display_name=text_from_json(member(value, "display_name")),
+        config=ProviderConfig(
+            pairs_from_json(member(config, "values")), pairs_from_json(member(config, "headers"))
+        ),
+        credential_type=None if credential_type is None else CredentialType(count_from_json(credential_type)),
+        credential_version=count_from_json(member(value, "credential_version")),
+        labels=pairs_from_json(member(value, "labels")),
     )
+
+
+def _provider_model_from_json(value: Any) -> ActiveProviderModel:
+    return ActiveProviderModel(
+        name=text_from_json(member(value, "name")),
+        provider=text_from_json(member(value, "provider")),
+        provider_kind=ProviderKind(count_from_json(member(value, "provider_kind"))),
+        upstream_model_id=text_from_json(member(value, "upstream_model_id")),
+        kind=ModelKind(count_from_json(member(value, "kind"))),
+        context_window=count_from_json(member(value, "context_window")),
+        max_output_tokens=count_from_json(member(value, "max_output_tokens")),
+        embedding_dimensions=count_from_json(member(value, "embedding_dimensions")),
+        pricing=pricing_from_json(member(value, "pricing")),
+        capabilities=tuple(
+            ModelCapability(count_from_json(number))
+            for number in list_from_json(member(value, "capabilities"))
+        ),
+        labels=pairs_from_json(member(value, "labels")),
+    )
+
+
+def _model_from_json(value: Any) -> ActiveModel:
+    return ActiveModel(
+        name=text_from_json(member(value, "name")),
+        kind=ModelKind(count_from_json(member(value, "kind"))),
+        backends=tuple(_backend_from_json(backend) for backend in list_from_json(member(value, "backends"))),
+        labels=pairs_from_json(member(value, "labels")),
+    )
+
+
+def _backend_from_json(value: Any) -> ModelBackend:
+    provider_id, model_id, priority, weight = list_from_json(value)
+    return ModelBackend(
+        text_from_json(provider_id),
+        text_from_json(model_id),
+        count_from_json(priority),
+        count_from_json(weight),
+    )
+
+
+_ENTRIES: Mapping[EntryKind, Callable[[Any], Entry]] = MappingProxyType(
+    {
+        EntryKind.PROVIDER: _provider_from_json,
+        EntryKind.PROVIDER_MODEL: _provider_model_from_json,
+        EntryKind.MODEL: _model_from_json,
+    }
+)

@@ -44,6 +44,7 @@ class Break(Enum):
     """Why a table cannot be brought up to date by changes, and is loaded anew."""
 
     HISTORY = "the store is another one, or no longer has a commit that this process has seen"
+    UNREADABLE = "a change is not what was logged"
     TOO_FAR = "the changes are no longer all there, or more than a ring takes"
 
 

@@ -6,11 +6,12 @@ cannot say. ``field`` parameters are proto paths for error details.
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from datetime import UTC, datetime
 from enum import IntEnum
 from typing import Any, TypeVar
 
-from codevector.providers.v1 import provider_model_pb2, provider_pb2, provider_service_pb2
+from codevector.providers.v1 import model_pb2, provider_model_pb2, provider_pb2, provider_service_pb2
 from google.protobuf.message import Message
 from google.protobuf.timestamp_pb2 import Timestamp
 
@@ -47,6 +48,13 @@ from service.usecases.sealed_writes import CredentialChange
 E = TypeVar("E", bound=IntEnum)
 
 _NOT_CONTENT = frozenset({"name", "etag"})
+_FIELDS_OF_TABLES = {"credentials": "credential", "data_keys": "credential", "backends": "backends"}
+_FIELDS_OF_COLUMNS = {
+    "display_name_key": "display_name",
+    "headers": "config",
+    "imported": "overridden_fields",
+}
+"""The fields of columns that have another name."""
 
 
 def enum_number(member: IntEnum | None) -> Any:
@@ -93,7 +101,7 @@ def provider_draft(pb: provider_pb2.Provider) -> ProviderDraft:
 def provider_to_pb(view: ProviderView) -> provider_pb2.Provider:
     """Return a provider as shown. Has no field that could hold a secret."""
     provider = view.provider
-    return provider_pb2.Provider(
+    shown = provider_pb2.Provider(
         name=provider.name,
         uid=str(provider.uid),
         display_name=provider.display_name,
@@ -113,6 +121,26 @@ def provider_to_pb(view: ProviderView) -> provider_pb2.Provider:
         revision=provider.revision,
         etag=provider.etag,
     )
+    mark_corrupt(shown, provider.unreadable)
+    return shown
+
+
+def mark_corrupt(
+    shown: provider_pb2.Provider | provider_model_pb2.ProviderModel | model_pb2.Model,
+    unreadable: Collection[str],
+) -> None:
+    """Name the fields of the columns that cannot be read, and show nothing in them."""
+    fields = {_field(*column.split(".")) for column in unreadable}
+    for field in fields - {"state"}:
+        shown.ClearField(field)
+    if fields & {"kind", "config"} and isinstance(shown, provider_pb2.Provider):
+        shown.ClearField("details")
+    shown.corrupt_fields.extend(sorted(fields))
+
+
+def _field(table: str, column: str) -> str:
+    """Return the field that a column is shown in."""
+    return _FIELDS_OF_TABLES.get(table) or _FIELDS_OF_COLUMNS.get(column, column)
 
 
 def provider_config_from_pb(pb: provider_pb2.ProviderConfig) -> tuple[ProviderConfig, ProviderKind | None]:
@@ -251,7 +279,7 @@ def provider_model_draft(pb: provider_model_pb2.ProviderModel) -> ProviderModelD
 def provider_model_to_pb(view: ProviderModelView) -> provider_model_pb2.ProviderModel:
     """Return a provider model as shown."""
     model, facts = view.model, view.model.facts
-    return provider_model_pb2.ProviderModel(
+    shown = provider_model_pb2.ProviderModel(
         name=model.name,
         uid=str(model.uid),
         upstream_model_id=facts.upstream_model_id,
@@ -275,6 +303,8 @@ def provider_model_to_pb(view: ProviderModelView) -> provider_model_pb2.Provider
         revision=model.revision,
         etag=model.etag,
     )
+    mark_corrupt(shown, model.unreadable)
+    return shown
 
 
 def pricing_from_pb(pb: provider_model_pb2.Pricing) -> Pricing:

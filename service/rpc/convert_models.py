@@ -8,7 +8,7 @@ from service.domain import ids
 from service.domain.impact import SHOWN_BACKENDS, SHOWN_NAMES, BackendImpact, DeletionImpact
 from service.domain.model import ModelBackend, ModelKind, ModelView
 from service.domain.retirements import Retirement
-from service.rpc.convert import enum_number, member, populated
+from service.rpc.convert import enum_number, mark_corrupt, member, populated
 from service.usecases.models import ModelDraft
 from service.usecases.retirements import RetirementPage
 
@@ -34,7 +34,7 @@ def model_draft(pb: model_pb2.Model) -> ModelDraft:
 def model_to_pb(view: ModelView) -> model_pb2.Model:
     """Return a model as shown, its backends in the order in which they are tried."""
     model = view.model
-    return model_pb2.Model(
+    shown = model_pb2.Model(
         name=model.name,
         uid=str(model.uid),
         display_name=model.display_name,
@@ -59,6 +59,8 @@ def model_to_pb(view: ModelView) -> model_pb2.Model:
         revision=model.revision,
         etag=model.etag,
     )
+    mark_corrupt(shown, model.unreadable)
+    return shown
 
 
 def backend_from_pb(pb: model_pb2.ModelBackend, *, field: str) -> ModelBackend:

@@ -121,6 +121,13 @@ TABLE = (
         Retry.AFTER_CHANGE,
     ),
     Row(
+        "RESOURCE_CORRUPT",
+        _C.FAILED_PRECONDITION,
+        "A stored value of the resource cannot be read: the database was edited or damaged.",
+        "Delete it and create it again; if only its credential is at fault, set that again.",
+        Retry.AFTER_CHANGE,
+    ),
+    Row(
         "CATALOG_UNAVAILABLE",
         _C.FAILED_PRECONDITION,
         "No catalog is bundled for the kind.",

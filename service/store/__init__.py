@@ -1,5 +1,6 @@
 """The only room that speaks SQL: providers, models, sealed credentials, the change log; on two databases."""
 
+from service.store.columns import Unreadable
 from service.store.engines import masked_url, sqlite_file
 from service.store.failures import StoreStartError
 from service.store.ground import Loss
@@ -42,6 +43,7 @@ __all__ = [
     "StoreStartError",
     "Swap",
     "SweepLease",
+    "Unreadable",
     "WriteUnit",
     "masked_url",
     "migrate",

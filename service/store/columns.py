@@ -7,22 +7,31 @@
 | UUID     | TEXT of 36 characters           | readable in either shell, equal to what logs and the API show |
 | enum     | INTEGER, the API's number       | names may be reworded, numbers are for ever                   |
 | JSON     | TEXT, canonical                 | equal values are equal bytes; decimals stay strings           |
+
+Each type reads what the program can have written and raises `Unreadable` for anything else: whoever has the
+file, or a damaged page, can put whatever they like into a column. SQLite keeps any type in any of them.
 """
 
 from __future__ import annotations
 
 import json
+import re
+from collections.abc import Callable, Collection
 from datetime import UTC, datetime, timedelta
 from enum import IntEnum
 from typing import Any, Generic, TypeVar
 from uuid import UUID
 
-from sqlalchemy import BigInteger, Dialect, Integer, Text
+from sqlalchemy import BigInteger, Boolean, Dialect, Integer, LargeBinary, Text
 from sqlalchemy.types import TypeDecorator
 
 from service.domain.json_forms import canonical_json
 
+T = TypeVar("T")
 E = TypeVar("E", bound=IntEnum)
+
+INT32_MAX = 2**31 - 1
+INT64_MAX = 2**63 - 1
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _MICROSECOND = timedelta(microseconds=1)
@@ -41,7 +50,125 @@ def from_micros(micros: int) -> datetime:
     return _EPOCH + timedelta(microseconds=micros)
 
 
-class UtcMicros(TypeDecorator[datetime]):
+class Unreadable(ValueError):
+    """A column holds what this program never writes there. Has nothing of the value: it may be a secret.
+
+    ``columns`` are at fault, each as ``table.column``; empty where only the type of one is known.
+    """
+
+    def __init__(self, *columns: str) -> None:
+        super().__init__("a stored value cannot be read" + (f": {', '.join(columns)}" if columns else ""))
+        self.columns = columns
+
+
+class _Checked(TypeDecorator[T], Generic[T]):
+    """A type whose ``read`` turns what is stored into a value, or raises `Unreadable`.
+
+    One function per value: this is on the way of every row that is loaded.
+    """
+
+    cache_ok = True
+
+    def read(self, stored: Any) -> T:
+        """Return the value of what is stored, which is not NULL."""
+        raise NotImplementedError
+
+    def result_processor(self, dialect: Dialect, coltype: object) -> Callable[[Any], T | None]:
+        read = self.read
+        return lambda stored: None if stored is None else read(stored)
+
+
+class PlainText(_Checked[str]):
+    """Any text that UTF-8 can spell."""
+
+    impl = BYTEWISE
+    cache_ok = True
+
+    def read(self, stored: Any) -> str:
+        return readable_text(stored)
+
+
+class LossyText(_Checked[str]):
+    """A text that is shown and compared with nothing: what is not UTF-8 in it is replaced."""
+
+    impl = BYTEWISE
+    cache_ok = True
+
+    def read(self, stored: Any) -> str:
+        return stored.decode(errors="replace") if isinstance(stored, bytes) else str(stored)
+
+
+class FilledText(_Checked[str]):
+    """A text that is never empty."""
+
+    impl = BYTEWISE
+    cache_ok = True
+
+    def read(self, stored: Any) -> str:
+        if not stored:
+            raise Unreadable
+        return readable_text(stored)
+
+
+class IdText(_Checked[str]):
+    """An id, as resource names are made of."""
+
+    impl = BYTEWISE
+    cache_ok = True
+
+    def __init__(self, pattern: str) -> None:
+        super().__init__()
+        self.pattern = pattern
+        self._match = re.compile(pattern).fullmatch
+
+    def read(self, stored: Any) -> str:
+        if type(stored) is not str or self._match(stored) is None:
+            raise Unreadable
+        return stored
+
+
+class Count(_Checked[int]):
+    """A whole number from ``least`` to ``most``."""
+
+    impl = BigInteger
+    cache_ok = True
+
+    def __init__(self, least: int = 0, most: int = INT64_MAX) -> None:
+        super().__init__()
+        self.least = least
+        self.most = most
+
+    def read(self, stored: Any) -> int:
+        if type(stored) is not int or not self.least <= stored <= self.most:
+            raise Unreadable
+        return stored
+
+
+class Flag(_Checked[bool]):
+    """True or false; SQLite stores 1 or 0."""
+
+    impl = Boolean
+    cache_ok = True
+
+    def read(self, stored: Any) -> bool:
+        if type(stored) not in (bool, int) or stored not in (0, 1):
+            raise Unreadable
+        return bool(stored)
+
+
+class Octets(_Checked[bytes]):
+    """Bytes."""
+
+    impl = LargeBinary
+    cache_ok = True
+
+    def read(self, stored: Any) -> bytes:
+        if not isinstance(stored, bytes | memoryview):
+            raise Unreadable
+        return bytes(stored)
+
+
+class UtcMicros(_Checked[datetime]):
     """A time as microseconds since 1970, UTC."""
 
     impl = BigInteger
@@ -50,11 +177,16 @@ class UtcMicros(TypeDecorator[datetime]):
     def process_bind_param(self, value: datetime | None, dialect: Dialect) -> int | None:
         return None if value is None else to_micros(value)
 
-    def process_result_value(self, value: int | None, dialect: Dialect) -> datetime | None:
-        return None if value is None else from_micros(value)
+    def read(self, stored: Any) -> datetime:
+        try:
+            if type(stored) is int:
+                return from_micros(stored)
+        except OverflowError:
+            pass
+        raise Unreadable
 
 
-class UuidText(TypeDecorator[UUID]):
+class UuidText(_Checked[UUID]):
     """A UUID in its 36-character form."""
 
     impl = BYTEWISE
@@ -63,28 +195,38 @@ class UuidText(TypeDecorator[UUID]):
     def process_bind_param(self, value: UUID | None, dialect: Dialect) -> str | None:
         return None if value is None else str(value)
 
-    def process_result_value(self, value: str | None, dialect: Dialect) -> UUID | None:
-        return None if value is None else UUID(value)
+    def read(self, stored: Any) -> UUID:
+        try:
+            if type(stored) is str:
+                return UUID(stored)
+        except ValueError:
+            pass
+        raise Unreadable
 
 
-class Code(TypeDecorator[E], Generic[E]):
-    """A member of one IntEnum, by its number."""
+class Code(_Checked[E], Generic[E]):
+    """A member of one IntEnum, by its number; ``stored`` are those that are ever written."""
 
     impl = Integer
     cache_ok = True
 
-    def __init__(self, enum: type[E]) -> None:
+    def __init__(self, enum: type[E], stored: Collection[E] | None = None) -> None:
         super().__init__()
         self.enum = enum
+        self.stored = tuple(enum if stored is None else stored)
+        self._members = {int(member): member for member in self.stored}
 
     def process_bind_param(self, value: E | None, dialect: Dialect) -> int | None:
         return None if value is None else int(value)
 
-    def process_result_value(self, value: int | None, dialect: Dialect) -> E | None:
-        return None if value is None else self.enum(value)
+    def read(self, stored: Any) -> E:
+        member = self._members.get(stored) if type(stored) is int else None
+        if member is None:
+            raise Unreadable
+        return member
 
 
-class CanonicalJson(TypeDecorator[Any]):
+class CanonicalJson(_Checked[Any]):
     """A JSON value with sorted keys and no blanks; None is SQL NULL."""
 
     impl = Text
@@ -93,5 +235,83 @@ class CanonicalJson(TypeDecorator[Any]):
     def process_bind_param(self, value: Any, dialect: Dialect) -> str | None:
         return None if value is None else canonical_json(value).decode()
 
-    def process_result_value(self, value: str | None, dialect: Dialect) -> Any:
-        return None if value is None else json.loads(value)
+    def read(self, stored: Any) -> Any:
+        if type(stored) is not str:
+            raise Unreadable
+        try:
+            return json.loads(stored)
+        except (ValueError, RecursionError):
+            raise Unreadable from None  # the original message quotes the value
+
+
+class JsonObject(CanonicalJson):
+    """A JSON object of anything; what it is made of checks the rest."""
+
+    cache_ok = True
+
+    def read(self, stored: Any) -> dict[str, Any]:
+        value = super().read(stored)
+        if type(value) is not dict:
+            raise Unreadable
+        return value
+
+
+class JsonPairs(CanonicalJson):
+    """A JSON object of texts."""
+
+    cache_ok = True
+
+    def read(self, stored: Any) -> dict[str, str]:
+        if stored == "{}":
+            return {}
+        value = super().read(stored)
+        if type(value) is not dict:
+            raise Unreadable
+        for key, text in value.items():
+            readable_text(key)
+            readable_text(text)
+        return value
+
+
+class JsonTexts(CanonicalJson):
+    """A JSON list of texts."""
+
+    cache_ok = True
+
+    def read(self, stored: Any) -> list[str]:
+        value = super().read(stored)
+        if type(value) is not list:
+            raise Unreadable
+        return [readable_text(text) for text in value]
+
+
+class JsonCodes(CanonicalJson, Generic[E]):
+    """A JSON list of members of one IntEnum, by their numbers."""
+
+    cache_ok = True
+
+    def __init__(self, enum: type[E]) -> None:
+        super().__init__()
+        self.enum = enum
+        self._members = {int(member): member for member in enum}
+
+    def read(self, stored: Any) -> list[E]:
+        value = super().read(stored)
+        if type(value) is not list or not all(type(number) is int for number in value):
+            raise Unreadable
+        try:
+            return [self._members[number] for number in value]
+        except KeyError:
+            raise Unreadable from None
+
+
+def readable_text(stored: Any) -> str:
+    """Return a text that UTF-8 can spell. Raises Unreadable."""
+    if type(stored) is not str:
+        raise Unreadable
+    if not stored.isascii():
+        try:
+            stored.encode()
+        except UnicodeEncodeError:
+            raise Unreadable from None
+    return stored

@@ -19,8 +19,10 @@ from types import MappingProxyType
 from typing import Any
 
 from sqlalchemy import URL, Connection, Engine, create_engine, event, make_url, text
+from sqlalchemy.engine import ExceptionContext
 from sqlalchemy.exc import ArgumentError
 
+from service.store.columns import Unreadable
 from service.store.failures import StoreStartError
 
 POOL_SIZE = 12
@@ -50,6 +52,10 @@ _SQLITE_PRAGMAS = (
 _POSTGRESQL_SESSION = (
     "-c statement_timeout=30s -c lock_timeout=5s -c idle_in_transaction_session_timeout=10s -c TimeZone=UTC"
 )
+_UNREADABLE_SQLITE = ("Could not decode to UTF-8", "malformed JSON")
+_UNREADABLE_POSTGRESQL = frozenset({"22P02", "22P05", "22030", "22032"})
+"""A text that is no JSON, or JSON that PostgreSQL does not take."""
+
 _POSTGRESQL_CONNECT_TIMEOUT_SECONDS = 5
 
 
@@ -93,9 +99,23 @@ def sqlite_file(url: str) -> Path | None:
 
 
 def create(url: URL) -> Engine:
-    """Return an engine whose pool fits the service's worker threads. Connects to nothing yet."""
+    """Return an engine whose pool fits the service's worker threads. Connects to nothing yet.
+
+    A statement that stumbles over a stored value raises `Unreadable`, as the column types do.
+    """
     path = sqlite_path(url)
-    return _postgresql_engine(url) if path is None else _sqlite_engine(url, path)
+    engine = _postgresql_engine(url) if path is None else _sqlite_engine(url, path)
+    event.listen(engine, "handle_error", _name_unreadable)
+    return engine
+
+
+def _name_unreadable(context: ExceptionContext) -> Unreadable | None:
+    original = context.original_exception
+    if getattr(original, "sqlstate", None) in _UNREADABLE_POSTGRESQL:
+        return Unreadable()
+    if isinstance(original, SqliteError) and str(original).startswith(_UNREADABLE_SQLITE):
+        return Unreadable()
+    return None
 
 
 def unusable(url: URL) -> StoreStartError:

@@ -6,6 +6,7 @@ hides parameters too (`hide_parameters`), since they hold ciphertext.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from enum import Enum
 
 from sqlalchemy.exc import DBAPIError, InterfaceError, OperationalError
@@ -74,6 +75,16 @@ def database_lost(what: str) -> Unavailable:
     return Unavailable(
         f"the database file {what} while the registry was running: the registry stops; read again whether "
         "the write took place once it is back",
+        reason=Reason.STORE_UNAVAILABLE,
+    )
+
+
+def unreadable(columns: Sequence[str]) -> Unavailable:
+    """Return the error for a value that the registry needs and cannot read; nothing was written."""
+    what = ", ".join(columns) or "a row"
+    return Unavailable(
+        f"the database holds what cannot be read: {what}. Restore a backup, or mend it as the runbook on "
+        "corrupt rows says",
         reason=Reason.STORE_UNAVAILABLE,
     )
 

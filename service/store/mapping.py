@@ -2,31 +2,50 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
-from typing import Any
+from collections.abc import Callable, Iterable
+from typing import Any, TypeVar
 
 from service.domain.backends import in_order
 from service.domain.ids import display_name_key
-from service.domain.json_forms import facts_from_json, facts_to_json, pricing_from_json, pricing_to_json
+from service.domain.json_forms import (
+    UnreadableForm,
+    facts_from_json,
+    facts_to_json,
+    pricing_from_json,
+    pricing_to_json,
+)
+from service.domain.kind_rules import well_formed
 from service.domain.model import (
     CredentialView,
     Model,
     ModelBackend,
-    ModelCapability,
     ModelFacts,
     Provider,
     ProviderConfig,
     ProviderModel,
     SealedCredential,
 )
+from service.store.columns import Unreadable
 from service.store.rows import BackendRow, CredentialRow, ModelRow, ProviderModelRow, ProviderRow
+from upstreams.kinds import KINDS
+
+T = TypeVar("T")
 
 Values = dict[str, Any]
 """Column values for an INSERT or UPDATE, by column name."""
 
 
 def provider_from_rows(row: ProviderRow, credential: CredentialRow | None) -> Provider:
-    """Return a provider from its row and, where it has one, its credential's."""
+    """Return a provider from its row and, where it has one, its credential's.
+
+    Raises:
+        Unreadable: its columns do not go together.
+    """
+    config = ProviderConfig(values=row.config, headers=row.headers)
+    if not well_formed(row.kind, config):
+        raise Unreadable("providers.config")
+    if credential is not None and credential.type not in KINDS[row.kind].credential_types:
+        raise Unreadable("credentials.type")
     return Provider(
         provider_id=row.provider_id,
         uid=row.uid,
@@ -35,7 +54,7 @@ def provider_from_rows(row: ProviderRow, credential: CredentialRow | None) -> Pr
         state=row.state,
         create_time=row.create_time,
         update_time=row.update_time,
-        config=ProviderConfig(values=row.config, headers=row.headers),
+        config=config,
         credential=None if credential is None else _credential_view(credential),
         labels=row.labels,
         annotations=row.annotations,
@@ -101,7 +120,11 @@ def data_key_values(sealed: SealedCredential) -> Values:
 
 
 def provider_model_from_row(row: ProviderModelRow) -> ProviderModel:
-    """Return a provider model from its row."""
+    """Return a provider model from its row.
+
+    Raises:
+        Unreadable: a JSON value in it has another form.
+    """
     return ProviderModel(
         provider_id=row.provider_id,
         model_id=row.model_id,
@@ -113,8 +136,8 @@ def provider_model_from_row(row: ProviderModelRow) -> ProviderModel:
             context_window=row.context_window,
             max_output_tokens=row.max_output_tokens,
             embedding_dimensions=row.embedding_dimensions,
-            pricing=pricing_from_json(row.pricing),
-            capabilities=tuple(ModelCapability(number) for number in row.capabilities),
+            pricing=_formed("provider_models.pricing", pricing_from_json, row.pricing),
+            capabilities=tuple(row.capabilities),
             retire_time=row.retire_time,
             needs_review=row.needs_review,
         ),
@@ -123,12 +146,21 @@ def provider_model_from_row(row: ProviderModelRow) -> ProviderModel:
         create_time=row.create_time,
         update_time=row.update_time,
         catalog_version=row.catalog_version,
-        imported=None if row.imported is None else facts_from_json(row.imported),
+        imported=None
+        if row.imported is None
+        else _formed("provider_models.imported", facts_from_json, row.imported),
         overridden_fields=tuple(row.overridden_fields),
         labels=row.labels,
         revision=row.revision,
         etag=row.etag,
     )
+
+
+def _formed(column: str, read: Callable[[Any], T], value: Any) -> T:
+    try:
+        return read(value)
+    except UnreadableForm:
+        raise Unreadable(column) from None
 
 
 def provider_model_values(model: ProviderModel) -> Values:

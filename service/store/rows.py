@@ -7,25 +7,54 @@ from typing import Annotated, Any
 from uuid import UUID
 
 from sqlalchemy import (
-    BigInteger,
     CheckConstraint,
     ForeignKey,
     ForeignKeyConstraint,
     Index,
-    LargeBinary,
     MetaData,
     UniqueConstraint,
 )
 from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column
 
-from service.domain.model import CredentialType, ModelKind, ModelSource, ProviderKind, State
-from service.store.columns import BYTEWISE, CanonicalJson, Code, UtcMicros, UuidText
+from service.domain.ids import MODEL_ID, PROVIDER_ID
+from service.domain.model import (
+    STORED_STATES,
+    CredentialType,
+    ModelCapability,
+    ModelKind,
+    ModelSource,
+    ProviderKind,
+    State,
+)
+from service.store.columns import (
+    INT32_MAX,
+    Code,
+    Count,
+    FilledText,
+    Flag,
+    IdText,
+    JsonCodes,
+    JsonObject,
+    JsonPairs,
+    JsonTexts,
+    Octets,
+    PlainText,
+    UtcMicros,
+    UuidText,
+)
 
 SINGLE_ROW = 1
 """The primary key of the tables that hold exactly one row."""
 
-JsonObject = Annotated[dict[str, Any], mapped_column(CanonicalJson())]
-JsonList = Annotated[list[Any], mapped_column(CanonicalJson())]
+ProviderId = Annotated[str, mapped_column(IdText(PROVIDER_ID))]
+ModelId = Annotated[str, mapped_column(IdText(MODEL_ID))]
+Filled = Annotated[str, mapped_column(FilledText())]
+Small = Annotated[int, mapped_column(Count(most=INT32_MAX))]
+"""A number of the API's int32 fields."""
+Object = Annotated[dict[str, Any], mapped_column(JsonObject())]
+Pairs = Annotated[dict[str, str], mapped_column(JsonPairs())]
+Texts = Annotated[list[str], mapped_column(JsonTexts())]
+Capabilities = Annotated[list[ModelCapability], mapped_column(JsonCodes(ModelCapability))]
 
 PUT = "put"
 REMOVE = "remove"
@@ -44,14 +73,15 @@ class Base(DeclarativeBase):
         }
     )
     type_annotation_map = {  # noqa: RUF012 - read by the declarative machinery, which wants a plain dict
-        str: BYTEWISE,
-        int: BigInteger,
-        bytes: LargeBinary,
+        str: PlainText(),
+        int: Count(),
+        bool: Flag(),
+        bytes: Octets(),
         datetime: UtcMicros(),
         UUID: UuidText(),
         ProviderKind: Code(ProviderKind),
         CredentialType: Code(CredentialType),
-        State: Code(State),
+        State: Code(State, STORED_STATES),
         ModelKind: Code(ModelKind),
         ModelSource: Code(ModelSource),
     }
@@ -100,7 +130,7 @@ class RegistryInfoRow(Base):
     id: Mapped[int] = mapped_column(primary_key=True, autoincrement=False)
     deployment_id: Mapped[bytes | None]
     primary_key_version: Mapped[str]
-    key_names_seen: Mapped[JsonList]
+    key_names_seen: Mapped[Texts]
     keyring_seq: Mapped[int]
     notice_time: Mapped[datetime | None]
     sweep_holder: Mapped[str] = mapped_column(default="")
@@ -183,16 +213,16 @@ class ProviderRow(Base):
 
     __tablename__ = "providers"
 
-    provider_id: Mapped[str] = mapped_column(primary_key=True)
+    provider_id: Mapped[ProviderId] = mapped_column(primary_key=True)
     uid: Mapped[UUID] = mapped_column(unique=True)
-    display_name: Mapped[str]
+    display_name: Mapped[Filled]
     display_name_key: Mapped[str] = mapped_column(unique=True)
     kind: Mapped[ProviderKind]
     state: Mapped[State]
-    config: Mapped[JsonObject]
-    headers: Mapped[JsonObject]
-    labels: Mapped[JsonObject]
-    annotations: Mapped[JsonObject]
+    config: Mapped[Pairs]
+    headers: Mapped[Pairs]
+    labels: Mapped[Pairs]
+    annotations: Mapped[Pairs]
     create_time: Mapped[datetime]
     update_time: Mapped[datetime]
     revision: Mapped[int]
@@ -226,15 +256,15 @@ class CredentialRow(Base):
 
     __tablename__ = "credentials"
 
-    provider_id: Mapped[str] = mapped_column(ForeignKey("providers.provider_id"), primary_key=True)
+    provider_id: Mapped[ProviderId] = mapped_column(ForeignKey("providers.provider_id"), primary_key=True)
     type: Mapped[CredentialType]
     prefix: Mapped[str]
-    version: Mapped[int]
+    version: Mapped[int] = mapped_column(Count(least=1))
     update_time: Mapped[datetime]
     expire_time: Mapped[datetime | None]
     dek_id: Mapped[UUID] = mapped_column(ForeignKey("data_keys.dek_id"), unique=True)
     envelope: Mapped[bytes] = mapped_column(deferred=True, deferred_raiseload=True)
-    destinations: Mapped[JsonList]
+    destinations: Mapped[Texts]
 
 
 class ProviderModelRow(Base):
@@ -247,26 +277,26 @@ class ProviderModelRow(Base):
         Index(None, "provider_id", "state"),
     )
 
-    provider_id: Mapped[str] = mapped_column(ForeignKey("providers.provider_id"), primary_key=True)
-    model_id: Mapped[str] = mapped_column(primary_key=True)
+    provider_id: Mapped[ProviderId] = mapped_column(ForeignKey("providers.provider_id"), primary_key=True)
+    model_id: Mapped[ModelId] = mapped_column(primary_key=True)
     uid: Mapped[UUID]
-    upstream_model_id: Mapped[str]
+    upstream_model_id: Mapped[Filled]
     display_name: Mapped[str]
     display_name_key: Mapped[str]
     kind: Mapped[ModelKind]
     state: Mapped[State]
     source: Mapped[ModelSource]
     catalog_version: Mapped[str]
-    context_window: Mapped[int]
-    max_output_tokens: Mapped[int]
-    embedding_dimensions: Mapped[int]
-    pricing: Mapped[JsonObject | None]
-    capabilities: Mapped[JsonList]
+    context_window: Mapped[Small]
+    max_output_tokens: Mapped[Small]
+    embedding_dimensions: Mapped[Small]
+    pricing: Mapped[Object | None]
+    capabilities: Mapped[Capabilities]
     retire_time: Mapped[datetime | None]
     needs_review: Mapped[bool]
-    imported: Mapped[JsonObject | None]
-    overridden_fields: Mapped[JsonList]
-    labels: Mapped[JsonObject]
+    imported: Mapped[Object | None]
+    overridden_fields: Mapped[Texts]
+    labels: Mapped[Pairs]
     create_time: Mapped[datetime]
     update_time: Mapped[datetime]
     revision: Mapped[int]
@@ -279,15 +309,15 @@ class ModelRow(Base):
     __tablename__ = "models"
     __table_args__ = (Index(None, "display_name_key"),)
 
-    model_id: Mapped[str] = mapped_column(primary_key=True)
+    model_id: Mapped[ModelId] = mapped_column(primary_key=True)
     uid: Mapped[UUID] = mapped_column(unique=True)
     display_name: Mapped[str]
     display_name_key: Mapped[str]
     description: Mapped[str]
     kind: Mapped[ModelKind]
     state: Mapped[State]
-    labels: Mapped[JsonObject]
-    annotations: Mapped[JsonObject]
+    labels: Mapped[Pairs]
+    annotations: Mapped[Pairs]
     create_time: Mapped[datetime]
     update_time: Mapped[datetime]
     revision: Mapped[int]
@@ -306,9 +336,9 @@ class BackendRow(Base):
         Index(None, "provider_id", "provider_model_id"),
     )
 
-    model_id: Mapped[str] = mapped_column(ForeignKey("models.model_id"), primary_key=True)
-    provider_id: Mapped[str] = mapped_column(primary_key=True)
-    provider_model_id: Mapped[str] = mapped_column(primary_key=True)
-    priority: Mapped[int]
-    weight: Mapped[int]
+    model_id: Mapped[ModelId] = mapped_column(ForeignKey("models.model_id"), primary_key=True)
+    provider_id: Mapped[ProviderId] = mapped_column(primary_key=True)
+    provider_model_id: Mapped[ModelId] = mapped_column(primary_key=True)
+    priority: Mapped[Small]
+    weight: Mapped[Small]
     disabled: Mapped[bool]

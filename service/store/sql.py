@@ -11,7 +11,9 @@ from sqlalchemy.orm import InstrumentedAttribute
 from sqlalchemy.sql.compiler import SQLCompiler
 from sqlalchemy.sql.functions import FunctionElement
 
+from service.domain.ids import MODEL_ID, PROVIDER_ID
 from service.domain.json_forms import canonical_json
+from service.store.columns import LossyText
 
 _Texts = ColumnElement[str] | InstrumentedAttribute[str]
 
@@ -106,3 +108,88 @@ def _pair_among_postgresql(element: _PairAmong, compiler: SQLCompiler, **options
     one, other, values = (compiler.process(clause, **options) for clause in element.clauses)
     pairs = f"json_array_elements(CAST({values} AS JSON)) AS pair"
     return f"(({one}, {other}) IN (SELECT pair ->> 0, pair ->> 1 FROM {pairs}))"  # noqa: S608 - clauses that are compiled
+
+
+class Printable(FunctionElement[bool]):
+    """Whether a column holds a text of printable ASCII: SQLite also keeps other things in one of texts."""
+
+    type = Boolean()
+    inherit_cache = True
+    name = "printable"
+
+
+@compiles(Printable, "sqlite")
+def _printable_sqlite(element: Printable, compiler: SQLCompiler, **options: Any) -> str:
+    column = _operand(element, compiler, **options)
+    return f"(typeof({column}) = 'text' AND {column} NOT GLOB '*[^ -~]*')"
+
+
+@compiles(Printable, "postgresql")
+def _printable_postgresql(element: Printable, compiler: SQLCompiler, **options: Any) -> str:
+    return f"({_operand(element, compiler, **options)} ~ '^[ -~]*$')"
+
+
+class Lossy(FunctionElement[str]):
+    """A column's text, with question marks for what is not UTF-8: a bad row must not fail a read of many."""
+
+    type = LossyText()
+    inherit_cache = True
+    name = "lossy"
+
+
+@compiles(Lossy, "sqlite")
+def _lossy_sqlite(element: Lossy, compiler: SQLCompiler, **options: Any) -> str:
+    return f"CAST({_operand(element, compiler, **options)} AS BLOB)"
+
+
+@compiles(Lossy, "postgresql")
+def _lossy_postgresql(element: Lossy, compiler: SQLCompiler, **options: Any) -> str:
+    return _operand(element, compiler, **options)
+
+
+def _operand(element: FunctionElement[Any], compiler: SQLCompiler, **options: Any) -> str:
+    [clause] = element.clauses
+    return compiler.process(clause, **options)
+
+
+class ProviderIdShaped(FunctionElement[bool]):
+    """Whether a text can be a provider's id, as `service.domain.ids` spells it."""
+
+    type = Boolean()
+    inherit_cache = True
+    name = "provider_id_shaped"
+
+
+class ModelIdShaped(FunctionElement[bool]):
+    """Whether a text can be the id of a model or a provider model, as `service.domain.ids` spells it."""
+
+    type = Boolean()
+    inherit_cache = True
+    name = "model_id_shaped"
+
+
+@compiles(ProviderIdShaped, "sqlite")
+def _provider_id_sqlite(element: ProviderIdShaped, compiler: SQLCompiler, **options: Any) -> str:
+    return _glob(_operand(element, compiler, **options), "[a-z]", "a-z0-9-", 63)
+
+
+@compiles(ModelIdShaped, "sqlite")
+def _model_id_sqlite(element: ModelIdShaped, compiler: SQLCompiler, **options: Any) -> str:
+    return _glob(_operand(element, compiler, **options), "[a-z0-9]", "a-z0-9.-", 128)
+
+
+def _glob(column: str, first: str, others: str, length: int) -> str:
+    return (
+        f"(typeof({column}) = 'text' AND length({column}) <= {length} AND instr({column}, char(0)) = 0 "
+        f"AND {column} GLOB '{first}*' AND {column} GLOB '*[a-z0-9]' AND {column} NOT GLOB '*[^{others}]*')"
+    )
+
+
+@compiles(ProviderIdShaped, "postgresql")
+def _provider_id_postgresql(element: ProviderIdShaped, compiler: SQLCompiler, **options: Any) -> str:
+    return f"({_operand(element, compiler, **options)} ~ '^{PROVIDER_ID}$')"
+
+
+@compiles(ModelIdShaped, "postgresql")
+def _model_id_postgresql(element: ModelIdShaped, compiler: SQLCompiler, **options: Any) -> str:
+    return f"({_operand(element, compiler, **options)} ~ '^{MODEL_ID}$')"

@@ -9,7 +9,7 @@ from __future__ import annotations
 import random
 import threading
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import AbstractContextManager, ExitStack, nullcontext
 from datetime import UTC, datetime
 from enum import Enum
@@ -26,6 +26,7 @@ from service.domain.calls import OWN, Call
 from service.domain.routers import Flush, Shared
 from service.domain.routing import ChangeSet
 from service.store import engines, migrating
+from service.store.columns import Unreadable
 from service.store.failures import (
     CommitInDoubt,
     Failure,
@@ -35,17 +36,21 @@ from service.store.failures import (
     database_lost,
     failure_of,
     unavailable,
+    unreadable,
 )
 from service.store.ground import DatabaseLock, Ground, Loss
+from service.store.rows import RegistryInfoRow, RevisionCounterRow
 from service.store.units.rewraps import RewrapUnit
 from service.store.units.routers import flush_routers, read_shared
 from service.store.units.unit import Outcome, ReadUnit, WriteUnit
+from service.store.unsound import NOTHING_UNSOUND, Unsound, drop_unsound, faults_of, find
 
 T = TypeVar("T")
 
 MAX_TRIES = 5
 _FIRST_PAUSE_SECONDS = 0.01
 _SHREDDING_WAIT_MILLISECONDS = 200
+_SINGLE_ROWS = (RevisionCounterRow, RegistryInfoRow)
 
 
 class Storage(Enum):
@@ -59,6 +64,10 @@ def ignore_commit(_change_set: ChangeSet) -> None:
     """Do nothing: for a store without watchers."""
 
 
+def ignore_corrupt(_found: Mapping[str, Sequence[str]]) -> None:
+    """Do nothing: for a store that nobody operates."""
+
+
 def ignore_loss(_loss: Loss) -> None:
     """Do nothing: for a store whose process ends soon anyway."""
 
@@ -68,6 +77,9 @@ class Store:
 
     ``on_commit`` is called after each commit that used a revision, in the thread that committed, with what
     that revision changed for routers, which may be nothing. It must not raise: the write has taken place.
+
+    ``on_corrupt`` is called, in the thread that found them, with the resources that cannot be read and were
+    not known before: the columns at fault by the resource's name.
 
     ``on_loss`` is called once, in the thread that found it, when the files of a SQLite database were taken
     away. From then on nothing is read or written: the process should end, and start again on what is there.
@@ -86,7 +98,10 @@ class Store:
         close: Callable[[], object],
     ) -> None:
         self.on_commit = on_commit
+        self.on_corrupt: Callable[[Mapping[str, Sequence[str]]], None] = ignore_corrupt
         self.on_loss: Callable[[Loss], None] = ignore_loss
+        self._unsound = NOTHING_UNSOUND
+        self._looking = threading.Lock()
         self._ground = ground
         self._engine = engine
         self._clock = clock
@@ -179,6 +194,22 @@ class Store:
         """
         return self.write(lambda unit: unit.log.compact())
 
+    def check_rows(self) -> Unsound:
+        """Read every resource, and return those that cannot be read. Routers are told to drop these.
+
+        Raises:
+            Unavailable: STORE_UNAVAILABLE; a row that the registry cannot do without cannot be read either.
+        """
+        self._learn()
+        if self._unsound:
+            self.write(lambda unit: unit.withdraw())
+        return self._unsound
+
+    def check_single_rows(self) -> list[str]:
+        """Return the columns at fault of the rows that the registry cannot do without."""
+        with Session(self._engine) as session:
+            return [fault for row in _SINGLE_ROWS for fault in faults_of(session, row)]
+
     def look(self) -> None:
         """Find out whether the database's files are still there and ours; to be called every second.
 
@@ -197,7 +228,8 @@ class Store:
     def _write_once(self, work: Callable[[WriteUnit], T], call: Call) -> tuple[T, ChangeSet | None]:
         with self._writers, Session(self._engine, autoflush=False) as session:
             session.connection(execution_options=engines.WRITE)
-            unit = WriteUnit(session, self._now, call, self._new_commit_id())
+            unsound = self._unsound_now(session)
+            unit = WriteUnit(session, self._now, call, self._new_commit_id(), unsound)
             result = work(unit)
             outcome = unit.finish()
             if call.validate_only or outcome is Outcome.NOTHING:
@@ -210,7 +242,7 @@ class Store:
     def _read_once(self, work: Callable[[ReadUnit], T]) -> T:
         with Session(self._engine, autoflush=False) as session:
             session.connection(execution_options=self._read_options)
-            return work(ReadUnit(session, self._now()))
+            return work(ReadUnit(session, self._now(), self._unsound_now(session)))
 
     def _rewrap_once(self, work: Callable[[RewrapUnit], T]) -> T:
         with self._writers, Session(self._engine, autoflush=False) as session:
@@ -218,6 +250,41 @@ class Store:
             result = work(RewrapUnit(connection, self._now()))
             self._commit(session)
             return result
+
+    def _unsound_now(self, session: Session) -> Unsound:
+        """Return which of the unsound resources still are: one may have been deleted, or mended by hand."""
+        known = self._unsound
+        if not known:
+            return known
+        found = find(session, known)
+        if found != known:
+            self._unsound = found
+        return found
+
+    def _learn(self, known: Unsound | None = None) -> bool:
+        """Read every resource anew, and return whether other ones are unsound than were ``known`` to be."""
+        with self._looking:
+            if known is not None and self._unsound is not known:
+                return True
+            with Session(self._engine, autoflush=False) as session:
+                session.connection(execution_options=self._read_options)
+                found = find(session)
+            before, after = self._unsound.findings(), found.findings()
+            new = {name: columns for name, columns in after.items() if before.get(name) != columns}
+            self._unsound = found
+        if new:
+            self.on_corrupt(new)
+        return bool(new)
+
+    def _drop_presence(self) -> bool:
+        """Delete what cannot be read of routers and replicas, which report it again. Return whether any was."""
+        with self._writers, Session(self._engine, autoflush=False) as session:
+            session.connection(execution_options=engines.WRITE)
+            dropped = {f"table {name}": columns for name, columns in drop_unsound(session).items()}
+            self._commit(session)
+        if dropped:
+            self.on_corrupt(dropped)
+        return bool(dropped)
 
     def _now(self) -> datetime:
         return self._clock().astimezone(UTC)
@@ -257,8 +324,13 @@ class Store:
             raise database_lost(self._ground.loss.what)
         lost = False
         for attempt in range(1, MAX_TRIES + 1):
+            unsound = self._unsound
             try:
                 return once()
+            except Unreadable as error:
+                if attempt == MAX_TRIES or not (self._learn(unsound) or self._drop_presence()):
+                    raise unreadable(error.columns or self.check_single_rows()) from None
+                continue
             except CommitInDoubt as error:
                 raise commit_in_doubt() from error
             except (DBAPIError, PoolTimeout) as error:
@@ -314,9 +386,25 @@ def open_store(
                 if path is not None:
                     engines.check_pages(connection, path)
                 migrating.check_current(connection)
+            with Session(engine) as session:
+                _check_single_rows(session)
             if path is not None:
                 ground = Ground(path, clock)
                 stack.callback(ground.close)
         except (DBAPIError, SqliteError) as error:
             raise engines.unusable(parsed) from error
         return Store(engine, clock=clock, on_commit=on_commit, ground=ground, close=stack.pop_all().close)
+
+
+def _check_single_rows(session: Session) -> None:
+    """Refuse a database without a row that nothing works without.
+
+    Raises:
+        StoreStartError: it is gone, or cannot be read.
+    """
+    faults = [fault for row in _SINGLE_ROWS for fault in faults_of(session, row)]
+    if faults:
+        raise StoreStartError(
+            f"the database holds what the registry cannot read and cannot do without: {', '.join(faults)}. "
+            "Restore a backup with python -m service restore FILE, or mend it: docs/runbooks/corrupt-rows.md"
+        )

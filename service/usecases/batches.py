@@ -21,7 +21,7 @@ from service.domain.impact import DeletionImpact, provider_models_impact
 from service.domain.model import ProviderModel, ProviderModelKey, State
 from service.store import WriteUnit
 from service.usecases.context import Context, Written
-from service.usecases.preconditions import has_backends, matching_impact
+from service.usecases.preconditions import corrupt, has_backends, matching_impact
 
 
 class Action(IntEnum):
@@ -55,7 +55,7 @@ def set_states(
 
     def work(unit: WriteUnit) -> Written[BatchReport]:
         found = unit.provider_models.among(targets)
-        changed = {target for target, model in found.items() if model.state is not state}
+        changed = {target for target, model in found.items() if model.state not in (state, State.CORRUPT)}
         unit.provider_models.update_all(
             [(found[target], replace(found[target], state=state)) for target in sorted(changed)]
         )
@@ -63,6 +63,8 @@ def set_states(
         def outcome(target: ProviderModelKey, name: str) -> Action | RegistryError:
             if target not in found:
                 return _missing(name)
+            if found[target].state is State.CORRUPT:
+                return corrupt(found[target])
             return done if target in changed else Action.UNCHANGED
 
         return _written(unit, [outcome(*each) for each in zip(targets, names, strict=True)])

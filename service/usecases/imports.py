@@ -18,7 +18,7 @@ from service.domain.model import ModelSource, Provider, ProviderModel, State
 from service.store import ReadUnit, WriteUnit
 from service.usecases import replays
 from service.usecases.context import Context, Written
-from service.usecases.preconditions import existing_provider
+from service.usecases.preconditions import existing_provider, readable
 from service.usecases.providers import NOT_YET
 
 
@@ -52,9 +52,9 @@ def import_provider_models(
     _check(choices)
 
     def planned(unit: ReadUnit, choices: ImportChoices, digest: str) -> tuple[Provider, Catalog, ImportPlan]:
-        provider = existing_provider(unit, parent, field="parent")
+        provider = readable(existing_provider(unit, parent, field="parent"))
         catalog = ctx.catalogs.find(provider.kind, catalog_version)
-        stored = unit.provider_models.of(provider.provider_id)
+        stored = [readable(model) for model in unit.provider_models.of(provider.provider_id)]
         plan = plan_import(catalog, choices, provider=provider, stored=stored)
         _same_plan(provider, plan, digest)
         return provider, catalog, plan

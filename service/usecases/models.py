@@ -22,7 +22,13 @@ from service.domain.model import Model, ModelBackend, ModelKind, ModelView, Stat
 from service.store import ReadUnit, WriteUnit
 from service.usecases import replays
 from service.usecases.context import Context, Written
-from service.usecases.preconditions import existing_model, matching_etag, matching_impact
+from service.usecases.preconditions import (
+    corrupt,
+    existing_model,
+    matching_etag,
+    matching_impact,
+    readable,
+)
 from service.usecases.providers import NOT_YET, NOTHING_DELETED
 
 
@@ -192,7 +198,7 @@ def _change(
     field: str,
 ) -> Written[ModelView]:
     def work(unit: WriteUnit) -> Written[ModelView]:
-        before = existing_model(unit, name, field=field)
+        before = readable(existing_model(unit, name, field=field))
         matching_etag(before, etag)
         return _written(unit, unit.models.update(before, change(unit, before)))
 
@@ -237,6 +243,8 @@ def _check_wires(unit: ReadUnit, kind: ModelKind, wires: Sequence[ModelBackend],
     """Refuse wires to what does not exist or is of another kind."""
     kinds = unit.provider_models.kinds([wire.target for wire in wires])
     for index, wire in enumerate(wires):
+        if wire.target in unit.unsound.provider_models:
+            raise corrupt(unit.provider_models.among([wire.target])[wire.target])
         if wire.target not in kinds:
             raise NotFound(ResourceRef(PROVIDER_MODEL_TYPE, wire.provider_model))
         if kinds[wire.target] is not kind:

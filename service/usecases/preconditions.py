@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hmac
 from collections.abc import Sequence
+from typing import TypeVar
 
 from service.domain import ids
 from service.domain.errors import (
@@ -18,9 +19,10 @@ from service.domain.errors import (
     ResourceRef,
 )
 from service.domain.impact import DeletionImpact
-from service.domain.model import Model, Provider, ProviderModel
+from service.domain.model import Model, Provider, ProviderModel, State
 from service.store import ReadUnit
 
+R = TypeVar("R", Provider, ProviderModel, Model)
 SHOWN_CHILDREN = 20
 
 
@@ -50,6 +52,38 @@ def existing_model(unit: ReadUnit, name: str, *, field: str = "name") -> Model:
     if model is None:
         raise NotFound(ResourceRef(MODEL_TYPE, name))
     return model
+
+
+def readable(resource: R) -> R:
+    """Return a resource that can be changed. Raises FailedPrecondition: RESOURCE_CORRUPT."""
+    if resource.state is State.CORRUPT:
+        raise corrupt(resource)
+    return resource
+
+
+def corrupt(resource: Provider | ProviderModel | Model) -> FailedPrecondition:
+    """Return the refusal to use or change a resource of which a stored value cannot be read."""
+    replaceable = isinstance(resource, Provider) and _only_credential_corrupt(resource)
+    remedy = "set its credential again" if replaceable else "delete it and create it again"
+    text = f"a stored value cannot be read ({', '.join(resource.unreadable)}): {remedy}"
+    return FailedPrecondition(
+        f"{resource.name}: {text}",
+        reason=Reason.RESOURCE_CORRUPT,
+        violations=[PreconditionViolation("RESOURCE_STATE", resource.name, text)],
+        metadata={"name": resource.name, "columns": ",".join(resource.unreadable)},
+        resource=ResourceRef(resource_type(resource.name), resource.name),
+    )
+
+
+def mendable(provider: Provider) -> Provider:
+    """Return a provider whose credential can be replaced. Raises FailedPrecondition: RESOURCE_CORRUPT."""
+    if not _only_credential_corrupt(provider):
+        raise corrupt(provider)
+    return provider
+
+
+def _only_credential_corrupt(provider: Provider) -> bool:
+    return all(column.startswith(("credentials.", "data_keys.")) for column in provider.unreadable)
 
 
 def resource_type(name: str) -> str:

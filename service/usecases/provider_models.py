@@ -30,6 +30,7 @@ from service.usecases.preconditions import (
     has_backends,
     matching_etag,
     matching_impact,
+    readable,
 )
 from service.usecases.providers import NOT_YET, NOTHING_DELETED
 
@@ -74,7 +75,7 @@ def create_provider_model(
         again = replays.replayed(unit, call)
         if again is not None:
             return _written(*existing_provider_model(unit, again))
-        provider = existing_provider(unit, parent, field="parent")
+        provider = readable(existing_provider(unit, parent, field="parent"))
         derived = model_id or ids.derive_model_id(
             facts.upstream_model_id,
             lambda taken: unit.provider_models.get(provider.provider_id, taken) is not None,
@@ -203,6 +204,7 @@ def _change(
 ) -> Written[ProviderModelView]:
     def work(unit: WriteUnit) -> Written[ProviderModelView]:
         provider, before = existing_provider_model(unit, name, field=field)
+        readable(before)
         return _written(provider, unit.provider_models.update(before, change(provider, before)))
 
     return ctx.store.write(work, call)

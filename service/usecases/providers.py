@@ -33,7 +33,14 @@ from service.domain.model import (
 from service.store import ReadUnit, WriteUnit
 from service.usecases import replays
 from service.usecases.context import Context, Written
-from service.usecases.preconditions import SHOWN_CHILDREN, existing_provider, matching_etag, matching_impact
+from service.usecases.preconditions import (
+    SHOWN_CHILDREN,
+    existing_provider,
+    matching_etag,
+    matching_impact,
+    mendable,
+    readable,
+)
 from service.usecases.sealed_writes import (
     CredentialChange,
     binding_for,
@@ -143,7 +150,7 @@ def update_provider(
         return create_provider(ctx, call, draft, provider_id=provider_id, credential=credential)
 
     def change(unit: ReadUnit) -> tuple[Provider, Provider]:
-        before = existing_provider(unit, draft.name, field="provider.name")
+        before = readable(existing_provider(unit, draft.name, field="provider.name"))
         matching_etag(before, draft.etag)
         return before, _with_fields(ctx, before, draft, fields)
 
@@ -179,7 +186,9 @@ def set_provider_credential(
     def change(unit: ReadUnit) -> tuple[Provider, Provider]:
         provider = existing_provider(unit, name)
         matching_version(provider, expected_version)
-        return provider, provider
+        if provider.state is not State.CORRUPT:
+            return provider, provider
+        return provider, unit.providers.without_credential(mendable(provider))
 
     return _replace_credential(ctx, call, credential, change)
 
@@ -212,7 +221,7 @@ def set_provider_state(
     """Enable or disable; repeating it changes nothing and succeeds."""
 
     def work(unit: WriteUnit) -> Written[ProviderView]:
-        before = existing_provider(unit, name)
+        before = readable(existing_provider(unit, name))
         matching_etag(before, etag)
         return _written(unit, unit.providers.update(before, replace(before, state=state)))
 

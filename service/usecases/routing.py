@@ -28,6 +28,7 @@ from service.readmodel.snapshot import Row, Snapshot
 from service.store import ReadUnit
 from service.usecases.context import Context, ListQuery
 from service.usecases.lists import page_of
+from service.usecases.preconditions import corrupt
 
 METHOD = "ListActiveProviderModels"
 
@@ -92,6 +93,8 @@ def _sealed(
     resource = ResourceRef(PROVIDER_TYPE, name)
     if provider is None:
         return NotFound(resource)
+    if provider.state is State.CORRUPT:
+        return corrupt(provider)
     if provider.state is not State.ACTIVE:
         text = "is disabled: its credential is not given out"
         return FailedPrecondition(

@@ -9,7 +9,7 @@ from service.domain.history import RevisionToken
 from service.domain.routing import ChangeSet
 from service.readmodel.live import Break, Loaded, Newer, Source
 from service.readmodel.ring import MAX_MESSAGES
-from service.store import ReadUnit, Store
+from service.store import ReadUnit, Store, Unreadable
 
 
 def routing_source(store: Store) -> Source:
@@ -37,7 +37,8 @@ def routing_source(store: Store) -> Source:
                 return Break.HISTORY
             if _too_many(unit, since.revision, head.revision):
                 return Break.TOO_FAR
-            return Newer(head.revision, head.commit_id, unit.log.changes_since(since.revision))
+            logged = _logged(unit, since.revision)
+            return Break.UNREADABLE if logged is None else Newer(head.revision, head.commit_id, logged)
 
         return store.read(work)
 
@@ -55,7 +56,10 @@ def routing_source(store: Store) -> Source:
                 return None
             if _too_many(unit, since.revision, head.revision):
                 return Break.TOO_FAR
-            return [one for one in unit.log.changes_since(since.revision) if one.revision <= until.revision]
+            logged = _logged(unit, since.revision)
+            if logged is None:
+                return Break.UNREADABLE
+            return [one for one in logged if one.revision <= until.revision]
 
         return store.read(work)
 
@@ -71,6 +75,14 @@ def routing_source(store: Store) -> Source:
         return store.read(work)
 
     return Source(load, changes, between, follows)
+
+
+def _logged(unit: ReadUnit, since: int) -> list[ChangeSet] | None:
+    """Return the change sets after a revision; None where one of them cannot be read."""
+    try:
+        return unit.log.changes_since(since)
+    except Unreadable:
+        return None
 
 
 def _too_many(unit: ReadUnit, since: int, head: int) -> bool:

@@ -32,7 +32,7 @@ from service.domain.upstreams import DiscoveredModel, Discovery, Outcome, Provid
 from service.store import ReadUnit
 from service.usecases import replays
 from service.usecases.context import Context
-from service.usecases.preconditions import existing_provider
+from service.usecases.preconditions import existing_provider, mendable, readable
 from service.usecases.providers import ProviderDraft, checked_config, matching_version
 from service.usecases.sealed_writes import CredentialChange
 from service.usecases.upstream_calls import UpstreamCalls
@@ -129,7 +129,7 @@ def try_credential(
     def read(unit: ReadUnit) -> Provider | None:
         if replays.replayed(unit, call) is not None:
             return None
-        provider = existing_provider(unit, name)
+        provider = mendable(existing_provider(unit, name))
         matching_version(provider, expected_version)
         return provider
 
@@ -150,7 +150,7 @@ def _subject(ctx: Context, target: Target, candidate: CredentialChange | None) -
     if isinstance(target, str):
 
         def read(unit: ReadUnit) -> tuple[Provider, tuple[ProviderModel, ...]]:
-            provider = existing_provider(unit, target)
+            provider = readable(existing_provider(unit, target))
             return provider, tuple(unit.provider_models.of(provider.provider_id))
 
         provider, registered = ctx.store.read(read)

@@ -8,8 +8,10 @@ from datetime import datetime, timedelta
 from sqlalchemy import delete, insert, select, update
 from sqlalchemy.orm import Session
 
+from service.store.columns import Unreadable
 from service.store.rows import IdempotencyRow, RegistryInfoRow, SidecarRow
 from service.store.units.writing import FRESH, Writing, table
+from service.store.unsound import sound_rows
 
 _REGISTRY = table(RegistryInfoRow)
 _IDEMPOTENCY = table(IdempotencyRow)
@@ -63,8 +65,11 @@ class KmsReads:
         )
 
     def audits(self) -> dict[bytes, SidecarAudit]:
-        """Return what is recorded of each sidecar's audit, by public key."""
-        rows = self._session.scalars(select(SidecarRow), execution_options=FRESH)
+        """Return what is recorded of each sidecar's audit and can be read, by public key."""
+        try:
+            rows = list(self._session.scalars(select(SidecarRow), execution_options=FRESH))
+        except Unreadable:
+            rows = sound_rows(self._session, SidecarRow)
         return {
             row.audit_public_key: SidecarAudit(
                 row.audit_public_key, row.audit_seq, row.audit_head, row.notice_time

@@ -7,11 +7,11 @@ depends on the provider models it is wired to, so untouched models are looked at
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import TypeVar
+from typing import TypeVar, cast
 
-from service.domain.model import Model, ModelView, Provider, ProviderModel, ProviderModelKey
+from service.domain.model import Model, ModelView, Provider, ProviderModel, ProviderModelKey, State
 from service.domain.routing import (
     Change,
     Entry,
@@ -23,6 +23,10 @@ from service.domain.routing import (
 )
 
 T = TypeVar("T", Provider, ProviderModel, Model)
+
+
+_UNKNOWN = cast(Entry, object())
+"""The entry that routers may have of what cannot be read. It equals no other, so what follows is logged."""
 
 
 @dataclass(slots=True)
@@ -63,7 +67,7 @@ class Touched:
         return [
             provider_id
             for provider_id, after in self.providers_after.items()
-            if after is not None and _routable(self.providers_before[provider_id]) != _routable(after)
+            if after is not None and _flipped(self.providers_before[provider_id], after)
         ]
 
     def untouched_providers(self) -> list[str]:
@@ -116,7 +120,7 @@ def offer_changes(
     providers = _differences(
         EntryKind.PROVIDER,
         {
-            resource.name: routing_provider(resource)
+            resource.name: _before(resource, routing_provider)
             for resource in touched.providers_before.values()
             if resource
         },
@@ -126,8 +130,8 @@ def offer_changes(
             if resource
         },
     )
-    entries_before, was = _provider_model_entries(provider_models_before, before)
-    entries_after, now = _provider_model_entries(provider_models_after, after)
+    entries_before, was = _provider_model_entries(provider_models_before, before, earlier=True)
+    entries_after, now = _provider_model_entries(provider_models_after, after, earlier=False)
     models = _differences(EntryKind.PROVIDER_MODEL, entries_before, entries_after)
     return OfferChanges(providers, models, was, now)
 
@@ -152,8 +156,8 @@ def routing_changes(
     unchanged = {model.model_id: model for model in others if model.model_id not in touched.models_after}
     models = _differences(
         EntryKind.MODEL,
-        _model_entries({**unchanged, **touched.models_before}, was_routable),
-        _model_entries({**unchanged, **touched.models_after}, routable),
+        _model_entries({**unchanged, **touched.models_before}, was_routable, earlier=True),
+        _model_entries({**unchanged, **touched.models_after}, routable, earlier=False),
     )
     return [
         *_put(offers.providers),
@@ -165,7 +169,10 @@ def routing_changes(
 
 
 def _provider_model_entries(
-    models: Mapping[ProviderModelKey, ProviderModel | None], providers: Mapping[str, Provider | None]
+    models: Mapping[ProviderModelKey, ProviderModel | None],
+    providers: Mapping[str, Provider | None],
+    *,
+    earlier: bool,
 ) -> tuple[dict[str, Entry | None], dict[ProviderModelKey, bool]]:
     """Return the entries of those that are there, by name, and by key whether there is one."""
     entries: dict[str, Entry | None] = {}
@@ -173,17 +180,29 @@ def _provider_model_entries(
     for key, model in models.items():
         provider = providers[model.provider_id] if model else None
         if model is not None and provider is not None:
-            entries[model.name] = active_provider_model(provider, model)
+            entries[model.name] = (
+                _UNKNOWN
+                if earlier and State.CORRUPT in (provider.state, model.state)
+                else active_provider_model(provider, model)
+            )
             offered[key] = entries[model.name] is not None
     return entries, offered
 
 
 def _model_entries(
-    models: Mapping[str, Model | None], routable: frozenset[ProviderModelKey]
+    models: Mapping[str, Model | None], routable: frozenset[ProviderModelKey], *, earlier: bool
 ) -> dict[str, Entry | None]:
     return {
-        model.name: active_model(ModelView(model, routable)) for model in models.values() if model is not None
+        model.name: _UNKNOWN
+        if earlier and model.state is State.CORRUPT
+        else active_model(ModelView(model, routable))
+        for model in models.values()
+        if model is not None
     }
+
+
+def _before(provider: Provider, entry: Callable[[Provider], Entry | None]) -> Entry | None:
+    return _UNKNOWN if provider.state is State.CORRUPT else entry(provider)
 
 
 def _differences(
@@ -199,6 +218,11 @@ def _put(changes: Iterable[Change]) -> list[Change]:
 
 def _removed(changes: Iterable[Change]) -> list[Change]:
     return [change for change in changes if change.entry is None]
+
+
+def _flipped(before: Provider | None, after: Provider) -> bool:
+    corrupt = before is not None and before.state is State.CORRUPT
+    return corrupt or _routable(before) != _routable(after)
 
 
 def _routable(provider: Provider | None) -> bool:

@@ -14,10 +14,12 @@ from typing import cast as as_type
 from uuid import UUID
 
 from sqlalchemy import (
+    BigInteger,
     ColumnElement,
     LargeBinary,
     Select,
     Table,
+    and_,
     case,
     cast,
     func,
@@ -27,6 +29,7 @@ from sqlalchemy import (
 from sqlalchemy.orm import InstrumentedAttribute, Session
 
 from service.domain.model import StoredWrapper
+from service.store.columns import INT32_MAX
 from service.store.rows import (
     Base,
     CredentialRow,
@@ -36,6 +39,8 @@ from service.store.rows import (
     RegistryInfoRow,
     RevisionCounterRow,
 )
+from service.store.sql import Lossy, Printable, ProviderIdShaped
+from service.store.unsound import any_text
 
 QUARANTINE_AFTER = 3
 """After this many failures a sweep skips the data key."""
@@ -60,7 +65,7 @@ def _octets(column: ColumnElement[bytes] | InstrumentedAttribute[bytes]) -> Colu
 _WRAPPER = (
     _DEK_ID,
     _octets(DataKeyRow.wrapped),
-    DataKeyRow.key_version,
+    Lossy(DataKeyRow.key_version),
     _octets(DataKeyRow.context),
     _octets(DataKeyRow.commitment),
 )
@@ -69,12 +74,16 @@ _FAULTS = (
     select(
         _DEK_ID,
         CredentialRow.provider_id,
-        DataKeyRow.key_version,
-        DataKeyRow.failed_count,
-        DataKeyRow.fault,
+        Lossy(DataKeyRow.key_version),
+        cast(DataKeyRow.failed_count, BigInteger),
+        Lossy(DataKeyRow.fault),
     )
     .select_from(DataKeyRow)
-    .outerjoin(CredentialRow, CredentialRow.dek_id == DataKeyRow.dek_id)
+    .outerjoin(
+        CredentialRow,
+        and_(CredentialRow.dek_id == DataKeyRow.dek_id, ProviderIdShaped(CredentialRow.provider_id)),
+    )
+    .where(Printable(_DEK_ID))
     .order_by(_DEK_ID)
 )
 """What a `DataKeyFault` is made of, in key order."""
@@ -165,7 +174,7 @@ class DataKeyReads:
         """Count the data keys by version, and those that are not under ``primary``."""
         faulty = func.sum(case((DataKeyRow.failed_count >= QUARANTINE_AFTER, 1), else_=0))
         rows = self._session.execute(
-            select(DataKeyRow.key_version, func.count(), faulty)
+            select(Lossy(DataKeyRow.key_version), func.count(), faulty)
             .group_by(DataKeyRow.key_version)
             .order_by(DataKeyRow.key_version)
         ).all()
@@ -188,6 +197,7 @@ class DataKeyReads:
             .where(
                 after < _DEK_ID,
                 until >= _DEK_ID,
+                Printable(_DEK_ID),
                 DataKeyRow.key_version != primary,
                 DataKeyRow.failed_count < QUARANTINE_AFTER,
             )
@@ -203,12 +213,12 @@ class DataKeyReads:
                 DataKeyRow.key_version != primary, DataKeyRow.failed_count >= QUARANTINE_AFTER
             ).limit(limit)
         )
-        return [DataKeyFault(*row) for row in rows]
+        return [_fault(*row) for row in rows]
 
     def faults(self, dek_ids: Sequence[str]) -> list[DataKeyFault]:
         """Return the faults of those of these data keys that exist, in key order."""
         rows = self._session.execute(_FAULTS.where(_DEK_ID.in_(dek_ids)))
-        return [DataKeyFault(*row) for row in rows]
+        return [_fault(*row) for row in rows]
 
     def pairs(self, *, after: str, limit: int) -> list[DataKeyPair]:
         """Return at most ``limit`` data keys after ``after``, each with what it must agree with."""
@@ -217,14 +227,17 @@ class DataKeyReads:
                 *_WRAPPER,
                 CredentialRow.provider_id,
                 ProviderRow.provider_id,
-                _PROVIDER_UID,
+                Lossy(_PROVIDER_UID),
                 _CREDENTIAL_VERSION,
                 func.substr(_octets(CredentialRow.envelope), 1, HEADER_BYTES),
             )
             .select_from(DataKeyRow)
-            .outerjoin(CredentialRow, CredentialRow.dek_id == DataKeyRow.dek_id)
+            .outerjoin(
+                CredentialRow,
+                and_(CredentialRow.dek_id == DataKeyRow.dek_id, ProviderIdShaped(CredentialRow.provider_id)),
+            )
             .outerjoin(ProviderRow, ProviderRow.provider_id == CredentialRow.provider_id)
-            .where(after < _DEK_ID)
+            .where(after < _DEK_ID, Printable(_DEK_ID))
             .order_by(_DEK_ID)
             .limit(limit)
         )
@@ -246,7 +259,7 @@ class DataKeyReads:
             self._session.scalars(
                 select(CredentialRow.provider_id)
                 .outerjoin(DataKeyRow, DataKeyRow.dek_id == CredentialRow.dek_id)
-                .where(DataKeyRow.dek_id.is_(None))
+                .where(DataKeyRow.dek_id.is_(None), ProviderIdShaped(CredentialRow.provider_id))
                 .order_by(CredentialRow.provider_id)
             )
         )
@@ -282,10 +295,15 @@ class DataKeyReads:
         )
         digest.update(_field(table.name.encode()) + _field(",".join(names).encode()))
         count = 0
-        for row in self._session.execute(statement, execution_options={"yield_per": 1000}):
-            digest.update(b"".join(_encoded(row)))
-            count += 1
+        with any_text(self._session):
+            for row in self._session.execute(statement, execution_options={"yield_per": 1000}):
+                digest.update(b"".join(_encoded(row)))
+                count += 1
         return count
+
+
+def _fault(dek_id: str, provider_id: str | None, key_version: str, failed: int, fault: str) -> DataKeyFault:
+    return DataKeyFault(dek_id, provider_id, key_version, min(max(failed, 0), INT32_MAX), fault)
 
 
 def _uuid(stored: object) -> UUID | None:
@@ -301,11 +319,13 @@ def _encoded(row: Sequence[object]) -> Iterator[bytes]:
         if value is None:
             yield b"n" + _field(b"")
         elif isinstance(value, str):
-            yield b"s" + _field(value.encode())
+            yield b"s" + _field(value.encode(errors="surrogateescape"))
         elif isinstance(value, int):  # bool too: SQLite stores it as a number
             yield b"i" + _field(b"%d" % value)
         elif isinstance(value, bytes):
             yield b"b" + _field(value)
+        elif isinstance(value, float):  # in SQLite, where a hand put one
+            yield b"f" + _field(repr(value).encode())
         else:
             raise TypeError(f"a column holds {type(value).__name__}")
 

@@ -6,8 +6,9 @@ comparison is true or false and never NULL, so that NOT means the same in both.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from collections import defaultdict
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
 from types import MappingProxyType
 from typing import Any, Generic, TypeVar
 
@@ -23,7 +24,9 @@ from sqlalchemy import (
     func,
     literal,
     not_,
+    null,
     or_,
+    true,
     tuple_,
     type_coerce,
 )
@@ -37,8 +40,9 @@ from service.domain.pages import Key
 from service.domain.routing import credential_required
 from service.store.columns import Code
 from service.store.rows import BackendRow, CredentialRow, ModelRow, ProviderModelRow, ProviderRow
-from service.store.sql import Contains, Member
+from service.store.sql import Contains, Member, among, pair_among
 from service.store.units.writing import FRESH
+from service.store.unsound import Unsound
 
 S = TypeVar("S", bound=Select[*tuple[Any, ...]])
 V = TypeVar("V")
@@ -76,24 +80,27 @@ _UNROUTABLE_REASON: ColumnElement[Any] = type_coerce(
 PROVIDER_MODEL_ROUTABLE: ColumnElement[bool] = and_(ProviderModelRow.state == State.ACTIVE, PROVIDER_ROUTABLE)
 """`domain.routing.provider_model_routable` over provider_models JOIN providers LEFT JOIN credentials."""
 
-MODEL_ROUTABLE: ColumnElement[bool] = and_(
-    ModelRow.state == State.ACTIVE,
-    exists()
-    .where(BackendRow.model_id == ModelRow.model_id, not_(BackendRow.disabled))
-    .where(
-        ProviderModelRow.provider_id == BackendRow.provider_id,
-        ProviderModelRow.model_id == BackendRow.provider_model_id,
-        ProviderRow.provider_id == BackendRow.provider_id,
-        ProviderModelRow.state == State.ACTIVE,
-        ProviderRow.state == State.ACTIVE,
-        or_(
-            ProviderRow.kind.in_(_KINDS_WITHOUT_CREDENTIAL),
-            exists().where(CredentialRow.provider_id == BackendRow.provider_id).correlate(BackendRow),
-        ),
+
+def model_routable(offered: ColumnElement[bool]) -> ColumnElement[bool]:
+    """Return `service.domain.model.ModelView.is_routable` over models; ``offered`` is true of backends."""
+    return and_(
+        ModelRow.state == State.ACTIVE,
+        exists()
+        .where(BackendRow.model_id == ModelRow.model_id, not_(BackendRow.disabled), offered)
+        .where(
+            ProviderModelRow.provider_id == BackendRow.provider_id,
+            ProviderModelRow.model_id == BackendRow.provider_model_id,
+            ProviderRow.provider_id == BackendRow.provider_id,
+            ProviderModelRow.state == State.ACTIVE,
+            ProviderRow.state == State.ACTIVE,
+            or_(
+                ProviderRow.kind.in_(_KINDS_WITHOUT_CREDENTIAL),
+                exists().where(CredentialRow.provider_id == BackendRow.provider_id).correlate(BackendRow),
+            ),
+        )
+        .correlate(ModelRow),
     )
-    .correlate(ModelRow),
-)
-"""`service.domain.model.ModelView.is_routable` over models."""
+
 
 _Column = ColumnElement[Any] | InstrumentedAttribute[Any]
 
@@ -181,7 +188,7 @@ MODELS = ListShape(
             "display_name": ModelRow.display_name_key,
             "kind": ModelRow.kind,
             "state": ModelRow.state,
-            "routable": MODEL_ROUTABLE,
+            "routable": model_routable(true()),
             "backends.provider_model": ModelRow.model_id,
             "labels": ModelRow.labels,
         }
@@ -196,6 +203,69 @@ MODELS = ListShape(
     ),
     id_columns=(ModelRow.model_id,),
 )
+
+
+def guarded(shape: ListShape, unsound: Unsound) -> ListShape:
+    """Return the shape over rows of which some cannot be read, so that it never looks at what is at fault.
+
+    A filter sees of a corrupt resource what the API shows of it; an order takes what is at fault as least.
+    """
+    if not unsound:
+        return shape
+    corrupt, offered, columns_of = _corrupt_rows(shape, unsound)
+
+    def at_fault(column: _Column) -> ColumnElement[bool] | None:
+        keys = columns_of.get(str(getattr(column, "expression", column)), ())
+        return _is_one_of(shape, keys) if keys else None
+
+    def shown(column: _Column) -> _Column:
+        bad = at_fault(column)
+        return column if bad is None else type_coerce(case((bad, null()), else_=column), column.type)
+
+    def least(column: _Column) -> _Column:
+        bad = at_fault(column)
+        if bad is None:
+            return column
+        nothing = literal("" if isinstance(_storage_type(column), Text) else 0, _storage_type(column))
+        return type_coerce(case((bad, nothing), else_=column), column.type)
+
+    filters = {name: shown(column) for name, column in shape.filters.items()}
+    state = shape.filters["state"]
+    filters["state"] = type_coerce(case((corrupt, int(State.CORRUPT)), else_=state), Code(State))
+    routable = shape.filters["routable"]
+    if shape is MODELS:
+        routable = model_routable(unsound.offered(BackendRow.provider_id, BackendRow.provider_model_id))
+    filters["routable"] = and_(offered, routable)
+    if "unroutable_reason" in filters:
+        reason = case((corrupt, int(UnroutableReason.CORRUPT)), else_=shape.filters["unroutable_reason"])
+        filters["unroutable_reason"] = type_coerce(reason, Code(UnroutableReason))
+    return replace(
+        shape, filters=filters, orders={name: least(column) for name, column in shape.orders.items()}
+    )
+
+
+def _corrupt_rows(
+    shape: ListShape, unsound: Unsound
+) -> tuple[ColumnElement[bool], ColumnElement[bool], Mapping[str, Sequence[Any]]]:
+    """Return the conditions of rows that are corrupt and of those that may be offered; and keys by column."""
+    by_key: Mapping[Any, Sequence[str]]
+    if shape is PROVIDERS:
+        by_key, offered = unsound.providers, unsound.sound_provider()
+    elif shape is PROVIDER_MODELS:
+        by_key = unsound.provider_models
+        offered = unsound.offered(ProviderModelRow.provider_id, ProviderModelRow.model_id)
+    else:
+        by_key, offered = unsound.models, unsound.sound_model()
+    columns_of: defaultdict[str, list[Any]] = defaultdict(list)
+    for key, columns in by_key.items():
+        for column in columns:
+            columns_of[column].append(key)
+    return _is_one_of(shape, by_key), offered, columns_of
+
+
+def _is_one_of(shape: ListShape, keys: Iterable[Any]) -> ColumnElement[bool]:
+    ids = shape.id_columns
+    return among(ids[0], keys) if len(ids) == 1 else pair_among(ids[0], ids[1], keys)
 
 
 def filtered(statement: S, shape: ListShape, keep: Expression | None) -> S:

@@ -2,22 +2,29 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import timedelta
 from itertools import groupby
 from operator import attrgetter
+from types import MappingProxyType
 from uuid import UUID
 
 from sqlalchemy import bindparam, delete, func, insert, select, update
 from sqlalchemy.orm import Session
 
+from service.domain.errors import InvalidArgument
+from service.domain.ids import parse_model_name, parse_provider_model_name, parse_provider_name
 from service.domain.routing import Change, ChangeSet, EntryKind, entry_from_json, entry_to_json
+from service.store.columns import Unreadable
 from service.store.rows import PUT, REMOVE, ChangeLogRow, RevisionCounterRow
+from service.store.sql import among
 from service.store.units.writing import Writing, table
 
 KEPT_FOR = timedelta(hours=24)
 KEPT_REVISIONS = 10_000
+UNKNOWN_COMMIT = UUID(int=0)
+"""The content id where the log holds what cannot be read: equal on all replicas, and what no router has."""
 
 _COUNTER = table(RevisionCounterRow)
 _CHANGE_LOG = table(ChangeLogRow)
@@ -68,12 +75,15 @@ class LogReads:
 
     def content_id(self, revision: int) -> UUID | None:
         """Return the content id at ``revision``, which may be newer than the head; None if compacted."""
-        found = self._session.scalar(
-            select(ChangeLogRow.commit_id)
-            .where(ChangeLogRow.revision <= revision)
-            .order_by(ChangeLogRow.revision.desc())
-            .limit(1)
-        )
+        try:
+            found = self._session.scalar(
+                select(ChangeLogRow.commit_id)
+                .where(ChangeLogRow.revision <= revision)
+                .order_by(ChangeLogRow.revision.desc())
+                .limit(1)
+            )
+        except Unreadable:
+            return UNKNOWN_COMMIT
         if found is not None:
             return found
         head = self.head()
@@ -84,28 +94,43 @@ class LogReads:
 
         A revision that changed nothing for routers has none. It is all of them only if ``revision`` is
         at least the head's ``compact_revision``.
+
+        Raises:
+            Unreadable: one of them is not what was logged.
         """
+        head = select(RevisionCounterRow.revision).scalar_subquery()
         rows = self._session.execute(
             select(
                 ChangeLogRow.revision.label("revision"),
                 ChangeLogRow.kind,
                 ChangeLogRow.name,
+                ChangeLogRow.op,
                 ChangeLogRow.payload,
                 ChangeLogRow.commit_time,
                 ChangeLogRow.commit_id,
             )
-            .where(ChangeLogRow.revision > revision)
+            .where(ChangeLogRow.revision > revision, ChangeLogRow.revision <= head)
             .order_by(ChangeLogRow.revision, ChangeLogRow.ordinal)
         )
         return [
             ChangeSet(
                 of,
-                tuple(_change(row.kind, row.name, row.payload) for row in (first, *rest)),
+                tuple(_change(row.kind, row.name, row.op, row.payload) for row in (first, *rest)),
                 first.commit_time,
                 first.commit_id,
             )
             for of, (first, *rest) in groupby(rows, key=attrgetter("revision"))
         ]
+
+    def known(self, names: Collection[str]) -> set[str]:
+        """Return those of these resources that routers were not told to drop by the newest change of each."""
+        rows = self._session.execute(
+            select(ChangeLogRow.name, ChangeLogRow.op == REMOVE)
+            .where(among(ChangeLogRow.name, names))
+            .order_by(ChangeLogRow.revision, ChangeLogRow.ordinal)
+        )
+        dropped = {name: bool(removed) for name, removed in rows}
+        return {name for name in names if not dropped.get(name, False)}
 
     def change_set_count(self, revision: int) -> int:
         """Count the change sets that ``changes_since`` would return."""
@@ -131,8 +156,11 @@ class LogWrites(LogReads):
         """
         compacted = self.head().compact_revision
         newest = self._writing.revision - 1
+        # Of a revision that there is not yet: a hand put them there, and they are in the way of a real one.
+        ahead = self._writing.connection.execute(delete(_CHANGE_LOG).where(_CHANGE_LOG.c.revision > newest))
+        self._writing.bookkeeping |= ahead.rowcount > 0
         last = self._writing.connection.execute(
-            select(_CHANGE_LOG.c.revision, _CHANGE_LOG.c.commit_id)
+            select(_CHANGE_LOG.c.revision)
             .where(
                 _CHANGE_LOG.c.commit_time < self._writing.now - kept_for,
                 _CHANGE_LOG.c.revision <= newest - kept_revisions,
@@ -143,8 +171,9 @@ class LogWrites(LogReads):
         if last is None:
             return compacted
         forgotten: int = last.revision
+        content_id = self.content_id(forgotten)
         self._writing.execute(delete(_CHANGE_LOG).where(_CHANGE_LOG.c.revision <= forgotten))
-        self._writing.execute(update(_COUNTER), {"compact_revision": forgotten, "compact_id": last.commit_id})
+        self._writing.execute(update(_COUNTER), {"compact_revision": forgotten, "compact_id": content_id})
         self._writing.bookkeeping = True
         return forgotten
 
@@ -176,6 +205,22 @@ class LogWrites(LogReads):
         )
 
 
-def _change(kind: str, name: str, payload: bytes | None) -> Change:
-    entry_kind = EntryKind(kind)
-    return Change(entry_kind, name, None if payload is None else entry_from_json(entry_kind, payload))
+def _change(kind: str, name: str, op: str, payload: bytes | None) -> Change:
+    try:
+        entry_kind = EntryKind(kind)
+        _PARSE_NAME[entry_kind](name)
+        entry = None if payload is None else entry_from_json(entry_kind, payload)
+    except (ValueError, InvalidArgument):
+        raise Unreadable from None
+    if op != (REMOVE if entry is None else PUT) or (entry is not None and entry.name != name):
+        raise Unreadable
+    return Change(entry_kind, name, entry)
+
+
+_PARSE_NAME: Mapping[EntryKind, Callable[[str], object]] = MappingProxyType(
+    {
+        EntryKind.PROVIDER: parse_provider_name,
+        EntryKind.PROVIDER_MODEL: parse_provider_model_name,
+        EntryKind.MODEL: parse_model_name,
+    }
+)

@@ -7,7 +7,7 @@ from collections.abc import Collection, Iterable, Sequence
 from dataclasses import replace
 from datetime import datetime
 
-from sqlalchemy import ColumnElement, Select, bindparam, delete, func, insert, select, update
+from sqlalchemy import ColumnElement, Select, and_, bindparam, delete, func, insert, select, update
 from sqlalchemy.orm import Session
 
 from service.domain.backends import in_order
@@ -18,10 +18,11 @@ from service.domain.lists import OrderBy
 from service.domain.model import Model, ModelView, ProviderModelKey, State
 from service.store.mapping import backend_values, model_from_rows, model_values
 from service.store.rows import BackendRow, CredentialRow, ModelRow, ProviderModelRow, ProviderRow
-from service.store.sql import among, pair_among
+from service.store.sql import ModelIdShaped, among, pair_among
 from service.store.units import lists
 from service.store.units.lists import PROVIDER_MODEL_ROUTABLE, Position, Slice
 from service.store.units.writing import FRESH, Writing, table
+from service.store.unsound import Unsound, corrupt_models
 
 _MODELS = table(ModelRow)
 _BACKENDS = table(BackendRow)
@@ -38,10 +39,14 @@ _BACKEND_ROWS = (
 
 
 class ModelReads:
-    """Models with their backends. Each call takes two statements at most."""
+    """Models with their backends. Each call takes two statements at most.
 
-    def __init__(self, session: Session) -> None:
+    Those that cannot be read are in the state CORRUPT, with the backends that can be.
+    """
+
+    def __init__(self, session: Session, unsound: Unsound) -> None:
         self._session = session
+        self._unsound = unsound
 
     def get(self, model_id: str) -> Model | None:
         """Return one model, or None."""
@@ -52,6 +57,10 @@ class ModelReads:
         """Return one model with what routing offers of it, or None."""
         views = self._where(ModelRow.model_id == model_id)
         return views[0] if views else None
+
+    def among(self, model_ids: Collection[str]) -> list[ModelView]:
+        """Return those of these models that exist, by id."""
+        return self._where(among(ModelRow.model_id, model_ids)) if model_ids else []
 
     def wired_to(self, targets: Collection[ProviderModelKey]) -> list[ModelView]:
         """Return the models with a backend to one of these provider models, with all their backends."""
@@ -87,23 +96,44 @@ class ModelReads:
         limit: int,
     ) -> Slice[ModelView]:
         """Return at most ``limit`` models that match, after the position ``after``."""
-        found, position = lists.read_page(
-            self._session, select(ModelRow), lists.MODELS, filter, order_by, after, limit
-        )
-        rows = [row[0] for row in found]
-        views = self._views(rows, among(BackendRow.model_id, [row.model_id for row in rows]))
-        return Slice(views, position)
+        if not self._unsound:
+            found, position = lists.read_page(
+                self._session, select(ModelRow), lists.MODELS, filter, order_by, after, limit
+            )
+            rows = [row[0] for row in found]
+            views = self._views(rows, among(BackendRow.model_id, [row.model_id for row in rows]))
+            return Slice(views, position)
+        shape = lists.guarded(lists.MODELS, self._unsound)
+        named = select(ModelRow.model_id).where(ModelIdShaped(ModelRow.model_id))
+        found, position = lists.read_page(self._session, named, shape, filter, order_by, after, limit)
+        ids = [row[0] for row in found]
+        by_id = {view.model.model_id: view for view in self._where(among(ModelRow.model_id, ids))}
+        return Slice([by_id[model_id] for model_id in ids], position)
 
     def count(self, *, filter: Expression | None) -> int:  # noqa: A002 - the API's word
         """Count the models that match."""
         statement = select(func.count()).select_from(ModelRow)
-        return self._session.execute(lists.filtered(statement, lists.MODELS, filter)).scalar_one()
+        if self._unsound:
+            statement = statement.where(ModelIdShaped(ModelRow.model_id))
+        shape = lists.guarded(lists.MODELS, self._unsound)
+        return self._session.execute(lists.filtered(statement, shape, filter)).scalar_one()
 
     def active(self) -> list[ModelView]:
-        """Return the models that are not disabled, by id."""
-        return self._where(ModelRow.state == State.ACTIVE)
+        """Return the models that are not disabled and can be read, by id."""
+        return self._sound(ModelRow.state == State.ACTIVE)
 
     def _where(self, condition: ColumnElement[bool]) -> list[ModelView]:
+        """Return the models of which the condition, which looks at ids alone, is true; by id."""
+        found = self._sound(condition)
+        if not self._unsound.models:
+            return found
+        among_them = among(ModelRow.model_id, self._unsound.models)
+        corrupt = self._session.scalars(select(ModelRow.model_id).where(condition, among_them))
+        found += [ModelView(model, frozenset()) for model in corrupt_models(self._session, list(corrupt))]
+        return sorted(found, key=lambda view: view.model.model_id)
+
+    def _sound(self, condition: ColumnElement[bool]) -> list[ModelView]:
+        condition = and_(condition, self._unsound.sound_model())
         statement: Select[ModelRow] = select(ModelRow).where(condition).order_by(ModelRow.model_id)
         rows = list(self._session.scalars(statement, execution_options=FRESH))
         return self._views(rows, BackendRow.model_id.in_(select(ModelRow.model_id).where(condition)))
@@ -117,8 +147,9 @@ class ModelReads:
         routable: set[ProviderModelKey] = set()
         for backend, offered in self._session.execute(_BACKEND_ROWS.where(theirs), execution_options=FRESH):
             backends[backend.model_id].append(backend)
-            if offered:
-                routable.add((backend.provider_id, backend.provider_model_id))
+            target = (backend.provider_id, backend.provider_model_id)
+            if offered and self._unsound.offers(target):
+                routable.add(target)
         views = []
         for row in rows:
             model = model_from_rows(row, backends[row.model_id])
@@ -130,8 +161,8 @@ class ModelReads:
 class ModelWrites(ModelReads):
     """Models with their backends, and changing them."""
 
-    def __init__(self, session: Session, writing: Writing) -> None:
-        super().__init__(session)
+    def __init__(self, session: Session, unsound: Unsound, writing: Writing) -> None:
+        super().__init__(session, unsound)
         self._writing = writing
 
     def insert(self, model: Model) -> Model:
@@ -190,6 +221,9 @@ class ModelWrites(ModelReads):
         self._writing.execute(delete(_BACKENDS).where(wires))
         stamps = []
         for view in wired:
+            if view.model.state is State.CORRUPT:  # its stamps may be what cannot be read
+                self._writing.touched.model(view.model, view.model)
+                continue
             kept = tuple(backend for backend in view.model.backends if backend.target not in gone)
             stored = self._stamped(replace(view.model, backends=kept))
             self._writing.touched.model(view.model, stored)
@@ -201,7 +235,8 @@ class ModelWrites(ModelReads):
                     "etag": stored.etag,
                 }
             )
-        self._writing.execute(update(_MODELS).where(_MODELS.c.model_id == bindparam("of")), stamps)
+        if stamps:
+            self._writing.execute(update(_MODELS).where(_MODELS.c.model_id == bindparam("of")), stamps)
 
     def _insert_backends(self, model: Model) -> None:
         if model.backends:

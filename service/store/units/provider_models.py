@@ -6,7 +6,7 @@ from collections.abc import Collection, Sequence
 from dataclasses import replace
 from datetime import datetime
 
-from sqlalchemy import ColumnElement, Select, bindparam, delete, func, insert, select, update
+from sqlalchemy import ColumnElement, Select, and_, bindparam, delete, func, insert, select, update
 from sqlalchemy.orm import Session
 
 from service.domain.errors import PROVIDER_MODEL_TYPE, AlreadyExists, Reason, ResourceRef
@@ -24,11 +24,12 @@ from service.domain.model import (
 )
 from service.store.mapping import Values, provider_model_from_row, provider_model_values
 from service.store.rows import BackendRow, CredentialRow, ProviderModelRow, ProviderRow
-from service.store.sql import pair_among
+from service.store.sql import ModelIdShaped, ProviderIdShaped, pair_among
 from service.store.units import lists
 from service.store.units.lists import PROVIDER_MODEL_ROUTABLE, Position, S, Slice, filtered
 from service.store.units.models import ModelWrites
 from service.store.units.writing import FRESH, Writing, table
+from service.store.unsound import Unsound, corrupt_provider_models
 
 _PROVIDER_MODELS = table(ProviderModelRow)
 _BACKENDS = table(BackendRow)
@@ -40,6 +41,12 @@ _VIEWS = (
     .join(ProviderRow, ProviderRow.provider_id == ProviderModelRow.provider_id)
     .outerjoin(CredentialRow, CredentialRow.provider_id == ProviderRow.provider_id)
 )
+_IDS = (
+    select(ProviderModelRow.provider_id, ProviderModelRow.model_id)
+    .join(ProviderRow, ProviderRow.provider_id == ProviderModelRow.provider_id)
+    .outerjoin(CredentialRow, CredentialRow.provider_id == ProviderRow.provider_id)
+)
+_NAMED = and_(ProviderIdShaped(ProviderModelRow.provider_id), ModelIdShaped(ProviderModelRow.model_id))
 _ROUTABLE = (
     select(ProviderModelRow.provider_id, ProviderModelRow.model_id)
     .join(ProviderRow, ProviderRow.provider_id == ProviderModelRow.provider_id)
@@ -49,24 +56,25 @@ _ROUTABLE = (
 
 
 class ProviderModelReads:
-    """Provider models, by provider id and model id."""
+    """Provider models, by provider id and model id. Those that cannot be read are in the state CORRUPT."""
 
-    def __init__(self, session: Session) -> None:
+    def __init__(self, session: Session, unsound: Unsound) -> None:
         self._session = session
+        self._unsound = unsound
 
     def get(self, provider_id: str, model_id: str) -> ProviderModel | None:
         """Return one provider model, or None."""
         statement = select(ProviderModelRow).where(
             ProviderModelRow.provider_id == provider_id, ProviderModelRow.model_id == model_id
         )
-        found = self._read(statement)
+        found = self._read(statement) or self._corrupt([(provider_id, model_id)])
         return found[0] if found else None
 
     def among(self, targets: Collection[ProviderModelKey]) -> dict[ProviderModelKey, ProviderModel]:
         """Return those of these provider models that exist."""
         if not targets:
             return {}
-        found = self._read(select(ProviderModelRow).where(_is_among(targets)))
+        found = self._read(select(ProviderModelRow).where(_is_among(targets))) + self._corrupt(targets)
         return {(model.provider_id, model.model_id): model for model in found}
 
     def of(self, provider_id: str) -> list[ProviderModel]:
@@ -77,27 +85,31 @@ class ProviderModelReads:
         """Return all models of these providers, by id."""
         if not provider_ids:
             return []
-        return self._read(
+        found = self._read(
             select(ProviderModelRow)
             .where(ProviderModelRow.provider_id.in_(provider_ids))
             .order_by(ProviderModelRow.provider_id, ProviderModelRow.model_id)
         )
+        corrupt = self._corrupt([key for key in self._unsound.provider_models if key[0] in provider_ids])
+        return sorted(found + corrupt, key=lambda one: (one.provider_id, one.model_id)) if corrupt else found
 
     def active(self) -> list[ProviderModel]:
-        """Return the enabled models of enabled providers, by id."""
+        """Return the enabled models of enabled providers, by id, where both can be read."""
         return self._read(
             select(ProviderModelRow)
             .join(ProviderRow, ProviderRow.provider_id == ProviderModelRow.provider_id)
-            .where(ProviderModelRow.state == State.ACTIVE, ProviderRow.state == State.ACTIVE)
+            .where(
+                ProviderModelRow.state == State.ACTIVE,
+                ProviderRow.state == State.ACTIVE,
+                self._unsound.sound_provider(),
+            )
             .order_by(ProviderModelRow.provider_id, ProviderModelRow.model_id)
         )
 
     def retiring(self, until: datetime) -> list[ProviderModelView]:
         """Return the provider models whose upstream retires them by then, or should have."""
-        rows = self._session.execute(
-            _VIEWS.where(ProviderModelRow.retire_time <= until), execution_options=FRESH
-        )
-        return [ProviderModelView(provider_model_from_row(row), bool(routable)) for row, routable in rows]
+        retiring = _VIEWS.where(ProviderModelRow.retire_time <= until, self._unsound.sound_provider_model())
+        return [self._view(*row) for row in self._session.execute(retiring, execution_options=FRESH)]
 
     def page(
         self,
@@ -109,13 +121,20 @@ class ProviderModelReads:
         limit: int,
     ) -> Slice[ProviderModelView]:
         """Return at most ``limit`` models that match, of one provider or (None) of all, after ``after``."""
-        rows, position = lists.read_page(
-            self._session, _of(_VIEWS, provider_id), lists.PROVIDER_MODELS, filter, order_by, after, limit
-        )
-        views = [
-            ProviderModelView(provider_model_from_row(row), bool(routable)) for row, routable, *_ in rows
-        ]
-        return Slice(views, position)
+        if not self._unsound:
+            rows, position = lists.read_page(
+                self._session, _of(_VIEWS, provider_id), lists.PROVIDER_MODELS, filter, order_by, after, limit
+            )
+            return Slice([self._view(*row[:2]) for row in rows], position)
+        shape = lists.guarded(lists.PROVIDER_MODELS, self._unsound)
+        named = _of(_IDS, provider_id).where(_NAMED)
+        rows, position = lists.read_page(self._session, named, shape, filter, order_by, after, limit)
+        keys = [(row[0], row[1]) for row in rows]
+        sound = _VIEWS.where(_is_among(keys), self._unsound.sound_provider_model())
+        views = [self._view(*row) for row in self._session.execute(sound, execution_options=FRESH)]
+        views += [ProviderModelView(model, False) for model in self._corrupt(keys)]
+        by_key = {(view.model.provider_id, view.model.model_id): view for view in views}
+        return Slice([by_key[key] for key in keys], position)
 
     def count(
         self,
@@ -130,26 +149,33 @@ class ProviderModelReads:
             .join(ProviderRow, ProviderRow.provider_id == ProviderModelRow.provider_id)
             .outerjoin(CredentialRow, CredentialRow.provider_id == ProviderRow.provider_id)
         )
-        return self._session.execute(
-            filtered(_of(statement, provider_id), lists.PROVIDER_MODELS, filter)
-        ).scalar_one()
+        if self._unsound:
+            statement = statement.where(_NAMED)
+        shape = lists.guarded(lists.PROVIDER_MODELS, self._unsound)
+        return self._session.execute(filtered(_of(statement, provider_id), shape, filter)).scalar_one()
 
     def upstream_ids(self, provider_id: str) -> dict[str, str]:
         """Return the provider's model ids by their upstream ids."""
         rows = self._session.execute(
             select(ProviderModelRow.upstream_model_id, ProviderModelRow.model_id).where(
-                ProviderModelRow.provider_id == provider_id
+                ProviderModelRow.provider_id == provider_id, self._unsound.sound_provider_model()
             )
         )
-        return {row.upstream_model_id: row.model_id for row in rows}
+        return {row.upstream_model_id: row.model_id for row in rows} | {
+            model.facts.upstream_model_id: model.model_id
+            for model in self._corrupt(
+                [key for key in self._unsound.provider_models if key[0] == provider_id]
+            )
+            if model.facts.upstream_model_id
+        }
 
     def kinds(self, targets: Collection[ProviderModelKey]) -> dict[ProviderModelKey, ModelKind]:
-        """Return the kinds of those of these provider models that exist."""
+        """Return the kinds of those of these provider models that exist and can be read."""
         if not targets:
             return {}
         rows = self._session.execute(
             select(ProviderModelRow.provider_id, ProviderModelRow.model_id, ProviderModelRow.kind).where(
-                _is_among(targets)
+                _is_among(targets), self._unsound.sound_provider_model()
             )
         )
         return {(row.provider_id, row.model_id): row.kind for row in rows}
@@ -159,18 +185,28 @@ class ProviderModelReads:
         if not targets:
             return frozenset()
         rows = self._session.execute(_ROUTABLE.where(_is_among(targets)))
-        return frozenset((row[0], row[1]) for row in rows)
+        return frozenset((row[0], row[1]) for row in rows if self._unsound.offers((row[0], row[1])))
 
     def _read(self, statement: Select[ProviderModelRow]) -> list[ProviderModel]:
-        rows = self._session.scalars(statement, execution_options=FRESH)
+        sound = statement.where(self._unsound.sound_provider_model())
+        rows = self._session.scalars(sound, execution_options=FRESH)
         return [provider_model_from_row(row) for row in rows]
+
+    def _corrupt(self, keys: Collection[ProviderModelKey]) -> list[ProviderModel]:
+        return corrupt_provider_models(self._session, self._unsound.provider_models.keys() & keys)
+
+    def _view(self, row: ProviderModelRow, routable: bool) -> ProviderModelView:
+        model = provider_model_from_row(row)
+        return ProviderModelView(
+            model, bool(routable) and self._unsound.offers((model.provider_id, model.model_id))
+        )
 
 
 class ProviderModelWrites(ProviderModelReads):
     """Provider models, and changing them."""
 
-    def __init__(self, session: Session, writing: Writing, models: ModelWrites) -> None:
-        super().__init__(session)
+    def __init__(self, session: Session, unsound: Unsound, writing: Writing, models: ModelWrites) -> None:
+        super().__init__(session, unsound)
         self._writing = writing
         self._models = models
 
@@ -258,6 +294,8 @@ class ProviderModelWrites(ProviderModelReads):
         """
         by_upstream = {provider: self.upstream_ids(provider) for provider in {m.provider_id for m in models}}
         taken = {provider: set(upstream_ids.values()) for provider, upstream_ids in by_upstream.items()}
+        for provider_id, model_id in self._unsound.provider_models:
+            taken.setdefault(provider_id, set()).add(model_id)
         for model in models:
             if model.model_id in taken[model.provider_id]:
                 return _taken(model.name, f"{model.name} already exists", reason=Reason.NAME_TAKEN)

@@ -16,11 +16,13 @@ from service.domain.lists import OrderBy
 from service.domain.model import ModelView, Provider, ProviderModel, ProviderView, SealedCredential, State
 from service.store.mapping import credential_values, data_key_values, provider_from_rows, provider_values
 from service.store.rows import BackendRow, CredentialRow, DataKeyRow, ProviderModelRow, ProviderRow
+from service.store.sql import ProviderIdShaped
 from service.store.units import lists
 from service.store.units.lists import Position, Slice, filtered
 from service.store.units.models import ModelWrites
 from service.store.units.provider_models import ProviderModelWrites
 from service.store.units.writing import FRESH, Writing, table
+from service.store.unsound import Unsound, corrupt_providers
 
 _PROVIDERS = table(ProviderRow)
 _CREDENTIALS = table(CredentialRow)
@@ -41,39 +43,47 @@ _ACTIVE_MODEL_COUNT = (
     select(func.count())
     .where(ProviderModelRow.provider_id == ProviderRow.provider_id, ProviderModelRow.state == State.ACTIVE)
     .correlate(ProviderRow)
-    .scalar_subquery()
 )
-_VIEWS = _ROWS.add_columns(_MODEL_COUNT, _ACTIVE_MODEL_COUNT)
+_VIEWS = _ROWS.add_columns(_MODEL_COUNT, _ACTIVE_MODEL_COUNT.scalar_subquery())
+_IDS = select(ProviderRow.provider_id).outerjoin(
+    CredentialRow, CredentialRow.provider_id == ProviderRow.provider_id
+)
 
 
 class ProviderReads:
-    """Providers, and their sealed credentials."""
+    """Providers, and their sealed credentials. Those that cannot be read are in the state CORRUPT."""
 
-    def __init__(self, session: Session) -> None:
+    def __init__(self, session: Session, unsound: Unsound) -> None:
         self._session = session
+        self._unsound = unsound
 
     def get(self, provider_id: str) -> Provider | None:
         """Return one provider, or None."""
-        found = self._read(_ROWS.where(ProviderRow.provider_id == provider_id))
-        return found[0] if found else None
+        return self.among([provider_id]).get(provider_id)
 
     def among(self, provider_ids: Collection[str]) -> dict[str, Provider]:
         """Return those of these providers that exist, by id."""
         if not provider_ids:
             return {}
         found = self._read(_ROWS.where(ProviderRow.provider_id.in_(provider_ids)))
+        found += self._corrupt(provider_ids)
         return {provider.provider_id: provider for provider in found}
 
+    def without_credential(self, provider: Provider) -> Provider:
+        """Return a provider whose credential alone cannot be read as it is without one."""
+        row = self._session.scalars(
+            select(ProviderRow).where(ProviderRow.provider_id == provider.provider_id),
+            execution_options=FRESH,
+        ).one()
+        return provider_from_rows(row, None)
+
     def active(self) -> list[Provider]:
-        """Return the providers that are not disabled, by id."""
+        """Return the providers that are not disabled and can be read, by id."""
         return self._read(_ROWS.where(ProviderRow.state == State.ACTIVE).order_by(ProviderRow.provider_id))
 
     def view(self, provider_id: str) -> ProviderView | None:
         """Return one provider with its counts, or None."""
-        row = self._session.execute(
-            _VIEWS.where(ProviderRow.provider_id == provider_id), execution_options=FRESH
-        ).one_or_none()
-        return None if row is None else _view(*row)
+        return self._views([provider_id]).get(provider_id)
 
     def page(
         self,
@@ -84,10 +94,16 @@ class ProviderReads:
         limit: int,
     ) -> Slice[ProviderView]:
         """Return at most ``limit`` providers that match, after the position ``after``."""
-        rows, position = lists.read_page(
-            self._session, _VIEWS, lists.PROVIDERS, filter, order_by, after, limit
-        )
-        return Slice([_view(*row[:4]) for row in rows], position)
+        if not self._unsound:
+            rows, position = lists.read_page(
+                self._session, _VIEWS, lists.PROVIDERS, filter, order_by, after, limit
+            )
+            return Slice([_view(*row[:4]) for row in rows], position)
+        shape = lists.guarded(lists.PROVIDERS, self._unsound)
+        named = _IDS.where(ProviderIdShaped(ProviderRow.provider_id))
+        rows, position = lists.read_page(self._session, named, shape, filter, order_by, after, limit)
+        views = self._views([row[0] for row in rows])
+        return Slice([views[row[0]] for row in rows], position)
 
     def count(self, *, filter: Expression | None) -> int:  # noqa: A002 - the API's word
         """Count the providers that match."""
@@ -96,7 +112,10 @@ class ProviderReads:
             .select_from(ProviderRow)
             .outerjoin(CredentialRow, CredentialRow.provider_id == ProviderRow.provider_id)
         )
-        return self._session.execute(filtered(statement, lists.PROVIDERS, filter)).scalar_one()
+        if self._unsound:
+            statement = statement.where(ProviderIdShaped(ProviderRow.provider_id))
+        shape = lists.guarded(lists.PROVIDERS, self._unsound)
+        return self._session.execute(filtered(statement, shape, filter)).scalar_one()
 
     def by_display_name_key(self, key: str) -> str | None:
         """Return the id of the provider whose folded display name this is, or None."""
@@ -105,11 +124,17 @@ class ProviderReads:
         )
 
     def sealed_credentials(self, provider_ids: Sequence[str]) -> dict[str, SealedCredential]:
-        """Return the sealed credentials of these providers, by provider id, without those that have none."""
+        """Return the sealed credentials of these providers, by provider id.
+
+        Without those that have none, and those that cannot be read.
+        """
         statement = (
             select(CredentialRow, DataKeyRow)
             .join(DataKeyRow, DataKeyRow.dek_id == CredentialRow.dek_id)
-            .where(CredentialRow.provider_id.in_(provider_ids))
+            .where(
+                CredentialRow.provider_id.in_(provider_ids),
+                self._unsound.sound_provider(CredentialRow.provider_id),
+            )
             .options(undefer(CredentialRow.envelope))
         )
         rows = self._session.execute(statement, execution_options=FRESH)
@@ -129,17 +154,44 @@ class ProviderReads:
         }
 
     def _read(self, statement: Select[ProviderRow, CredentialRow]) -> list[Provider]:
-        rows = self._session.execute(statement, execution_options=FRESH)
+        sound = statement.where(self._unsound.sound_provider())
+        rows = self._session.execute(sound, execution_options=FRESH)
         return [provider_from_rows(row, credential) for row, credential in rows]
+
+    def _corrupt(self, provider_ids: Collection[str]) -> list[Provider]:
+        return corrupt_providers(self._session, self._unsound.providers.keys() & provider_ids)
+
+    def _views(self, provider_ids: Sequence[str]) -> dict[str, ProviderView]:
+        statement = _VIEWS
+        if self._unsound:
+            active = _ACTIVE_MODEL_COUNT.where(self._unsound.sound_provider_model())
+            statement = _ROWS.add_columns(_MODEL_COUNT, active.scalar_subquery())
+        found = ProviderRow.provider_id.in_(provider_ids)
+        sound = statement.where(found, self._unsound.sound_provider())
+        rows = self._session.execute(sound, execution_options=FRESH)
+        views = {row[0].provider_id: _view(*row) for row in rows}
+        corrupt = self._corrupt(provider_ids)
+        if corrupt:
+            counts = self._session.execute(
+                select(ProviderRow.provider_id, *statement.selected_columns[-2:]).where(found)
+            )
+            count_of = {row[0]: (row[1], row[2]) for row in counts}
+            views |= {one.provider_id: ProviderView(one, *count_of[one.provider_id]) for one in corrupt}
+        return views
 
 
 class ProviderWrites(ProviderReads):
     """Providers, and changing them with their credentials."""
 
     def __init__(
-        self, session: Session, writing: Writing, provider_models: ProviderModelWrites, models: ModelWrites
+        self,
+        session: Session,
+        unsound: Unsound,
+        writing: Writing,
+        provider_models: ProviderModelWrites,
+        models: ModelWrites,
     ) -> None:
-        super().__init__(session)
+        super().__init__(session, unsound)
         self._writing = writing
         self._provider_models = provider_models
         self._models = models
@@ -228,9 +280,12 @@ class ProviderWrites(ProviderReads):
         if provider.credential is None:
             return
         held = _CREDENTIALS.c.provider_id == provider.provider_id
-        dek_id = self._writing.connection.scalar(select(_CREDENTIALS.c.dek_id).where(held))
-        self._writing.execute(delete(_CREDENTIALS).where(held))
-        self._writing.execute(delete(_DATA_KEYS).where(_DATA_KEYS.c.dek_id == dek_id))
+        if "credentials.dek_id" in provider.unreadable:  # it leads to no data key
+            self._writing.execute(delete(_CREDENTIALS).where(held))
+        else:
+            dek_id = self._writing.connection.scalar(select(_CREDENTIALS.c.dek_id).where(held))
+            self._writing.execute(delete(_CREDENTIALS).where(held))
+            self._writing.execute(delete(_DATA_KEYS).where(_DATA_KEYS.c.dek_id == dek_id))
         self._writing.shredded = True
 
     def _stamped(self, provider: Provider) -> Provider:

@@ -26,6 +26,7 @@ from service.store.units.models import ModelReads, ModelWrites
 from service.store.units.provider_models import ProviderModelReads, ProviderModelWrites
 from service.store.units.providers import ProviderReads, ProviderWrites
 from service.store.units.writing import Writing
+from service.store.unsound import Unsound
 
 
 class Outcome(Enum):
@@ -39,11 +40,12 @@ class Outcome(Enum):
 class ReadUnit:
     """Reads within one transaction, all of one revision. What they return holds no tie to the database."""
 
-    def __init__(self, session: Session, now: datetime) -> None:
+    def __init__(self, session: Session, now: datetime, unsound: Unsound) -> None:
         self.now = now
-        self.providers = ProviderReads(session)
-        self.provider_models = ProviderModelReads(session)
-        self.models = ModelReads(session)
+        self.unsound = unsound
+        self.providers = ProviderReads(session, unsound)
+        self.provider_models = ProviderModelReads(session, unsound)
+        self.models = ModelReads(session, unsound)
         self.data_keys = DataKeyReads(session)
         self.log = LogReads(session)
         self.kms = KmsReads(session)
@@ -68,18 +70,29 @@ class WriteUnit(ReadUnit):
     resource is changed by passing what this unit read (``before``) and what it shall be (``after``).
     """
 
-    def __init__(self, session: Session, clock: Callable[[], datetime], call: Call, commit_id: UUID) -> None:
+    def __init__(
+        self,
+        session: Session,
+        clock: Callable[[], datetime],
+        call: Call,
+        commit_id: UUID,
+        unsound: Unsound,
+    ) -> None:
         connection = session.connection()
         taken = connection.execute(TAKE_REVISION, {"new_commit_id": commit_id}).one()
         self.call = call
         self.revision: int = taken.revision
-        super().__init__(session, clock())
+        super().__init__(session, clock(), unsound)
         self._commit_id = commit_id
         self._parent_id: UUID = taken.parent_id
         self._writing = writing = Writing(connection, self.revision, self.now)
-        self.models: ModelWrites = ModelWrites(session, writing)
-        self.provider_models: ProviderModelWrites = ProviderModelWrites(session, writing, self.models)
-        self.providers: ProviderWrites = ProviderWrites(session, writing, self.provider_models, self.models)
+        self.models: ModelWrites = ModelWrites(session, unsound, writing)
+        self.provider_models: ProviderModelWrites = ProviderModelWrites(
+            session, unsound, writing, self.models
+        )
+        self.providers: ProviderWrites = ProviderWrites(
+            session, unsound, writing, self.provider_models, self.models
+        )
         self.log: LogWrites = LogWrites(session, writing)
         self.kms: KmsWrites = KmsWrites(session, writing)
         self.requests: RequestWrites = RequestWrites(session, writing)
@@ -95,6 +108,19 @@ class WriteUnit(ReadUnit):
     def shredded(self) -> bool:
         """Whether a sealed credential was destroyed: SQLite's log may still hold its bytes."""
         return self._writing.shredded
+
+    def withdraw(self) -> None:
+        """Have routers drop what cannot be read, unless they were told to already."""
+        names = self.log.known(self.unsound.findings())
+        for provider in self.providers.among(list(self.unsound.providers)).values():
+            if provider.name in names:
+                self._writing.touched.provider(provider, provider)
+        for model in self.provider_models.among(list(self.unsound.provider_models)).values():
+            if model.name in names:
+                self._writing.touched.provider_model(model, model)
+        for view in self.models.among(list(self.unsound.models)):
+            if view.model.name in names:
+                self._writing.touched.model(view.model, view.model)
 
     def finish(self) -> Outcome:
         """Log what changed for routers, or give the revision back. The last thing before the commit."""

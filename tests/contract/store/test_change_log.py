@@ -12,6 +12,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from service.domain.model import (
+    STORED_STATES,
     Model,
     ModelBackend,
     Provider,
@@ -91,7 +92,7 @@ def apply(table: Table, change_set: ChangeSet) -> Table:
 
 providers = st.sampled_from(PROVIDERS)
 provider_models = st.sampled_from(PROVIDER_MODELS)
-states = st.sampled_from(State)
+states = st.sampled_from(STORED_STATES)
 words = st.sampled_from(["one", "two"])
 models = st.sampled_from(MODELS)
 backends = st.lists(

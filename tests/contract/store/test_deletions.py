@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from service.domain.calls import Call
 from service.domain.errors import Aborted, NotFound, Reason
 from service.domain.impact import BackendImpact, DeletionImpact
-from service.domain.model import ModelBackend, ProviderKind, State
+from service.domain.model import STORED_STATES, ModelBackend, ProviderKind, State
 from service.domain.pages import PageTokens
 from service.domain.routing import ActiveModel
 from service.store import ReadUnit, Store, WriteUnit
@@ -226,9 +226,9 @@ changes = st.one_of(
     wirings,
     creations,
     st.builds(rename, provider_ids, st.sampled_from(["1", "2"])),
-    st.builds(set_state, provider_ids, st.sampled_from(State)),
+    st.builds(set_state, provider_ids, st.sampled_from(STORED_STATES)),
     st.builds(seal, provider_ids),
-    st.builds(switch, provider_ids, provider_model_ids, st.sampled_from(State)),
+    st.builds(switch, provider_ids, provider_model_ids, st.sampled_from(STORED_STATES)),
     st.builds(add, provider_ids, provider_model_ids),
     st.builds(drop, provider_ids, provider_model_ids),
     st.builds(delete_model, model_ids),

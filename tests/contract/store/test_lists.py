@@ -27,6 +27,7 @@ from service.domain.filters import (
 from service.domain.ids import display_name_key, fold
 from service.domain.lists import MODEL_LIST, PROVIDER_LIST, PROVIDER_MODEL_LIST, ListRules, OrderBy, OrderTerm
 from service.domain.model import (
+    STORED_STATES,
     ModelCapability,
     ModelKind,
     ModelSource,
@@ -83,7 +84,7 @@ def fill(store: Store, clock: ManualClock) -> None:
                 f"p{number}",
                 display_name=NAMES[number] if number < len(NAMES) else f"Plain {number}",
                 kind=chance.choice([ProviderKind.OPENAI, ProviderKind.OPENAI_COMPATIBLE, ProviderKind.GROQ]),
-                state=chance.choice(list(State)),
+                state=chance.choice(STORED_STATES),
                 labels=labels(),
                 credential=view if sealed_or_none else None,
             ),
@@ -96,7 +97,7 @@ def fill(store: Store, clock: ManualClock) -> None:
                     provider_id=provider.provider_id,
                     upstream_model_id=f"{chance.choice('aAbB_%')}{index}",
                     display_name=chance.choice(NAMES),
-                    state=chance.choice(list(State)),
+                    state=chance.choice(STORED_STATES),
                     source=chance.choice(list(ModelSource)),
                     kind=chance.choice(list(ModelKind)),
                     context_window=chance.choice([0, 8_192, 128_000]),

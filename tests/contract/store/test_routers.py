@@ -205,6 +205,14 @@ def test_a_database_of_an_earlier_schema_is_brought_up_to_date(empty_url: str, s
             ),
             {"id": str(uuid4())},
         )
+        connection.execute(
+            text(
+                "INSERT INTO registry "
+                "(id, primary_key_version, key_names_seen, keyring_seq, audit_seq, audit_head, sweep_holder) "
+                "VALUES (1, '', '[]', 0, 0, :head, '')"
+            ),
+            {"head": b""},
+        )
         for revision, ordinal in ((1, 0), (1, 1), (3, 0)):
             connection.execute(
                 text(

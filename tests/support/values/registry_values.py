@@ -28,6 +28,7 @@ from service.domain.model import (
     SealedCredential,
     State,
 )
+from upstreams.kinds import KINDS
 
 A_CALL = Call("dev:tests", "Test")
 DRY_RUN = Call("dev:tests", "Test", validate_only=True)
@@ -75,12 +76,18 @@ def a_provider(
         state=state,
         create_time=START,
         update_time=START,
-        config=config
-        or ProviderConfig({"base_url": f"https://{provider_id}.example/v1"}, {"x-team": "blue"}),
+        config=config or _config(kind, provider_id),
         credential=credential,
         labels=labels or {},
         annotations=annotations or {},
     )
+
+
+def _config(kind: ProviderKind, provider_id: str) -> ProviderConfig:
+    """Settings as the kind has them, a header among them where it may have one."""
+    names = {field.name for field in KINDS[kind].config_fields}
+    values = {"base_url": f"https://{provider_id}.example/v1"} if "base_url" in names else {}
+    return ProviderConfig(values, {"x-team": "blue"} if "headers" in names else {})
 
 
 def a_credential(

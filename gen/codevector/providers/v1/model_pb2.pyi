@@ -16,15 +16,17 @@ from typing import ClassVar as _ClassVar, Optional as _Optional, Union as _Union
 DESCRIPTOR: _descriptor.FileDescriptor
 
 class Model(_message.Message):
-    __slots__ = ("name", "uid", "display_name", "description", "kind", "state", "backends", "routable", "labels", "annotations", "create_time", "update_time", "revision", "etag")
+    __slots__ = ("name", "uid", "display_name", "description", "kind", "state", "backends", "routable", "labels", "annotations", "create_time", "update_time", "revision", "etag", "corrupt_fields")
     class State(int, metaclass=_enum_type_wrapper.EnumTypeWrapper):
         __slots__ = ()
         STATE_UNSPECIFIED: _ClassVar[Model.State]
         STATE_ACTIVE: _ClassVar[Model.State]
         STATE_DISABLED: _ClassVar[Model.State]
+        STATE_CORRUPT: _ClassVar[Model.State]
     STATE_UNSPECIFIED: Model.State
     STATE_ACTIVE: Model.State
     STATE_DISABLED: Model.State
+    STATE_CORRUPT: Model.State
     class LabelsEntry(_message.Message):
         __slots__ = ("key", "value")
         KEY_FIELD_NUMBER: _ClassVar[int]
@@ -53,6 +55,7 @@ class Model(_message.Message):
     UPDATE_TIME_FIELD_NUMBER: _ClassVar[int]
     REVISION_FIELD_NUMBER: _ClassVar[int]
     ETAG_FIELD_NUMBER: _ClassVar[int]
+    CORRUPT_FIELDS_FIELD_NUMBER: _ClassVar[int]
     name: str
     uid: str
     display_name: str
@@ -67,7 +70,8 @@ class Model(_message.Message):
     update_time: _timestamp_pb2.Timestamp
     revision: int
     etag: str
-    def __init__(self, name: _Optional[str] = ..., uid: _Optional[str] = ..., display_name: _Optional[str] = ..., description: _Optional[str] = ..., kind: _Optional[_Union[_provider_model_pb2.ModelKind, str]] = ..., state: _Optional[_Union[Model.State, str]] = ..., backends: _Optional[_Iterable[_Union[ModelBackend, _Mapping]]] = ..., routable: bool = ..., labels: _Optional[_Mapping[str, str]] = ..., annotations: _Optional[_Mapping[str, str]] = ..., create_time: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., update_time: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., revision: _Optional[int] = ..., etag: _Optional[str] = ...) -> None: ...
+    corrupt_fields: _containers.RepeatedScalarFieldContainer[str]
+    def __init__(self, name: _Optional[str] = ..., uid: _Optional[str] = ..., display_name: _Optional[str] = ..., description: _Optional[str] = ..., kind: _Optional[_Union[_provider_model_pb2.ModelKind, str]] = ..., state: _Optional[_Union[Model.State, str]] = ..., backends: _Optional[_Iterable[_Union[ModelBackend, _Mapping]]] = ..., routable: bool = ..., labels: _Optional[_Mapping[str, str]] = ..., annotations: _Optional[_Mapping[str, str]] = ..., create_time: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., update_time: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., revision: _Optional[int] = ..., etag: _Optional[str] = ..., corrupt_fields: _Optional[_Iterable[str]] = ...) -> None: ...
 
 class ModelBackend(_message.Message):
     __slots__ = ("provider_model", "priority", "weight", "disabled", "routable")

@@ -55,15 +55,17 @@ MODEL_CAPABILITY_AUDIO_OUT: ModelCapability
 MODEL_CAPABILITY_VIDEO_IN: ModelCapability
 
 class ProviderModel(_message.Message):
-    __slots__ = ("name", "uid", "upstream_model_id", "display_name", "kind", "state", "context_window", "max_output_tokens", "embedding_dimensions", "pricing", "capabilities", "source", "catalog_version", "overridden_fields", "routable", "retire_time", "needs_review", "labels", "create_time", "update_time", "revision", "etag")
+    __slots__ = ("name", "uid", "upstream_model_id", "display_name", "kind", "state", "context_window", "max_output_tokens", "embedding_dimensions", "pricing", "capabilities", "source", "catalog_version", "overridden_fields", "routable", "retire_time", "needs_review", "labels", "create_time", "update_time", "revision", "etag", "corrupt_fields")
     class State(int, metaclass=_enum_type_wrapper.EnumTypeWrapper):
         __slots__ = ()
         STATE_UNSPECIFIED: _ClassVar[ProviderModel.State]
         STATE_ACTIVE: _ClassVar[ProviderModel.State]
         STATE_DISABLED: _ClassVar[ProviderModel.State]
+        STATE_CORRUPT: _ClassVar[ProviderModel.State]
     STATE_UNSPECIFIED: ProviderModel.State
     STATE_ACTIVE: ProviderModel.State
     STATE_DISABLED: ProviderModel.State
+    STATE_CORRUPT: ProviderModel.State
     class Source(int, metaclass=_enum_type_wrapper.EnumTypeWrapper):
         __slots__ = ()
         SOURCE_UNSPECIFIED: _ClassVar[ProviderModel.Source]
@@ -101,6 +103,7 @@ class ProviderModel(_message.Message):
     UPDATE_TIME_FIELD_NUMBER: _ClassVar[int]
     REVISION_FIELD_NUMBER: _ClassVar[int]
     ETAG_FIELD_NUMBER: _ClassVar[int]
+    CORRUPT_FIELDS_FIELD_NUMBER: _ClassVar[int]
     name: str
     uid: str
     upstream_model_id: str
@@ -123,7 +126,8 @@ class ProviderModel(_message.Message):
     update_time: _timestamp_pb2.Timestamp
     revision: int
     etag: str
-    def __init__(self, name: _Optional[str] = ..., uid: _Optional[str] = ..., upstream_model_id: _Optional[str] = ..., display_name: _Optional[str] = ..., kind: _Optional[_Union[ModelKind, str]] = ..., state: _Optional[_Union[ProviderModel.State, str]] = ..., context_window: _Optional[int] = ..., max_output_tokens: _Optional[int] = ..., embedding_dimensions: _Optional[int] = ..., pricing: _Optional[_Union[Pricing, _Mapping]] = ..., capabilities: _Optional[_Iterable[_Union[ModelCapability, str]]] = ..., source: _Optional[_Union[ProviderModel.Source, str]] = ..., catalog_version: _Optional[str] = ..., overridden_fields: _Optional[_Iterable[str]] = ..., routable: bool = ..., retire_time: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., needs_review: bool = ..., labels: _Optional[_Mapping[str, str]] = ..., create_time: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., update_time: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., revision: _Optional[int] = ..., etag: _Optional[str] = ...) -> None: ...
+    corrupt_fields: _containers.RepeatedScalarFieldContainer[str]
+    def __init__(self, name: _Optional[str] = ..., uid: _Optional[str] = ..., upstream_model_id: _Optional[str] = ..., display_name: _Optional[str] = ..., kind: _Optional[_Union[ModelKind, str]] = ..., state: _Optional[_Union[ProviderModel.State, str]] = ..., context_window: _Optional[int] = ..., max_output_tokens: _Optional[int] = ..., embedding_dimensions: _Optional[int] = ..., pricing: _Optional[_Union[Pricing, _Mapping]] = ..., capabilities: _Optional[_Iterable[_Union[ModelCapability, str]]] = ..., source: _Optional[_Union[ProviderModel.Source, str]] = ..., catalog_version: _Optional[str] = ..., overridden_fields: _Optional[_Iterable[str]] = ..., routable: bool = ..., retire_time: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., needs_review: bool = ..., labels: _Optional[_Mapping[str, str]] = ..., create_time: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., update_time: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., revision: _Optional[int] = ..., etag: _Optional[str] = ..., corrupt_fields: _Optional[_Iterable[str]] = ...) -> None: ...
 
 class Pricing(_message.Message):
     __slots__ = ("currency_code", "input_per_million_tokens", "output_per_million_tokens", "cached_input_per_million_tokens", "cache_write_per_million_tokens", "tiers")

@@ -9,7 +9,7 @@ from google.protobuf.internal import containers as _containers
 from google.protobuf.internal import enum_type_wrapper as _enum_type_wrapper
 from google.protobuf import descriptor as _descriptor
 from google.protobuf import message as _message
-from collections.abc import Mapping as _Mapping
+from collections.abc import Iterable as _Iterable, Mapping as _Mapping
 from typing import ClassVar as _ClassVar, Optional as _Optional, Union as _Union
 
 DESCRIPTOR: _descriptor.FileDescriptor
@@ -59,23 +59,27 @@ CREDENTIAL_TYPE_AZURE_CLIENT_SECRET: CredentialType
 CREDENTIAL_TYPE_AMBIENT: CredentialType
 
 class Provider(_message.Message):
-    __slots__ = ("name", "uid", "display_name", "kind", "state", "config", "credential", "details", "active_model_count", "model_count", "routable", "unroutable_reason", "labels", "annotations", "create_time", "update_time", "revision", "etag")
+    __slots__ = ("name", "uid", "display_name", "kind", "state", "config", "credential", "details", "active_model_count", "model_count", "routable", "unroutable_reason", "labels", "annotations", "create_time", "update_time", "revision", "etag", "corrupt_fields")
     class State(int, metaclass=_enum_type_wrapper.EnumTypeWrapper):
         __slots__ = ()
         STATE_UNSPECIFIED: _ClassVar[Provider.State]
         STATE_ACTIVE: _ClassVar[Provider.State]
         STATE_DISABLED: _ClassVar[Provider.State]
+        STATE_CORRUPT: _ClassVar[Provider.State]
     STATE_UNSPECIFIED: Provider.State
     STATE_ACTIVE: Provider.State
     STATE_DISABLED: Provider.State
+    STATE_CORRUPT: Provider.State
     class UnroutableReason(int, metaclass=_enum_type_wrapper.EnumTypeWrapper):
         __slots__ = ()
         UNROUTABLE_REASON_UNSPECIFIED: _ClassVar[Provider.UnroutableReason]
         UNROUTABLE_REASON_DISABLED: _ClassVar[Provider.UnroutableReason]
         UNROUTABLE_REASON_NO_CREDENTIAL: _ClassVar[Provider.UnroutableReason]
+        UNROUTABLE_REASON_CORRUPT: _ClassVar[Provider.UnroutableReason]
     UNROUTABLE_REASON_UNSPECIFIED: Provider.UnroutableReason
     UNROUTABLE_REASON_DISABLED: Provider.UnroutableReason
     UNROUTABLE_REASON_NO_CREDENTIAL: Provider.UnroutableReason
+    UNROUTABLE_REASON_CORRUPT: Provider.UnroutableReason
     class LabelsEntry(_message.Message):
         __slots__ = ("key", "value")
         KEY_FIELD_NUMBER: _ClassVar[int]
@@ -108,6 +112,7 @@ class Provider(_message.Message):
     UPDATE_TIME_FIELD_NUMBER: _ClassVar[int]
     REVISION_FIELD_NUMBER: _ClassVar[int]
     ETAG_FIELD_NUMBER: _ClassVar[int]
+    CORRUPT_FIELDS_FIELD_NUMBER: _ClassVar[int]
     name: str
     uid: str
     display_name: str
@@ -126,7 +131,8 @@ class Provider(_message.Message):
     update_time: _timestamp_pb2.Timestamp
     revision: int
     etag: str
-    def __init__(self, name: _Optional[str] = ..., uid: _Optional[str] = ..., display_name: _Optional[str] = ..., kind: _Optional[_Union[ProviderKind, str]] = ..., state: _Optional[_Union[Provider.State, str]] = ..., config: _Optional[_Union[ProviderConfig, _Mapping]] = ..., credential: _Optional[_Union[Credential, _Mapping]] = ..., details: _Optional[str] = ..., active_model_count: _Optional[int] = ..., model_count: _Optional[int] = ..., routable: bool = ..., unroutable_reason: _Optional[_Union[Provider.UnroutableReason, str]] = ..., labels: _Optional[_Mapping[str, str]] = ..., annotations: _Optional[_Mapping[str, str]] = ..., create_time: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., update_time: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., revision: _Optional[int] = ..., etag: _Optional[str] = ...) -> None: ...
+    corrupt_fields: _containers.RepeatedScalarFieldContainer[str]
+    def __init__(self, name: _Optional[str] = ..., uid: _Optional[str] = ..., display_name: _Optional[str] = ..., kind: _Optional[_Union[ProviderKind, str]] = ..., state: _Optional[_Union[Provider.State, str]] = ..., config: _Optional[_Union[ProviderConfig, _Mapping]] = ..., credential: _Optional[_Union[Credential, _Mapping]] = ..., details: _Optional[str] = ..., active_model_count: _Optional[int] = ..., model_count: _Optional[int] = ..., routable: bool = ..., unroutable_reason: _Optional[_Union[Provider.UnroutableReason, str]] = ..., labels: _Optional[_Mapping[str, str]] = ..., annotations: _Optional[_Mapping[str, str]] = ..., create_time: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., update_time: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., revision: _Optional[int] = ..., etag: _Optional[str] = ..., corrupt_fields: _Optional[_Iterable[str]] = ...) -> None: ...
 
 class ProviderConfig(_message.Message):
     __slots__ = ("openai", "anthropic", "azure", "bedrock", "google", "vertex", "vertex_anthropic", "groq", "cohere", "deepseek", "moonshot", "openai_compatible")

@@ -74,7 +74,7 @@ class TestProviders:
     def test_what_is_shown_is_what_is_stored(self) -> None:
         provider = self.full()
         pb = convert.provider_to_pb(ProviderView(provider, model_count=5, active_model_count=4))
-        assert unset(pb) == {"unroutable_reason"}
+        assert unset(pb) == {"unroutable_reason", "corrupt_fields"}
         assert pb.routable
         assert (pb.name, pb.uid, pb.etag) == (provider.name, str(provider.uid), provider.etag)
         assert (pb.model_count, pb.active_model_count, pb.revision) == (5, 4, 7)
@@ -127,7 +127,7 @@ class TestProviderModels:
             model, facts=replace(model.facts, embedding_dimensions=8), revision=7, etag="7-0a1b2c3d"
         )
         pb = convert.provider_model_to_pb(ProviderModelView(model, routable=True))
-        assert unset(pb) == set()
+        assert unset(pb) == {"corrupt_fields"}
         draft = convert.provider_model_draft(pb)
         assert replace(draft.facts, needs_review=True) == model.facts
         assert (draft.name, draft.labels, draft.etag) == (model.name, model.labels, model.etag)
@@ -154,7 +154,7 @@ class TestModels:
         wires = (a_backend(here, priority=1, weight=3), a_backend(there, disabled=True))
         model = replace(a_model("smart", *wires, labels={"team": "blue"}), revision=7, etag="7-0a1b2c3d")
         pb = convert_models.model_to_pb(ModelView(model, frozenset({("acme", "here"), ("acme", "there")})))
-        assert unset(pb) == set()
+        assert unset(pb) == {"corrupt_fields"}
         shown = {each.provider_model.rpartition("/")[2]: each.routable for each in pb.backends}
         assert (shown, pb.routable) == ({"here": True, "there": False}, True)
         draft = convert_models.model_draft(pb)

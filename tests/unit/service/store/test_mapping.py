@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from service.domain.json_forms import canonical_json, facts_from_json, facts_to_json
+from service.domain.json_forms import UnreadableForm, canonical_json, facts_from_json, facts_to_json
 from service.domain.model import ModelCapability, ModelFacts
 from tests.support.values.registry_values import FULL_PRICING, a_provider_model
 
@@ -32,5 +32,5 @@ class TestFactsFromJson:
         assert facts_from_json(json.loads(canonical_json(facts_to_json(facts)))) == facts
 
     def test_refuses_a_fact_it_does_not_know(self) -> None:
-        with pytest.raises(TypeError):
+        with pytest.raises(UnreadableForm):
             facts_from_json({**facts_to_json(a_provider_model().facts), "other": 1})

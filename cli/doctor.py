@@ -8,7 +8,7 @@ from datetime import timedelta
 from typing import TypeVar
 
 from codevector.kms.v1 import key_management_service_pb2 as kms_pb
-from codevector.providers.v1 import provider_service_pb2
+from codevector.providers.v1 import model_service_pb2, provider_service_pb2
 from codevector.providers.v1 import system_service_pb2 as pb
 
 from cli.failures import ExitCode, Failure
@@ -25,6 +25,7 @@ from runtime.release import release
 
 T = TypeVar("T")
 
+SHOWN_CORRUPT = 100
 CLOCKS_APART = timedelta(seconds=5)
 FEW_OPEN_FILES = 12_000
 """A connection for each of the 10,000 routers that a registry serves, and some to spare."""
@@ -63,6 +64,7 @@ def doctor(session: Session) -> None:
         findings += _asked(findings, "version", lambda: list(_system(session))) or []
         findings += _sweep(registry)
         findings += _asked(findings, "catalogs", lambda: list(_catalogs(session))) or []
+        findings += _asked(findings, "stored resources", lambda: list(_corrupt(session))) or []
         findings += _asked(findings, "data keys", lambda: list(_data_keys(session))) or []
     findings += _asked(findings, "admin socket", lambda: list(_admin(session))) or []
     findings += _asked(findings, "audit", lambda: list(_audit(session, registry))) or []
@@ -210,6 +212,38 @@ def _catalogs(session: Session) -> Iterator[Finding]:
     )
     level = Level.OK if answer.catalogs else Level.NOTE
     yield Finding("catalogs", level, f"{len(answer.catalogs)} releases are bundled")
+
+
+def _corrupt(session: Session) -> Iterator[Finding]:
+    registry, wanted = session.registry, "state = CORRUPT"
+    providers = registry.call(
+        registry.providers.ListProviders,
+        provider_service_pb2.ListProvidersRequest(filter=wanted, page_size=SHOWN_CORRUPT),
+    )
+    provider_models = registry.call(
+        registry.providers.ListProviderModels,
+        provider_service_pb2.ListProviderModelsRequest(
+            parent="providers/-", filter=wanted, page_size=SHOWN_CORRUPT
+        ),
+    )
+    models = registry.call(
+        registry.models.ListModels,
+        model_service_pb2.ListModelsRequest(filter=wanted, page_size=SHOWN_CORRUPT),
+    )
+    total = providers.total_size + provider_models.total_size + models.total_size
+    if not total:
+        yield Finding("stored resources", Level.OK, "all can be read")
+        return
+    sentence = f"{total} cannot be read: routers do not see them; the others work"
+    yield Finding("stored resources", Level.FAILED, sentence)
+    found = [(each.name, each.corrupt_fields) for each in providers.providers]
+    found += [(each.name, each.corrupt_fields) for each in provider_models.provider_models]
+    found += [(each.name, each.corrupt_fields) for each in models.models]
+    for name, fields in found:
+        mended = (
+            "set its credential again" if [*fields] == ["credential"] else "delete it and create it again"
+        )
+        yield Finding(name, Level.FAILED, f"corrupt ({', '.join(fields)}): {mended}")
 
 
 def _data_keys(session: Session) -> Iterator[Finding]:

@@ -107,8 +107,17 @@ def summary(details: str) -> str:
     return parts.netloc + parts.path.rstrip("/") if parts.scheme in ("http", "https") else details
 
 
+def corrupt_status(fields: Iterable[str]) -> Status:
+    """Return the state of a resource that the registry cannot read, with what mends it."""
+    if set(fields) == {"credential"}:
+        return Status("corrupt", "bad", "routes nothing: set its credential again")
+    return Status("corrupt", "bad", f"routes nothing ({', '.join(fields)}): delete it and create it again")
+
+
 def provider_status(provider: provider_pb2.Provider) -> Status:
     """Return whether a provider routes and, where it does not, why and what mends it."""
+    if provider.state == provider_pb2.Provider.STATE_CORRUPT:
+        return corrupt_status(provider.corrupt_fields)
     if provider.state == provider_pb2.Provider.STATE_DISABLED:
         return Status("disabled", "off")
     if provider.unroutable_reason == provider_pb2.Provider.UNROUTABLE_REASON_NO_CREDENTIAL:
@@ -193,6 +202,8 @@ class Event:
 
 def model_status(model: provider_model_pb2.ProviderModel, provider_routes: bool) -> Status:
     """Return whether a provider model routes and, where its provider keeps it from that, says so."""
+    if model.state == provider_model_pb2.ProviderModel.STATE_CORRUPT:
+        return corrupt_status(model.corrupt_fields)
     if model.state == provider_model_pb2.ProviderModel.STATE_DISABLED:
         return Status("disabled", "off")
     return Status("active", "good" if provider_routes else "warn")
@@ -239,6 +250,8 @@ class ModelRow:
 def model_row(model: model_pb2.Model) -> ModelRow:
     """Return whether a model works, and what it hangs on."""
     routable = [backend for backend in model.backends if backend.routable]
+    if model.state == model_pb2.Model.STATE_CORRUPT:
+        return ModelRow(corrupt_status(model.corrupt_fields), "")
     if model.state == model_pb2.Model.STATE_DISABLED:
         return ModelRow(Status("disabled", "off"), "")
     if not model.backends:

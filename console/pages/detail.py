@@ -27,7 +27,7 @@ PAGE_ROWS = 100
 MODELS_ROWS = 1000
 """Models that a provider's models are used by: more than that are not counted one by one."""
 KINDS = {"chat": "MODEL_KIND_CHAT", "embedding": "MODEL_KIND_EMBEDDING"}
-STATES = {"active": "STATE_ACTIVE", "disabled": "STATE_DISABLED"}
+STATES = {"active": "STATE_ACTIVE", "disabled": "STATE_DISABLED", "corrupt": "STATE_CORRUPT"}
 
 
 @dataclass(frozen=True, slots=True)

@@ -15,7 +15,7 @@ from console.pages.providers import quoted
 from console.pages.shell import commands
 
 PAGE_ROWS = 50
-STATES = {"active": "STATE_ACTIVE", "disabled": "STATE_DISABLED"}
+STATES = {"active": "STATE_ACTIVE", "disabled": "STATE_DISABLED", "corrupt": "STATE_CORRUPT"}
 
 
 @dataclass(frozen=True, slots=True)

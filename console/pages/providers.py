@@ -21,7 +21,7 @@ ORDERS = {
     "created": "create_time",
     "-created": "create_time desc",
 }
-STATES = {"active": "STATE_ACTIVE", "disabled": "STATE_DISABLED"}
+STATES = {"active": "STATE_ACTIVE", "disabled": "STATE_DISABLED", "corrupt": "STATE_CORRUPT"}
 
 
 @dataclass(frozen=True, slots=True)

@@ -46,8 +46,12 @@ from service.store.columns import (
 SINGLE_ROW = 1
 """The primary key of the tables that hold exactly one row."""
 
+UUID_TEXT = r"[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}"
 ProviderId = Annotated[str, mapped_column(IdText(PROVIDER_ID))]
 ModelId = Annotated[str, mapped_column(IdText(MODEL_ID))]
+Hex = Annotated[str, mapped_column(IdText(r"(?:[0-9a-f]{2})*"))]
+PlainUuid = Annotated[str, mapped_column(IdText(UUID_TEXT))]
+UuidOrEmpty = Annotated[str, mapped_column(IdText(rf"(?:{UUID_TEXT})?"))]
 Filled = Annotated[str, mapped_column(FilledText())]
 Small = Annotated[int, mapped_column(Count(most=INT32_MAX))]
 """A number of the API's int32 fields."""
@@ -159,9 +163,9 @@ class RouterRow(Base):
 
     principal: Mapped[str] = mapped_column(primary_key=True)
     watcher_id: Mapped[str] = mapped_column(primary_key=True)
-    session: Mapped[str] = mapped_column(primary_key=True)
-    store_id: Mapped[str]
-    content_id: Mapped[str]
+    session: Mapped[Hex] = mapped_column(primary_key=True)
+    store_id: Mapped[UuidOrEmpty]
+    content_id: Mapped[UuidOrEmpty]
     applied_revision: Mapped[int]
     apply_time: Mapped[datetime | None]
     seen_time: Mapped[datetime]
@@ -178,8 +182,8 @@ class ReplicaRow(Base):
 
     replica_id: Mapped[str] = mapped_column(primary_key=True)
     flush_seq: Mapped[int]
-    store_id: Mapped[str]
-    content_id: Mapped[str]
+    store_id: Mapped[PlainUuid]
+    content_id: Mapped[PlainUuid]
     table_revision: Mapped[int]
 
 
@@ -191,7 +195,7 @@ class RouterWatchRow(Base):
     replica_id: Mapped[str] = mapped_column(primary_key=True)
     principal: Mapped[str] = mapped_column(primary_key=True)
     watcher_id: Mapped[str] = mapped_column(primary_key=True)
-    session: Mapped[str] = mapped_column(primary_key=True)
+    session: Mapped[Hex] = mapped_column(primary_key=True)
 
 
 class IdempotencyRow(Base):

@@ -10,7 +10,7 @@ from typing import Generic, TypeVar
 from service import store
 from service.domain import ids
 from service.domain.filter_parser import parse_filter
-from service.domain.filters import Expression
+from service.domain.filters import And, Comparison, Expression, Not, Or
 from service.domain.lists import (
     MODEL_LIST,
     PROVIDER_LIST,
@@ -19,7 +19,7 @@ from service.domain.lists import (
     OrderBy,
     parse_order,
 )
-from service.domain.model import ModelView, ProviderModelView, ProviderView
+from service.domain.model import ModelView, ProviderModelView, ProviderView, State
 from service.domain.pages import Key, PageTokens, Position, Query, effective_page_size
 from service.store import ReadUnit, Slice
 from service.usecases.context import Context, ListQuery
@@ -134,6 +134,8 @@ def _paged(
     keep = parse_filter(query.filter, rules.filter)
     order = parse_order(query.order_by, rules.orders)
     position = ctx.page_tokens.read(bound, query.page_token)
+    if keep is not None and position is None and _asks_for_corrupt(keep):
+        ctx.store.check_rows()  # nothing may have stumbled over them yet
     asked = _Request(keep, order, position.keys if position else None, size)
 
     def work(unit: ReadUnit) -> Page[T]:
@@ -147,3 +149,15 @@ def _paged(
         return Page(found.items, ctx.page_tokens.issue(bound, Position(found.next, total_size=total)), total)
 
     return ctx.store.read(work)
+
+
+def _asks_for_corrupt(expression: Expression) -> bool:
+    """Return whether a filter compares a state with CORRUPT, so that all of these have to be known."""
+    match expression:
+        case Comparison(field=field, value=value):
+            return field.name == "state" and value == State.CORRUPT
+        case Not(term):
+            return _asks_for_corrupt(term)
+        case And(terms) | Or(terms):
+            return any(_asks_for_corrupt(term) for term in terms)
+    return False

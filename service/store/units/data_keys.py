@@ -228,7 +228,7 @@ class DataKeyReads:
                 CredentialRow.provider_id,
                 ProviderRow.provider_id,
                 Lossy(_PROVIDER_UID),
-                _CREDENTIAL_VERSION,
+                Lossy(_CREDENTIAL_VERSION),
                 func.substr(_octets(CredentialRow.envelope), 1, HEADER_BYTES),
             )
             .select_from(DataKeyRow)
@@ -246,9 +246,7 @@ class DataKeyReads:
                 StoredWrapper(*row[:5]),
                 None
                 if row[5] is None or row[6] is None
-                else CredentialFacts(
-                    row[5], _uuid(row[7]), row[8] if isinstance(row[8], int) else None, bytes(row[9])
-                ),
+                else CredentialFacts(row[5], _uuid(row[7]), _version(row[8]), bytes(row[9])),
             )
             for row in rows
         ]
@@ -304,6 +302,10 @@ class DataKeyReads:
 
 def _fault(dek_id: str, provider_id: str | None, key_version: str, failed: int, fault: str) -> DataKeyFault:
     return DataKeyFault(dek_id, provider_id, key_version, min(max(failed, 0), INT32_MAX), fault)
+
+
+def _version(stored: str | None) -> int | None:
+    return int(stored) if stored is not None and stored.isascii() and stored.isdigit() else None
 
 
 def _uuid(stored: object) -> UUID | None:

@@ -30,7 +30,7 @@ from sqlalchemy.dialects.sqlite import insert as insert_sqlite
 from service.domain.history import RevisionToken
 from service.domain.routers import Flush, Heard, ReplicaRecord, RouterKey, RouterRecord, Shared, Stamp
 from service.store.rows import ChangeLogRow, ReplicaRow, RevisionCounterRow, RouterRow, RouterWatchRow
-from service.store.sql import among
+from service.store.sql import Lossy, among
 
 _ROUTERS: Table = RouterRow.__table__  # type: ignore[assignment]
 _REPLICAS: Table = ReplicaRow.__table__  # type: ignore[assignment]
@@ -70,7 +70,7 @@ def read_shared(connection: Connection, seen: Mapping[str, int]) -> Shared:
     """Return all replicas, and the routers of which flushes wrote that are not ``seen``, by replica."""
     replicas = [_replica(row) for row in connection.execute(select(_REPLICAS))]
     logged = (
-        select(ChangeLogRow.commit_id)
+        select(Lossy(ChangeLogRow.commit_id))
         .where(ChangeLogRow.revision <= _ROUTERS.c.applied_revision)
         .order_by(ChangeLogRow.revision.desc())
         .limit(1)
@@ -256,8 +256,10 @@ def _record(
     applied, proven = None, False
     if row.content_id:
         applied = RevisionToken(UUID(row.store_id), UUID(row.content_id), row.applied_revision)
-        known = row.logged or (head.compact_id if row.applied_revision >= head.compact_revision else None)
-        proven = (applied.store_id, applied.content_id) == (head.store_id, known)
+        known = row.logged
+        if known is None and row.applied_revision >= head.compact_revision:
+            known = str(head.compact_id)
+        proven = (applied.store_id, str(applied.content_id)) == (head.store_id, known)
         proven = proven and applied.revision <= head.revision
     return RouterRecord(
         key=RouterKey(row.principal, row.watcher_id, bytes.fromhex(row.session)),

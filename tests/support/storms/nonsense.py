@@ -15,6 +15,8 @@ DEEP = "[" * 100_000
 TEXTS: tuple[str, ...] = ("", "NaN", "a/b\x00", "{", "[]", "[99]", '{"a": 1}', '{"a": "\\ud800"}', DEEP)
 NUMBERS: tuple[int, ...] = (-1, 99, 10**18)
 OCTETS: tuple[bytes, ...] = (b"\xff\xfe",)
+_UNCHECKED = ("foreign_keys = OFF", "ignore_check_constraints = ON", "wal_autocheckpoint = 0")
+"""The last, because a store ends when another process writes its database file."""
 NOT_UTF8 = "CAST(x'fffe' AS TEXT)"
 
 
@@ -99,7 +101,7 @@ class Vandal:
                 raw: Any = connection.connection.dbapi_connection
                 assert isinstance(raw, sqlite3.Connection)
                 raw.text_factory = lambda octets: octets.decode("utf-8", "surrogateescape")
-                for pragma in ("foreign_keys = OFF", "ignore_check_constraints = ON"):
+                for pragma in _UNCHECKED:
                     connection.exec_driver_sql(f"PRAGMA {pragma}")
                 connection.commit()
             else:

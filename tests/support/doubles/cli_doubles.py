@@ -22,6 +22,8 @@ from codevector.kms.v1 import key_management_service_pb2 as kms_pb
 from codevector.kms.v1.key_management_service_pb2 import KeyVersion
 from codevector.providers.v1 import (
     catalog_pb2,
+    model_service_pb2,
+    model_service_pb2_grpc,
     provider_pb2,
     provider_service_pb2,
     provider_service_pb2_grpc,
@@ -172,6 +174,7 @@ class Installation:
 
 class Doubles(
     system_service_pb2_grpc.SystemServiceServicer,
+    model_service_pb2_grpc.ModelServiceServicer,
     provider_service_pb2_grpc.ProviderServiceServicer,
     key_admin_service_pb2_grpc.KeyAdminServiceServicer,
     key_management_service_pb2_grpc.KeyManagementServiceServicer,
@@ -322,10 +325,22 @@ class Doubles(
     def ListProviders(self, request: Any, _: object) -> provider_service_pb2.ListProvidersResponse:  # noqa: N802
         start = int(request.page_token or 0)
         providers = list(self.made.providers.values())
+        if request.filter == "state = CORRUPT":
+            providers = [each for each in providers if each.state == each.STATE_CORRUPT]
         end = start + PAGE
         return provider_service_pb2.ListProvidersResponse(
-            providers=providers[start:end], next_page_token=str(end) if end < len(providers) else ""
+            providers=providers[start:end],
+            next_page_token=str(end) if end < len(providers) else "",
+            total_size=len(providers),
         )
+
+    def ListProviderModels(  # noqa: N802
+        self, request: Message, _: object
+    ) -> provider_service_pb2.ListProviderModelsResponse:
+        return provider_service_pb2.ListProviderModelsResponse()
+
+    def ListModels(self, request: Message, _: object) -> model_service_pb2.ListModelsResponse:  # noqa: N802
+        return model_service_pb2.ListModelsResponse()
 
     def ListCatalogs(self, request: Message, _: object) -> provider_service_pb2.ListCatalogsResponse:  # noqa: N802
         return provider_service_pb2.ListCatalogsResponse(catalogs=[catalog_pb2.Catalog(name="catalogs/x")])
@@ -498,6 +513,7 @@ def serving(made: Installation) -> Iterator[Bench]:
         doubles = Doubles(made)  # type: ignore[abstract]
         system_service_pb2_grpc.add_SystemServiceServicer_to_server(doubles, server)
         provider_service_pb2_grpc.add_ProviderServiceServicer_to_server(doubles, server)
+        model_service_pb2_grpc.add_ModelServiceServicer_to_server(doubles, server)
         key_admin_service_pb2_grpc.add_KeyAdminServiceServicer_to_server(doubles, server)
         key_management_service_pb2_grpc.add_KeyManagementServiceServicer_to_server(doubles, server)
         port = server.add_insecure_port("127.0.0.1:0")

@@ -7,6 +7,7 @@ from datetime import timedelta
 import pytest
 from codevector.kms.v1 import key_admin_service_pb2 as pb
 from codevector.kms.v1.key_management_service_pb2 import KeyVersion
+from codevector.providers.v1 import provider_pb2
 from codevector.providers.v1.system_service_pb2 import HistoryBreak
 
 from cli.doctor import REMEDIES
@@ -34,6 +35,27 @@ def test_each_sick_row_has_a_reason_and_a_remedy(bench: Bench, reason: str) -> N
     assert level == "FAILED"
     assert reason in sentence
     assert len(sentence) > len(reason) + 20
+
+
+@pytest.mark.parametrize(
+    ("fields", "remedy"),
+    [
+        (["credential"], "set its credential again"),
+        (["config", "labels"], "delete it and create it again"),
+    ],
+    ids=["credential", "settings"],
+)
+def test_each_corrupt_resource_has_its_fields_and_a_remedy(
+    bench: Bench, fields: list[str], remedy: str
+) -> None:
+    name = "providers/p0042"
+    bench.made.providers[name] = provider_pb2.Provider(
+        name=name, state=provider_pb2.Provider.STATE_CORRUPT, corrupt_fields=fields
+    )
+    code, found = findings(bench)
+    assert code == 1
+    assert found["stored resources"][0] == "FAILED"
+    assert found[name] == ("FAILED", f"corrupt ({', '.join(fields)}): {remedy}")
 
 
 def test_quarantined_rows(bench: Bench) -> None:

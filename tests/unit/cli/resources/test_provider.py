@@ -129,7 +129,7 @@ class TestGet:
             '  version: "1"\ndetails: "https://api.openai.com/v1"\n'
             "activeModelCount: 2\nmodelCount: 2\nroutable: true\n"
             'labels:\n  team: search\ncreateTime: "TIME"\nupdateTime: "TIME"\nrevision: "1"\netag: ETAG\n'
-            "unroutableReason: UNROUTABLE_REASON_UNSPECIFIED\nannotations: {}\n"
+            "unroutableReason: UNROUTABLE_REASON_UNSPECIFIED\nannotations: {}\ncorruptFields: []\n"
         )
 
     def test_an_unknown_one(self, untouched: Shell) -> None:

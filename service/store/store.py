@@ -277,7 +277,7 @@ class Store:
         return bool(new)
 
     def _drop_presence(self) -> bool:
-        """Delete what cannot be read of routers and replicas, which report it again. Return whether any was."""
+        """Delete what cannot be read of routers, which report it again. Return whether anything was."""
         with self._writers, Session(self._engine, autoflush=False) as session:
             session.connection(execution_options=engines.WRITE)
             dropped = {f"table {name}": columns for name, columns in drop_unsound(session).items()}

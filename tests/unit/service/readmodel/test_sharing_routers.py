@@ -28,7 +28,7 @@ from tests.support.values.registry_values import START, ManualClock
 
 PEER = "ipv4:10.1.2.3:4"
 STEPS = 150
-SEEDS = range(25)
+SEEDS = range(15)
 
 
 @dataclass
@@ -156,7 +156,7 @@ class World:
             if not replica.paused:
                 replica.follow()
                 replica.exchange()
-        self.judge()
+                self.judge()
 
     def pass_long(self) -> None:
         for _ in range(int(DEAD_SECONDS) + 2):
@@ -174,7 +174,8 @@ class World:
             return
         watch = replica.routers.open(router.key, PEER, replica.ring, token(router.revision))
         router.watches.append((replica, watch))
-        replica.exchange()  # written before the first message
+        if self.random.random() < 0.7:
+            replica.exchange()  # written before the first message, unless the database is slow
 
     def one(self) -> Router | None:
         live = [one for one in self.routers if not one.stopped]
@@ -218,6 +219,8 @@ class World:
 
     def pause(self) -> None:
         replica = self.random.choice(self.alive)
+        if not replica.paused:
+            replica.exchange()
         replica.paused = not replica.paused
 
     def ask(self) -> None:

@@ -219,6 +219,9 @@ async def build(
         live.on_advance = advanced
         live.on_break = breaks.note
         await exchange.begin()
+        # From now on the others wait for this replica. What was written since the table was loaded they may
+        # have called reached without it.
+        await live.catch_up()
         stack.push_async_callback(attempt, exchange.leave, log, telemetry.ROUTERS_NOT_KEPT)
         keep = partial(keep_seen, seen, live, lanes.upkeep.run)
         stack.push_async_callback(attempt, keep, log, telemetry.SEEN_NOT_KEPT)

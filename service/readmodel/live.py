@@ -190,6 +190,16 @@ class LiveTable:
             return SnapshotReason.STORE_CHANGED
         return ring.after(token.revision)
 
+    async def catch_up(self) -> None:
+        """Bring the snapshot up to date now, before `follow` does.
+
+        Raises:
+            Unavailable: the store is away.
+        """
+        step = await self._run(self._newer)
+        if step.snapshot is not self.current:
+            self._take(step)
+
     async def follow(self) -> None:
         """Keep the snapshot current until cancelled. A store that is away is asked again at the next poll."""
         while True:

@@ -45,7 +45,7 @@ TALKATIVE = {
 }
 OK, INVALID = "OK", "INVALID_ARGUMENT"
 BREAKAGES = {
-    "INTERNAL": "UPDATE registry SET key_names_seen = 'no JSON'",
+    "INTERNAL": "CREATE TRIGGER no_keys BEFORE INSERT ON data_keys BEGIN SELECT RAISE(ABORT, 'no'); END",
     "UNAVAILABLE": "ALTER TABLE registry RENAME TO another",
 }
 """What is done to the database, and how calls that meet it end."""

@@ -254,10 +254,15 @@ def edit_database(path: Path, canary: str) -> None:
 class TestWhoWritesTheDatabase:
     @pytest.mark.parametrize("edit", EDITS, ids=lambda edit: edit.__name__)
     def test_gets_no_key(self, scene: Scene, edit: Callable[[Desk], None]) -> None:
-        """The router refuses: before a request is made, and with nothing of the key in the error."""
+        """The router refuses: before a request is made, and with nothing of the key in the error.
+
+        A credential that does not fit its provider's kind is not given out in the first place.
+        """
         with connect(scene.instance) as client, pytest.raises(sdk.ProvidersError) as caught:
             client.http(f"providers/{provider_of(edit)}").get("/v1/models")
-        assert isinstance(caught.value, sdk.CredentialCorrupt | sdk.DestinationRefused)
+        refusals = sdk.CredentialCorrupt | sdk.DestinationRefused | sdk.ProviderNotFound
+        assert isinstance(caught.value, refusals)
+        assert isinstance(caught.value, sdk.ProviderNotFound) is (edit is ambient_type)
         assert "sk-canary" not in repr(caught.value)
         assert scene.canary.seen == []
 

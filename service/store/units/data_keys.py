@@ -246,7 +246,7 @@ class DataKeyReads:
                 StoredWrapper(*row[:5]),
                 None
                 if row[5] is None or row[6] is None
-                else CredentialFacts(row[5], _uuid(row[7]), _version(row[8]), bytes(row[9])),
+                else CredentialFacts(row[5], _uuid(row[7]), _version(row[8]), row[9] or b""),
             )
             for row in rows
         ]

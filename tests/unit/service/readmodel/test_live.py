@@ -48,6 +48,21 @@ def following(table: HandLog, scenario: Callable[[LiveTable], Awaitable[None]]) 
     return [json.loads(line) for line in stream.getvalue().splitlines()]
 
 
+def test_catches_up_before_it_follows() -> None:
+    table = HandLog()
+
+    async def main() -> None:
+        model = LiveTable(table.source, CODEC, run_here, build_logger(io.StringIO(), logging.DEBUG))
+        table.put("acme")
+        await model.catch_up()
+        assert list(model.current.providers) == ["providers/acme"]
+        assert (model.ring.head, model.ring.end) == (1, 1)
+        await model.catch_up()
+        assert model.ring.end == 1
+
+    asyncio.run(main())
+
+
 class TestLiveTable:
     def test_holds_what_is_there_from_the_start(self) -> None:
         table = HandLog()

@@ -9,13 +9,11 @@ from __future__ import annotations
 import asyncio
 import os
 import socket
-from collections.abc import Awaitable, Callable
 from contextlib import suppress
-from typing import Any
 
 from structlog.typing import FilteringBoundLogger
 
-from service.background.tasks import attempt
+from service.background.tasks import Run, attempt
 from service.domain.routers import Flush, Shared, Stamp
 from service.readmodel.live import LiveTable
 from service.readmodel.replicas import Replicas
@@ -33,8 +31,6 @@ GATHER_SECONDS = 0.01
 WRITTEN_SECONDS = 1.0
 MAX_SEEN = 200
 """Of how many replicas, now gone, it is remembered what was read; past that all is read once more."""
-
-Run = Callable[[Callable[[], Any]], Awaitable[Any]]
 
 
 def new_replica_id() -> str:

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable
-from typing import Any
+from collections.abc import Callable
 
 from structlog.typing import FilteringBoundLogger
 
+from service.background.tasks import Run
 from service.store import Loss, Store
 from service.telemetry import DATABASE_LOST
 
@@ -15,8 +15,6 @@ LOOK_SECONDS = 1.0
 ANSWER_SECONDS = 0.5
 """How long the calls under way have to be refused before the process ends."""
 EXIT_CODE = 1
-
-Run = Callable[[Callable[[], Any]], Awaitable[Any]]
 
 
 def end_on_loss(log: FilteringBoundLogger, end: Callable[[int], object]) -> Callable[[Loss], None]:

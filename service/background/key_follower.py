@@ -11,11 +11,10 @@ import contextlib
 import time
 from collections.abc import Awaitable, Callable
 from functools import partial
-from typing import Any
 
 from structlog.typing import FilteringBoundLogger
 
-from service.background.tasks import Nudge, attempt
+from service.background.tasks import Nudge, Run, attempt
 from service.domain.errors import RegistryError, Unavailable
 from service.sealing.kms_client import KmsStatus
 from service.telemetry import KMS_AWAY, KMS_BACK, SWEEP_ENDED, SWEEP_FAILED
@@ -27,8 +26,6 @@ from service.usecases.rotation import Sweeping
 POLL_SECONDS = 15.0
 AWAY_POLL_SECONDS = 3.0
 """A sidecar that is back is needed at once: a caller waits to store a credential."""
-
-Run = Callable[[Callable[[], Any]], Awaitable[Any]]
 
 
 class KeyFollower:

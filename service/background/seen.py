@@ -7,12 +7,11 @@ alone: what routers are sent never depends on it.
 from __future__ import annotations
 
 import os
-from collections.abc import Awaitable, Callable
 from pathlib import Path
-from typing import Any
 
 from structlog.typing import FilteringBoundLogger
 
+from service.background.tasks import Run
 from service.domain.history import RevisionToken, parse_token
 from service.readmodel.breaks import HistoryBreaks
 from service.readmodel.live import LiveTable
@@ -21,8 +20,6 @@ from service.telemetry import HISTORY_CHANGED
 
 SEEN_FILE = "registry.seen"
 SEEN_SECONDS = 60.0
-
-Run = Callable[[Callable[[], Any]], Awaitable[Any]]
 
 
 async def compare_seen(file: Path, live: LiveTable, breaks: HistoryBreaks, log: FilteringBoundLogger) -> None:

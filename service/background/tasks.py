@@ -17,6 +17,8 @@ from service.domain.errors import RegistryError
 from service.telemetry import TASK_ENDED
 
 Step = Callable[[], Awaitable[None]]
+Run = Callable[[Callable[[], Any]], Awaitable[Any]]
+"""Runs synchronous work off the event loop."""
 
 
 class Nudge:

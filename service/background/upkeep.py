@@ -2,18 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Mapping, Sequence
-from typing import Any
+from collections.abc import Mapping, Sequence
 
 from structlog.typing import FilteringBoundLogger
 
+from service.background.tasks import Run
 from service.store import Store
 from service.telemetry import COMPACTED, RESOURCE_CORRUPT
 
 COMPACTION_SECONDS = 3600.0
 ROW_CHECK_SECONDS = 3600.0
-
-Run = Callable[[Callable[[], Any]], Awaitable[Any]]
 
 
 async def compact(store: Store, run: Run, log: FilteringBoundLogger) -> None:

@@ -176,7 +176,7 @@ def compiled(expression: Expression, get_field: Callable[[Row, str], object]) ->
     """
     columns: dict[tuple[str, bool], int] = {}
     test = _test(expression, columns)
-    reads = [(name, folded) for name, folded in columns]
+    reads = list(columns)
 
     def keeps(row: Row) -> bool:
         return test(
@@ -281,8 +281,6 @@ def _comparison(comparison: Comparison, columns: dict[tuple[str, bool], int]) ->
         case FilterType.LABELS:
             column, key = _column(columns, field.name), comparison.key
             test = _of_value(comparison)
-            if op is Op.HAS and wanted is not None:
-                return lambda values: test(_folded(values[column].get(key)))  # type: ignore[attr-defined]
             return lambda values: test(values[column].get(key))  # type: ignore[attr-defined]
         case FilterType.PATHS:
             column = _column(columns, field.name)

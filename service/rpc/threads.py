@@ -11,7 +11,7 @@ import asyncio
 import contextvars
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from typing import TypeVar
 
 from service.domain.errors import Reason, ResourceExhausted
@@ -87,18 +87,8 @@ class Lanes:
 
     def close(self) -> None:
         """Wait for what runs, then end the threads."""
-        for lane in (
-            self.reads,
-            self.writes,
-            self.keys,
-            self.upstreams,
-            self.filters,
-            self.following,
-            self.routers,
-            self.upkeep,
-            self.sweep,
-        ):
-            lane.close()
+        for field in fields(self):
+            getattr(self, field.name).close()
 
 
 def open_lanes() -> Lanes:

@@ -3,10 +3,8 @@
 from __future__ import annotations
 
 import itertools
-import os
 import re
 import resource
-import signal
 import sqlite3
 from collections.abc import Callable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
@@ -23,6 +21,7 @@ from codevector.providers.v1 import routing_service_pb2
 from tests.support.servers.api import KINDS, Api, api_key
 from tests.support.servers.harness import Instance, running, wait_until
 from tests.support.servers.postgresql import PostgresServer
+from tests.support.servers.replicas import paused
 
 OPENAI = KINDS.PROVIDER_KIND_OPENAI
 WAITING = 12
@@ -134,16 +133,7 @@ def test_both_processes_raise_their_soft_limit_of_open_files(made: Instance) -> 
 
 
 def test_writes_without_a_key_go_on_while_the_sidecar_hangs(made: Instance) -> None:
-    assert made.kms is not None
-    api, pid, numbers = Api(made), made.kms.child.pid, itertools.count()
-
-    @contextmanager
-    def hanging() -> Iterator[None]:
-        os.kill(pid, signal.SIGSTOP)
-        try:
-            yield
-        finally:
-            os.kill(pid, signal.SIGCONT)
+    api, numbers = Api(made), itertools.count()
 
     def create(_: int) -> None:
         try:
@@ -156,5 +146,5 @@ def test_writes_without_a_key_go_on_while_the_sidecar_hangs(made: Instance) -> N
         reads_go_on(made)
         disable(made)(0)
 
-    calls = held_up_alone(hanging, create, others)
+    calls = held_up_alone(lambda: paused(made.kms), create, others)
     assert {type(each.exception()) for each in calls} == {type(None)}

@@ -6,24 +6,13 @@ from collections.abc import Iterator
 
 import pytest
 
-from service.store import migrate
-from tests.support.servers.postgresql import PostgresServer
-from tests.support.storms.vandalised import COLUMNS, Registry, endures
+from tests.support.storms.vandalised import COLUMNS, Registry, endures, vandalised
 
 
 @pytest.fixture(scope="module", params=["sqlite", "postgresql"])
 def registry(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Registry]:
-    """One registry for all edits, each of which is taken back."""
-    folder = tmp_path_factory.mktemp("nonsense")
-    if request.param == "sqlite":
-        url = f"sqlite:///{folder}/registry.db"
-    else:
-        server: PostgresServer = request.getfixturevalue("postgres_server")
-        url = server.url(server.create_database())
-    migrate(url)
-    opened = Registry(url, folder / "no.sock")
-    yield opened
-    opened.close()
+    with vandalised(request.param, request, tmp_path_factory.mktemp("nonsense")) as opened:
+        yield opened
 
 
 @pytest.mark.parametrize(("table", "column"), COLUMNS, ids=[".".join(each) for each in COLUMNS])

@@ -12,7 +12,7 @@ from service.domain.catalog import Catalogs
 from service.domain.pages import PageTokens
 from service.sealing.kms_client import KmsClient
 from service.sealing.sealer import Sealer
-from service.store import open_store
+from service.store import Store, open_store
 from service.usecases.context import Context
 from tests.support.values.registry_values import ManualClock, new_uuid
 from upstreams.addresses import AddressPolicy
@@ -26,16 +26,21 @@ def a_context(
     store = open_store(f"sqlite:///{database}", clock=clock)
     try:
         with KmsClient(kms_socket) as kms:
-            rooms: dict[str, Any] = {
-                "store": store,
-                "kms": kms,
-                "sealer": Sealer(kms, os.urandom),
-                "catalogs": catalogs or Catalogs(()),
-                "url_policy": AddressPolicy(),
-                "page_tokens": PageTokens(bytes(32)),
-                "impact_key": bytes(32),
-                "new_uuid": new_uuid,
-            }
-            yield Context(**{**rooms, **changes})
+            yield context_over(store, kms, **{"catalogs": catalogs or Catalogs(()), **changes})
     finally:
         store.close()
+
+
+def context_over(store: Store, kms: KmsClient, **changes: Any) -> Context:
+    """A context over rooms that are open."""
+    rooms: dict[str, Any] = {
+        "store": store,
+        "kms": kms,
+        "sealer": Sealer(kms, os.urandom),
+        "catalogs": Catalogs(()),
+        "url_policy": AddressPolicy(),
+        "page_tokens": PageTokens(bytes(32)),
+        "impact_key": bytes(32),
+        "new_uuid": new_uuid,
+    }
+    return Context(**{**rooms, **changes})

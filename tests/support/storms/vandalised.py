@@ -2,23 +2,26 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from datetime import timedelta
 from pathlib import Path
 
-from service.domain.catalog import Catalogs
+import pytest
+
 from service.domain.errors import RegistryError
 from service.domain.model import State
-from service.domain.pages import PageTokens
 from service.readmodel.snapshot import build
 from service.rpc import convert, convert_models
 from service.rpc.routing_codec import CODEC
 from service.sealing.kms_client import KmsClient
-from service.sealing.sealer import Sealer
-from service.store import SidecarAudit, WriteUnit, open_store
+from service.store import SidecarAudit, WriteUnit, migrate, open_store
 from service.store.rows import Base
 from service.usecases import lists, models, provider_models, providers, routing
-from service.usecases.context import Context, ListQuery
+from service.usecases.context import ListQuery
 from service.usecases.routing_source import routing_source
+from tests.support.servers.contexts import context_over
+from tests.support.servers.postgresql import PostgresServer
 from tests.support.storms.nonsense import Vandal
 from tests.support.values.registry_values import (
     DRY_RUN,
@@ -28,9 +31,7 @@ from tests.support.values.registry_values import (
     a_model,
     a_provider,
     a_provider_model,
-    new_uuid,
 )
-from upstreams.addresses import AddressPolicy
 
 TABLES = {table.name: table for table in Base.metadata.sorted_tables}
 COLUMNS = [
@@ -73,16 +74,7 @@ class Registry:
         self.store.on_corrupt = self.reported.update
         self.store.write(fill)
         self.kms = KmsClient(kms_socket)
-        self.context = Context(
-            store=self.store,
-            kms=self.kms,
-            sealer=Sealer(self.kms, bytes),
-            catalogs=Catalogs(()),
-            url_policy=AddressPolicy(),
-            page_tokens=PageTokens(bytes(32)),
-            impact_key=bytes(32),
-            new_uuid=new_uuid,
-        )
+        self.context = context_over(self.store, self.kms)
 
     def close(self) -> None:
         self.store.close()
@@ -96,7 +88,7 @@ class Registry:
         return {entry.name for entry in loaded.entries}
 
     def listed(self, filter: str = "") -> dict[str, State]:  # noqa: A002 - the API's word
-        """Every resource of the three lists, in each of their orders, as the API shows it."""
+        """Every resource of the three lists, as the API shows it."""
         query = ListQuery(page_size=1000, filter=filter)
         found: dict[str, State] = {}
         for provider in lists.list_providers(self.context, query).items:
@@ -115,6 +107,20 @@ class Registry:
             provider_models.delete_provider_model(self.context, DRY_RUN, name, force=True)
         else:
             providers.delete_provider(self.context, DRY_RUN, name, force=True)
+
+
+@contextmanager
+def vandalised(dialect: str, request: pytest.FixtureRequest, folder: Path) -> Iterator[Registry]:
+    """A registry on a database of this kind, for all edits, each of which is taken back."""
+    if dialect == "sqlite":
+        url = f"sqlite:///{folder}/registry.db"
+    else:
+        server: PostgresServer = request.getfixturevalue("postgres_server")
+        url = server.url(server.create_database())
+    migrate(url)
+    opened = Registry(url, folder / "no.sock")
+    yield opened
+    opened.close()
 
 
 ALL = 3 * (1 + 2 + 1)

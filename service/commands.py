@@ -16,6 +16,7 @@ from runtime.logs import LibraryLines, build_logger
 from runtime.settings import SettingsError
 from service import app
 from service.catalog_files import CatalogFileError
+from service.domain.errors import Unavailable
 from service.rpc.enums import EnumWithoutRules
 from service.rpc.options import freeze_startup_objects, share_the_interpreter
 from service.rpc.server import PortTaken
@@ -28,6 +29,7 @@ _REFUSALS = (
     SettingsError,
     EnumWithoutRules,
     StoreStartError,
+    Unavailable,
     RegistrySecretError,
     CatalogFileError,
     PortTaken,

@@ -44,7 +44,7 @@ async def attempt(step: Step, log: FilteringBoundLogger, failed: str) -> None:
     try:
         await step()
     except RegistryError as error:
-        log.warning(failed, reason=error.reason.value)
+        log.warning(failed, **error.log_fields)
     except Exception as error:
         # The top of a background task: were it to end here, what it does would not be done any more.
         log.error(failed, **bug_fields(error))

@@ -46,6 +46,7 @@ class Reason(StrEnum):
     KMS_UNAVAILABLE = "KMS_UNAVAILABLE"
     KMS_CANNOT_VERIFY = "KMS_CANNOT_VERIFY"
     SERVER_BUSY = "SERVER_BUSY"
+    STORE_BUSY = "STORE_BUSY"
     STORE_UNAVAILABLE = "STORE_UNAVAILABLE"
     SERVER_DRAINING = "SERVER_DRAINING"
     REVISION_COMPACTED = "REVISION_COMPACTED"
@@ -91,6 +92,9 @@ class PreconditionViolation:
     description: str
 
 
+_LOGGED = ("field", "cause", "sqlstate", "right")
+
+
 class RegistryError(Exception):
     """Base of every error the registry raises on purpose.
 
@@ -110,6 +114,13 @@ class RegistryError(Exception):
         self.reason = reason
         self.metadata: dict[str, str] = dict(metadata or {})
         self.resource = resource
+
+    @property
+    def log_fields(self) -> dict[str, str]:
+        """The reason, and of the metadata what says why without holding what a caller sent."""
+        return {"reason": self.reason.value} | {
+            name: self.metadata[name] for name in _LOGGED if name in self.metadata
+        }
 
 
 class InvalidArgument(RegistryError):
@@ -178,8 +189,15 @@ class FailedPrecondition(RegistryError):
 class Unavailable(RegistryError):
     """A part the request needs is away; nothing was written. Retry after ``retry_after_seconds``."""
 
-    def __init__(self, message: str, *, reason: Reason, retry_after_seconds: float = 1.0) -> None:
-        super().__init__(message, reason=reason)
+    def __init__(
+        self,
+        message: str,
+        *,
+        reason: Reason,
+        metadata: Mapping[str, str] | None = None,
+        retry_after_seconds: float = 1.0,
+    ) -> None:
+        super().__init__(message, reason=reason, metadata=metadata)
         self.retry_after_seconds = retry_after_seconds
 
 

@@ -211,7 +211,7 @@ class LiveTable:
             try:
                 step = await self._run(partial(self._after, pending) if pending else self._newer)
             except RegistryError as error:
-                self._log.warning(SNAPSHOT_FAILED, reason=error.reason.value)
+                self._log.warning(SNAPSHOT_FAILED, **error.log_fields)
                 continue
             except Exception as error:
                 # The top of a background task: were it to end here, routers would get this revision for ever.

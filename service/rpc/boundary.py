@@ -319,9 +319,7 @@ def _particulars(exchange: Exchange) -> dict[str, str | int]:
     if exchange.revision is not None:
         found["revision"] = exchange.revision
     if exchange.refusal is not None:
-        found["reason"] = exchange.refusal.reason.value
-        if "field" in exchange.refusal.metadata:
-            found["field"] = exchange.refusal.metadata["field"]
+        found |= exchange.refusal.log_fields
     return found
 
 

@@ -207,7 +207,7 @@ TABLE = (
     Row(
         "CONFLICT",
         _C.ABORTED,
-        "Other writers were in the way several times in a row.",
+        "The provider or the primary key version kept changing while the credential was sealed.",
         "Repeat the request.",
         Retry.YES,
     ),
@@ -226,10 +226,17 @@ TABLE = (
         Retry.NO,
     ),
     Row(
+        "STORE_BUSY",
+        _C.UNAVAILABLE,
+        "Other transactions were in the way, or all connections are in use. Nothing was written.",
+        "Retry after the RetryInfo's delay; `cause` in the metadata says what was in the way.",
+        Retry.YES,
+    ),
+    Row(
         "STORE_UNAVAILABLE",
         _C.UNAVAILABLE,
-        "The database does not answer. Nothing was written, unless the message says that this is not known.",
-        "Retry after the RetryInfo's delay.",
+        "The database cannot do its work. Nothing was written, unless the message says that it is not known.",
+        "Retry after the RetryInfo's delay; `cause` and `sqlstate` in the metadata say what is wrong.",
         Retry.YES,
     ),
     Row(

@@ -20,10 +20,10 @@ from typing import Any
 
 from sqlalchemy import URL, Connection, Engine, create_engine, event, make_url, text
 from sqlalchemy.engine import ExceptionContext
-from sqlalchemy.exc import ArgumentError
+from sqlalchemy.exc import ArgumentError, DBAPIError
 
 from service.store.columns import Unreadable
-from service.store.failures import StoreStartError
+from service.store.failures import READ_ONLY_TRANSACTION, Cause, StoreStartError, trouble_of
 
 POOL_SIZE = 12
 POOL_OVERFLOW = 10
@@ -38,7 +38,7 @@ READ_POSTGRESQL: Mapping[str, Any] = MappingProxyType(
 )
 READ_SQLITE: Mapping[str, Any] = MappingProxyType({})
 
-_BUSY_MILLISECONDS = 5000
+_BUSY_MILLISECONDS = 2000
 _SQLITE_PRAGMAS = (
     f"PRAGMA busy_timeout = {_BUSY_MILLISECONDS}",
     "PRAGMA journal_mode = WAL",
@@ -50,7 +50,7 @@ _SQLITE_PRAGMAS = (
     "PRAGMA wal_autocheckpoint = 0",  # `Ground` moves the log, and so knows who wrote the database file
 )
 _POSTGRESQL_SESSION = (
-    "-c statement_timeout=30s -c lock_timeout=5s -c idle_in_transaction_session_timeout=10s -c TimeZone=UTC"
+    "-c statement_timeout=30s -c lock_timeout=2s -c idle_in_transaction_session_timeout=10s -c TimeZone=UTC"
 )
 _UNREADABLE_SQLITE = ("Could not decode to UTF-8", "malformed JSON")
 _UNREADABLE_POSTGRESQL = frozenset({"22P02", "22P05", "22030", "22032"})
@@ -106,6 +106,7 @@ def create(url: URL) -> Engine:
     path = sqlite_path(url)
     engine = _postgresql_engine(url) if path is None else _sqlite_engine(url, path)
     event.listen(engine, "handle_error", _name_unreadable)
+    event.listen(engine, "handle_error", _leave_read_only)
     return engine
 
 
@@ -118,12 +119,28 @@ def _name_unreadable(context: ExceptionContext) -> Unreadable | None:
     return None
 
 
-def unusable(url: URL) -> StoreStartError:
+def _leave_read_only(context: ExceptionContext) -> None:
+    """Drop all connections to a server that takes no writes any more: the next may lead to one that does."""
+    if getattr(context.original_exception, "sqlstate", None) == READ_ONLY_TRANSACTION:
+        context.is_disconnect = True
+
+
+def unusable(url: URL, error: DBAPIError | SqliteError) -> StoreStartError:
     """Return the error for a database that does not answer as one should."""
     path = sqlite_path(url)
+    trouble = trouble_of(error) if isinstance(error, DBAPIError) else None
     if path is not None:
-        return _damaged(path)
-    return StoreStartError("the database at CODEVECTOR_DATABASE_URL cannot be reached or refuses this user")
+        return (
+            _damaged(path)
+            if trouble is None or trouble.cause is Cause.DAMAGE
+            else StoreStartError(f"the database file {path} cannot be used: the database {trouble.words}")
+        )
+    words = "does not work with this program" if trouble is None else trouble.words
+    if trouble is not None and trouble.cause is Cause.CONNECTION:
+        words = "cannot be reached"
+    sqlstate = trouble.sqlstate if trouble is not None else getattr(error, "sqlstate", "")
+    code = f" (SQLSTATE {sqlstate})" if sqlstate else ""
+    return StoreStartError(f"the database at CODEVECTOR_DATABASE_URL {words}{code}")
 
 
 def _damaged(path: Path) -> StoreStartError:

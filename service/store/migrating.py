@@ -55,7 +55,7 @@ def migrate(url: str) -> None:
             with engine.execution_options(**engines.WRITE).begin() as connection:
                 _upgrade(connection)
         except DBAPIError as error:
-            raise engines.unusable(parsed) from error
+            raise engines.unusable(parsed, error) from error
 
 
 def check_current(connection: Connection) -> None:

@@ -18,7 +18,7 @@ from typing import TypeVar
 from uuid import UUID, uuid4
 
 from sqlalchemy import Engine
-from sqlalchemy.exc import DBAPIError
+from sqlalchemy.exc import DBAPIError, IntegrityError
 from sqlalchemy.exc import TimeoutError as PoolTimeout
 from sqlalchemy.orm import Session
 
@@ -32,9 +32,8 @@ from service.store.failures import (
     Failure,
     StoreStartError,
     commit_in_doubt,
-    conflict,
     database_lost,
-    failure_of,
+    trouble_of,
     unavailable,
     unreadable,
 )
@@ -43,6 +42,7 @@ from service.store.rows import RegistryInfoRow, RevisionCounterRow
 from service.store.units.rewraps import RewrapUnit
 from service.store.units.routers import flush_routers, read_shared
 from service.store.units.unit import Outcome, ReadUnit, WriteUnit
+from service.store.units.writing import Savepoints
 from service.store.unsound import NOTHING_UNSOUND, Unsound, drop_unsound, faults_of, find
 
 T = TypeVar("T")
@@ -128,8 +128,8 @@ class Store:
         nothing takes no revision; one that changes only the KMS record or kept requests commits without one.
 
         Raises:
-            Aborted: CONFLICT, other writers were in the way five times.
-            Unavailable: STORE_UNAVAILABLE; nothing was written, unless the message says that it is not known.
+            Unavailable: STORE_BUSY, others were in the way; STORE_UNAVAILABLE. Nothing was written, unless
+                the message says that it is not known.
         """
         result, change_set = self._committing(lambda: self._write_once(work, call))
         if change_set is not None:
@@ -150,7 +150,7 @@ class Store:
         ``work`` may run several times, must not call the store, and whatever it raises rolls back.
 
         Raises:
-            Aborted, Unavailable: as `write`.
+            Unavailable: as `write`.
         """
         return self._committing(lambda: self._rewrap_once(work))
 
@@ -160,7 +160,7 @@ class Store:
         Returns whether its own row was as it left it; if not, nothing was written.
 
         Raises:
-            Aborted, Unavailable: as `write`.
+            Unavailable: as `write`.
         """
 
         def once() -> bool:
@@ -226,10 +226,22 @@ class Store:
         self._close()
 
     def _write_once(self, work: Callable[[WriteUnit], T], call: Call) -> tuple[T, ChangeSet | None]:
+        """Run a unit without savepoints, which would cost each write two trips under the counter row.
+
+        A violated constraint ends that transaction. Another one, with savepoints, asks who is in the way.
+        """
+        try:
+            return self._write_in_one(work, call, Savepoints.NONE)
+        except IntegrityError:
+            return self._write_in_one(work, call, Savepoints.EACH)
+
+    def _write_in_one(
+        self, work: Callable[[WriteUnit], T], call: Call, savepoints: Savepoints
+    ) -> tuple[T, ChangeSet | None]:
         with self._writers, Session(self._engine, autoflush=False) as session:
             session.connection(execution_options=engines.WRITE)
             unsound = self._unsound_now(session)
-            unit = WriteUnit(session, self._now, call, self._new_commit_id(), unsound)
+            unit = WriteUnit(session, self._now, call, self._new_commit_id(), unsound, savepoints)
             result = work(unit)
             outcome = unit.finish()
             if call.validate_only or outcome is Outcome.NOTHING:
@@ -294,7 +306,8 @@ class Store:
         try:
             session.commit()
         except DBAPIError as error:
-            if failure_of(error) is Failure.LOST:
+            trouble = trouble_of(error)
+            if trouble is not None and trouble.failure is Failure.LOST:
                 raise CommitInDoubt from error
             raise
         if self._ground is not None:
@@ -324,24 +337,25 @@ class Store:
             raise database_lost(self._ground.loss.what)
         lost = False
         for attempt in range(1, MAX_TRIES + 1):
-            unsound = self._unsound
             try:
-                return once()
-            except Unreadable as error:
-                if attempt == MAX_TRIES or not (self._learn(unsound) or self._drop_presence()):
-                    raise unreadable(error.columns or self.check_single_rows()) from None
-                continue
+                unsound = self._unsound
+                try:
+                    return once()
+                except Unreadable as error:
+                    if attempt == MAX_TRIES or not (self._learn(unsound) or self._drop_presence()):
+                        raise unreadable(error.columns or self.check_single_rows()) from None
+                    continue
             except CommitInDoubt as error:
                 raise commit_in_doubt() from error
             except (DBAPIError, PoolTimeout) as error:
-                failure = failure_of(error)
-                if failure is Failure.BUG:
+                trouble = trouble_of(error)
+                if trouble is None:
                     raise
-                if failure is Failure.AWAY or (failure is Failure.LOST and lost):
-                    raise unavailable() from error
-                if attempt == MAX_TRIES:
-                    raise conflict() from error
-                lost = failure is Failure.LOST
+                is_lost = trouble.failure is Failure.LOST
+                again = trouble.failure is Failure.CONFLICT or (is_lost and not lost)
+                if attempt == MAX_TRIES or not again:
+                    raise unavailable(trouble) from error
+                lost = is_lost
             self._sleep(self._jitter(0, _FIRST_PAUSE_SECONDS * 2**attempt))
         raise AssertionError("unreachable: the last attempt returns or raises")
 
@@ -392,7 +406,7 @@ def open_store(
                 ground = Ground(path, clock)
                 stack.callback(ground.close)
         except (DBAPIError, SqliteError) as error:
-            raise engines.unusable(parsed) from error
+            raise engines.unusable(parsed, error) from error
         return Store(engine, clock=clock, on_commit=on_commit, ground=ground, close=stack.pop_all().close)
 
 

@@ -25,7 +25,7 @@ from service.store.units.log import TAKE_REVISION, LogReads, LogWrites
 from service.store.units.models import ModelReads, ModelWrites
 from service.store.units.provider_models import ProviderModelReads, ProviderModelWrites
 from service.store.units.providers import ProviderReads, ProviderWrites
-from service.store.units.writing import Writing
+from service.store.units.writing import Savepoints, Writing
 from service.store.unsound import Unsound
 
 
@@ -77,6 +77,7 @@ class WriteUnit(ReadUnit):
         call: Call,
         commit_id: UUID,
         unsound: Unsound,
+        savepoints: Savepoints,
     ) -> None:
         connection = session.connection()
         taken = connection.execute(TAKE_REVISION, {"new_commit_id": commit_id}).one()
@@ -85,7 +86,7 @@ class WriteUnit(ReadUnit):
         super().__init__(session, clock(), unsound)
         self._commit_id = commit_id
         self._parent_id: UUID = taken.parent_id
-        self._writing = writing = Writing(connection, self.revision, self.now)
+        self._writing = writing = Writing(connection, self.revision, self.now, savepoints)
         self.models: ModelWrites = ModelWrites(session, unsound, writing)
         self.provider_models: ProviderModelWrites = ProviderModelWrites(
             session, unsound, writing, self.models

@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import datetime
+from enum import Enum
 from types import MappingProxyType
 from typing import Any, cast
 
@@ -26,6 +27,13 @@ def table(row: type[Base]) -> Table:
     return cast(Table, row.__table__)
 
 
+class Savepoints(Enum):
+    """Whether a unit goes on after a violated constraint: without one PostgreSQL aborts the transaction."""
+
+    NONE = "no statement is guarded"
+    EACH = "each statement that may violate a constraint is guarded"
+
+
 @dataclass(slots=True)
 class Writing:
     """The state of a write unit. ``revision`` and ``now`` are what its changes are stamped with."""
@@ -33,6 +41,7 @@ class Writing:
     connection: Connection
     revision: int
     now: datetime
+    savepoints: Savepoints
     touched: Touched = field(default_factory=Touched)
     bookkeeping: bool = False
     """Whether something was written that takes no revision."""
@@ -47,8 +56,12 @@ class Writing:
     def unique(self, clash: Callable[[], AlreadyExists | None]) -> Iterator[None]:
         """Turn a violated constraint into the error that names the holder, which ``clash`` returns.
 
-        The savepoint keeps the transaction usable: PostgreSQL aborts it at the first failed statement.
+        Raises:
+            IntegrityError: the unit has no savepoints, or nobody is the holder.
         """
+        if self.savepoints is Savepoints.NONE:
+            yield
+            return
         try:
             with self.connection.begin_nested():
                 yield

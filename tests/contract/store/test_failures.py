@@ -6,7 +6,7 @@ import psycopg
 import pytest
 from sqlalchemy.exc import IntegrityError, OperationalError
 
-from service.domain.errors import Aborted, Reason
+from service.domain.errors import AlreadyExists, Reason, Unavailable
 from service.store import Store, WriteUnit
 from service.store.store import MAX_TRIES
 from tests.support.values.registry_values import a_credential, a_provider, a_provider_model
@@ -49,11 +49,27 @@ class TestConflicts:
             unit.providers.insert(a_provider("acme"), None)
             raise conflict()
 
-        with pytest.raises(Aborted) as aborted:
+        with pytest.raises(Unavailable) as busy:
             store.write(work)
-        assert aborted.value.reason is Reason.CONFLICT
-        assert CANARY not in aborted.value.message
+        assert busy.value.reason is Reason.STORE_BUSY
+        assert CANARY not in busy.value.message
         assert store.read(lambda unit: unit.providers.get("acme")) is None
+
+
+class TestTakenNames:
+    def test_run_the_unit_once_more_to_ask_who_has_them(self, store: Store) -> None:
+        store.write(lambda unit: unit.providers.insert(a_provider("acme"), None))
+        tries = []
+
+        def work(unit: WriteUnit) -> None:
+            tries.append(unit.revision)
+            unit.providers.insert(a_provider("other", display_name="ACME"), None)
+
+        with pytest.raises(AlreadyExists) as taken:
+            store.write(work)
+        assert taken.value.resource is not None
+        assert taken.value.resource.name == "providers/acme"
+        assert tries == [2, 2]
 
 
 class TestErrors:

@@ -117,7 +117,7 @@ class TestPragmas:
             "journal_mode": "wal",
             "synchronous": 2,  # FULL
             "foreign_keys": 1,
-            "busy_timeout": 5000,
+            "busy_timeout": 2000,
             "secure_delete": 1,
             "trusted_schema": 0,
             "cache_size": -65536,

@@ -24,7 +24,7 @@ def counted_statements() -> Iterator[list[str]]:
     mine = threading.get_ident()
 
     def note(_conn: object, _cursor: object, statement: str, *_: Any) -> None:
-        if threading.get_ident() == mine:
+        if threading.get_ident() == mine and not statement.startswith("BEGIN"):
             sent.append(statement)
 
     event.listen(Engine, "before_cursor_execute", note)
@@ -55,6 +55,16 @@ def clean(store: Store) -> None:
             filter=None, order_by=(OrderTerm("name"),), after=None, limit=1000
         ).items:
             unit.models.delete(view.model)
+
+    store.write(work)
+
+
+def update_labels(store: Store, _rows: int) -> None:
+    def work(unit: WriteUnit) -> None:
+        before = unit.providers.get("acme")
+        assert before is not None
+        unit.providers.update(before, replace(before, labels={"team": "b"}))
+        assert unit.providers.view("acme") is not None
 
     store.write(work)
 
@@ -122,6 +132,7 @@ def list_everything(store: Store, _rows: int) -> None:
 @pytest.mark.parametrize(
     ("act", "at_most"),
     [
+        pytest.param(update_labels, 5, id="update labels"),
         pytest.param(import_models, 7, id="import"),
         pytest.param(disable_provider, 11, id="disable"),
         pytest.param(disable_one, 11, id="disable a model"),

@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
+import sqlite3
+
+import psycopg
 import pytest
+from sqlalchemy.exc import OperationalError
 
 from service.store import StoreStartError
 from service.store.engines import parse_url, sqlite_path, unusable
@@ -43,8 +47,11 @@ class TestParseUrl:
 
 class TestUnusable:
     def test_names_the_file_but_never_the_server(self) -> None:
-        assert "/x/registry.db" in str(unusable(parse_url("sqlite:////x/registry.db")))
-        assert "host" not in str(unusable(parse_url("postgresql://user:pw@host/db")))
+        broken = OperationalError("", {}, psycopg.OperationalError("host refuses user:pw"))
+        assert "/x/registry.db" in str(unusable(parse_url("sqlite:////x/registry.db"), sqlite3.Error()))
+        assert str(unusable(parse_url("postgresql://user:pw@host/db"), broken)) == (
+            "the database at CODEVECTOR_DATABASE_URL cannot be reached"
+        )
 
 
 def test_sqlite_path_is_absolute() -> None:

@@ -9,7 +9,7 @@ import psycopg
 import pytest
 from sqlalchemy.exc import OperationalError
 
-from service.domain.errors import Aborted, Unavailable
+from service.domain.errors import Unavailable
 from service.store import ReadUnit, Store, engines, migrate
 from tests.support.values.registry_values import ManualClock
 
@@ -60,7 +60,7 @@ class TestRetries:
 
     def test_end_after_five_runs(self, store: Store, pauses: list[float]) -> None:
         work = Fails(psycopg.errors.DeadlockDetected(), times=9)
-        with pytest.raises(Aborted):
+        with pytest.raises(Unavailable):
             store.write(work)
         assert (work.runs, len(pauses)) == (5, 4)
 

@@ -50,6 +50,7 @@ from service.sealing.registry_secret import create_registry_secret, load_registr
 from service.sealing.sealer import Sealer
 from service.settings import Settings
 from service.store import (
+    Connecting,
     ReadUnit,
     Restored,
     Storage,
@@ -87,8 +88,9 @@ def prepare(settings: Settings, *, new: bool = False) -> None:
             f"the database file {database} is gone, and this data directory had one: restore a backup with "
             "python -m service restore FILE, or begin with an empty registry: python -m service migrate --new"
         )
-    migrate(settings.database_url)
-    with closing(open_store(settings.database_url, clock=_now)) as store:
+    how = _connecting(settings, "migrate")
+    migrate(settings.database_url, how=how)
+    with closing(open_store(settings.database_url, clock=_now, how=how)) as store:
         if not settings.registry_secret.exists() and store.read(_is_unused):
             create_registry_secret(settings.registry_secret, os.urandom)
         if settings.registry_secret.exists():
@@ -101,7 +103,8 @@ def adopt(settings: Settings) -> None:
     Raises:
         StoreStartError, RegistrySecretError: one sentence that says what to do; nothing was changed.
     """
-    with closing(open_store(settings.database_url, clock=_now)) as store:
+    how = _connecting(settings, "secret")
+    with closing(open_store(settings.database_url, clock=_now, how=how)) as store:
         if not settings.registry_secret.exists():
             create_registry_secret(settings.registry_secret, os.urandom)
         adopt_secret(store, load_registry_secret(settings.registry_secret))
@@ -114,6 +117,16 @@ def restore_backup(settings: Settings, backup: Path) -> Restored:
         StoreStartError: one sentence that says what to do; nothing was changed.
     """
     return restore(settings.database_url, backup, now=_now())
+
+
+def _connecting(settings: Settings, *names: str) -> Connecting:
+    """Return how to connect, under a name that says what for and, where that matters, which replica."""
+    return Connecting(
+        application_name=" ".join(["codevector", *names]),
+        max_connections=settings.database_connections,
+        pgbouncer=settings.database_pgbouncer,
+        password_file=settings.database_password,
+    )
 
 
 def _is_unused(unit: ReadUnit) -> bool:
@@ -142,7 +155,9 @@ async def build(
     async with AsyncExitStack() as stack:
         secret = load_registry_secret(settings.registry_secret)
         catalogs = load_catalogs(CATALOGS)
-        store = open_store(settings.database_url, clock=_now)
+        replica_id = new_replica_id()
+        how = _connecting(settings, "serve", replica_id)
+        store = open_store(settings.database_url, clock=_now, how=how)
         stack.callback(store.close)
         check_secret(store, secret)
         store.on_corrupt = partial(report_corrupt, log)
@@ -172,7 +187,7 @@ async def build(
         await attempt(partial(compare_seen, seen, live, breaks, log), log, telemetry.SNAPSHOT_FAILED)
         shared = store.storage is Storage.POSTGRESQL
         routers = Routers(_now, log, shared=shared)
-        replicas = Replicas(new_replica_id(), shared=shared, monotonic=time.monotonic, clock=_now)
+        replicas = Replicas(replica_id, shared=shared, monotonic=time.monotonic, clock=_now)
         waiting = Waiting(live, routers, replicas)
         exchange = Exchange(store, live, routers, replicas, waiting, lanes.routers.run, log)
         watchers = Watchers(live, CODEC, routers, clock=_now, written=exchange.written)

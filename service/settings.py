@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from runtime.secret_files import read_secret_file
 from runtime.settings import (
     GRPC_PORT,
     HOME,
@@ -14,6 +15,7 @@ from runtime.settings import (
     LOG_LEVELS,
     REGISTRY_SOCKET,
     Setting,
+    SettingsError,
     Values,
     path,
     read,
@@ -29,12 +31,39 @@ def _masked(url: str) -> str:
     return masked_url(url)
 
 
+MIN_CONNECTIONS = 4
+"""One for reads, one for writes, one for the routing table and one for what replicas tell each other."""
+
+
+def _connections(text: str) -> int:
+    if not text.isascii() or not text.isdigit() or not MIN_CONNECTIONS <= int(text) <= 1000:
+        raise ValueError(f"must be a number from {MIN_CONNECTIONS} to 1000, e.g. 22")
+    return int(text)
+
+
 DATABASE_URL = Setting(
     "CODEVECTOR_DATABASE_URL",
     "a SQLAlchemy URL, e.g. `postgresql+psycopg://user@host/registry`",
     str,
     "sqlite:///$CODEVECTOR_HOME/registry.db",
     show=_masked,
+)
+DATABASE_URL_FILE = Setting(
+    "CODEVECTOR_DATABASE_URL_FILE", "a file with the URL, instead; only this account may read it", path
+)
+DATABASE_PASSWORD_FILE = Setting(
+    "CODEVECTOR_DATABASE_PASSWORD_FILE",
+    "a file with PostgreSQL's password, read for each new connection; only this account may read it",
+    path,
+)
+DATABASE_CONNECTIONS = Setting(
+    "CODEVECTOR_DATABASE_CONNECTIONS",
+    f"how many connections to the database at most, {MIN_CONNECTIONS} or more",
+    _connections,
+    "22",
+)
+DATABASE_PGBOUNCER = switch(
+    "CODEVECTOR_DATABASE_PGBOUNCER", "`1` where the URL leads to PgBouncer in transaction mode"
 )
 REGISTRY_SECRET_FILE = Setting(
     "CODEVECTOR_REGISTRY_SECRET_FILE",
@@ -58,6 +87,10 @@ TABLE = (
     HOME,
     GRPC_PORT,
     DATABASE_URL,
+    DATABASE_URL_FILE,
+    DATABASE_PASSWORD_FILE,
+    DATABASE_CONNECTIONS,
+    DATABASE_PGBOUNCER,
     REGISTRY_SOCKET,
     REGISTRY_SECRET_FILE,
     ALLOW_LOOPBACK_HTTP,
@@ -76,6 +109,10 @@ class Settings:
     home: Path
     grpc_port: int
     database_url: str
+    database_password: Path | None
+    """The file with the password, where one is named."""
+    database_connections: int
+    database_pgbouncer: bool
     kms_socket: Path
     registry_secret: Path
     allow_loopback_http: bool
@@ -107,13 +144,16 @@ def load(environment: Mapping[str, str]) -> Settings:
     Raises:
         SettingsError: a value cannot be used.
     """
-    values = read(environment, TABLE)
+    values = read(_with_url(environment), TABLE)
     refuse_trace(environment, values)
     return Settings(
         values=values,
         home=values[HOME],
         grpc_port=values[GRPC_PORT],
         database_url=values[DATABASE_URL],
+        database_password=values.get(DATABASE_PASSWORD_FILE),
+        database_connections=values[DATABASE_CONNECTIONS],
+        database_pgbouncer=values[DATABASE_PGBOUNCER],
         kms_socket=values[REGISTRY_SOCKET],
         registry_secret=values[REGISTRY_SECRET_FILE],
         allow_loopback_http=values[ALLOW_LOOPBACK_HTTP],
@@ -121,3 +161,21 @@ def load(environment: Mapping[str, str]) -> Settings:
         log_level=values[LOG_LEVEL],
         build=values[BUILD],
     )
+
+
+def _with_url(environment: Mapping[str, str]) -> Mapping[str, str]:
+    """Return the environment with the database's URL in it, also where a file has it.
+
+    Raises:
+        SettingsError: there are two URLs, or the file may not be used.
+    """
+    place = environment.get(DATABASE_URL_FILE.name)
+    if not place:
+        return environment
+    if environment.get(DATABASE_URL.name):
+        raise SettingsError(f"{DATABASE_URL.name} and {DATABASE_URL_FILE.name} are both set: unset one")
+    try:
+        url = read_secret_file(path(place))
+    except ValueError as error:
+        raise SettingsError(f"{DATABASE_URL_FILE.name} {error}") from None
+    return {**environment, DATABASE_URL.name: url}

@@ -1,7 +1,7 @@
 """The only room that speaks SQL: providers, models, sealed credentials, the change log; on two databases."""
 
 from service.store.columns import Unreadable
-from service.store.engines import masked_url, sqlite_file
+from service.store.engines import Connecting, masked_url, sqlite_file
 from service.store.failures import StoreStartError
 from service.store.ground import Loss
 from service.store.migrating import migrate
@@ -24,6 +24,7 @@ from service.store.units.unit import ReadUnit, WriteUnit
 __all__ = [
     "QUARANTINE_AFTER",
     "Backlog",
+    "Connecting",
     "DataKeyFault",
     "DataKeyPair",
     "Failed",

@@ -11,6 +11,7 @@ from __future__ import annotations
 import os
 import stat
 from collections.abc import Mapping
+from dataclasses import dataclass
 from pathlib import Path
 from sqlite3 import Connection as SqliteConnection
 from sqlite3 import Error as SqliteError
@@ -22,13 +23,19 @@ from sqlalchemy import URL, Connection, Engine, create_engine, event, make_url, 
 from sqlalchemy.engine import ExceptionContext
 from sqlalchemy.exc import ArgumentError, DBAPIError
 
+from runtime.secret_files import read_secret_file
 from service.store.columns import Unreadable
+from service.store.database_urls import mask, spread_hosts
 from service.store.failures import READ_ONLY_TRANSACTION, Cause, StoreStartError, trouble_of
 
-POOL_SIZE = 12
-POOL_OVERFLOW = 10
-"""One connection at most for each thread of the lanes that use the store, and one to spare."""
+MAX_CONNECTIONS = 22
+"""One for each thread of the lanes that use the store, and some to spare."""
+KEPT_CONNECTIONS = 12
+"""How many stay open while nothing needs them."""
 POOL_TIMEOUT_SECONDS = 10
+_NO_PASSWORD = "no password supplied: the password file cannot be read"  # noqa: S105 - words, not one
+_MAX_APPLICATION_NAME = 63
+"""Bytes that PostgreSQL keeps of it. Source: NAMEDATALEN."""
 
 _WRITES = "codevector_writes"
 WRITE: Mapping[str, Any] = MappingProxyType({_WRITES: True})
@@ -49,14 +56,49 @@ _SQLITE_PRAGMAS = (
     "PRAGMA cache_size = -65536",  # 64 MB
     "PRAGMA wal_autocheckpoint = 0",  # `Ground` moves the log, and so knows who wrote the database file
 )
-_POSTGRESQL_SESSION = (
-    "-c statement_timeout=30s -c lock_timeout=2s -c idle_in_transaction_session_timeout=10s -c TimeZone=UTC"
+_POSTGRESQL_LIMITS: Mapping[str, str] = MappingProxyType(
+    {"statement_timeout": "30s", "lock_timeout": "2s", "idle_in_transaction_session_timeout": "10s"}
 )
+_POSTGRESQL_SESSION = " ".join(
+    f"-c {name}={value}" for name, value in {**_POSTGRESQL_LIMITS, "TimeZone": "UTC"}.items()
+)
+_POSTGRESQL_TRANSACTION = "SELECT " + ", ".join(
+    f"set_config('{name}', '{value}', true)" for name, value in _POSTGRESQL_LIMITS.items()
+)
+"""The same limits for one transaction: behind PgBouncer the session belongs to somebody else afterwards."""
 _UNREADABLE_SQLITE = ("Could not decode to UTF-8", "malformed JSON")
 _UNREADABLE_POSTGRESQL = frozenset({"22P02", "22P05", "22030", "22032"})
 """A text that is no JSON, or JSON that PostgreSQL does not take."""
 
-_POSTGRESQL_CONNECT_TIMEOUT_SECONDS = 5
+_POSTGRESQL_NETWORK: Mapping[str, str] = MappingProxyType(
+    {
+        "connect_timeout": "5",
+        # A host that is gone without a word is noticed after 15 s, not after the kernel's 15 minutes.
+        "keepalives_idle": "5",
+        "keepalives_interval": "5",
+        "keepalives_count": "2",
+        "tcp_user_timeout": "15000",
+    }
+)
+"""What libpq is asked for where the URL does not say otherwise."""
+
+
+@dataclass(frozen=True, slots=True)
+class Connecting:
+    """How PostgreSQL is connected to; of SQLite only the pool's size counts.
+
+    ``application_name`` is what an administrator sees in ``pg_stat_activity``; what is too long for it loses
+    its middle. ``password_file`` is read for every new connection, so a password may change meanwhile.
+    ``pgbouncer`` keeps to what PgBouncer allows in transaction mode: nothing belongs to a session.
+    """
+
+    application_name: str = "codevector"
+    max_connections: int = MAX_CONNECTIONS
+    pgbouncer: bool = False
+    password_file: Path | None = None
+
+
+AS_USUAL = Connecting()
 
 
 def parse_url(url: str) -> URL:
@@ -67,7 +109,7 @@ def parse_url(url: str) -> URL:
             never repeats the URL, which may hold a password.
     """
     try:
-        parsed = make_url(url)
+        parsed = make_url(spread_hosts(url))
     except (ArgumentError, ValueError):
         raise StoreStartError("CODEVECTOR_DATABASE_URL is not a SQLAlchemy database URL") from None
     if parsed.drivername in ("sqlite", "sqlite+pysqlite"):
@@ -80,12 +122,12 @@ def parse_url(url: str) -> URL:
 
 
 def masked_url(url: str) -> str:
-    """Return the address with its password masked, for showing.
+    """Return the address with its secrets masked, for showing.
 
     Raises:
         StoreStartError: as `parse_url`.
     """
-    return parse_url(url).render_as_string(hide_password=True)
+    return mask(parse_url(url))
 
 
 def sqlite_path(url: URL) -> Path | None:
@@ -98,13 +140,16 @@ def sqlite_file(url: str) -> Path | None:
     return sqlite_path(parse_url(url))
 
 
-def create(url: URL) -> Engine:
-    """Return an engine whose pool fits the service's worker threads. Connects to nothing yet.
+def create(url: URL, how: Connecting = AS_USUAL) -> Engine:
+    """Return an engine. Connects to nothing yet.
 
     A statement that stumbles over a stored value raises `Unreadable`, as the column types do.
+
+    Raises:
+        StoreStartError: psycopg is not installed, or the URL's parts contradict each other.
     """
     path = sqlite_path(url)
-    engine = _postgresql_engine(url) if path is None else _sqlite_engine(url, path)
+    engine = _postgresql_engine(url, how) if path is None else _sqlite_engine(url, path, how)
     event.listen(engine, "handle_error", _name_unreadable)
     event.listen(engine, "handle_error", _leave_read_only)
     return engine
@@ -130,16 +175,13 @@ def unusable(url: URL, error: DBAPIError | SqliteError) -> StoreStartError:
     path = sqlite_path(url)
     trouble = trouble_of(error) if isinstance(error, DBAPIError) else None
     if path is not None:
-        return (
-            _damaged(path)
-            if trouble is None or trouble.cause is Cause.DAMAGE
-            else StoreStartError(f"the database file {path} cannot be used: the database {trouble.words}")
-        )
-    words = "does not work with this program" if trouble is None else trouble.words
-    if trouble is not None and trouble.cause is Cause.CONNECTION:
-        words = "cannot be reached"
-    sqlstate = trouble.sqlstate if trouble is not None else getattr(error, "sqlstate", "")
-    code = f" (SQLSTATE {sqlstate})" if sqlstate else ""
+        if trouble is None or trouble.cause is Cause.DAMAGE:
+            return _damaged(path)
+        return StoreStartError(f"the database file {path} cannot be used: the database {trouble.words}")
+    if trouble is None:
+        return StoreStartError("CODEVECTOR_DATABASE_URL has a parameter that libpq does not take")
+    words = "cannot be reached" if trouble.cause is Cause.CONNECTION else trouble.words
+    code = f" (SQLSTATE {trouble.sqlstate})" if trouble.sqlstate else ""
     return StoreStartError(f"the database at CODEVECTOR_DATABASE_URL {words}{code}")
 
 
@@ -178,34 +220,75 @@ def truncate_log(connection: SqliteConnection, wait_milliseconds: int) -> bool:
     return not busy
 
 
-def _postgresql_engine(url: URL) -> Engine:
-    asked = url.query.get("options", "")
-    options = " ".join([_POSTGRESQL_SESSION, *([asked] if isinstance(asked, str) else asked)]).strip()
+def _postgresql_engine(url: URL, how: Connecting) -> Engine:
     try:
-        import psycopg  # noqa: F401 - an extra: said here in one sentence, not by a traceback
+        import psycopg
     except ModuleNotFoundError:
         raise StoreStartError("PostgreSQL needs the extra: codevector-provider-service[postgres]") from None
-    return create_engine(
-        url.difference_update_query(["options"]),
-        hide_parameters=True,
-        pool_size=POOL_SIZE,
-        max_overflow=POOL_OVERFLOW,
-        pool_timeout=POOL_TIMEOUT_SECONDS,
-        pool_pre_ping=True,
-        isolation_level="READ COMMITTED",
-        connect_args={"options": options, "connect_timeout": _POSTGRESQL_CONNECT_TIMEOUT_SECONDS},
-    )
+    asked = url.query.get("options", "")
+    options = " ".join([asked] if isinstance(asked, str) else asked)
+    usual = {**_POSTGRESQL_NETWORK, "application_name": _shortened(how.application_name)}
+    arguments: dict[str, Any] = {each: value for each, value in usual.items() if each not in url.query}
+    if how.pgbouncer:
+        # The next transaction may run in another session, which knows no statement that this one prepared.
+        arguments["prepare_threshold"] = None
+    else:
+        arguments["options"] = f"{_POSTGRESQL_SESSION} {options}".strip()
+        url = url.difference_update_query(["options"])
+    try:
+        engine = create_engine(
+            url,
+            hide_parameters=True,
+            pool_timeout=POOL_TIMEOUT_SECONDS,
+            isolation_level="READ COMMITTED",
+            connect_args=arguments,
+            # No ping before each use, a trip for every write: a unit on a broken connection runs again.
+            **_pool(how),
+        )
+    except ArgumentError:
+        raise StoreStartError(
+            "CODEVECTOR_DATABASE_URL names hosts in two ways: use postgresql://user@h1:5432,h2:5432/database"
+        ) from None
+    if how.pgbouncer:
+        event.listen(engine, "begin", _limit_transaction)
+    if how.password_file is not None:
+        file = how.password_file
+
+        def add_password(
+            _dialect: object, _record: object, _args: object, parameters: dict[str, Any]
+        ) -> None:
+            try:
+                parameters["password"] = read_secret_file(file)
+            except ValueError:
+                raise psycopg.OperationalError(_NO_PASSWORD) from None
+
+        event.listen(engine, "do_connect", add_password)
+    return engine
 
 
-def _sqlite_engine(url: URL, path: Path) -> Engine:
+def _pool(how: Connecting) -> dict[str, int]:
+    kept = min(KEPT_CONNECTIONS, how.max_connections)
+    return {"pool_size": kept, "max_overflow": how.max_connections - kept}
+
+
+def _shortened(name: str) -> str:
+    """Return an application name that PostgreSQL does not cut: its end tells processes apart."""
+    half = _MAX_APPLICATION_NAME // 2
+    return name if len(name) <= _MAX_APPLICATION_NAME else f"{name[:half]}~{name[-half:]}"
+
+
+def _limit_transaction(connection: Connection) -> None:
+    connection.exec_driver_sql(_POSTGRESQL_TRANSACTION)
+
+
+def _sqlite_engine(url: URL, path: Path, how: Connecting) -> Engine:
     make_private(path)
     engine = create_engine(
         url,
         hide_parameters=True,
-        pool_size=POOL_SIZE,
-        max_overflow=POOL_OVERFLOW,
         pool_timeout=POOL_TIMEOUT_SECONDS,
         connect_args={"check_same_thread": False},  # the pool hands a connection to one thread at a time
+        **_pool(how),
     )
     event.listen(engine, "connect", _set_up_sqlite)
     event.listen(engine, "begin", _begin_sqlite)

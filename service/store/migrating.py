@@ -37,7 +37,7 @@ EMPTY = "the database is empty: migrate it first"
 NEWER = "the database was written by a newer version of this program: start that version"
 
 
-def migrate(url: str) -> None:
+def migrate(url: str, *, how: engines.Connecting = engines.AS_USUAL) -> None:
     """Create or upgrade the schema. Does nothing to a database that is up to date.
 
     Raises:
@@ -49,7 +49,7 @@ def migrate(url: str) -> None:
     with ExitStack() as stack:
         if path is not None:
             stack.callback(DatabaseLock(path).release)
-        engine = engines.create(parsed)
+        engine = engines.create(parsed, how)
         stack.callback(engine.dispose)
         try:
             with engine.execution_options(**engines.WRITE).begin() as connection:

@@ -377,7 +377,11 @@ class Store:
 
 
 def open_store(
-    url: str, *, clock: Callable[[], datetime], on_commit: Callable[[ChangeSet], None] = ignore_commit
+    url: str,
+    *,
+    clock: Callable[[], datetime],
+    on_commit: Callable[[ChangeSet], None] = ignore_commit,
+    how: engines.Connecting = engines.AS_USUAL,
 ) -> Store:
     """Return the store at a SQLAlchemy URL, which has been migrated; ``clock`` gives aware times.
 
@@ -392,7 +396,7 @@ def open_store(
             if not path.exists():
                 raise StoreStartError(migrating.EMPTY)
             stack.callback(DatabaseLock(path).release)
-        engine = engines.create(parsed)
+        engine = engines.create(parsed, how)
         stack.callback(engine.dispose)
         ground = None
         try:

@@ -2,15 +2,24 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
-from sqlalchemy import Engine, event, text
+from sqlalchemy import Connection, Engine, event, text
 
 from service.domain.errors import Reason, Unavailable
-from service.store import ReadUnit, Store, StoreStartError, WriteUnit, engines, migrate, open_store
+from service.store import (
+    Connecting,
+    ReadUnit,
+    Store,
+    StoreStartError,
+    WriteUnit,
+    engines,
+    migrate,
+    open_store,
+)
 from tests.support.servers.postgresql import PostgresServer, running_server
 from tests.support.values.registry_values import ManualClock, a_provider
 
@@ -129,17 +138,89 @@ class TestServersThatAreAway:
             migrate(url)
 
 
+LIMITS = {"statement_timeout": "30s", "lock_timeout": "2s", "idle_in_transaction_session_timeout": "10s"}
+
+
+@contextmanager
+def connected(url: str, how: Connecting) -> Iterator[Connection]:
+    engine = engines.create(engines.parse_url(url), how)
+    try:
+        with engine.connect() as connection:
+            yield connection
+    finally:
+        engine.dispose()
+
+
+def shown(connection: Connection, names: Iterable[str]) -> dict[str, object]:
+    return {name: connection.scalar(text(f"SHOW {name}")) for name in names}
+
+
 class TestSessions:
     def test_are_bounded_in_time(self, database: Database) -> None:
-        engine = engines.create(engines.parse_url(database.url))
-        wanted = {
-            "statement_timeout": "30s",
-            "lock_timeout": "2s",
-            "idle_in_transaction_session_timeout": "10s",
-            "transaction_isolation": "read committed",
-            "TimeZone": "UTC",
-        }
-        with engine.connect() as connection:
-            found = {name: connection.scalar(text(f"SHOW {name}")) for name in wanted}
-        engine.dispose()
-        assert found == wanted
+        wanted = LIMITS | {"transaction_isolation": "read committed", "TimeZone": "UTC"}
+        with connected(database.url, Connecting()) as connection:
+            assert shown(connection, wanted) == wanted
+
+    def test_are_bounded_by_the_transaction_behind_a_pooler(self, database: Database) -> None:
+        without = dict.fromkeys(LIMITS, "0")
+        with connected(database.url, Connecting(pgbouncer=True)) as connection:
+            assert shown(connection, LIMITS) == LIMITS
+            connection.rollback()
+            session = connection.connection.cursor()
+            assert {name: session.execute(f"SHOW {name}").fetchone()[0] for name in LIMITS} == without
+
+    def test_prepare_nothing_behind_a_pooler(self, database: Database) -> None:
+        with connected(database.url, Connecting(pgbouncer=True)) as connection:
+            for _ in range(20):
+                connection.scalar(text("SELECT 7"))
+            assert connection.scalar(text("SELECT count(*) FROM pg_prepared_statements")) == 0
+
+    def test_say_who_uses_them(self, database: Database) -> None:
+        name = "codevector serve " + "h" * 64 + "-4711-0a1b2c3d"
+        with connected(database.url, Connecting(application_name=name)) as connection:
+            found = connection.scalar(text("SHOW application_name"))
+        assert len(found) == 63
+        assert found.startswith("codevector serve hhh")
+        assert found.endswith("-4711-0a1b2c3d")
+        with connected(f"{database.url}&application_name=mine", Connecting()) as connection:
+            assert connection.scalar(text("SHOW application_name")) == "mine"
+
+    def test_are_no_more_than_was_asked_for(
+        self, database: Database, clock: ManualClock, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        monkeypatch.setattr(engines, "POOL_TIMEOUT_SECONDS", 0.01)
+        store = open_store(database.url, clock=clock, how=Connecting(max_connections=1))
+
+        def work(unit: ReadUnit) -> None:
+            with pytest.raises(Unavailable) as busy:
+                store.read(lambda other: other.log.head())
+            assert (busy.value.reason, busy.value.metadata) == (Reason.STORE_BUSY, {"cause": "POOL"})
+            unit.log.head()
+
+        store.read(work)
+        store.read(lambda unit: unit.log.head())
+        store.close()
+
+    def test_have_their_password_from_a_file(self, tmp_path: Path) -> None:
+        file = tmp_path / "password"
+        with running_server() as server:
+            database = Database(server)
+            server.demand_passwords("asked")
+            how = Connecting(password_file=file)
+            url = database.url.replace("postgres@", "asked@")
+            with pytest.raises(StoreStartError, match=r"refuses this account.*28P01"):
+                migrate(url, how=how)
+            for password in ("first", "second"):
+                server.execute(f"ALTER ROLE asked PASSWORD '{password}'")
+                file.write_text(f"{password}\n")
+                file.chmod(0o600)
+                with connected(url, how) as connection:
+                    assert connection.scalar(text("SELECT current_user")) == "asked"
+
+    def test_of_a_url_that_libpq_does_not_take_are_refused(self, database: Database) -> None:
+        for wrong, says in (
+            ("nonsense=1", "a parameter that libpq does not take"),
+            ("port=1,2,3", "two ways"),
+        ):
+            with pytest.raises(StoreStartError, match=says):
+                migrate(f"{database.url}&{wrong}")

@@ -50,16 +50,16 @@ class PostgresServer:
     def create_database(self, template: str = "template0") -> str:
         """A new database that equals the template, to which nobody may be connected. Returns its name."""
         name = f"test_{next(self._numbers)}"
-        self._run(f"CREATE DATABASE {name} TEMPLATE {template}")
+        self.execute(f"CREATE DATABASE {name} TEMPLATE {template}")
         return name
 
     def drop_database(self, name: str) -> None:
         """Drop a database, and whoever is still connected to it."""
-        self._run(f"DROP DATABASE {name} WITH (FORCE)")
+        self.execute(f"DROP DATABASE {name} WITH (FORCE)")
 
     def disconnect_all(self, name: str) -> None:
         """End every session on a database, as a failover or a restart would."""
-        self._run(f"SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = '{name}'")  # noqa: S608
+        self.execute(f"SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = '{name}'")  # noqa: S608
 
     def copy(self, name: str) -> str:
         """Copy a database as it is now, and return the copy's name. Its connections break."""
@@ -73,25 +73,38 @@ class PostgresServer:
         away = f"{name}_lost"
         for one in (name, by):
             self.close_to_all(one)
-        self._run(f'ALTER DATABASE "{name}" RENAME TO "{away}"')
-        self._run(f'ALTER DATABASE "{by}" RENAME TO "{name}"')
+        self.execute(f'ALTER DATABASE "{name}" RENAME TO "{away}"')
+        self.execute(f'ALTER DATABASE "{by}" RENAME TO "{name}"')
         self.open_to_all(name)
         return away
 
     def close_to_all(self, name: str) -> None:
         """Break all connections to a database and let nobody in."""
-        self._run(f'ALTER DATABASE "{name}" ALLOW_CONNECTIONS false')
+        self.execute(f'ALTER DATABASE "{name}" ALLOW_CONNECTIONS false')
         self.disconnect_all(name)
 
     def open_to_all(self, name: str) -> None:
         """Let others in again."""
-        self._run(f'ALTER DATABASE "{name}" ALLOW_CONNECTIONS true')
+        self.execute(f'ALTER DATABASE "{name}" ALLOW_CONNECTIONS true')
 
-    def _run(self, statement: str) -> None:
-        with psycopg.connect(
-            host=str(self._socket_directory), user="postgres", dbname="postgres", autocommit=True
-        ) as connection:
+    def demand_passwords(self, role: str) -> None:
+        """Make an account that needs a password, which it does not have yet."""
+        self.execute(f"CREATE ROLE {role} LOGIN SUPERUSER")
+        with self._connection() as connection:
+            [file] = connection.execute("SHOW hba_file").fetchone() or [""]
+            rules = Path(file)
+            rules.write_text(f"local all {role} scram-sha-256\n{rules.read_text()}")
+            connection.execute("SELECT pg_reload_conf()")
+
+    def execute(self, statement: str) -> None:
+        """Run a statement as the administrator of the server."""
+        with self._connection() as connection:
             connection.execute(statement.encode())
+
+    def _connection(self) -> psycopg.Connection[Any]:
+        return psycopg.connect(
+            host=str(self._socket_directory), user="postgres", dbname="postgres", autocommit=True
+        )
 
 
 @contextmanager

@@ -27,6 +27,41 @@ class TestLoad:
             load({"GRPC_TRACE": "all"})
 
 
+class TestDatabase:
+    URL = "postgresql+psycopg://user:canary@host/registry"
+
+    def test_may_have_its_url_in_a_file(self, tmp_path: Path) -> None:
+        file = tmp_path / "url"
+        file.write_text(f"{self.URL}\n")
+        file.chmod(0o600)
+        settings = load({"CODEVECTOR_DATABASE_URL_FILE": str(file)})
+        assert settings.database_url == self.URL
+        assert "canary" not in f"{settings!r}"
+
+    def test_has_one_url(self, tmp_path: Path) -> None:
+        with pytest.raises(SettingsError, match="both set"):
+            load({"CODEVECTOR_DATABASE_URL_FILE": str(tmp_path), "CODEVECTOR_DATABASE_URL": self.URL})
+        with pytest.raises(SettingsError, match="CODEVECTOR_DATABASE_URL_FILE must be a plain file"):
+            load({"CODEVECTOR_DATABASE_URL_FILE": str(tmp_path)})
+
+    def test_takes_how_to_connect(self, tmp_path: Path) -> None:
+        settings = load(
+            {
+                "CODEVECTOR_DATABASE_PASSWORD_FILE": str(tmp_path),
+                "CODEVECTOR_DATABASE_CONNECTIONS": "40",
+                "CODEVECTOR_DATABASE_PGBOUNCER": "1",
+            }
+        )
+        assert settings.database_password == tmp_path
+        assert settings.database_connections == 40
+        assert settings.database_pgbouncer
+
+    @pytest.mark.parametrize("count", ["3", "1001", "many", "²²"])
+    def test_needs_some_connections(self, count: str) -> None:
+        with pytest.raises(SettingsError, match="CODEVECTOR_DATABASE_CONNECTIONS must be a number from 4"):
+            load({"CODEVECTOR_DATABASE_CONNECTIONS": count})
+
+
 class TestLines:
     def test_a_password_is_in_none(self) -> None:
         settings = load({"CODEVECTOR_DATABASE_URL": "postgresql+psycopg://user:canary@host/registry"})

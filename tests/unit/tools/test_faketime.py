@@ -20,7 +20,7 @@ def test_is_found_whatever_the_machine_is_called(tmp_path: Path) -> None:
 
 
 def test_who_cannot_install_it_is_told_what_to_ask_for(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(faketime, "found", lambda: None)
+    monkeypatch.setattr(faketime, "found", lambda _root=None: None)
     monkeypatch.setattr(os, "geteuid", lambda: 1000)
     with pytest.raises(StepFailed, match="apt-get install libfaketime"):
         faketime.provide()

@@ -15,6 +15,7 @@ from benchmarks.mlflow_rotation import mlflow
 from benchmarks.opens import opens
 from benchmarks.peers import peers
 from benchmarks.reads import reads
+from benchmarks.replicas import replicas
 from benchmarks.rewrap import rewrap
 from benchmarks.sdk import sdk
 from benchmarks.snapshots import snapshots
@@ -22,7 +23,19 @@ from benchmarks.starts import starts
 from benchmarks.watch import watch
 from benchmarks.writes import writes
 
-DEFAULT = ["reads", "watch", "latency", "opens", "writes", "imports", "deletes", "sdk", "starts", "rewrap"]
+DEFAULT = [
+    "reads",
+    "watch",
+    "latency",
+    "replicas",
+    "opens",
+    "writes",
+    "imports",
+    "deletes",
+    "sdk",
+    "starts",
+    "rewrap",
+]
 BY_NAME = ["peers", "mlflow"]
 """What installs a peer or takes long, so is run only when asked for."""
 
@@ -36,7 +49,7 @@ def main() -> None:
     )
     parser.add_argument("--calls", type=int, default=2000, help="of a repetition, in the smallest table")
     parser.add_argument("--repetitions", type=int, default=7)
-    parser.add_argument("--writes", type=int, default=200, help="of latency")
+    parser.add_argument("--writes", type=int, default=200, help="of latency and replicas")
     parser.add_argument("--keyring", choices=list(KEYRINGS), default="local", help="what to rewrap in")
     parser.add_argument(
         "--wrappers", type=int, help="how many wrapped keys to rewrap: 100,000 locally, 20,000 in Vault"
@@ -54,6 +67,8 @@ def main() -> None:
         watch(options.repetitions)
     if "latency" in options.what:
         latency(options.writes)
+    if "replicas" in options.what:
+        replicas(options.writes)
     if "opens" in options.what:
         opens(options.opens)
     if "writes" in options.what:

@@ -16,9 +16,10 @@ from structlog.typing import FilteringBoundLogger
 import service
 from runtime.release import release
 from service import telemetry
-from service.background.exchange import Exchange, new_replica_id
+from service.background.exchange import Exchange, ignore_notice, new_replica_id
 from service.background.ground import LOOK_SECONDS, end_on_loss, look
 from service.background.key_follower import KeyFollower
+from service.background.notices import Hearing
 from service.background.seen import SEEN_FILE, SEEN_SECONDS, compare_seen, keep_seen
 from service.background.tasks import Nudge, attempt, repeat, running
 from service.background.upkeep import (
@@ -30,6 +31,7 @@ from service.background.upkeep import (
 )
 from service.catalog_files import load_catalogs
 from service.domain.pages import PageTokens
+from service.domain.routing import ChangeSet
 from service.readmodel.breaks import HistoryBreaks
 from service.readmodel.live import LiveTable
 from service.readmodel.replicas import Replicas
@@ -51,6 +53,7 @@ from service.sealing.sealer import Sealer
 from service.settings import Settings
 from service.store import (
     Connecting,
+    Notice,
     ReadUnit,
     Restored,
     Storage,
@@ -189,7 +192,9 @@ async def build(
         routers = Routers(_now, log, shared=shared)
         replicas = Replicas(replica_id, shared=shared, monotonic=time.monotonic, clock=_now)
         waiting = Waiting(live, routers, replicas)
-        exchange = Exchange(store, live, routers, replicas, waiting, lanes.routers.run, log)
+        notices = None if settings.database_pgbouncer else store.notices()
+        tell = ignore_notice if notices is None else notices.tell
+        exchange = Exchange(store, live, routers, replicas, waiting, lanes.routers.run, log, tell=tell)
         watchers = Watchers(live, CODEC, routers, clock=_now, written=exchange.written)
         views = RouterViews(live, routers, replicas, waiting, exchange.look)
         upstream_calls = UpstreamCalls(url_policy, now=_now)
@@ -222,14 +227,18 @@ async def build(
             ctx, lanes.sweep.run, server.report_kms, sweep_due, log, holder=str(uuid.uuid4())
         )
 
+        def committed(change_set: ChangeSet) -> None:
+            live.committed(change_set)
+            tell(Notice.COMMITTED)
+
         def advanced() -> None:
             watchers.wake()
             waiting.changed()
 
-        # Who is woken by what: commits advance the table, the table wakes watchers and those who wait for
-        # routers and has its breaks counted, and a new primary key version (`primary_changed` above) wakes
-        # the sweep.
-        store.on_commit = live.committed
+        # Who is woken by what: commits advance the table, here and, by a notice, on the other replicas; the
+        # table wakes watchers and those who wait for routers and has its breaks counted, and a new primary
+        # key version (`primary_changed` above) wakes the sweep.
+        store.on_commit = committed
         store.on_loss = end_on_loss(log, end)
         live.on_advance = advanced
         live.on_break = breaks.note
@@ -240,9 +249,15 @@ async def build(
         stack.push_async_callback(attempt, exchange.leave, log, telemetry.ROUTERS_NOT_KEPT)
         keep = partial(keep_seen, seen, live, lanes.upkeep.run)
         stack.push_async_callback(attempt, keep, log, telemetry.SEEN_NOT_KEPT)
+        listening = []
+        if notices is not None:
+            stack.callback(notices.close)
+            hearing = Hearing(notices, look=live.look, flush=exchange.flush, read=exchange.read)
+            listening.append(hearing.follow(lanes.notices.run, log))
         await stack.enter_async_context(
             running(
                 [
+                    *listening,
                     live.follow(),
                     watchers.tick(),
                     exchange.follow(),

@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 import os
 import socket
+from collections.abc import Callable
 from contextlib import suppress
 
 from structlog.typing import FilteringBoundLogger
@@ -19,13 +20,13 @@ from service.readmodel.live import LiveTable
 from service.readmodel.replicas import Replicas
 from service.readmodel.routers import Drained, Routers
 from service.readmodel.waiting import Waiting
-from service.store import Store
+from service.store import Notice, Store
 from service.telemetry import REPLICA_REJOINED, ROUTERS_NOT_KEPT
 
 FLUSH_SECONDS = 0.9
 """A view waits for two flushes: with what they take themselves, it is made within two seconds."""
 READ_SECONDS = 0.1
-"""How often others are read while somebody waits."""
+"""How often others are read, and told to flush, while somebody waits."""
 GATHER_SECONDS = 0.01
 """How long watches that begin are gathered."""
 WRITTEN_SECONDS = 1.0
@@ -38,8 +39,15 @@ def new_replica_id() -> str:
     return f"{socket.gethostname()[:64]}-{os.getpid()}-{os.urandom(4).hex()}"
 
 
+def ignore_notice(_notice: Notice, /) -> None:
+    """Do nothing: for a registry that has nobody to tell."""
+
+
 class Exchange:
-    """Keeps what this replica and the others know the same. Belongs to the event loop."""
+    """Keeps what this replica and the others know the same. Belongs to the event loop.
+
+    ``tell`` tells the other replicas something. What they do not hear costs a wait for their next flush.
+    """
 
     def __init__(
         self,
@@ -50,7 +58,10 @@ class Exchange:
         waiting: Waiting,
         run: Run,
         log: FilteringBoundLogger,
+        *,
+        tell: Callable[[Notice], None] = ignore_notice,
     ) -> None:
+        self._tell = tell
         self._store = store
         self._live = live
         self._routers = routers
@@ -63,7 +74,8 @@ class Exchange:
         self._seq = 0
         self._joined = False
         self._seen: dict[str, int] = {}
-        self._flushed = float("-inf")
+        self._flushed = self._told = float("-inf")
+        self._is_asked = False
         self._time = asyncio.get_running_loop().time
         self._failed = False
 
@@ -93,12 +105,15 @@ class Exchange:
 
     async def step(self) -> None:
         """Store what was heard, if it is time, and read what others stored."""
-        is_asked, self._failed = self._nudged.is_set(), True
+        self._failed = True
         self._nudged.clear()
-        if is_asked or self._time() - self._flushed >= FLUSH_SECONDS:
+        if self._is_asked:
+            await self._answer()
+        elif self._unwritten or self._time() - self._flushed >= FLUSH_SECONDS:
             await self._flush()
         if self._replicas.shared:
             await self._read()
+            self._ask()
         else:
             self._routers.observe(self._replicas.took(self._replicas.begin(), []), [])
         self._failed = False
@@ -119,9 +134,32 @@ class Exchange:
         """Read now, for somebody who has begun to wait."""
         self._nudged.set()
 
+    def read(self) -> None:
+        """Read now, if somebody waits for what others have flushed."""
+        if len(self._waiting):
+            self._nudged.set()
+
+    def flush(self) -> None:
+        """Flush now: somebody waits at another replica."""
+        self._is_asked = True
+        self._nudged.set()
+
     async def leave(self) -> None:
         """Store the last that was heard, and leave the replicas: this process ends."""
         await self._flush(leaves=True)
+
+    async def _answer(self) -> None:
+        """Flush for somebody who waits elsewhere, twice: of the first he cannot know when it was gathered."""
+        self._is_asked = False
+        await self._flush()
+        await self._flush()
+        self._tell(Notice.FLUSHED)
+
+    def _ask(self) -> None:
+        """Have the others flush, while somebody waits here."""
+        if len(self._waiting) and self._time() - self._told >= READ_SECONDS:
+            self._told = self._time()
+            self._tell(Notice.FLUSH)
 
     async def _flush(self, *, leaves: bool = False) -> None:
         unwritten, self._unwritten = self._unwritten, []

@@ -80,6 +80,8 @@ class Lanes:
     """The routing table, which follows the store."""
     routers: Lane
     """What replicas tell each other of routers: one that is held up seems dead to the others."""
+    notices: Lane
+    """What replicas tell each other, in a connection beside the store's."""
     upkeep: Lane
     """Background work on the store."""
     sweep: Lane
@@ -101,6 +103,7 @@ def open_lanes() -> Lanes:
         filters=Lane("filters", 1),
         following=Lane("following", 1),
         routers=Lane("routers", 1),
+        notices=Lane("notices", 1),
         upkeep=Lane("upkeep", 2),
         sweep=Lane("sweep", 2),
     )

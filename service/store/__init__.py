@@ -5,6 +5,7 @@ from service.store.engines import Connecting, masked_url, sqlite_file
 from service.store.failures import StoreStartError
 from service.store.ground import Loss
 from service.store.migrating import migrate
+from service.store.notices import Notice, Notices
 from service.store.restoring import Restored, restore
 from service.store.store import Storage, Store, open_store
 from service.store.units.bookkeeping import KmsRecord, RememberedRequest, SidecarAudit
@@ -31,6 +32,8 @@ __all__ = [
     "Head",
     "KmsRecord",
     "Loss",
+    "Notice",
+    "Notices",
     "Position",
     "ProvidersDigest",
     "ReadUnit",

@@ -38,6 +38,7 @@ from service.store.failures import (
     unreadable,
 )
 from service.store.ground import DatabaseLock, Ground, Loss
+from service.store.notices import Notices
 from service.store.rows import RegistryInfoRow, RevisionCounterRow
 from service.store.units.rewraps import RewrapUnit
 from service.store.units.routers import flush_routers, read_shared
@@ -119,6 +120,10 @@ class Store:
     def storage(self) -> Storage:
         """The kind of database that the store is in."""
         return Storage(self._engine.dialect.name)
+
+    def notices(self) -> Notices | None:
+        """Return what replicas tell each other by; None on SQLite, which has no replicas."""
+        return None if self._is_sqlite else Notices(self._engine)
 
     def write(self, work: Callable[[WriteUnit], T], call: Call = OWN) -> T:
         """Run ``work`` in one transaction, and commit what it changed under one new revision.

@@ -150,6 +150,7 @@ class RouterViews:
         wanted = revision or current.revision
         end = min(begun + seconds, call.deadline - ANSWER_SECONDS)
         if not self._routers.all_have(live.ring, wanted):
+            self._look()
             await waiting.until(wanted, view, end - time.monotonic())
         if live.ring.history is history and self._routers.all_have(live.ring, wanted):
             # Nobody is known to lag. What other replicas know is waited for, whatever the timeout.

@@ -13,7 +13,7 @@ import pytest
 
 from tests.support.servers.desk import Desk
 from tests.support.servers.harness import Instance, running, wait_until
-from tests.support.servers.postgresql import PostgresServer
+from tests.support.servers.postgresql import PostgresServer, end_listening
 from tests.support.servers.registry_pairs import two_registries
 
 
@@ -71,6 +71,33 @@ class TestReplicas:
         wait_until(lambda: not there.list().routers[0].watching, what="the watch ends")
         there.report("elsewhere", stopping=True)
         assert here.wait(seconds=50).router_count == 0
+
+    def test_lost_notices_cost_time_alone(self, desks: tuple[Desk, Desk]) -> None:
+        """Whatever one replica tells the other while the connections for it are ended again and again."""
+        here, there = desks
+        there.watch("elsewhere")
+        ended = 0
+        for _ in range(3):
+            ended += end_listening(_instance(here).environment["CODEVECTOR_DATABASE_URL"])
+            self._write_and_wait(here, there)
+        assert ended
+
+    def test_replicas_that_tell_each_other_nothing(self, postgres_server: PostgresServer) -> None:
+        """As behind a pooler, through which nothing is heard."""
+        with two_registries(postgres_server, notify=False) as (first, second):
+            here, there = Desk(first), Desk(second)
+            there.watch("elsewhere")
+            self._write_and_wait(here, there)
+            assert not end_listening(first.environment["CODEVECTOR_DATABASE_URL"])
+
+    @staticmethod
+    def _write_and_wait(here: Desk, there: Desk) -> None:
+        """Write at one, have the router of the other apply that, and ask the first whether it has."""
+        here.api.create()
+        token = here.api.trailers["x-revision-token"]
+        wait_until(lambda: there.head().token == token, what="the other replica has it")
+        there.report("elsewhere", token)
+        assert here.wait(token=token, seconds=50).reached
 
     def test_reports_may_go_to_any_replica(self, desks: tuple[Desk, Desk]) -> None:
         """As a balancer spreads them: the watch is on one, each report and the stop on the next."""

@@ -107,6 +107,16 @@ class PostgresServer:
         )
 
 
+def end_listening(url: str) -> int:
+    """End the sessions of a database in which replicas hear each other. Returns how many there were."""
+    with psycopg.connect(url, autocommit=True) as sql:
+        found = sql.execute(
+            "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE pid <> pg_backend_pid() "
+            "AND datname = current_database() AND (query LIKE 'LISTEN %' OR query LIKE 'SELECT pg_notify%')"
+        )
+        return len(found.fetchall())
+
+
 @contextmanager
 def running_server() -> Iterator[PostgresServer]:
     """A server of its own, with data that need not survive a crash."""

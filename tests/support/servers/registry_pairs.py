@@ -12,12 +12,24 @@ from tests.support.servers.postgresql import PostgresServer
 
 
 @contextmanager
-def two_registries(server: PostgresServer | Cluster) -> Iterator[tuple[Instance, Instance]]:
-    """The second has nothing but its port and a home to itself."""
+def two_registries(
+    server: PostgresServer | Cluster, *, notify: bool = True
+) -> Iterator[tuple[Instance, Instance]]:
+    """The second has nothing but its port and a home to itself.
+
+    Without ``notify`` they do as behind PgBouncer, and tell each other nothing.
+    """
     database = server.create_database()
     with ExitStack() as stack:
         stack.callback(server.drop_database, database)
-        first = stack.enter_context(running({"CODEVECTOR_DATABASE_URL": server.url(database)}))
+        first = stack.enter_context(
+            running(
+                {
+                    "CODEVECTOR_DATABASE_URL": server.url(database),
+                    "CODEVECTOR_DATABASE_PGBOUNCER": str(int(not notify)),
+                }
+            )
+        )
         home = first.home / "second"
         home.mkdir(mode=0o700)
         port = free_port()

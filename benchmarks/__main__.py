@@ -7,6 +7,8 @@ import os
 import platform
 from importlib.metadata import version
 
+from benchmarks.attackers import ATTACKS
+from benchmarks.attacks import attacks
 from benchmarks.deletes import deletes
 from benchmarks.imports import imports
 from benchmarks.keyrings import DEFAULT_WRAPPERS, KEYRINGS
@@ -34,6 +36,7 @@ DEFAULT = [
     "deletes",
     "sdk",
     "starts",
+    "attacks",
     "rewrap",
 ]
 BY_NAME = ["peers", "mlflow"]
@@ -57,6 +60,7 @@ def main() -> None:
     parser.add_argument("--rounds", type=int, default=5, help="of rotations and their floor in turn")
     parser.add_argument("--opens", type=int, default=20, help="how often 500 watchers come and go")
     parser.add_argument("--secrets", type=int, default=5000, help="to rotate here and in MLflow")
+    parser.add_argument("--attacks", nargs="+", choices=list(ATTACKS), help="which of them; by default all")
     options = parser.parse_args()
     print(f"Python {platform.python_version()}, grpcio {version('grpcio')}, protobuf {version('protobuf')}")
     print(_load("before"))
@@ -81,6 +85,8 @@ def main() -> None:
         sdk(100_000, options.repetitions)
     if "starts" in options.what:
         starts(options.repetitions)
+    if "attacks" in options.what:
+        attacks(options.attacks)
     if "rewrap" in options.what:
         rewrap(options.keyring, options.wrappers or DEFAULT_WRAPPERS[options.keyring], options.rounds)
     if "peers" in options.what:

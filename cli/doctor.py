@@ -91,15 +91,16 @@ def _system(session: Session) -> Iterator[Finding]:
         yield Finding("version", Level.OK, own)
     else:
         yield Finding("version", Level.NOTE, f"the registry is {info.version}, this command {own}")
+    connections = f"the registry takes {info.connection_limit} connections of routers and tools"
     if info.open_file_limit < FEW_OPEN_FILES:
         yield Finding(
             "open files",
             Level.NOTE,
-            f"the registry may have {info.open_file_limit} open, so it serves no more routers than that: "
-            "raise the hard limit (LimitNOFILE= in systemd, ulimit -Hn)",
+            f"{connections}, since it may have {info.open_file_limit} files open: raise the hard limit "
+            "(LimitNOFILE= in systemd, ulimit -Hn)",
         )
     else:
-        yield Finding("open files", Level.OK, f"the registry may have {info.open_file_limit} open")
+        yield Finding("open files", Level.OK, f"{info.open_file_limit} allowed: {connections}")
     if not info.history_break_count:
         yield Finding("history", Level.OK, "the database has every commit that this registry has served")
         return

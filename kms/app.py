@@ -90,8 +90,8 @@ def _initialise_keys(settings: Settings) -> bytes:
 
 
 @contextmanager
-def build(settings: Settings, logger: FilteringBoundLogger) -> Iterator[None]:
-    """Serve until the context ends.
+def build(settings: Settings, logger: FilteringBoundLogger, *, connections: int) -> Iterator[None]:
+    """Serve until the context ends; each socket takes so many connections.
 
     Raises:
         StartError: something is missing, not private, damaged, or taken.
@@ -115,6 +115,7 @@ def build(settings: Settings, logger: FilteringBoundLogger) -> Iterator[None]:
             serving(
                 opened,
                 settings.sockets,
+                connections=connections,
                 audit=audit,
                 release=release(),
                 clock=_now,

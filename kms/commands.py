@@ -77,10 +77,11 @@ def _serve(settings: Settings) -> None:
     logging.getLogger().addHandler(LibraryLines(logger, telemetry.LIBRARY_MESSAGE))
     unlocked = hardening.lock_memory()
     open_files = hardening.raise_open_files()
-    with app.build(settings, logger):
+    connections = hardening.connections_of(open_files, sockets=len(settings.sockets))
+    with app.build(settings, logger, connections=connections):
         # Not earlier: a refused start prints its one sentence and nothing else.
         logger.info(telemetry.MEMORY, locked=not unlocked, why_not=unlocked)
-        logger.info(telemetry.OPEN_FILES, limit=open_files)
+        logger.info(telemetry.OPEN_FILES, limit=open_files, connections=connections)
         sockets = " ".join(f"{role.value}={path}" for role, path in settings.sockets.items())
         print(f"kms serving {sockets}", flush=True)
         signal.sigwait(signals)

@@ -7,6 +7,8 @@ import errno
 import os
 import resource
 
+OWN_FILES = 200
+"""Open files of a process that are not connections of its clients: databases, sidecars, upstreams, logs."""
 _PR_SET_DUMPABLE = 4
 _MCL_CURRENT = 1
 _MCL_FUTURE = 2
@@ -34,6 +36,15 @@ def raise_open_files() -> int:
     if soft != hard:
         resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
     return hard
+
+
+def connections_of(open_files: int, *, sockets: int = 1) -> int:
+    """Return how many connections each of a process's listening sockets takes.
+
+    The rest of its open files are kept for what it opens itself, so that clients that connect and say nothing
+    take neither its database from it nor another socket's clients.
+    """
+    return max(1, (open_files - min(OWN_FILES, open_files // 2)) // sockets)
 
 
 def lock_memory() -> str:

@@ -14,6 +14,7 @@ from pathlib import Path
 from structlog.typing import FilteringBoundLogger
 
 import service
+from runtime.hardening import connections_of
 from runtime.release import release
 from service import telemetry
 from service.background.exchange import Exchange, ignore_notice, new_replica_id
@@ -198,6 +199,7 @@ async def build(
         watchers = Watchers(live, CODEC, routers, clock=_now, written=exchange.written)
         views = RouterViews(live, routers, replicas, waiting, exchange.look)
         upstream_calls = UpstreamCalls(url_policy, now=_now)
+        connections = connections_of(open_files)
         server = Server(
             settings.address,
             [
@@ -217,11 +219,18 @@ async def build(
                 ),
                 (
                     SYSTEM_SERVICE,
-                    SystemServicer(ctx, lanes, views, breaks, Release(release(), settings.build, open_files)),
+                    SystemServicer(
+                        ctx,
+                        lanes,
+                        views,
+                        breaks,
+                        Release(release(), settings.build, open_files, connections),
+                    ),
                 ),
             ],
             Boundary(log, fingerprint_key=secret.derive("codevector/request-fingerprint/1")),
             watchers,
+            connections=connections,
         )
         follower = KeyFollower(
             ctx, lanes.sweep.run, server.report_kms, sweep_due, log, holder=str(uuid.uuid4())
@@ -286,7 +295,7 @@ async def build(
         )
         await server.start()
         stack.push_async_callback(server.stop, GRACE_SECONDS)
-        log.info(telemetry.OPEN_FILES, limit=open_files)
+        log.info(telemetry.OPEN_FILES, limit=open_files, connections=connections)
         log.info(telemetry.SERVING, address=settings.address, revision=live.current.revision)
         yield
         log.info(telemetry.STOPPING)

@@ -35,6 +35,10 @@ _OPTIONS = (
     ("grpc.so_reuseport", 0),
     ("grpc.max_receive_message_length", 1 << 20),
     ("grpc.max_metadata_size", 16 << 10),
+    ("grpc.max_concurrent_streams", 100),
+    # What connects and does not speak HTTP/2, and what speaks and does not call, is disconnected.
+    ("grpc.server_handshake_timeout_ms", 5_000),
+    ("grpc.max_connection_idle_ms", 300_000),
     # Clients ping idle connections every 30 s; the default minimum of 5 min would disconnect them.
     ("grpc.http2.min_recv_ping_interval_without_data_ms", 10_000),
     ("grpc.keepalive_permit_without_calls", 1),
@@ -46,6 +50,7 @@ def serving(
     opened: OpenKeyring,
     places: Mapping[Role, Path],
     *,
+    connections: int,
     audit: Audit,
     release: str,
     clock: Callable[[], datetime],
@@ -53,6 +58,8 @@ def serving(
     logger: FilteringBoundLogger,
 ) -> Iterator[None]:
     """Serve every role on its socket until the context ends; running calls get 2 s to finish.
+
+    Each socket takes ``connections``: clients of one role cannot take the open files from another.
 
     Raises:
         SocketError: a socket cannot be bound; nothing is served.
@@ -82,7 +89,7 @@ def serving(
                     boundary.handlers(_service(admin_pb2.DESCRIPTOR, ADMIN), admin.behaviours()),
                     *reflection.handlers(index, listed, described),
                 ],
-                options=_OPTIONS,
+                options=(*_OPTIONS, ("grpc.max_allowed_incoming_connections", connections)),
             )
             health_pb2_grpc.add_HealthServicer_to_server(healthy, server)
             for name in ("", MANAGEMENT, ADMIN):

@@ -133,6 +133,11 @@ class Routers:
         self._moved.add(key)
         return known
 
+    def is_away(self, key: RouterKey) -> bool:
+        """Return whether this router is known and watches nowhere."""
+        known = self._known.get(key)
+        return known is not None and not self._watching(known)
+
     def close(self, known: Known) -> None:
         """Note that a watch has ended. It brings nothing back that has stopped."""
         known.watches -= 1

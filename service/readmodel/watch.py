@@ -21,6 +21,8 @@ from service.readmodel.routers import Routers
 from service.readmodel.snapshot import Codec, SnapshotReason
 
 MAX_WATCHERS = 10_000
+RETURNING_WATCHERS = 1_000
+"""Beyond ``MAX_WATCHERS``, for routers that were known before and watch nowhere now: they reconnect."""
 WOKEN_AT_ONCE = 100
 TICK_SECONDS = 0.25
 STALLED_SECONDS = 60.0
@@ -147,7 +149,7 @@ class Watchers:
         """
         if self._draining:
             raise _draining()
-        if len(self._watchers) >= self._max_watchers:
+        if len(self._watchers) >= self._max_watchers + self._returning(wanted):
             raise ResourceExhausted(
                 f"this server has the {self._max_watchers} watchers it takes: try another, or later",
                 reason=Reason.TOO_MANY_WATCHERS,
@@ -212,6 +214,11 @@ class Watchers:
                     watcher.stalled = True
                     watcher.task.cancel()
             self._sleeping = [wake for wake in self._sleeping if not wake.done()]
+
+    def _returning(self, wanted: WatchRequest) -> int:
+        """Return how many watchers more than usual there may be for this one's sake."""
+        router = wanted.router
+        return RETURNING_WATCHERS if router is not None and self._routers.is_away(router) else 0
 
     async def _serve(self, watcher: _Watcher, wanted: WatchRequest, send: Send) -> None:
         place, reason = await self._begin(wanted)

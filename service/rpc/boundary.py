@@ -13,7 +13,8 @@ import logging
 import math
 import secrets
 import time
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Coroutine
+from contextlib import closing
 from dataclasses import dataclass, field
 from typing import Any, TypeVar
 
@@ -30,6 +31,7 @@ from runtime.statuses import Violation
 from service.domain.calls import Call, IdempotencyKey
 from service.domain.errors import FieldViolation, InvalidArgument, Reason, RegistryError
 from service.rpc import errors
+from service.rpc.peers import Peers, Send
 from service.telemetry import RPC_DONE, RPC_FAILED
 
 MAX_SECONDS = 60.0
@@ -42,7 +44,7 @@ _NAMING_FIELDS = ("name", "parent", "provider", "provider_model", "model")
 """The fields of requests that name the resource a write is about, or hold a message with its ``name``."""
 
 RequestT = TypeVar("RequestT", bound=Message)
-ResponseT = TypeVar("ResponseT")
+ResponseT = TypeVar("ResponseT", bound=Message)
 Identify = Callable[[grpc.aio.ServicerContext[Any, Any]], str]
 """Returns the principal that makes a call."""
 
@@ -84,8 +86,7 @@ class Exchange:
 
 
 Handler = Callable[[RequestT, Exchange], Awaitable[ResponseT]]
-InstantHandler = Callable[[RequestT, Exchange], bytes | Awaitable[bytes]]
-Send = Callable[[bytes], Awaitable[None]]
+InstantHandler = Callable[[RequestT, Exchange], bytes | Coroutine[Any, Any, bytes]]
 StreamHandler = Callable[[RequestT, Exchange, Send], Awaitable[None]]
 
 
@@ -96,8 +97,14 @@ class Boundary:
     """
 
     def __init__(
-        self, log: FilteringBoundLogger, *, fingerprint_key: bytes, identify: Identify = loopback_caller
+        self,
+        log: FilteringBoundLogger,
+        *,
+        fingerprint_key: bytes,
+        identify: Identify = loopback_caller,
+        peers: Peers | None = None,
     ) -> None:
+        self._peers = Peers() if peers is None else peers
         self._validator = protovalidate.Validator()
         self._log = log
         self._fingerprint_key = fingerprint_key
@@ -113,14 +120,14 @@ class Boundary:
         handler: Handler[RequestT, ResponseT],
         *,
         read_only: bool,
-    ) -> Callable[[bytes, grpc.aio.ServicerContext[bytes, ResponseT]], Awaitable[ResponseT]]:
+    ) -> Callable[[bytes, grpc.aio.ServicerContext[bytes, bytes]], Awaitable[bytes]]:
         """Return the handler as gRPC calls it. ``method`` is the RPC's name, as idempotency and logs know it.
 
         Requests are parsed here, since gRPC would answer bytes that do not parse as a bug of the service.
         Reads that succeed are logged at DEBUG only: routers poll, and a line per poll says nothing.
         """
 
-        async def served(data: bytes, context: grpc.aio.ServicerContext[bytes, ResponseT]) -> ResponseT:
+        async def served(data: bytes, context: grpc.aio.ServicerContext[bytes, bytes]) -> bytes:
             remaining = context.time_remaining()
             seconds = DEFAULT_SECONDS if remaining is None else min(remaining, MAX_SECONDS)
             exchange = self._begin(method, seconds, context)
@@ -129,12 +136,15 @@ class Boundary:
                 exchange.call = self._call(exchange, request)
                 if not read_only:
                     exchange.resource = _named_in(request)
-                async with asyncio.timeout(seconds):
-                    response = await handler(request, exchange)
+                with self._peers.call(exchange.peer()):
+                    async with asyncio.timeout(seconds):
+                        response = await handler(request, exchange)
                 if not read_only:
                     exchange.resource = getattr(response, "name", "") or exchange.resource
+                # What was written is written: no refusal may say otherwise.
+                ready = self._peers.respond(context, response.SerializeToString(), may_refuse=read_only)
                 context.set_trailing_metadata(exchange.trailers())
-                return response
+                return ready
             except (Exception, asyncio.CancelledError) as error:
                 status = self._status_of(error, exchange)
             finally:
@@ -170,9 +180,11 @@ class Boundary:
                         known[data] = request
                 response = handler(request, exchange)
                 if not isinstance(response, bytes):
-                    response = await _in_time(response, exchange, context)
+                    with closing(response), self._peers.call(exchange.peer()):
+                        response = await _in_time(response, exchange, context)
+                ready = self._peers.respond(context, response, may_refuse=True)
                 context.set_trailing_metadata(exchange.trailers())
-                return response
+                return ready
             except (Exception, asyncio.CancelledError) as error:
                 status = self._status_of(error, exchange)
             finally:
@@ -194,7 +206,8 @@ class Boundary:
                 # Else it goes with the first message, and a stream that is cut off while that waits cannot be
                 # ended: its reader would get neither more nor the error.
                 await context.send_initial_metadata(())
-                await handler(request, exchange, context.write)
+                with self._peers.watch(exchange.peer(), context.write) as send:
+                    await handler(request, exchange, send)
                 context.set_trailing_metadata(exchange.trailers())
                 return
             except (Exception, asyncio.CancelledError) as error:

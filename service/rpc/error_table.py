@@ -282,10 +282,31 @@ TABLE = (
         Retry.YES,
     ),
     Row(
+        "UPSTREAM_BUSY",
+        _C.RESOURCE_EXHAUSTED,
+        "Too many tests and listings of this upstream are waiting. Nothing was done.",
+        "Retry after the RetryInfo's delay.",
+        Retry.YES,
+    ),
+    Row(
+        "TOO_MANY_CALLS",
+        _C.RESOURCE_EXHAUSTED,
+        "The connection has as many calls under way as it may. Nothing was done.",
+        "Retry after the RetryInfo's delay, and make fewer calls at once.",
+        Retry.YES,
+    ),
+    Row(
+        "UNREAD_RESPONSES",
+        _C.RESOURCE_EXHAUSTED,
+        "The connection has not read the responses that it was sent. Nothing was done.",
+        "Read them, then retry after the RetryInfo's delay.",
+        Retry.YES,
+    ),
+    Row(
         "TOO_MANY_WATCHERS",
         _C.RESOURCE_EXHAUSTED,
-        "This replica has as many watches as it takes.",
-        "Retry after the RetryInfo's delay, if possible at another replica.",
+        "This replica, or this connection, has as many watches as it may.",
+        "Retry after the RetryInfo's delay, if possible at another replica or over another connection.",
         Retry.YES,
     ),
     Row(

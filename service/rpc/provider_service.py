@@ -5,7 +5,7 @@
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Sequence
-from typing import Any
+from typing import Any, TypeVar
 
 from codevector.providers.v1 import catalog_pb2, provider_model_pb2, provider_pb2
 from codevector.providers.v1 import provider_service_pb2 as pb
@@ -31,6 +31,8 @@ from service.usecases import (
 from service.usecases.context import Context
 from service.usecases.sealed_writes import CredentialChange
 from service.usecases.upstream_calls import UpstreamCalls
+
+T = TypeVar("T")
 
 
 class ProviderServicer(Servicer):
@@ -112,38 +114,49 @@ class ProviderServicer(Servicer):
     async def _verified(
         self, request: pb.SetProviderCredentialRequest, credential: CredentialChange, exchange: Exchange
     ) -> ProviderValidation | None:
-        return await self._lanes.upstreams.run(
-            lambda: upstreams.try_credential(
-                self._ctx,
-                self._upstream_calls,
-                exchange.call,
-                request.name,
-                credential,
-                expected_version=request.expected_version,
-            )
+        subject = await self._read(
+            upstreams.credential_subject,
+            exchange.call,
+            request.name,
+            credential,
+            expected_version=request.expected_version,
+        )
+        if subject is None:
+            return None
+        return await self._ask(
+            subject, lambda: upstreams.try_credential(self._upstream_calls, exchange.call, subject)
         )
 
     async def ValidateProvider(
         self, request: pb.ValidateProviderRequest, exchange: Exchange
     ) -> pb.ValidateProviderResponse:
-        target, candidate = convert.validation_target(request), convert.candidate_credential(request)
-        found = await self._lanes.upstreams.run(
-            lambda: upstreams.validate_provider(
-                self._ctx, self._upstream_calls, exchange.call, target, candidate
-            )
+        subject = await self._subject(request)
+        found = await self._ask(
+            subject, lambda: upstreams.validate_provider(self._upstream_calls, exchange.call, subject)
         )
         return pb.ValidateProviderResponse(validation=convert.validation_to_pb(found))
 
     async def DiscoverProviderModels(
         self, request: pb.DiscoverProviderModelsRequest, exchange: Exchange
     ) -> pb.DiscoverProviderModelsResponse:
-        target, candidate = convert.validation_target(request), convert.candidate_credential(request)
-        discovery = await self._lanes.upstreams.run(
+        subject = await self._subject(request)
+        discovery = await self._ask(
+            subject,
             lambda: upstreams.discover_provider_models(
-                self._ctx, self._upstream_calls, exchange.call, target, candidate
-            )
+                self._ctx, self._upstream_calls, exchange.call, subject
+            ),
         )
         return convert.discovery_to_pb(discovery)
+
+    async def _subject(
+        self, request: pb.ValidateProviderRequest | pb.DiscoverProviderModelsRequest
+    ) -> upstreams.Subject:
+        target, candidate = convert.validation_target(request), convert.candidate_credential(request)
+        return await self._read(upstreams.subject_of, target, candidate)
+
+    async def _ask(self, subject: upstreams.Subject, work: Callable[[], T]) -> T:
+        """Ask an upstream, among the few calls that one host has at a time."""
+        return await self._lanes.upstreams.run(work, host=subject.host)
 
     async def EnableProvider(
         self, request: pb.EnableProviderRequest, exchange: Exchange

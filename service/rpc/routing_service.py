@@ -4,7 +4,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable
+from collections.abc import Callable, Coroutine
+from typing import Any
 
 from codevector.providers.v1 import routing_service_pb2 as pb
 
@@ -16,7 +17,8 @@ from service.readmodel.routers import Routers
 from service.readmodel.snapshot import Snapshot
 from service.readmodel.watch import Watchers, WatchRequest
 from service.rpc import convert, errors, routing_codec
-from service.rpc.boundary import Exchange, Send
+from service.rpc.boundary import Exchange
+from service.rpc.peers import Send
 from service.rpc.threads import Lanes
 from service.usecases import routing
 from service.usecases.context import Context, ListQuery
@@ -79,7 +81,7 @@ class RoutingServicer:
 
     def ListActiveProviderModels(
         self, request: pb.ListActiveProviderModelsRequest, exchange: Exchange
-    ) -> bytes | Awaitable[bytes]:
+    ) -> bytes | Coroutine[Any, Any, bytes]:
         snapshot = self._live.current
         if self._pages.snapshot is not snapshot:
             self._pages = _Pages(snapshot)

@@ -15,7 +15,6 @@ from codevector.providers.v1 import (
     system_service_pb2,
 )
 from google.protobuf.descriptor import MethodDescriptor, ServiceDescriptor
-from google.protobuf.message import Message
 from google.protobuf.message_factory import GetMessageClass
 from grpc_health.v1 import health_pb2, health_pb2_grpc
 from grpc_health.v1.health import aio as health_aio
@@ -23,7 +22,7 @@ from grpc_health.v1.health import aio as health_aio
 from runtime import reflection
 from service.readmodel.watch import Watchers
 from service.rpc.boundary import Boundary
-from service.rpc.options import OPTIONS
+from service.rpc.options import server_options
 
 PROVIDER_SERVICE: ServiceDescriptor = provider_service_pb2.DESCRIPTOR.services_by_name["ProviderService"]
 MODEL_SERVICE: ServiceDescriptor = model_service_pb2.DESCRIPTOR.services_by_name["ModelService"]
@@ -52,8 +51,11 @@ class Server:
         services: Sequence[tuple[ServiceDescriptor, object]],
         boundary: Boundary,
         watchers: Watchers,
+        *,
+        connections: int,
     ) -> None:
         """Bind the address. ``services`` are descriptors, each with the servicer that has its methods.
+        ``connections`` is how many it takes.
 
         Raises:
             PortTaken: the address cannot be bound.
@@ -61,7 +63,7 @@ class Server:
         _check_free(address)
         self._watchers = watchers
         self._names = [descriptor.full_name for descriptor, _ in services]
-        self._server = grpc.aio.server(options=OPTIONS)
+        self._server = grpc.aio.server(options=server_options(connections))
         self._server.add_generic_rpc_handlers(
             tuple(_handlers(descriptor, servicer, boundary) for descriptor, servicer in services)
         )
@@ -145,10 +147,5 @@ def _handler(
     if not inspect.iscoroutinefunction(handler):
         return grpc.unary_unary_rpc_method_handler(boundary.instant(method.name, request_type, handler))
     return grpc.unary_unary_rpc_method_handler(
-        boundary.unary(method.name, request_type, handler, read_only=read_only),
-        response_serializer=_serialized,
+        boundary.unary(method.name, request_type, handler, read_only=read_only)
     )
-
-
-def _serialized(response: Message) -> bytes:
-    return response.SerializeToString()

@@ -66,6 +66,7 @@ class SystemServicer:
             compact_revision=found.head.compact_revision,
             storage=_STORAGE[found.storage],
             open_file_limit=self._release.open_files,
+            connection_limit=self._release.connections,
             history_break_count=self._breaks.count,
             last_history_break=_history_break(self._breaks.last),
         )

@@ -9,12 +9,14 @@ from __future__ import annotations
 
 import asyncio
 import contextvars
+from collections import Counter
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, fields
 from typing import TypeVar
 
 from service.domain.errors import Reason, ResourceExhausted
+from service.rpc.peers import PEER
 
 T = TypeVar("T")
 
@@ -26,42 +28,104 @@ RETRY_SECONDS = 1.0
 class Lane:
     """Runs work off the event loop, ``count`` pieces at a time. Belongs to the event loop.
 
-    A cancelled caller does not stop work that has begun, or tear a commit; work that still waits is dropped.
+    What waits stands in lines, which are served in turn: one for each connection, or for each host that is
+    asked, so that slow calls hold up their own. ``share`` threads at most work for one line, and ``in_line``
+    wait in it. A cancelled caller does not stop work that has begun, or tear a commit; work that still waits
+    is dropped.
     """
 
-    def __init__(self, name: str, count: int, *, queued: int = QUEUED) -> None:
+    def __init__(
+        self,
+        name: str,
+        count: int,
+        *,
+        queued: int = QUEUED,
+        share: int | None = None,
+        in_line: int | None = None,
+    ) -> None:
         self._name = name
-        self._room = count + queued
-        self._unfinished = 0
+        self._count = count
+        self._queued = queued
+        self._share = count if share is None else share
+        self._in_line = queued if in_line is None else in_line
+        self._running: Counter[str] = Counter()
+        self._lines: dict[str, dict[asyncio.Future[None], None]] = {}
         self._pool = ThreadPoolExecutor(count, thread_name_prefix=name)
 
-    async def run(self, work: Callable[[], T]) -> T:
+    async def run(self, work: Callable[[], T], *, host: str = "") -> T:
         """Await ``work()`` done in a thread, context variables kept.
 
         Raises:
-            ResourceExhausted: SERVER_BUSY, too many wait already.
+            ResourceExhausted: SERVER_BUSY, too many wait already; UPSTREAM_BUSY, too many for this host.
         """
-        if self._unfinished >= self._room:
-            raise ResourceExhausted(
-                f"{self._room} calls are waiting for the {self._name} threads: retry",
-                reason=Reason.SERVER_BUSY,
-                subject=self._name,
-                metadata={"lane": self._name},
-                retry_after_seconds=RETRY_SECONDS,
-            )
-        context = contextvars.copy_context()
-        future = self._pool.submit(context.run, work)
-        self._unfinished += 1
+        line = host or PEER.get()
         loop = asyncio.get_running_loop()
-        future.add_done_callback(lambda _: loop.is_closed() or loop.call_soon_threadsafe(self._finished))
+        if self._has_thread(line):
+            self._running[line] += 1
+        else:
+            await self._turn(line, loop.create_future(), host)
+        future = self._pool.submit(contextvars.copy_context().run, work)
+        future.add_done_callback(lambda _: loop.is_closed() or loop.call_soon_threadsafe(self._done, line))
         return await asyncio.wrap_future(future)
 
     def close(self) -> None:
         """Wait for what runs, then end the threads."""
         self._pool.shutdown(wait=True)
 
-    def _finished(self) -> None:
-        self._unfinished -= 1
+    def _has_thread(self, line: str) -> bool:
+        return self._running[line] < self._share and self._running.total() < self._count
+
+    async def _turn(self, line: str, turn: asyncio.Future[None], host: str) -> None:
+        """Wait in line for a thread, which is then counted as running."""
+        waiting = self._lines.get(line, {})
+        if host and len(waiting) >= self._in_line:
+            raise _busy(
+                f"{self._in_line} calls are waiting for this upstream: retry",
+                Reason.UPSTREAM_BUSY,
+                self._name,
+            )
+        if sum(map(len, self._lines.values())) >= self._queued:
+            raise _busy(
+                f"{self._queued} calls are waiting for the {self._name} threads: retry",
+                Reason.SERVER_BUSY,
+                self._name,
+            )
+        self._lines.setdefault(line, waiting)[turn] = None
+        try:
+            await turn
+        except asyncio.CancelledError:
+            if turn.cancelled():
+                self._leave(line, turn)
+            else:  # its turn had just come
+                self._done(line)
+            raise
+
+    def _done(self, line: str) -> None:
+        """Leave a thread to the first in those lines that have waited longest for their turn."""
+        self._running[line] -= 1
+        if not self._running[line]:
+            del self._running[line]
+        while (following := next((one for one in self._lines if self._has_thread(one)), None)) is not None:
+            turn = next(iter(self._lines[following]))
+            if self._leave(following, turn):
+                self._lines[following] = self._lines.pop(following)  # at the end: all others come first
+            if not turn.done():
+                self._running[following] += 1
+                turn.set_result(None)
+
+    def _leave(self, line: str, turn: asyncio.Future[None]) -> bool:
+        """Take a call out of its line; return whether others stand there."""
+        waiting = self._lines.get(line, {})
+        waiting.pop(turn, None)
+        if not waiting:
+            self._lines.pop(line, None)
+        return bool(waiting)
+
+
+def _busy(message: str, reason: Reason, lane: str) -> ResourceExhausted:
+    return ResourceExhausted(
+        message, reason=reason, subject=lane, metadata={"lane": lane}, retry_after_seconds=RETRY_SECONDS
+    )
 
 
 @dataclass(frozen=True, slots=True)
@@ -96,10 +160,10 @@ class Lanes:
 def open_lanes() -> Lanes:
     """Return lanes of their usual size."""
     return Lanes(
-        reads=Lane("reads", 4),
+        reads=Lane("reads", 4, share=3),
         writes=Lane("writes", 4),
         keys=Lane("keys", 4),
-        upstreams=Lane("upstreams", 4),
+        upstreams=Lane("upstreams", 8, share=2, in_line=16),
         filters=Lane("filters", 1),
         following=Lane("following", 1),
         routers=Lane("routers", 1),

@@ -13,12 +13,13 @@ class Release:
     """The process that answers.
 
     ``build`` is the source it was built from, empty where that is unknown. ``open_files`` is how many files,
-    connections among them, it may have open.
+    connections among them, it may have open, and ``connections`` how many of clients it takes.
     """
 
     version: str
     build: str
     open_files: int
+    connections: int
 
 
 @dataclass(frozen=True, slots=True)

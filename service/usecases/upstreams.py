@@ -6,7 +6,8 @@ into an answer or an error. A stored credential cannot be read here: it is teste
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from urllib.parse import urlsplit
 
 from service.domain.calls import Call
 from service.domain.credentials import CredentialMaterial
@@ -36,6 +37,7 @@ from service.usecases.preconditions import existing_provider, mendable, readable
 from service.usecases.providers import ProviderDraft, checked_config, matching_version
 from service.usecases.sealed_writes import CredentialChange
 from service.usecases.upstream_calls import UpstreamCalls
+from upstreams.kinds import KINDS
 
 TEST_SECONDS = 15.0
 LISTING_SECONDS = 60.0
@@ -49,40 +51,33 @@ Target = str | ProviderDraft
 
 
 @dataclass(frozen=True, slots=True)
-class _Subject:
-    """Whom to ask, as whom; ``registered`` are the models that the provider has."""
+class Subject:
+    """Whom to ask, as whom; ``registered`` are the models that the provider has.
+
+    ``provider`` is the one whose credential is about to be set.
+    """
 
     kind: ProviderKind
     config: ProviderConfig
-    material: CredentialMaterial | None
+    material: CredentialMaterial | None = field(repr=False)
     registered: tuple[ProviderModel, ...] = ()
+    provider: Provider | None = None
+
+    @property
+    def host(self) -> str:
+        """The host, and port if it is not the usual one, of the provider's API."""
+        return urlsplit(KINDS[self.kind].origins(self.config.values).api).netloc
 
 
-def validate_provider(
-    ctx: Context, calls: UpstreamCalls, call: Call, target: Target, candidate: CredentialChange | None
-) -> ProviderValidation:
-    """Test a candidate credential, or a provider that needs none.
-
-    Raises:
-        NotFound: no such provider.
-        InvalidArgument: settings or type of credential that the kind does not take.
-        FailedPrecondition: STORED_CREDENTIAL_UNREADABLE, where there is no candidate and one is needed.
-    """
-    subject = _subject(ctx, target, candidate)
+def validate_provider(calls: UpstreamCalls, call: Call, subject: Subject) -> ProviderValidation:
+    """Test a candidate credential, or a provider that needs none."""
     return calls.test(
         subject.kind, subject.config, subject.material, seconds=_seconds_for(call, TEST_SECONDS)
     )
 
 
-def discover_provider_models(
-    ctx: Context, calls: UpstreamCalls, call: Call, target: Target, candidate: CredentialChange | None
-) -> Discovery:
-    """Return what the upstream offers, beside the newest catalog and what is registered.
-
-    Raises:
-        As `validate_provider`.
-    """
-    subject = _subject(ctx, target, candidate)
+def discover_provider_models(ctx: Context, calls: UpstreamCalls, call: Call, subject: Subject) -> Discovery:
+    """Return what the upstream offers, beside the newest catalog and what is registered."""
     offer = calls.list_models(
         subject.kind, subject.config, subject.material, seconds=_seconds_for(call, LISTING_SECONDS)
     )
@@ -107,22 +102,12 @@ def discover_provider_models(
     )
 
 
-def try_credential(
-    ctx: Context,
-    calls: UpstreamCalls,
-    call: Call,
-    name: str,
-    credential: CredentialChange,
-    *,
-    expected_version: int = 0,
-) -> ProviderValidation | None:
-    """Test a credential that is about to be set; None where the request was done before.
-
-    Only a rejection stands in the way: an upstream that is away, or a key that may not list models, says
-    nothing against the credential.
+def credential_subject(
+    ctx: Context, call: Call, name: str, credential: CredentialChange, *, expected_version: int = 0
+) -> Subject | None:
+    """Return whom to ask about a credential that is about to be set; None where the request was done before.
 
     Raises:
-        FailedPrecondition: CREDENTIAL_REJECTED.
         NotFound, InvalidArgument, Aborted: what setting it would be refused with anyway.
     """
 
@@ -138,15 +123,32 @@ def try_credential(
         return None
     material = credential.material
     check_credential_type(provider.kind, material.type, field=f"credential.{material.type.word}")
-    validation = calls.test(
-        provider.kind, provider.config, material, seconds=_seconds_for(call, TEST_SECONDS)
-    )
-    if validation.outcome is Outcome.CREDENTIAL_REJECTED:
-        raise _rejected(provider, validation)
+    return Subject(provider.kind, provider.config, material, provider=provider)
+
+
+def try_credential(calls: UpstreamCalls, call: Call, subject: Subject) -> ProviderValidation:
+    """Test a credential that is about to be set.
+
+    Only a rejection stands in the way: an upstream that is away, or a key that may not list models, says
+    nothing against the credential.
+
+    Raises:
+        FailedPrecondition: CREDENTIAL_REJECTED.
+    """
+    validation = validate_provider(calls, call, subject)
+    if subject.provider is not None and validation.outcome is Outcome.CREDENTIAL_REJECTED:
+        raise _rejected(subject.provider, validation)
     return validation
 
 
-def _subject(ctx: Context, target: Target, candidate: CredentialChange | None) -> _Subject:
+def subject_of(ctx: Context, target: Target, candidate: CredentialChange | None) -> Subject:
+    """Return whom to ask about a provider, as whom.
+
+    Raises:
+        NotFound: no such provider.
+        InvalidArgument: settings or type of credential that the kind does not take.
+        FailedPrecondition: STORED_CREDENTIAL_UNREADABLE, where there is no candidate and one is needed.
+    """
     if isinstance(target, str):
 
         def read(unit: ReadUnit) -> tuple[Provider, tuple[ProviderModel, ...]]:
@@ -155,11 +157,11 @@ def _subject(ctx: Context, target: Target, candidate: CredentialChange | None) -
 
         provider, registered = ctx.store.read(read)
         material = _material(provider.kind, candidate, provider.credential, subject=provider.name)
-        return _Subject(provider.kind, provider.config, material, registered)
+        return Subject(provider.kind, provider.config, material, registered)
     if target.kind is None:
         raise invalid_field("provider.kind", "is required", rule="required")
     config = checked_config(ctx, target.kind, target)
-    return _Subject(target.kind, config, _material(target.kind, candidate, None, subject="provider"))
+    return Subject(target.kind, config, _material(target.kind, candidate, None, subject="provider"))
 
 
 def _material(

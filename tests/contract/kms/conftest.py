@@ -85,6 +85,7 @@ def served(stack: ExitStack, opened: OpenKeyring, now: Clock) -> OpenKeyring:
         serving(
             opened,
             places,
+            connections=100,
             audit=stack.enter_context(closing(open_audit(directory / "audit"))),
             release="1.2.3",
             clock=now,

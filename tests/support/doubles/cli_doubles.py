@@ -37,6 +37,7 @@ from grpc_status import rpc_status
 
 from cli.__main__ import run
 from cli.session import World
+from runtime.hardening import connections_of
 from runtime.release import release
 
 START = datetime(2026, 4, 15, 8, 0, 0, tzinfo=UTC)
@@ -189,6 +190,7 @@ class Doubles(
         return pb.GetSystemInfoResponse(
             version=made.release,
             open_file_limit=made.open_files,
+            connection_limit=connections_of(made.open_files),
             history_break_count=made.break_count,
             last_history_break=made.last_break,
         )

@@ -107,6 +107,7 @@ def key_sidecar() -> Iterator[KeySidecar]:
             serving(
                 replace(local, keyring=faulty),
                 places,
+                connections=100,
                 audit=stack.enter_context(closing(open_audit(directory / "audit"))),
                 release="test",
                 clock=_now,

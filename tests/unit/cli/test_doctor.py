@@ -112,7 +112,7 @@ def test_few_open_files(bench: Bench) -> None:
     code, found = findings(bench)
     level, sentence = found["open files"]
     assert (code, level) == (0, "NOTE")
-    assert "4096 open, so it serves no more routers than that" in sentence
+    assert "takes 3896 connections of routers and tools, since it may have 4096 files open" in sentence
 
 
 def test_a_cut_audit(bench: Bench) -> None:

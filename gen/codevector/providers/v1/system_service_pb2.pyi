@@ -19,7 +19,7 @@ class GetSystemInfoRequest(_message.Message):
     def __init__(self) -> None: ...
 
 class GetSystemInfoResponse(_message.Message):
-    __slots__ = ("version", "build", "store_id", "revision", "compact_revision", "storage", "history_break_count", "last_history_break", "open_file_limit")
+    __slots__ = ("version", "build", "store_id", "revision", "compact_revision", "storage", "history_break_count", "last_history_break", "open_file_limit", "connection_limit")
     class Storage(int, metaclass=_enum_type_wrapper.EnumTypeWrapper):
         __slots__ = ()
         STORAGE_UNSPECIFIED: _ClassVar[GetSystemInfoResponse.Storage]
@@ -37,6 +37,7 @@ class GetSystemInfoResponse(_message.Message):
     HISTORY_BREAK_COUNT_FIELD_NUMBER: _ClassVar[int]
     LAST_HISTORY_BREAK_FIELD_NUMBER: _ClassVar[int]
     OPEN_FILE_LIMIT_FIELD_NUMBER: _ClassVar[int]
+    CONNECTION_LIMIT_FIELD_NUMBER: _ClassVar[int]
     version: str
     build: str
     store_id: str
@@ -46,7 +47,8 @@ class GetSystemInfoResponse(_message.Message):
     history_break_count: int
     last_history_break: HistoryBreak
     open_file_limit: int
-    def __init__(self, version: _Optional[str] = ..., build: _Optional[str] = ..., store_id: _Optional[str] = ..., revision: _Optional[int] = ..., compact_revision: _Optional[int] = ..., storage: _Optional[_Union[GetSystemInfoResponse.Storage, str]] = ..., history_break_count: _Optional[int] = ..., last_history_break: _Optional[_Union[HistoryBreak, _Mapping]] = ..., open_file_limit: _Optional[int] = ...) -> None: ...
+    connection_limit: int
+    def __init__(self, version: _Optional[str] = ..., build: _Optional[str] = ..., store_id: _Optional[str] = ..., revision: _Optional[int] = ..., compact_revision: _Optional[int] = ..., storage: _Optional[_Union[GetSystemInfoResponse.Storage, str]] = ..., history_break_count: _Optional[int] = ..., last_history_break: _Optional[_Union[HistoryBreak, _Mapping]] = ..., open_file_limit: _Optional[int] = ..., connection_limit: _Optional[int] = ...) -> None: ...
 
 class HistoryBreak(_message.Message):
     __slots__ = ("notice_time", "lost_revision", "lost_token", "revision", "token")

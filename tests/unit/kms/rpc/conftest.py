@@ -33,17 +33,29 @@ def audit(tmp_path: Path) -> Iterator[Audit]:
         opened.close()
 
 
+CONNECTIONS = 20
+"""Of each socket of the served sidecar."""
+
+
 @pytest.fixture
-def channels(local: OpenKeyring, audit: Audit, log: Path) -> Iterator[dict[Role, grpc.Channel]]:
+def places() -> Iterator[dict[Role, Path]]:
+    """Where the served sidecar has its sockets."""
+    with TemporaryDirectory(prefix="kms-") as directory:
+        yield {role: Path(directory) / f"{role.value}.sock" for role in Role}
+
+
+@pytest.fixture
+def channels(
+    places: dict[Role, Path], local: OpenKeyring, audit: Audit, log: Path
+) -> Iterator[dict[Role, grpc.Channel]]:
     """One open channel per role to a served keyring."""
     with ExitStack() as stack:
-        directory = Path(stack.enter_context(TemporaryDirectory(prefix="kms-")))
-        places = {role: directory / f"{role.value}.sock" for role in Role}
         logger = build_logger(stack.enter_context(log.open("w", buffering=1)), 10)
         stack.enter_context(
             serving(
                 local,
                 places,
+                connections=CONNECTIONS,
                 audit=audit,
                 release="1.2.3",
                 clock=lambda: datetime(2026, 11, 23, tzinfo=UTC),

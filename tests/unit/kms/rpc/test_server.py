@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import base64
 import json
+import socket
 import threading
 from collections.abc import Iterator
+from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
 
@@ -22,9 +24,14 @@ from kms.formats import DekContext
 from kms.keyring import Keyring, KeyVersions
 from kms.rpc.roles import Role
 from runtime.reflection import VERSIONS
+from tests.support.servers.harness import wait_until
+from tests.unit.kms.rpc.conftest import CONNECTIONS
 
 CANARY = b"canary-canary-canary-canary-cana"
 CONTEXT = DekContext(b"\1" * 16, b"\2" * 16, b"\3" * 16, 1).encode()
+
+OWN = [("grpc.use_local_subchannel_pool", 1)]
+"""For a channel with a connection of its own."""
 
 Channels = dict[Role, grpc.Channel]
 
@@ -207,6 +214,28 @@ class TestReflection:
             for stream in streams:
                 stream.cancel()
             done.set()
+
+
+def test_silent_connections_to_one_socket_leave_the_others_alone(
+    channels: Channels, places: dict[Role, Path]
+) -> None:
+    status = pb2.GetStatusRequest()
+    with ExitStack() as stack:
+        for _ in range(2 * CONNECTIONS):
+            silent = stack.enter_context(socket.socket(socket.AF_UNIX))
+            silent.connect(str(places[Role.ROUTER]))
+
+        def is_served(role: Role) -> bool:
+            with grpc.insecure_channel(f"unix:{places[role]}", options=OWN) as channel:
+                stub = key_management_service_pb2_grpc.KeyManagementServiceStub(channel)
+                call = stub.GetStatus.future(status, timeout=30)
+                assert call.code() in (grpc.StatusCode.OK, grpc.StatusCode.UNAVAILABLE)
+                return call.code() is grpc.StatusCode.OK
+
+        wait_until(lambda: not is_served(Role.ROUTER), what="the socket has all that it takes")
+        assert is_served(Role.REGISTRY)
+        stack.close()
+        wait_until(lambda: is_served(Role.ROUTER), what="there is room again")
 
 
 class TestLog:

@@ -263,6 +263,24 @@ class TestBeginning:
 
         playing(scenario, max_watchers=1)
 
+    def test_a_router_that_was_here_before_comes_in_where_a_new_one_does_not(self) -> None:
+        async def scenario(desk: Desk) -> None:
+            known = desk.watch(watcher_id="known")
+            await known.until(1)
+            assert known.task is not None
+            known.task.cancel()
+            with suppress(asyncio.CancelledError):
+                await known.task
+            await desk.watch(watcher_id="other").until(1)
+            for refused in (desk.watch(watcher_id="new"), desk.watch(), desk.watch(watcher_id="other")):
+                error = await refused.ended()
+                assert error.reason is Reason.TOO_MANY_WATCHERS
+            await desk.watch(watcher_id="known").until(1)
+            error = await desk.watch(watcher_id="known").ended()
+            assert error.reason is Reason.TOO_MANY_WATCHERS
+
+        playing(scenario, max_watchers=1)
+
 
 class TestGoingOn:
     def test_what_routers_do_not_see_comes_as_a_bookmark_alone(self, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -69,8 +69,7 @@ async def _outcome(
 ) -> Outcome:
     boundary = Boundary(build_logger(stream, logging.DEBUG), fingerprint_key=bytes(32))
     method: grpc.RpcMethodHandler[bytes, Any] = grpc.unary_unary_rpc_method_handler(
-        boundary.unary("Try", request_type, handler, read_only=read_only),
-        response_serializer=pb.ListProvidersResponse.SerializeToString,
+        boundary.unary("Try", request_type, handler, read_only=read_only)
     )
     server = grpc.aio.server()
     server.add_generic_rpc_handlers((grpc.method_handlers_generic_handler("test.Service", {"Try": method}),))

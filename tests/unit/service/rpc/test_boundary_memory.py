@@ -19,7 +19,8 @@ from grpc_status import rpc_status
 from runtime.logs import build_logger
 from service.domain.errors import OutOfRange, Reason, ResourceExhausted
 from service.rpc import boundary as module
-from service.rpc.boundary import Boundary, Exchange, Send
+from service.rpc.boundary import Boundary, Exchange
+from service.rpc.peers import Send
 
 CANARY = "cAnArY-77ab"
 HELD = pb.GetRoutingSnapshotRequest(if_revision_not=7, store_id="s")

@@ -22,9 +22,12 @@ from tests.support.servers.api import (
     bedrock,
     before_the_deadline,
     openai_compatible,
+    refused,
 )
+from tests.support.servers.harness import wait_until
 from tests.support.servers.wired import wired
 
+SECONDS = 60.0
 OUTCOMES = provider_pb2.ProviderValidation
 
 
@@ -115,6 +118,32 @@ class TestCandidates:
             answer = before_the_deadline(lambda: loopback.call("ValidateProvider", request, timeout=1.5))
         found = answer.validation
         assert (found.outcome, found.reason) == (OUTCOMES.OUTCOME_UNREACHABLE, "TIMED_OUT")
+
+
+def test_a_silent_upstream_holds_up_its_own_tests_alone(loopback: Api, upstream: Upstream) -> None:
+    def unsaved(url: str) -> pb.ValidateProviderRequest:
+        return pb.ValidateProviderRequest(
+            provider=provider_pb2.Provider(kind=OPENAI, config=openai_at(url)),
+            candidate_credential=api_key(GOOD),
+        )
+
+    with socket.create_server(("127.0.0.1", 0)) as silent:
+        asked = unsaved(f"http://127.0.0.1:{silent.getsockname()[1]}/v1")
+        validate_provider = loopback.instance.providers.ValidateProvider
+        waiting = [validate_provider.future(asked, timeout=SECONDS) for _ in range(50)]
+
+        def turned_away() -> list[Any]:
+            return [each for each in waiting if each.done() and each.code() is not grpc.StatusCode.OK]
+
+        wait_until(lambda: bool(turned_away()), what="the line is full")
+        refusals = [refused(each.result) for each in turned_away()]
+        assert {each.reason for each in refusals} == {"UPSTREAM_BUSY"}
+        assert {each.code for each in refusals} == {grpc.StatusCode.RESOURCE_EXHAUSTED}
+        assert all(each.retry_seconds for each in refusals)
+        found = loopback.call("ValidateProvider", unsaved(upstream.base_url)).validation
+        assert found.outcome == OUTCOMES.OUTCOME_SUCCEEDED
+        for each in waiting:
+            each.cancel()
 
 
 class TestRefusals:

@@ -125,6 +125,17 @@ def port(text: str) -> int:
     return int(text)
 
 
+def whole_number(least: int, most: int) -> Callable[[str], int]:
+    """Return a parser of whole numbers from ``least`` to ``most``."""
+
+    def parse(text: str) -> int:
+        if not text.isascii() or not text.isdigit() or not least <= int(text) <= most:
+            raise ValueError(f"must be a whole number from {least:,} to {most:,}")
+        return int(text)
+
+    return parse
+
+
 def switch(name: str, about: str) -> Setting[bool]:
     """Return a setting that is off unless it is 1."""
     return Setting(name, about, _switch, "0", show=lambda on: str(int(on)))

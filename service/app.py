@@ -22,7 +22,7 @@ from service.background.ground import LOOK_SECONDS, end_on_loss, look
 from service.background.key_follower import KeyFollower
 from service.background.notices import Hearing
 from service.background.seen import SEEN_FILE, SEEN_SECONDS, compare_seen, keep_seen
-from service.background.tasks import Nudge, attempt, repeat, running
+from service.background.tasks import Nudge, attempt, repeat, running, whenever
 from service.background.upkeep import (
     COMPACTION_SECONDS,
     ROW_CHECK_SECONDS,
@@ -161,7 +161,7 @@ async def build(
         catalogs = load_catalogs(CATALOGS)
         replica_id = new_replica_id()
         how = _connecting(settings, "serve", replica_id)
-        store = open_store(settings.database_url, clock=_now, how=how)
+        store = open_store(settings.database_url, clock=_now, how=how, log_limit=settings.change_log_bytes)
         stack.callback(store.close)
         check_secret(store, secret)
         store.on_corrupt = partial(report_corrupt, log)
@@ -256,6 +256,9 @@ async def build(
         # have called reached without it.
         await live.catch_up()
         stack.push_async_callback(attempt, exchange.leave, log, telemetry.ROUTERS_NOT_KEPT)
+        compaction_due = Nudge()
+        store.on_log_grown = compaction_due
+        forget = partial(compact, store, lanes.upkeep.run, log)
         keep = partial(keep_seen, seen, live, lanes.upkeep.run)
         stack.push_async_callback(attempt, keep, log, telemetry.SEEN_NOT_KEPT)
         listening = []
@@ -271,12 +274,8 @@ async def build(
                     watchers.tick(),
                     exchange.follow(),
                     repeat(keep, SEEN_SECONDS, log, telemetry.SEEN_NOT_KEPT),
-                    repeat(
-                        partial(compact, store, lanes.upkeep.run, log),
-                        COMPACTION_SECONDS,
-                        log,
-                        telemetry.COMPACTION_FAILED,
-                    ),
+                    repeat(forget, COMPACTION_SECONDS, log, telemetry.COMPACTION_FAILED),
+                    whenever(compaction_due, forget, log, telemetry.COMPACTION_FAILED),
                     repeat(
                         partial(check_rows, store, lanes.upkeep.run),
                         ROW_CHECK_SECONDS,

@@ -21,6 +21,7 @@ from runtime.settings import (
     read,
     refuse_trace,
     switch,
+    whole_number,
 )
 
 
@@ -77,6 +78,12 @@ ALLOW_LOOPBACK_HTTP = switch(
 ALLOW_PRIVATE_UPSTREAMS = switch(
     "CODEVECTOR_ALLOW_PRIVATE_UPSTREAMS", "`1` allows upstreams in private networks"
 )
+CHANGE_LOG_MIB = Setting(
+    "CODEVECTOR_CHANGE_LOG_MIB",
+    "how many MiB of changes are kept for routers that resume; one that was away longer gets a snapshot",
+    whole_number(1, 1 << 20),
+    "256",
+)
 BUILD = Setting(
     "CODEVECTOR_BUILD",
     "the build that `GetSystemInfo` reports, e.g. a commit; set where an image is built",
@@ -95,6 +102,7 @@ TABLE = (
     REGISTRY_SECRET_FILE,
     ALLOW_LOOPBACK_HTTP,
     ALLOW_PRIVATE_UPSTREAMS,
+    CHANGE_LOG_MIB,
     LOG_LEVEL,
     INSECURE_DEBUG,
     BUILD,
@@ -117,6 +125,7 @@ class Settings:
     registry_secret: Path
     allow_loopback_http: bool
     allow_private_upstreams: bool
+    change_log_bytes: int
     log_level: str
     build: str
 
@@ -158,6 +167,7 @@ def load(environment: Mapping[str, str]) -> Settings:
         registry_secret=values[REGISTRY_SECRET_FILE],
         allow_loopback_http=values[ALLOW_LOOPBACK_HTTP],
         allow_private_upstreams=values[ALLOW_PRIVATE_UPSTREAMS],
+        change_log_bytes=values[CHANGE_LOG_MIB] << 20,
         log_level=values[LOG_LEVEL],
         build=values[BUILD],
     )

@@ -61,6 +61,13 @@ async def repeat(
         await asyncio.sleep(seconds)
 
 
+async def whenever(due: Nudge, step: Step, log: FilteringBoundLogger, failed: str) -> None:
+    """Attempt a step each time it is due, until cancelled."""
+    while True:
+        await due.wait()
+        await attempt(step, log, failed)
+
+
 @asynccontextmanager
 async def running(works: list[Coroutine[Any, Any, None]], log: FilteringBoundLogger) -> AsyncIterator[None]:
     """Run these beside the calls for as long as the context lasts, then cancel them, the last one first."""

@@ -40,6 +40,7 @@ from service.store.failures import (
 from service.store.ground import DatabaseLock, Ground, Loss
 from service.store.notices import Notices
 from service.store.rows import RegistryInfoRow, RevisionCounterRow
+from service.store.units.log import KEPT_BYTES
 from service.store.units.rewraps import RewrapUnit
 from service.store.units.routers import flush_routers, read_shared
 from service.store.units.unit import Outcome, ReadUnit, WriteUnit
@@ -51,6 +52,8 @@ T = TypeVar("T")
 MAX_TRIES = 5
 _FIRST_PAUSE_SECONDS = 0.01
 _SHREDDING_WAIT_MILLISECONDS = 200
+_LOG_SLACK = 8
+"""A log is at most this part longer than its limit, times the number of replicas."""
 _SINGLE_ROWS = (RevisionCounterRow, RegistryInfoRow)
 
 
@@ -73,6 +76,10 @@ def ignore_loss(_loss: Loss) -> None:
     """Do nothing: for a store whose process ends soon anyway."""
 
 
+def ignore_growth() -> None:
+    """Do nothing: for a store that is not open for long."""
+
+
 class Store:
     """Runs units of work. Safe to use from several threads; a unit belongs to the thread that runs it.
 
@@ -84,6 +91,9 @@ class Store:
 
     ``on_loss`` is called once, in the thread that found it, when the files of a SQLite database were taken
     away. From then on nothing is read or written: the process should end, and start again on what is there.
+
+    ``log_limit`` is how many bytes of change sets are kept at most. ``on_log_grown`` is called, in the thread
+    that committed, each time this process has added an eighth of that: then `compact` is due.
     """
 
     def __init__(
@@ -96,11 +106,15 @@ class Store:
         jitter: Callable[[float, float], float] = random.uniform,
         new_commit_id: Callable[[], UUID] = uuid4,
         ground: Ground | None = None,
+        log_limit: int = KEPT_BYTES,
         close: Callable[[], object],
     ) -> None:
         self.on_commit = on_commit
         self.on_corrupt: Callable[[Mapping[str, Sequence[str]]], None] = ignore_corrupt
         self.on_loss: Callable[[Loss], None] = ignore_loss
+        self.on_log_grown: Callable[[], None] = ignore_growth
+        self._log_limit = log_limit
+        self._log_growth = 0
         self._unsound = NOTHING_UNSOUND
         self._looking = threading.Lock()
         self._ground = ground
@@ -193,11 +207,17 @@ class Store:
         return self._retrying(once)
 
     def compact(self) -> int:
-        """Forget old change sets: at least 24 hours and 10,000 revisions stay. To be called hourly.
+        """Forget old change sets: 24 hours and 10,000 revisions stay if they fit into ``log_limit``.
 
-        Returns the head's ``compact_revision``.
+        To be called hourly, and when `on_log_grown` is. Returns the head's ``compact_revision``.
         """
-        return self.write(lambda unit: unit.log.compact())
+        self._log_growth = 0
+        # Outside the writes, which wait for each other: it reads the whole log.
+        until = self.read(lambda unit: max(unit.log.outdated(), unit.log.overlong(self._log_limit)))
+        while True:
+            compaction = self.write(lambda unit: unit.log.compact(until))
+            if compaction.is_done:
+                return compaction.compact_revision
 
     def check_rows(self) -> Unsound:
         """Read every resource, and return those that cannot be read. Routers are told to drop these.
@@ -254,6 +274,7 @@ class Store:
                 return result, None
             self._commit(session)
             self._shredding_due |= unit.shredded
+            self._note_growth(unit.log.appended_bytes)
             return result, unit.change_set
 
     def _read_once(self, work: Callable[[ReadUnit], T]) -> T:
@@ -317,6 +338,13 @@ class Store:
             raise
         if self._ground is not None:
             self._check_ground(self._ground)
+
+    def _note_growth(self, appended: int) -> None:
+        # Not exact where threads commit at once, which only puts the next compaction off.
+        self._log_growth += appended
+        if self._log_growth > self._log_limit // _LOG_SLACK:
+            self._log_growth = 0
+            self.on_log_grown()
 
     def _check_ground(self, ground: Ground) -> None:
         known = ground.loss
@@ -387,6 +415,7 @@ def open_store(
     clock: Callable[[], datetime],
     on_commit: Callable[[ChangeSet], None] = ignore_commit,
     how: engines.Connecting = engines.AS_USUAL,
+    log_limit: int = KEPT_BYTES,
 ) -> Store:
     """Return the store at a SQLAlchemy URL, which has been migrated; ``clock`` gives aware times.
 
@@ -416,7 +445,14 @@ def open_store(
                 stack.callback(ground.close)
         except (DBAPIError, SqliteError) as error:
             raise engines.unusable(parsed, error) from error
-        return Store(engine, clock=clock, on_commit=on_commit, ground=ground, close=stack.pop_all().close)
+        return Store(
+            engine,
+            clock=clock,
+            on_commit=on_commit,
+            ground=ground,
+            log_limit=log_limit,
+            close=stack.pop_all().close,
+        )
 
 
 def _check_single_rows(session: Session) -> None:

@@ -5,12 +5,13 @@ from __future__ import annotations
 import json
 import shutil
 import signal
+import sqlite3
 import subprocess
 import sys
 import time
 from collections.abc import Iterator
 from contextlib import ExitStack, closing
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -34,6 +35,7 @@ QUIET = {"CODEVECTOR_LOG_LEVEL": "info"}
 SOON = Duration(seconds=1)
 LARGE_MODELS = 130
 BIG_LABELS = {f"key-{number:02}".ljust(60, "k"): "v" * 63 for number in range(64)}
+LABELS_BYTES = sum(len(key) + len(value) for key, value in BIG_LABELS.items())
 STREAMS_AT_ONCE = 100
 STREAMS_A_ROUND = 2000
 MOST_GROWTH_KIB = 1 << 10
@@ -132,7 +134,8 @@ class TestAnotherLife:
         made.stop_service()
         url = f"sqlite:///{made.home}/registry.db"
         with closing(open_store(url, clock=lambda: datetime.now(UTC))) as store:
-            compacted = store.write(lambda unit: unit.log.compact(kept_for=timedelta(0), kept_revisions=3))
+            until = tables[-1].revision - 3
+            compacted = store.write(lambda unit: unit.log.compact(until)).compact_revision
         made.start_service()
         assert tables[0].revision + 3 < compacted == tables[-1].revision - 3
         for table in tables:
@@ -142,6 +145,27 @@ class TestAnotherLife:
                 assert resumes(made, next(one for one in tables if one.revision == floor), ledger)
             elif table.revision:
                 assert resumes(made, table, ledger) == tables[-1]
+
+    def test_a_change_log_that_is_full_forgets_what_no_longer_fits(self) -> None:
+        """More was written than the log may have: the oldest goes, however young it is."""
+        with running({**QUIET, "CODEVECTOR_CHANGE_LOG_MIB": "1"}) as made:
+            api = Api(made)
+            provider = api.create()
+            before = RouterTable.of(api.snapshot())
+            first = next(iter(BIG_LABELS))
+            for number in range(3 * (1 << 20) // LABELS_BYTES):
+                provider.labels.update({**BIG_LABELS, first: str(number)})
+                provider = api.update(provider, "labels")
+
+            def fits() -> bool:
+                with closing(sqlite3.connect(f"file:{made.home}/registry.db?mode=ro", uri=True)) as database:
+                    [(size,)] = database.execute("SELECT sum(length(payload)) FROM change_log")
+                return bool((1 << 19) < size < (1 << 20) * 9 // 8)
+
+            wait_until(fits, what="the log is cut")
+            made.stop_service()
+            made.start_service()
+            begins_anew(made, before, Reason.REASON_COMPACTED, "REVISION_COMPACTED")
 
     def test_a_database_that_was_put_back_is_behind_its_routers(self, made: Instance, tmp_path: Path) -> None:
         history(Api(made), Ledger())

@@ -47,7 +47,7 @@ class ReadUnit:
         self.provider_models = ProviderModelReads(session, unsound)
         self.models = ModelReads(session, unsound)
         self.data_keys = DataKeyReads(session)
-        self.log = LogReads(session)
+        self.log = LogReads(session, now)
         self.kms = KmsReads(session)
         self.requests = RequestReads(session, now)
 

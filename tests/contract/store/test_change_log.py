@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from contextlib import closing
 from dataclasses import replace
 from datetime import timedelta
+from itertools import pairwise
 from uuid import uuid4
 
 import pytest
@@ -32,8 +34,8 @@ from service.domain.routing import (
     routing_provider,
 )
 from service.readmodel.live import Break, Newer
-from service.store import ReadUnit, Store, WriteUnit
-from service.store.units.log import KEPT_FOR, KEPT_REVISIONS
+from service.store import ReadUnit, Store, WriteUnit, open_store
+from service.store.units import log
 from service.usecases import routing_source
 from tests.support.values.registry_values import (
     ManualClock,
@@ -382,7 +384,7 @@ def test_another_history_is_told_from_what_is_too_far(
     assert source.follows(before, replace(current, content_id=uuid4())) is False
     assert source.follows(before, replace(current, store_id=uuid4())) is False
     clock.advance(hours=1)
-    store.write(lambda unit: unit.log.compact(kept_for=timedelta(0), kept_revisions=0))
+    compact_all(store)
     assert source.follows(empty, current) is None
 
 
@@ -394,15 +396,23 @@ def test_what_is_compacted_is_no_other_history(store: Store, clock: ManualClock)
     floor = source.load().at
     store.write(lambda unit: unit.providers.insert(a_provider("bolt"), None))
     clock.advance(hours=1)
-    store.write(lambda unit: unit.log.compact(kept_for=timedelta(0), kept_revisions=0))
+    compact_all(store)
     assert source.between(empty, floor) is Break.TOO_FAR
     assert source.follows(empty, floor) is None
+
+
+def compact_all(store: Store) -> None:
+    newest = store.read(lambda unit: unit.log.head()).revision
+    assert store.write(lambda unit: unit.log.compact(newest)).compact_revision
 
 
 class TestCompaction:
     def compact(self, store: Store, *, hours: int, revisions: int) -> int:
         kept_for = timedelta(hours=hours)
-        return store.write(lambda unit: unit.log.compact(kept_for=kept_for, kept_revisions=revisions))
+        until = store.read(lambda unit: unit.log.outdated(kept_for=kept_for, kept_revisions=revisions))
+        done = store.write(lambda unit: unit.log.compact(until))
+        assert done.is_done
+        return done.compact_revision
 
     def kept(self, store: Store) -> list[int]:
         return [change_set.revision for change_set in store.read(lambda unit: unit.log.changes_since(0))]
@@ -430,10 +440,85 @@ class TestCompaction:
         head = store.read(lambda unit: unit.log.head())
         assert (head.revision, head.compact_revision) == (6, 4)
 
+    def sizes(self, store: Store, *counts: int) -> list[int]:
+        """Write a revision of so many changes each, and return by how much each made the log longer."""
+        provider = store.write(lambda unit: unit.providers.insert(a_provider("acme"), None))
+        assert provider.revision == 1
+        store.write(lambda unit: unit.log.compact(1))
+
+        def work(unit: WriteUnit, count: int) -> WriteUnit:
+            prefix = f"r{unit.revision}-"
+            unit.provider_models.insert([a_provider_model(f"{prefix}{number}") for number in range(count)])
+            return unit
+
+        return [
+            store.write(lambda unit, count=count: work(unit, count)).log.appended_bytes  # type: ignore[misc]
+            for count in counts
+        ]
+
+    @pytest.mark.parametrize("at_once", [1, 2, 10_000])
+    def test_forgets_what_does_not_fit(
+        self, store: Store, monkeypatch: pytest.MonkeyPatch, at_once: int
+    ) -> None:
+        monkeypatch.setattr(log, "_REVISIONS_AT_ONCE", at_once)
+        sizes = self.sizes(store, 1, 5, 2, 3)
+        assert min(sizes) > log.ROW_BYTES
+        for kept in range(5):
+            fits = sum(sizes[4 - kept :])
+            newest_forgotten = 5 - kept if kept < 4 else 0
+            assert store.read(lambda unit, fits=fits: unit.log.overlong(fits)) == newest_forgotten  # type: ignore[misc]
+            if kept:
+                one_less = store.read(lambda unit, fits=fits: unit.log.overlong(fits - 1))  # type: ignore[misc]
+                assert one_less == 6 - kept
+        assert store.read(lambda unit: unit.log.overlong(10**12)) == 0
+
+    @pytest.mark.parametrize("rows", [1, 4, 10_000])
+    def test_goes_by_whole_revisions_in_units_of_some_rows(
+        self, store: Store, monkeypatch: pytest.MonkeyPatch, rows: int
+    ) -> None:
+        monkeypatch.setattr(log, "FORGOTTEN_ROWS", rows)
+        self.sizes(store, 3, 3, 3, 3, 1)
+        steps = []
+        while True:
+            step = store.write(lambda unit: unit.log.compact(5))
+            steps.append(step.compact_revision)
+            assert self.kept(store) == list(range(step.compact_revision + 1, 7))
+            if step.is_done:
+                break
+        assert steps == {1: [2, 3, 4, 5], 4: [3, 5], 10_000: [5]}[rows]
+
+    def test_may_forget_everything(self, store: Store) -> None:
+        source = routing_source.routing_source(store)
+        self.sizes(store, 1, 1)
+        before = source.load()
+        assert store.write(lambda unit: unit.log.compact(3)) == log.Compaction(3, is_done=True)
+        assert self.kept(store) == []
+        assert source.load().at == before.at
+        assert store.write(lambda unit: unit.log.compact(3)) == log.Compaction(3, is_done=True)
+
+    def test_is_due_when_an_eighth_was_added_and_keeps_the_limit(
+        self, url: str, clock: ManualClock, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        monkeypatch.setattr(log, "FORGOTTEN_ROWS", 2)
+        with closing(open_store(url, clock=clock, log_limit=8_000)) as store:
+            due: list[int] = []
+            store.on_log_grown = lambda: due.append(store.read(lambda unit: unit.log.head().revision))
+            sizes = self.sizes(store, *[1] * 40)
+            gaps = [later - earlier for earlier, later in pairwise(due)]
+            assert set(gaps) <= {1_000 // max(sizes) + 1, 1_000 // min(sizes) + 1}
+            source = routing_source.routing_source(store)
+            newest = source.load()
+            floor = store.compact()
+            assert sum(sizes[floor - 1 :]) <= 8_000 < sum(sizes[floor - 2 :])
+            assert self.kept(store) == list(range(floor + 1, 42))
+            assert store.compact() == floor
+            away = replace(newest.at, revision=floor - 1)
+            assert source.between(away, newest.at) is Break.TOO_FAR
+
     def test_by_default_keeps_a_day_and_ten_thousand_revisions(
         self, store: Store, clock: ManualClock
     ) -> None:
-        assert (timedelta(hours=24), 10_000) == (KEPT_FOR, KEPT_REVISIONS)
+        assert (timedelta(hours=24), 10_000, 2**28) == (log.KEPT_FOR, log.KEPT_REVISIONS, log.KEPT_BYTES)
         self.six_revisions_an_hour_apart(store, clock)
         clock.advance(days=30)
         assert store.compact() == 0

@@ -16,7 +16,7 @@ from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing, suppress
 from dataclasses import dataclass, field
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime
 from functools import partial
 
 import pytest
@@ -207,9 +207,7 @@ class Story:
             self.store.write(work)
             if chance.random() < 0.01:
                 kept = chance.randint(0, 200)
-                self.store.write(
-                    lambda unit, kept=kept: unit.log.compact(kept_for=timedelta(0), kept_revisions=kept)  # type: ignore[misc]
-                )
+                self.store.write(lambda unit, kept=kept: unit.log.compact(unit.revision - 1 - kept))  # type: ignore[misc]
 
     async def check_all(self, registry: Registry) -> None:
         """From wherever somebody once was: what was there, and a watch behind it, is what is there now."""

@@ -15,7 +15,7 @@ from collections.abc import Callable, Collection, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import ExitStack, closing
 from dataclasses import dataclass, field
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime
 from functools import partial
 from typing import Any
 
@@ -165,7 +165,7 @@ class Storm:
         if self.chance.random() < 0.5:
             kept = self.chance.randint(0, 300)
             with closing(open_store(url, clock=lambda: datetime.now(UTC))) as store:
-                store.write(lambda unit: unit.log.compact(kept_for=timedelta(0), kept_revisions=kept))
+                store.write(lambda unit: unit.log.compact(unit.revision - 1 - kept))
         made.start_service()
 
     def check(self, routers: Sequence[Router]) -> int:

@@ -8,6 +8,7 @@ import pytest
 
 from runtime.settings import SettingsError
 from service.settings import load
+from service.store.units.log import KEPT_BYTES
 
 
 class TestLoad:
@@ -21,6 +22,15 @@ class TestLoad:
         assert not settings.allow_loopback_http
         assert not settings.allow_private_upstreams
         assert (settings.log_level, settings.logging_level) == ("info", 20)
+
+    def test_the_change_log_is_counted_in_mebibytes(self) -> None:
+        assert load({}).change_log_bytes == KEPT_BYTES
+        assert load({"CODEVECTOR_CHANGE_LOG_MIB": "1"}).change_log_bytes == 1 << 20
+
+    @pytest.mark.parametrize("text", ["0", "-1", "1.5", "1048577", "256 MiB", "²"])
+    def test_the_change_log_is_a_whole_number_of_them(self, text: str) -> None:
+        with pytest.raises(SettingsError, match="CODEVECTOR_CHANGE_LOG_MIB must be a whole number from 1 to"):
+            load({"CODEVECTOR_CHANGE_LOG_MIB": text})
 
     def test_trace_is_refused(self) -> None:
         with pytest.raises(SettingsError, match="GRPC_TRACE"):

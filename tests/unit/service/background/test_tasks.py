@@ -10,7 +10,7 @@ import logging
 import pytest
 
 from runtime.logs import build_logger
-from service.background.tasks import Nudge, attempt, repeat, running
+from service.background.tasks import Nudge, attempt, repeat, running, whenever
 from service.domain.errors import Reason, RegistryError, Unavailable
 
 CANARY = "cAnArY-5e1f"
@@ -48,6 +48,29 @@ class TestSteps:
         first = json.loads(stream.getvalue().splitlines()[0])
         assert (first["event"], line.items() <= first.items()) == ("step_failed", True)
         assert CANARY not in stream.getvalue()
+
+    def test_that_are_due_are_attempted(self) -> None:
+        stream, tried = io.StringIO(), 0
+
+        async def main() -> None:
+            due, done = Nudge(), asyncio.Event()
+
+            async def step() -> None:
+                nonlocal tried
+                tried += 1
+                done.set()
+                raise AWAY
+
+            log = build_logger(stream, logging.INFO)
+            async with running([whenever(due, step, log, "step_failed")], log), asyncio.timeout(60):
+                for _ in range(2):
+                    due()
+                    await done.wait()
+                    done.clear()
+
+        asyncio.run(main())
+        assert tried == 2
+        assert [json.loads(line)["event"] for line in stream.getvalue().splitlines()] == ["step_failed"] * 2
 
     def test_that_succeed_say_nothing(self) -> None:
         stream = io.StringIO()

@@ -1,19 +1,21 @@
 """One revision of the routing table, with every row's bytes ready, and the answers joined from them.
 
-A snapshot never changes. The next one shares the rows that did not change and is a join of ready bytes, so a
-change costs what changed and one join, not the building of every message.
+A snapshot never changes. The next one shares the segments in which no row changed, and a revision that
+changes nothing for routers shares them all. The answers are joined when they are asked for, once.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from enum import IntEnum
+from functools import partial
 from uuid import UUID
 
 from service.domain.history import RevisionToken
 from service.domain.routing import ActiveModel, Change, ChangeSet, Entry, EntryKind, RoutingProvider
+from service.readmodel.segments import Row, Table
 
 
 class SnapshotReason(IntEnum):
@@ -24,14 +26,6 @@ class SnapshotReason(IntEnum):
     STORE_CHANGED = 3
     SLOW_CONSUMER = 4
     REVISION_AHEAD = 5
-
-
-@dataclass(frozen=True, slots=True)
-class Row:
-    """A routing entry and its message's bytes, with the length in front as a repeated field has it."""
-
-    entry: Entry
-    encoded: bytes
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,41 +41,60 @@ class RowChange:
 class Codec:
     """How rows become bytes; handed in, since this room knows no messages.
 
-    ``row`` encodes one entry. ``segments`` joins the rows of providers, provider models and models, in this
-    order, into parts of less than 512 KiB, unless one row is larger. ``whole`` makes the complete answer of
-    GetRoutingSnapshot, and ``chunks`` the messages of a watch. ``change_set`` makes the message of one
+    ``row`` encodes one entry. ``segment`` joins rows of one kind as the table's field of them. ``whole``
+    makes the complete answer of GetRoutingSnapshot of such segments, in the order of kinds, and ``chunks``
+    the messages of a watch, of less than 512 KiB if the segments are. ``change_set`` makes the message of one
     revision, and ``bookmark`` a sign of life, of (where, time, draining).
     """
 
     row: Callable[[Entry], bytes]
-    segments: Callable[[Sequence[bytes], Sequence[bytes], Sequence[bytes]], Sequence[bytes]]
+    segment: Callable[[EntryKind, Sequence[bytes]], bytes]
     whole: Callable[[RevisionToken, Sequence[bytes]], bytes]
     chunks: Callable[[RevisionToken, Sequence[bytes], SnapshotReason], tuple[bytes, ...]]
     change_set: Callable[[RevisionToken, Sequence[RowChange], datetime], bytes]
     bookmark: Callable[[RevisionToken, datetime, bool], bytes]
 
 
-@dataclass(frozen=True, slots=True)
 class Snapshot:
-    """The routing table at one revision of a store; rows are sorted by resource name.
+    """The routing table at one revision of a store.
 
     ``at`` says which revision of which history, ``commit_id`` names its commit, and ``token`` is ``at`` as
     clients know it.
-
-    ``provider_model_rows`` are the values of ``provider_models``, for slicing. ``whole`` is the encoded
-    GetRoutingSnapshotResponse, ``chunks`` what a watch begins with, both made of ``segments``.
     """
 
-    at: RevisionToken
-    commit_id: UUID
-    token: str
-    providers: Mapping[str, Row]
-    provider_models: Mapping[str, Row]
-    models: Mapping[str, Row]
-    provider_model_rows: tuple[Row, ...]
-    segments: tuple[bytes, ...]
-    whole: bytes
-    chunks: tuple[bytes, ...]
+    __slots__ = (
+        "_chunks",
+        "_codec",
+        "_provider_model_rows",
+        "_whole",
+        "at",
+        "commit_id",
+        "models",
+        "provider_models",
+        "providers",
+        "token",
+    )
+
+    def __init__(
+        self,
+        codec: Codec,
+        at: RevisionToken,
+        commit_id: UUID,
+        *,
+        providers: Table,
+        provider_models: Table,
+        models: Table,
+    ) -> None:
+        self.at = at
+        self.commit_id = commit_id
+        self.token = str(at)
+        self.providers = providers
+        self.provider_models = provider_models
+        self.models = models
+        self._codec = codec
+        self._provider_model_rows: Sequence[Row] | None = None
+        self._whole: bytes | None = None
+        self._chunks: dict[SnapshotReason, tuple[bytes, ...]] = {}
 
     @property
     def revision(self) -> int:
@@ -93,11 +106,45 @@ class Snapshot:
         """Which store the revision belongs to."""
         return self.at.store_id
 
+    @property
+    def provider_model_rows(self) -> Sequence[Row]:
+        """The rows of provider models by name, for slicing."""
+        if self._provider_model_rows is None:
+            self._provider_model_rows = tuple(self.provider_models.in_order())
+        return self._provider_model_rows
+
+    @property
+    def whole(self) -> bytes:
+        """The encoded GetRoutingSnapshotResponse: the same bytes wherever the table is the same."""
+        if self._whole is None:
+            self._whole = self._codec.whole(self.at, self._segments())
+        return self._whole
+
+    def chunks(self, reason: SnapshotReason) -> tuple[bytes, ...]:
+        """Return what a watch begins with. Where it is cut is not the same everywhere."""
+        if reason not in self._chunks:
+            self._chunks[reason] = self._codec.chunks(self.at, self._segments(), reason)
+        return self._chunks[reason]
+
+    def _segments(self) -> list[bytes]:
+        return [
+            segment.joined(partial(self._join, kind))
+            for kind, table in (
+                (EntryKind.PROVIDER, self.providers),
+                (EntryKind.PROVIDER_MODEL, self.provider_models),
+                (EntryKind.MODEL, self.models),
+            )
+            for segment in table.segments
+        ]
+
+    def _join(self, kind: EntryKind, rows: Sequence[Row]) -> bytes:
+        return self._codec.segment(kind, [row.encoded for row in rows])
+
 
 def build(codec: Codec, at: RevisionToken, commit_id: UUID, entries: Iterable[Entry]) -> Snapshot:
     """Return the snapshot of a table read as a whole."""
     changes = tuple(Change(_kind(entry), entry.name, entry) for entry in entries)
-    empty = Snapshot(at, commit_id, "", {}, {}, {}, (), (), b"", ())
+    empty = Snapshot(codec, at, commit_id, providers=Table(), provider_models=Table(), models=Table())
     return advance(codec, empty, encoded(codec, changes), at, commit_id)
 
 
@@ -116,41 +163,16 @@ def advance(
 
     Applying a change twice changes nothing, since each row says what is there now.
     """
-    tables = {
-        EntryKind.PROVIDER: dict(current.providers),
-        EntryKind.PROVIDER_MODEL: dict(current.provider_models),
-        EntryKind.MODEL: dict(current.models),
-    }
-    # Replacing and removing keep a dict's order. A name that enters goes to the end, also one that was there
-    # before and left in an earlier change.
-    entered: set[EntryKind] = set()
+    rows: dict[EntryKind, dict[str, Row | None]] = {kind: {} for kind in EntryKind}
     for change in changes:
-        table = tables[change.kind]
-        if change.row is None:
-            table.pop(change.name, None)
-            continue
-        if change.name not in table:
-            entered.add(change.kind)
-        table[change.name] = change.row
-    for kind in entered:
-        tables[kind] = dict(sorted(tables[kind].items()))
-    provider_models = tables[EntryKind.PROVIDER_MODEL]
-    segments = tuple(
-        codec.segments(
-            *([row.encoded for row in table.values()] for table in tables.values()),
-        )
-    )
+        rows[change.kind][change.name] = change.row
     return Snapshot(
-        at=at,
-        commit_id=commit_id,
-        token=str(at),
-        providers=tables[EntryKind.PROVIDER],
-        provider_models=provider_models,
-        models=tables[EntryKind.MODEL],
-        provider_model_rows=tuple(provider_models.values()),
-        segments=segments,
-        whole=codec.whole(at, segments),
-        chunks=codec.chunks(at, segments, SnapshotReason.INITIAL),
+        codec,
+        at,
+        commit_id,
+        providers=current.providers.changed(rows[EntryKind.PROVIDER]),
+        provider_models=current.provider_models.changed(rows[EntryKind.PROVIDER_MODEL]),
+        models=current.models.changed(rows[EntryKind.MODEL]),
     )
 
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 import asyncio
 import random
 from collections.abc import Awaitable, Callable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from datetime import datetime
 
 from service.domain.errors import OutOfRange, Reason, ResourceExhausted, Unavailable
@@ -81,14 +81,6 @@ class _Place:
     position: int
 
 
-@dataclass(slots=True)
-class _Restarts:
-    """The chunks of one snapshot for each reason other than the usual one, made when first needed."""
-
-    token: str = ""
-    chunks: dict[SnapshotReason, tuple[bytes, ...]] = field(default_factory=dict)
-
-
 async def at_once() -> None:
     """Wait for nothing: for a registry without other replicas."""
 
@@ -120,7 +112,6 @@ class Watchers:
         self._sleeping: list[asyncio.Future[None]] = []
         self._gone = asyncio.Event()
         self._draining = False
-        self._restarts = _Restarts()
         self._bookmark = ("", False, -1.0, b"")
 
     def __len__(self) -> int:
@@ -278,21 +269,10 @@ class Watchers:
     async def _send_snapshot(self, watcher: _Watcher, reason: SnapshotReason, send: Send) -> _Place:
         ring = self._live.ring
         place = _Place(ring, ring.end)
-        for chunk in self._chunks(reason):
+        for chunk in self._live.current.chunks(reason):
             await send(chunk)
             watcher.progress = self._loop.time()
         return place
-
-    def _chunks(self, reason: SnapshotReason) -> tuple[bytes, ...]:
-        snapshot = self._live.current
-        if reason is SnapshotReason.INITIAL:
-            return snapshot.chunks
-        made = self._restarts
-        if made.token != snapshot.token:
-            made = self._restarts = _Restarts(snapshot.token)
-        if reason not in made.chunks:
-            made.chunks[reason] = self._codec.chunks(snapshot.at, snapshot.segments, reason)
-        return made.chunks[reason]
 
     def _sign_of_life(self, *, draining: bool) -> bytes:
         """Return a bookmark at the current revision; one of the last tick serves all that are due with it."""

@@ -7,10 +7,8 @@ Source: Protocol Buffers encoding, "Last One Wins" and length-delimited records.
 
 from __future__ import annotations
 
-from bisect import bisect_right
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from datetime import datetime
-from itertools import accumulate
 
 from codevector.providers.v1 import model_pb2, routing_service_pb2
 from google.protobuf.message import Message
@@ -20,8 +18,8 @@ from service.domain.routing import ActiveModel, ActiveProviderModel, Entry, Entr
 from service.readmodel.snapshot import Codec, RowChange, SnapshotReason
 from service.rpc.convert import enum_number, pricing_to_pb, provider_config_to_pb
 
-SEGMENT_BYTES = 480 << 10
-"""How many bytes of rows go into one part of a snapshot; with their tags it stays below 512 KiB."""
+CHUNK_BYTES = 500 << 10
+"""How many bytes of rows go into one message of a snapshot at most. Two new segments do, with their tags."""
 
 NOT_MODIFIED = routing_service_pb2.GetRoutingSnapshotResponse(not_modified=True).SerializeToString()
 
@@ -31,30 +29,12 @@ def encode_row(entry: Entry) -> bytes:
     return _delimited(_message(entry).SerializeToString(deterministic=True))
 
 
-def encode_segments(
-    provider_rows: Sequence[bytes], provider_model_rows: Sequence[bytes], model_rows: Sequence[bytes]
-) -> list[bytes]:
-    """Return the three repeated fields of a table, in this order, cut between rows into bounded parts.
+def encode_segment(kind: EntryKind, rows: Sequence[bytes]) -> bytes:
+    """Return rows of one kind as a repeated field.
 
-    They have the same numbers in RoutingSnapshot and SnapshotChunk, so that a part belongs into either.
+    It has the same number in RoutingSnapshot and SnapshotChunk, so that a segment belongs into either.
     """
-    segments: list[bytes] = []
-    parts: list[bytes] = []
-    size = 0
-    for tag, rows in (
-        (_PROVIDERS_TAG, provider_rows),
-        (_PROVIDER_MODELS_TAG, provider_model_rows),
-        (_MODELS_TAG, model_rows),
-    ):
-        for part in _cut(tag, rows, SEGMENT_BYTES - size):
-            if parts and size + len(part) > SEGMENT_BYTES:
-                segments.append(b"".join(parts))
-                parts, size = [], 0
-            parts.append(part)
-            size += len(part)
-    if parts:
-        segments.append(b"".join(parts))
-    return segments
+    return _repeated(_TABLE_TAGS[kind], rows)
 
 
 def encode_whole(at: RevisionToken, segments: Sequence[bytes]) -> bytes:
@@ -67,17 +47,18 @@ def encode_whole(at: RevisionToken, segments: Sequence[bytes]) -> bytes:
 
 
 def encode_chunks(at: RevisionToken, segments: Sequence[bytes], reason: SnapshotReason) -> tuple[bytes, ...]:
-    """Return the WatchRoutingResponses of a snapshot: one for each segment, and one for an empty table."""
+    """Return the WatchRoutingResponses of a snapshot: as few as their size allows, one for an empty table."""
     chunks = []
     inner = routing_service_pb2.WatchRoutingResponse(store_id=str(at.store_id)).SerializeToString()
-    for number, segment in enumerate(segments or (b"",), start=1):
-        first, last = number == 1, number >= len(segments)
+    parts = list(_together(segments)) or [[]]
+    for number, part in enumerate(parts, start=1):
+        first, last = number == 1, number == len(parts)
         head = routing_service_pb2.SnapshotChunk(
             first=first, last=last, reason=enum_number(reason if first else None)
         ).SerializeToString()
         outer = _where(at).SerializeToString() if last else inner
-        size = _varint(len(head) + len(segment))
-        chunks.append(b"".join((outer, _SNAPSHOT_CHUNK_TAG, size, head, segment)))
+        size = _varint(len(head) + sum(map(len, part)))
+        chunks.append(b"".join((outer, _SNAPSHOT_CHUNK_TAG, size, head, *part)))
     return tuple(chunks)
 
 
@@ -180,9 +161,11 @@ def _tag(message: type[Message], field: str) -> bytes:
 
 
 _SNAPSHOT_TAG = _tag(routing_service_pb2.GetRoutingSnapshotResponse, "snapshot")
-_PROVIDERS_TAG = _tag(routing_service_pb2.RoutingSnapshot, "providers")
-_PROVIDER_MODELS_TAG = _tag(routing_service_pb2.RoutingSnapshot, "provider_models")
-_MODELS_TAG = _tag(routing_service_pb2.RoutingSnapshot, "models")
+_TABLE_TAGS = {
+    EntryKind.PROVIDER: _tag(routing_service_pb2.RoutingSnapshot, "providers"),
+    EntryKind.PROVIDER_MODEL: _tag(routing_service_pb2.RoutingSnapshot, "provider_models"),
+    EntryKind.MODEL: _tag(routing_service_pb2.RoutingSnapshot, "models"),
+}
 _ACTIVE_PROVIDER_MODELS_TAG = _tag(
     routing_service_pb2.ListActiveProviderModelsResponse, "active_provider_models"
 )
@@ -198,15 +181,18 @@ _CHANGE_TAGS = {
 }
 
 
-def _cut(tag: bytes, rows: Sequence[bytes], first_bytes: int) -> Iterator[bytes]:
-    """A repeated field in parts: the first of at most ``first_bytes``, unless a row alone is larger."""
-    ends = list(accumulate(len(row) + 1 for row in rows))
-    begin, limit = 0, first_bytes
-    while begin < len(rows):
-        base = ends[begin - 1] if begin else 0
-        end = max(begin + 1, bisect_right(ends, base + limit))
-        yield _repeated(tag, rows[begin:end])
-        begin, limit = end, SEGMENT_BYTES
+def _together(segments: Iterable[bytes]) -> Iterator[list[bytes]]:
+    """Yield segments that fit into one chunk; one that is too large has its own."""
+    part: list[bytes] = []
+    size = 0
+    for segment in segments:
+        if part and size + len(segment) > CHUNK_BYTES:
+            yield part
+            part, size = [], 0
+        part.append(segment)
+        size += len(segment)
+    if part:
+        yield part
 
 
 def _repeated(tag: bytes, rows: Sequence[bytes]) -> bytes:
@@ -226,4 +212,4 @@ def _varint(value: int) -> bytes:
     return bytes(encoded)
 
 
-CODEC = Codec(encode_row, encode_segments, encode_whole, encode_chunks, encode_change_set, encode_bookmark)
+CODEC = Codec(encode_row, encode_segment, encode_whole, encode_chunks, encode_change_set, encode_bookmark)

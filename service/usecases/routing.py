@@ -24,7 +24,8 @@ from service.domain.history import RevisionToken, parse_token
 from service.domain.lists import ACTIVE_PROVIDER_MODEL_LIST
 from service.domain.model import Provider, SealedCredential, State
 from service.domain.pages import Query
-from service.readmodel.snapshot import Row, Snapshot
+from service.readmodel.segments import Row
+from service.readmodel.snapshot import Snapshot
 from service.store import ReadUnit
 from service.usecases.context import Context, ListQuery
 from service.usecases.lists import page_of

@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 from datetime import datetime
 
 from service.domain.history import RevisionToken, parse_token
-from service.domain.routing import Entry, RoutingProvider
+from service.domain.routing import Entry, EntryKind, RoutingProvider
 from service.readmodel.snapshot import Codec, RowChange, SnapshotReason
 
 Value = tuple[int, str]
@@ -52,8 +52,8 @@ def _values(rows: Mapping[str, Sequence[object]]) -> dict[str, Value]:
     return {name: (int(str(version)), str(which)) for name, (version, which) in rows.items()}
 
 
-def _segments(*tables: Sequence[bytes]) -> Sequence[bytes]:
-    return [row for table in tables for row in table]
+def _segment(kind: EntryKind, rows: Sequence[bytes]) -> bytes:
+    return b", ".join(rows)
 
 
 def _whole(at: RevisionToken, segments: Sequence[bytes]) -> bytes:
@@ -75,5 +75,5 @@ def _bookmark(at: RevisionToken, time: datetime, draining: bool) -> bytes:
 
 
 PLAIN_CODEC = Codec(
-    row=_row, segments=_segments, whole=_whole, chunks=_chunks, change_set=_change_set, bookmark=_bookmark
+    row=_row, segment=_segment, whole=_whole, chunks=_chunks, change_set=_change_set, bookmark=_bookmark
 )

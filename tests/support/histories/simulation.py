@@ -376,7 +376,7 @@ class Simulation:
         for replica in self.replicas:
             at = replica.live.current.at
             _law(at == head, f"{replica.name} ends at {at.revision}, the store at {head.revision}")
-            rows = PlainTable().after(replica.live.current.chunks[0])[0].rows
+            rows = PlainTable().after(replica.live.current.chunks(SnapshotReason.INITIAL)[0])[0].rows
             _law(rows == self.truth.rows(head), f"the table of {replica.name} is not the store's")
         for router in self.routers:
             _law(router.table.token == head, f"{router.name} does not end at the store's table")

@@ -285,7 +285,8 @@ class World:
     def check(self) -> None:
         """Whatever has happened so far: a table is what its token says, and a credential its table's."""
         for live in self.lives:
-            self._check_table(live.current.at, PlainTable().after(live.current.chunks[0])[0].rows, "replica")
+            [chunk] = live.current.chunks(SnapshotReason.INITIAL)
+            self._check_table(live.current.at, PlainTable().after(chunk)[0].rows, "replica")
         if self.router.token is not None:
             self._check_table(self.router.token, self.router.rows, "router")
             row = (self.router.rows or {}).get(PROVIDER)
@@ -312,7 +313,7 @@ class World:
             for position in range(found, live.ring.end):
                 rows = PlainTable(rows={}).after(live.ring.message(position))[0].rows
                 value = (rows or {}).get(PROVIDER, value)
-            rows = PlainTable().after(live.current.chunks[0])[0].rows or {}
+            rows = PlainTable().after(live.current.chunks(SnapshotReason.INITIAL)[0])[0].rows or {}
             _law(value == rows.get(PROVIDER), f"place says that {_words(commit.token)} leads to its table")
             known = self._follows(commit.token, live.current.at)
             _law(known, f"{_words(commit.token)} is exact for a replica at {_words(live.current.at)}")

@@ -8,6 +8,7 @@ from contextlib import closing
 from dataclasses import replace
 
 import pytest
+from codevector.providers.v1 import routing_service_pb2 as pb
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -23,7 +24,7 @@ from service.domain.routing import (
 )
 from service.readmodel import snapshot as snapshots
 from service.readmodel.live import Newer
-from service.readmodel.snapshot import Snapshot, build, encoded_sets
+from service.readmodel.snapshot import Snapshot, SnapshotReason, build, encoded_sets
 from service.rpc.routing_codec import CODEC
 from service.store import Store, WriteUnit, migrate, open_store
 from service.usecases.routing_source import routing_source
@@ -72,6 +73,26 @@ def advance(current: Snapshot, change_sets: Sequence[ChangeSet], head: int) -> S
     return snapshots.advance(CODEC, current, changes, token(head), commit_id(head))
 
 
+def told(snapshot: Snapshot) -> tuple[object, ...]:
+    """All that anybody learns from a snapshot, whatever its segments are."""
+    tables = (snapshot.providers, snapshot.provider_models, snapshot.models)
+    chunks = snapshot.chunks(SnapshotReason.INITIAL)
+    assert pb.GetRoutingSnapshotResponse.FromString(snapshot.whole).snapshot == put_together(chunks)
+    rows = [list(table.items()) for table in tables]
+    return snapshot.at, snapshot.commit_id, snapshot.token, rows, snapshot.whole
+
+
+def put_together(chunks: Sequence[bytes]) -> pb.RoutingSnapshot:
+    parts = [pb.WatchRoutingResponse.FromString(chunk) for chunk in chunks]
+    last = parts[-1]
+    table = pb.RoutingSnapshot(revision=last.revision, store_id=last.store_id, token=last.token)
+    for part in parts:
+        table.providers.extend(part.snapshot_chunk.providers)
+        table.provider_models.extend(part.snapshot_chunk.provider_models)
+        table.models.extend(part.snapshot_chunk.models)
+    return table
+
+
 def built(revision: int, entries: Sequence[Entry]) -> Snapshot:
     return build(CODEC, token(revision), commit_id(revision), entries)
 
@@ -99,7 +120,7 @@ class TestAdvance:
             begin = max(0, snapshot.revision - repeated)
             head = min(snapshot.revision + steps[snapshot.revision], len(sets))
             snapshot = advance(snapshot, numbered[begin:head], head)
-        assert snapshot == built(len(sets), table_of(sets))
+        assert told(snapshot) == told(built(len(sets), table_of(sets)))
 
     def test_keeps_the_order_where_a_name_leaves_and_enters_again(self) -> None:
         fast, slow = (model_entry("acme", model_id, 1) for model_id in MODELS)
@@ -111,7 +132,9 @@ class TestAdvance:
     def test_moves_the_revision_where_routers_see_nothing(self) -> None:
         before = built(1, [provider_entry("acme", 1)])
         after = advance(before, [], 5)
-        assert (after.revision, after.providers) == (5, before.providers)
+        assert after.revision == 5
+        assert after.providers is before.providers
+        assert after.whole != before.whole
 
     def test_shares_the_rows_that_did_not_change(self) -> None:
         entries = [model_entry("acme", model_id, 1) for model_id in MODELS]
@@ -152,7 +175,7 @@ class TestFollowingTheStore:
             store.write(lambda unit, o=operation, p=provider_id, m=model_id: do(unit, o, p, m))  # type: ignore[misc]
             if number % every == 0:
                 snapshot = followed(store, snapshot)
-        assert followed(store, snapshot) == loaded(store)
+        assert told(followed(store, snapshot)) == told(loaded(store))
 
 
 def loaded(store: Store) -> Snapshot:

@@ -20,17 +20,18 @@ from service.domain.model import (
     ProviderKind,
 )
 from service.domain.routing import ActiveModel, ActiveProviderModel, EntryKind, RoutingProvider
-from service.readmodel.snapshot import Row, RowChange, SnapshotReason
+from service.readmodel.segments import Row
+from service.readmodel.snapshot import RowChange, SnapshotReason
 from service.rpc import routing_codec
 from service.rpc.routing_codec import (
+    CHUNK_BYTES,
     NOT_MODIFIED,
-    SEGMENT_BYTES,
     encode_bookmark,
     encode_change_set,
     encode_chunks,
     encode_page,
     encode_row,
-    encode_segments,
+    encode_segment,
     encode_whole,
 )
 from tests.support.doubles.hand_log import ONE, token
@@ -128,7 +129,12 @@ class TestWhole:
             expected.snapshot.provider_models.add().MergeFromString(message_of(row, pb.ActiveProviderModel))
         for row in model_rows:
             expected.snapshot.models.add().MergeFromString(message_of(row, pb.ActiveModel))
-        segments = encode_segments(provider_rows, provider_model_rows, model_rows)
+        segments = [
+            encode_segment(EntryKind.PROVIDER, provider_rows),
+            encode_segment(EntryKind.PROVIDER_MODEL, provider_model_rows[:1]),
+            encode_segment(EntryKind.PROVIDER_MODEL, provider_model_rows[1:]),
+            encode_segment(EntryKind.MODEL, model_rows),
+        ]
         whole = encode_whole(token(revision), segments)
         assert pb.GetRoutingSnapshotResponse.FromString(whole) == expected
         assert len(whole) == expected.ByteSize()
@@ -213,45 +219,15 @@ def _kind_of(entry: RoutingProvider | ActiveProviderModel | ActiveModel) -> Entr
     return EntryKind.MODEL if isinstance(entry, ActiveModel) else EntryKind.PROVIDER_MODEL
 
 
-class TestSegments:
-    @given(
-        st.lists(PROVIDERS, max_size=3),
-        st.lists(PROVIDER_MODELS, max_size=6),
-        st.lists(MODELS, max_size=3),
-        st.integers(1, 2000),
-    )
-    def test_hold_every_row_once_and_in_order(
-        self,
-        providers: list[RoutingProvider],
-        provider_models: list[ActiveProviderModel],
-        models: list[ActiveModel],
-        limit: int,
-    ) -> None:
-        rows = [[encode_row(one) for one in entries] for entries in (providers, provider_models, models)]
-        with pytest.MonkeyPatch.context() as patch:
-            patch.setattr(routing_codec, "SEGMENT_BYTES", limit)
-            segments = encode_segments(*rows)
-        assert b"".join(segments) == b"".join(encode_segments(*rows))
-        largest = max((len(row) + 1 for one in rows for row in one), default=0)
-        assert all(segments)
-        assert all(len(segment) <= max(limit, largest) for segment in segments)
-
-    def test_of_a_large_table_are_few(self) -> None:
-        rows = [bytes([0x80 | 0x40, 0x06]) + bytes(832)] * 10_000
-        segments = encode_segments([], rows, [])
-        assert len(segments) <= sum(len(row) + 1 for row in rows) // SEGMENT_BYTES + 2
-
-
 class TestChunks:
     @given(st.integers(1, 2**62), st.lists(PROVIDER_MODELS, max_size=6), st.sampled_from(SnapshotReason))
     def test_put_together_are_the_table(
         self, revision: int, provider_models: list[ActiveProviderModel], reason: SnapshotReason
     ) -> None:
-        rows = [encode_row(one) for one in provider_models]
+        segments = [encode_segment(EntryKind.PROVIDER_MODEL, [encode_row(one)]) for one in provider_models]
         with pytest.MonkeyPatch.context() as patch:
-            patch.setattr(routing_codec, "SEGMENT_BYTES", 700)
-            segments = encode_segments([], rows, [])
-        chunks = encode_chunks(token(revision), segments, reason)
+            patch.setattr(routing_codec, "CHUNK_BYTES", 700)
+            chunks = encode_chunks(token(revision), segments, reason)
         got = [pb.WatchRoutingResponse.FromString(chunk) for chunk in chunks]
         assert [one.revision for one in got] == [0] * (len(got) - 1) + [revision]
         assert {one.store_id for one in got} == {str(ONE)}
@@ -262,6 +238,13 @@ class TestChunks:
         assert [int(one.reason) for one in parts] == [int(reason)] + [0] * (len(got) - 1)
         whole = pb.GetRoutingSnapshotResponse.FromString(encode_whole(token(revision), segments)).snapshot
         assert [model for part in parts for model in part.provider_models] == list(whole.provider_models)
+
+    def test_of_many_segments_are_as_few_as_their_size_allows(self) -> None:
+        segments = [bytes(CHUNK_BYTES // 2)] * 4 + [bytes(2 * CHUNK_BYTES), bytes(1)]
+        sizes = [len(chunk) for chunk in encode_chunks(token(3), segments, SnapshotReason.INITIAL)]
+        overhead = 200
+        whole = [CHUNK_BYTES, CHUNK_BYTES, 2 * CHUNK_BYTES, 1]
+        assert all(0 < size - bytes_ < overhead for size, bytes_ in zip(sizes, whole, strict=True))
 
     def test_of_an_empty_table_are_one(self) -> None:
         [chunk] = encode_chunks(token(3), [], SnapshotReason.INITIAL)

@@ -5,6 +5,8 @@ MAKEFLAGS += --no-print-directory
 
 PYTHON ?= python3
 BIN := .venv/bin
+# Images of Python switch this on for what runs once. Here, every process of the tests would compile all its modules anew.
+unexport PYTHONDONTWRITEBYTECODE
 # Tests compute more than they wait, so a worker for each of two cores. Each takes half of the files, with what a file's
 # tests share, and the one that is done first takes over half of what the other has left.
 JOBS ?= 2

@@ -14,6 +14,8 @@ from tests.support.servers.api import KINDS, Api, api_key
 from tests.support.servers.desk import Desk
 from tests.support.servers.harness import Instance
 
+VISIBLE_SHIFT = 0.001
+"""A fraction of a pixel, which rounding makes where a line is laid out twice, is below it; a row that moves is not."""
 PAGES = {
     "list": "/admin/providers",
     "nothing found": "/admin/providers?q=no-such-provider",
@@ -98,7 +100,7 @@ def opened(admin: Admin, dialog: Dialog) -> None:
 @pytest.mark.parametrize("name", PAGES)
 def test_a_page(admin: Admin, name: str) -> None:
     admin.page.goto(PAGES[name], wait_until="networkidle")
-    assert shift(admin.page) == 0
+    assert shift(admin.page) < VISIBLE_SHIFT
     assert violations(admin.page) == []
     assert not is_too_wide(admin.page)
     assert misplaced(admin.page) == []

@@ -37,6 +37,7 @@ _CONFIGURATION = """
 storage "raft" {{
   path    = "{root}/data"
   node_id = "test"
+  performance_multiplier = 1 # of the election timeouts: a server that is alone need not wait five seconds for others
 }}
 listener "tcp" {{
   address         = "127.0.0.1:{port}"

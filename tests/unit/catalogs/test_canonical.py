@@ -13,10 +13,16 @@ from tools.catalog.canonical import canonical_bytes
 from tools.catalog.document import CatalogFileError
 from tools.catalog.validate import check_canonical
 
-SCALARS = st.none() | st.booleans() | st.integers() | st.text()
+TEXT = st.text(max_size=12)
+SCALARS = st.none() | st.booleans() | st.integers() | TEXT
 DOCUMENTS = st.dictionaries(
-    st.text(),
-    st.recursive(SCALARS, lambda inner: st.lists(inner) | st.dictionaries(st.text(), inner), max_leaves=20),
+    TEXT,
+    st.recursive(
+        SCALARS,
+        lambda inner: st.lists(inner, max_size=4) | st.dictionaries(TEXT, inner, max_size=4),
+        max_leaves=10,
+    ),
+    max_size=4,
 )
 
 

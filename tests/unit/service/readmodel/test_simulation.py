@@ -13,7 +13,7 @@ from service.readmodel.snapshot import SnapshotReason
 from tests.support.histories import virtual_time
 from tests.support.histories.simulation import LawBroken, simulate
 
-SEEDS = 200
+SEEDS = 80
 PART = 20
 
 

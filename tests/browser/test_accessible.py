@@ -15,7 +15,7 @@ from tests.support.servers.desk import Desk
 from tests.support.servers.harness import Instance
 
 VISIBLE_SHIFT = 0.001
-"""A fraction of a pixel, which rounding makes where a line is laid out twice, is below it; a row that moves is not."""
+"""Rounding a line that is laid out twice gives less, a row that moves gives more."""
 PAGES = {
     "list": "/admin/providers",
     "nothing found": "/admin/providers?q=no-such-provider",

@@ -37,7 +37,7 @@ _CONFIGURATION = """
 storage "raft" {{
   path    = "{root}/data"
   node_id = "test"
-  performance_multiplier = 1 # of the election timeouts: a server that is alone need not wait five seconds for others
+  performance_multiplier = 1 # a lone server need not wait five seconds for the votes of others
 }}
 listener "tcp" {{
   address         = "127.0.0.1:{port}"

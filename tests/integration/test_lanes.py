@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+import json
 import re
 import resource
 import sqlite3
@@ -16,8 +17,9 @@ import grpc
 import psycopg
 import pytest
 from codevector.providers.v1 import provider_service_pb2 as pb
-from codevector.providers.v1 import routing_service_pb2
+from codevector.providers.v1 import routing_service_pb2, system_service_pb2
 
+from runtime.hardening import connections_of
 from tests.support.servers.api import KINDS, Api, api_key
 from tests.support.servers.harness import Instance, running, wait_until
 from tests.support.servers.postgresql import PostgresServer
@@ -123,13 +125,20 @@ def test_reads_go_on_while_a_table_of_postgresql_is_locked(replica: Instance) ->
     assert {type(each.exception()) for each in calls} == {type(None)}
 
 
-def test_both_processes_raise_their_soft_limit_of_open_files(made: Instance) -> None:
+def test_both_processes_raise_their_soft_limit_of_open_files_and_say_what_it_allows(made: Instance) -> None:
     assert made.service is not None
     assert made.kms is not None
     for process in (made.service, made.kms):
         limits = Path(f"/proc/{process.child.pid}/limits").read_text()
         [(soft, hard)] = re.findall(r"Max open files +(\d+) +(\d+)", limits)
         assert soft == hard
+        lines = [json.loads(line) for line in process.stderr.read_text().splitlines()]
+        [said] = [line for line in lines if line["event"] in ("open_files", "kms_open_files")]
+        sockets = 3 if process is made.kms else 1
+        assert said["limit"] == int(hard)
+        assert said["connections"] == connections_of(int(hard), sockets=sockets)
+    info = made.system.GetSystemInfo(system_service_pb2.GetSystemInfoRequest(), timeout=SECONDS)
+    assert info.connection_limit == connections_of(info.open_file_limit)
 
 
 def test_writes_without_a_key_go_on_while_the_sidecar_hangs(made: Instance) -> None:

@@ -9,6 +9,8 @@ from pathlib import Path
 
 import pytest
 
+from runtime.hardening import connections_of
+
 REPOSITORY = Path(__file__).parents[3]
 
 _HARDENED = """
@@ -77,3 +79,11 @@ def test_memory_is_locked_or_it_is_said_why_not(wish: tuple[int, int] | None) ->
     assert (int(locked) > 0) is (why == "")
     assert why == "" or why.startswith(("RLIMIT_MEMLOCK is ", "mlockall: E"))
     assert alive == "alive"
+
+
+@pytest.mark.parametrize(
+    ("open_files", "sockets", "connections"),
+    [(20_000, 1, 19_800), (1_024, 1, 824), (1_024, 3, 274), (256, 1, 128), (2, 3, 1)],
+)
+def test_some_open_files_are_not_for_connections(open_files: int, sockets: int, connections: int) -> None:
+    assert connections_of(open_files, sockets=sockets) == connections

@@ -238,6 +238,7 @@ class ProviderServiceServicer(object):
         """Calls the upstream with a candidate credential and stores nothing. A stored credential cannot be read here: without
         a candidate, where one is needed, it is FAILED_PRECONDITION with the reason STORED_CREDENTIAL_UNREADABLE, and
         `providerctl provider test` tests it with a router's identity. A fault of the upstream is an outcome, not an error.
+        RESOURCE_EXHAUSTED, UPSTREAM_BUSY if too many calls wait for that upstream already.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')

@@ -68,6 +68,7 @@ class ProviderServiceStub:
     """Calls the upstream with a candidate credential and stores nothing. A stored credential cannot be read here: without
     a candidate, where one is needed, it is FAILED_PRECONDITION with the reason STORED_CREDENTIAL_UNREADABLE, and
     `providerctl provider test` tests it with a router's identity. A fault of the upstream is an outcome, not an error.
+    RESOURCE_EXHAUSTED, UPSTREAM_BUSY if too many calls wait for that upstream already.
     """
     DiscoverProviderModels: _grpc.UnaryUnaryMultiCallable[_provider_service_pb2.DiscoverProviderModelsRequest, _provider_service_pb2.DiscoverProviderModelsResponse]
     """Lists the models that the upstream offers, compared with the catalog and the registered models. Calls it as
@@ -148,6 +149,7 @@ class ProviderServiceAsyncStub(ProviderServiceStub):
     """Calls the upstream with a candidate credential and stores nothing. A stored credential cannot be read here: without
     a candidate, where one is needed, it is FAILED_PRECONDITION with the reason STORED_CREDENTIAL_UNREADABLE, and
     `providerctl provider test` tests it with a router's identity. A fault of the upstream is an outcome, not an error.
+    RESOURCE_EXHAUSTED, UPSTREAM_BUSY if too many calls wait for that upstream already.
     """
     DiscoverProviderModels: _aio.UnaryUnaryMultiCallable[_provider_service_pb2.DiscoverProviderModelsRequest, _provider_service_pb2.DiscoverProviderModelsResponse]  # type: ignore[assignment]
     """Lists the models that the upstream offers, compared with the catalog and the registered models. Calls it as
@@ -279,6 +281,7 @@ class ProviderServiceServicer(metaclass=_abc_1.ABCMeta):
         """Calls the upstream with a candidate credential and stores nothing. A stored credential cannot be read here: without
         a candidate, where one is needed, it is FAILED_PRECONDITION with the reason STORED_CREDENTIAL_UNREADABLE, and
         `providerctl provider test` tests it with a router's identity. A fault of the upstream is an outcome, not an error.
+        RESOURCE_EXHAUSTED, UPSTREAM_BUSY if too many calls wait for that upstream already.
         """
 
     @_abc_1.abstractmethod

@@ -87,7 +87,7 @@ class RoutingServiceServicer(object):
         that changed the table, without end. Resumes after `resume_revision`. A watch that cannot be resumed starts over
         with a snapshot that says why, or ends with OUT_OF_RANGE under `strict_resume`. A server that is about to stop
         announces it in a bookmark and ends the stream with UNAVAILABLE. RESOURCE_EXHAUSTED, TOO_MANY_WATCHERS if the
-        server has its maximum of watchers.
+        server or the connection has its maximum of watchers.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')

@@ -44,7 +44,7 @@ class RoutingServiceStub:
     that changed the table, without end. Resumes after `resume_revision`. A watch that cannot be resumed starts over
     with a snapshot that says why, or ends with OUT_OF_RANGE under `strict_resume`. A server that is about to stop
     announces it in a bookmark and ends the stream with UNAVAILABLE. RESOURCE_EXHAUSTED, TOO_MANY_WATCHERS if the
-    server has its maximum of watchers.
+    server or the connection has its maximum of watchers.
     """
     ReportAppliedRevision: _grpc.UnaryUnaryMultiCallable[_routing_service_pb2.ReportAppliedRevisionRequest, _routing_service_pb2.ReportAppliedRevisionResponse]
     """Reports which revision a router has applied, so that operators can wait until all have a change. Call it once a
@@ -72,7 +72,7 @@ class RoutingServiceAsyncStub(RoutingServiceStub):
     that changed the table, without end. Resumes after `resume_revision`. A watch that cannot be resumed starts over
     with a snapshot that says why, or ends with OUT_OF_RANGE under `strict_resume`. A server that is about to stop
     announces it in a bookmark and ends the stream with UNAVAILABLE. RESOURCE_EXHAUSTED, TOO_MANY_WATCHERS if the
-    server has its maximum of watchers.
+    server or the connection has its maximum of watchers.
     """
     ReportAppliedRevision: _aio.UnaryUnaryMultiCallable[_routing_service_pb2.ReportAppliedRevisionRequest, _routing_service_pb2.ReportAppliedRevisionResponse]  # type: ignore[assignment]
     """Reports which revision a router has applied, so that operators can wait until all have a change. Call it once a
@@ -115,7 +115,7 @@ class RoutingServiceServicer(metaclass=_abc_1.ABCMeta):
         that changed the table, without end. Resumes after `resume_revision`. A watch that cannot be resumed starts over
         with a snapshot that says why, or ends with OUT_OF_RANGE under `strict_resume`. A server that is about to stop
         announces it in a bookmark and ends the stream with UNAVAILABLE. RESOURCE_EXHAUSTED, TOO_MANY_WATCHERS if the
-        server has its maximum of watchers.
+        server or the connection has its maximum of watchers.
         """
 
     @_abc_1.abstractmethod

@@ -22,6 +22,7 @@ from service.background.ground import LOOK_SECONDS, end_on_loss, look
 from service.background.key_follower import KeyFollower
 from service.background.notices import Hearing
 from service.background.seen import SEEN_FILE, SEEN_SECONDS, compare_seen, keep_seen
+from service.background.store_health import StoreHealth
 from service.background.tasks import Nudge, attempt, repeat, running, whenever
 from service.background.upkeep import (
     COMPACTION_SECONDS,
@@ -293,7 +294,10 @@ async def build(
             )
         )
         await server.start()
-        stack.push_async_callback(server.stop, GRACE_SECONDS)
+        stack.push_async_callback(server.stop, GRACE_SECONDS, drain_seconds=settings.drain_seconds)
+        # After the start, which says that every service is serving.
+        health = StoreHealth(store.probe, lanes.upkeep.run, server.report_store, log)
+        await stack.enter_async_context(running([health.follow()], log))
         log.info(telemetry.OPEN_FILES, limit=open_files, connections=connections)
         log.info(telemetry.SERVING, address=settings.address, revision=live.current.revision)
         yield

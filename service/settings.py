@@ -42,6 +42,15 @@ def _connections(text: str) -> int:
     return int(text)
 
 
+MAX_DRAIN = 60
+
+
+def _drain_seconds(text: str) -> int:
+    if not text.isascii() or not text.isdigit() or int(text) > MAX_DRAIN:
+        raise ValueError(f"must be a number of seconds from 0 to {MAX_DRAIN}, e.g. 5")
+    return int(text)
+
+
 DATABASE_URL = Setting(
     "CODEVECTOR_DATABASE_URL",
     "a SQLAlchemy URL, e.g. `postgresql+psycopg://user@host/registry`",
@@ -72,6 +81,13 @@ REGISTRY_SECRET_FILE = Setting(
     path,
     "$CODEVECTOR_HOME/registry.secret",
 )
+DRAIN_SECONDS = Setting(
+    "CODEVECTOR_DRAIN_SECONDS",
+    "for how many seconds a stopping registry serves on while its health says that it does not: longer than "
+    f"the checks of a balancer are apart, at most {MAX_DRAIN}",
+    _drain_seconds,
+    "0",
+)
 ALLOW_LOOPBACK_HTTP = switch(
     "CODEVECTOR_ALLOW_LOOPBACK_HTTP", "`1` allows upstreams such as `http://127.0.0.1:8099`"
 )
@@ -100,6 +116,7 @@ TABLE = (
     DATABASE_PGBOUNCER,
     REGISTRY_SOCKET,
     REGISTRY_SECRET_FILE,
+    DRAIN_SECONDS,
     ALLOW_LOOPBACK_HTTP,
     ALLOW_PRIVATE_UPSTREAMS,
     CHANGE_LOG_MIB,
@@ -123,6 +140,7 @@ class Settings:
     database_pgbouncer: bool
     kms_socket: Path
     registry_secret: Path
+    drain_seconds: int
     allow_loopback_http: bool
     allow_private_upstreams: bool
     change_log_bytes: int
@@ -165,6 +183,7 @@ def load(environment: Mapping[str, str]) -> Settings:
         database_pgbouncer=values[DATABASE_PGBOUNCER],
         kms_socket=values[REGISTRY_SOCKET],
         registry_secret=values[REGISTRY_SECRET_FILE],
+        drain_seconds=values[DRAIN_SECONDS],
         allow_loopback_http=values[ALLOW_LOOPBACK_HTTP],
         allow_private_upstreams=values[ALLOW_PRIVATE_UPSTREAMS],
         change_log_bytes=values[CHANGE_LOG_MIB] << 20,

@@ -15,7 +15,7 @@ from functools import partial
 from structlog.typing import FilteringBoundLogger
 
 from service.background.tasks import Nudge, Run, attempt
-from service.domain.errors import RegistryError, Unavailable
+from service.domain.errors import Reason, RegistryError, Unavailable
 from service.sealing.kms_client import KmsStatus
 from service.telemetry import KMS_AWAY, KMS_BACK, SWEEP_ENDED, SWEEP_FAILED
 from service.usecases import rotation
@@ -69,16 +69,27 @@ class KeyFollower:
     async def _look(self) -> None:
         status: KmsStatus
         try:
-            status, _ = await self._run(lambda: refresh_kms_state(self._ctx))
+            status, is_recorded = await self._run(self._status)
         except RegistryError as error:
             self._went(away=True, reason=error.reason.value)
             await self._report(False, False)
             return
         self._went(away=False, reason="")
         await self._report(status.wrap_healthy, status.unwrap_healthy)
+        if not is_recorded:
+            return
         accepted = status.accepted_key_versions
         if status.wrap_healthy and await self._run(lambda: rotation.begin_sweep(self._ctx, accepted)):
             self._due()
+
+    def _status(self) -> tuple[KmsStatus, bool]:
+        """Return how the sidecar is, and whether that could be recorded: the database may be away."""
+        try:
+            return refresh_kms_state(self._ctx)[0], True
+        except Unavailable as error:
+            if error.reason not in (Reason.STORE_BUSY, Reason.STORE_UNAVAILABLE):
+                raise
+        return self._ctx.kms.status(), False
 
     def _went(self, *, away: bool, reason: str) -> None:
         """One line when the sidecar goes and one when it comes back, none in between."""

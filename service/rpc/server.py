@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import inspect
 import socket
 from collections.abc import Sequence
@@ -90,12 +91,23 @@ class Server:
             status = health_pb2.HealthCheckResponse
             await self._health.set(name, status.SERVING if works else status.NOT_SERVING)
 
-    async def stop(self, grace_seconds: float) -> None:
-        """Turn health off, say goodbye to watchers, let calls finish for at most ``grace_seconds``, then end.
+    async def report_store(self, works: bool) -> None:
+        """Say in the health of each service that needs the database whether that works.
 
-        Watchers go first: gRPC would wait the whole time for streams that do not end.
+        RoutingService answers from memory, and the process needs no restart: both stay healthy.
+        """
+        status = health_pb2.HealthCheckResponse
+        for descriptor in (PROVIDER_SERVICE, MODEL_SERVICE, SYSTEM_SERVICE):
+            await self._health.set(descriptor.full_name, status.SERVING if works else status.NOT_SERVING)
+
+    async def stop(self, grace_seconds: float, *, drain_seconds: float) -> None:
+        """Turn health off, and serve for ``drain_seconds`` more, so that balancers look elsewhere.
+
+        Then say goodbye to watchers, let calls finish for at most ``grace_seconds``, and end. Watchers go
+        first: gRPC would wait the whole time for streams that do not end.
         """
         await self._health.enter_graceful_shutdown()
+        await asyncio.sleep(drain_seconds)
         await self._watchers.drain(GOODBYE_SECONDS)
         await self._server.stop(grace_seconds)
 

@@ -17,7 +17,7 @@ from sqlite3 import Error as SqliteError
 from typing import TypeVar
 from uuid import UUID, uuid4
 
-from sqlalchemy import Engine
+from sqlalchemy import Engine, text
 from sqlalchemy.exc import DBAPIError, IntegrityError
 from sqlalchemy.exc import TimeoutError as PoolTimeout
 from sqlalchemy.orm import Session
@@ -55,6 +55,11 @@ _SHREDDING_WAIT_MILLISECONDS = 200
 _LOG_SLACK = 8
 """A log is at most this part longer than its limit, times the number of replicas."""
 _SINGLE_ROWS = (RevisionCounterRow, RegistryInfoRow)
+
+
+_READ_PROBE = text("SELECT revision FROM revision_counter")
+_WRITE_PROBE = text("UPDATE revision_counter SET revision = revision WHERE id <> id")
+"""Touches no row and waits for none, and is refused by a standby and where the right is missing."""
 
 
 class Storage(Enum):
@@ -244,6 +249,19 @@ class Store:
         if self._ground is not None:
             with self._writers:
                 self._check_ground(self._ground)
+
+    def probe(self) -> None:
+        """Find out whether the database can be read and, where several processes write it, written.
+
+        Raises:
+            Unavailable: STORE_BUSY, STORE_UNAVAILABLE.
+        """
+
+        def once() -> None:
+            with self._engine.connect() as connection:
+                connection.execute(_READ_PROBE if self._is_sqlite else _WRITE_PROBE)
+
+        self._retrying(once)
 
     def close(self) -> None:
         """Close all connections and let another process have the database file."""

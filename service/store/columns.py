@@ -10,6 +10,7 @@
 
 Each type reads what the program can have written and raises `Unreadable` for anything else: whoever has the
 file, or a damaged page, can put whatever they like into a column. SQLite keeps any type in any of them.
+Each also has the condition of its CHECK constraints, which never refuse a value that can be read.
 """
 
 from __future__ import annotations
@@ -35,6 +36,8 @@ INT64_MAX = 2**63 - 1
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _MICROSECOND = timedelta(microseconds=1)
+_FIRST = datetime.min.replace(tzinfo=UTC)
+_LAST = datetime.max.replace(tzinfo=UTC)
 
 BYTEWISE = Text().with_variant(Text(collation="C"), "postgresql")
 """Text compared by its UTF-8 bytes, which is SQLite's default and PostgreSQL's "C"."""
@@ -61,6 +64,19 @@ class Unreadable(ValueError):
         self.columns = columns
 
 
+class CheckBroken(Unreadable):
+    """A statement would leave a row that breaks a CHECK constraint.
+
+    PostgreSQL checks all of a row that is updated, also what was left as it is: a row that cannot be read is
+    the likely reason.
+    """
+
+    def __init__(self, constraint: str) -> None:
+        super().__init__()
+        self.args = (f"CHECK constraint {constraint} failed",)
+        self.constraint = constraint
+
+
 class _Checked(TypeDecorator[T], Generic[T]):
     """A type whose ``read`` turns what is stored into a value, or raises `Unreadable`.
 
@@ -68,6 +84,12 @@ class _Checked(TypeDecorator[T], Generic[T]):
     """
 
     cache_ok = True
+    storage_class = "text"
+    """What SQLite calls the type of what is stored."""
+
+    def condition(self, column: str, dialect: str) -> str:
+        """Return SQL that holds for all that can be read, as far as its type does not say it; or nothing."""
+        return ""
 
     def read(self, stored: Any) -> T:
         """Return the value of what is stored, which is not NULL."""
@@ -104,22 +126,53 @@ class FilledText(_Checked[str]):
     impl = BYTEWISE
     cache_ok = True
 
+    def condition(self, column: str, dialect: str) -> str:
+        return f"{column} <> ''"
+
     def read(self, stored: Any) -> str:
         if not stored:
             raise Unreadable
         return readable_text(stored)
 
 
-class IdText(_Checked[str]):
-    """An id, as resource names are made of."""
+class Word(_Checked[str]):
+    """One of a few words."""
 
     impl = BYTEWISE
     cache_ok = True
 
-    def __init__(self, pattern: str) -> None:
+    def __init__(self, *words: str) -> None:
+        super().__init__()
+        self.words = words
+
+    def condition(self, column: str, dialect: str) -> str:
+        return f"{column} IN ({', '.join(repr(word) for word in self.words)})"
+
+    def read(self, stored: Any) -> str:
+        if type(stored) is not str or stored not in self.words:
+            raise Unreadable
+        return stored
+
+
+class IdText(_Checked[str]):
+    """An id, as resource names are made of: ``least`` to ``most`` of these ``characters`` in a pattern."""
+
+    impl = BYTEWISE
+    cache_ok = True
+
+    def __init__(self, pattern: str, characters: str, least: int, most: int) -> None:
         super().__init__()
         self.pattern = pattern
+        self.characters = characters
+        self.least = least
+        self.most = most
         self._match = re.compile(pattern).fullmatch
+
+    def condition(self, column: str, dialect: str) -> str:
+        return (
+            f"length({column}) BETWEEN {self.least} AND {self.most} "
+            f"AND rtrim({column}, '{self.characters}') = ''"
+        )
 
     def read(self, stored: Any) -> str:
         if type(stored) is not str or self._match(stored) is None:
@@ -132,11 +185,15 @@ class Count(_Checked[int]):
 
     impl = BigInteger
     cache_ok = True
+    storage_class = "integer"
 
     def __init__(self, least: int = 0, most: int = INT64_MAX) -> None:
         super().__init__()
         self.least = least
         self.most = most
+
+    def condition(self, column: str, dialect: str) -> str:
+        return f"{column} BETWEEN {self.least} AND {self.most}"
 
     def read(self, stored: Any) -> int:
         if type(stored) is not int or not self.least <= stored <= self.most:
@@ -149,6 +206,10 @@ class Flag(_Checked[bool]):
 
     impl = Boolean
     cache_ok = True
+    storage_class = "integer"
+
+    def condition(self, column: str, dialect: str) -> str:
+        return f"{column} IN (0, 1)" if dialect == "sqlite" else ""
 
     def read(self, stored: Any) -> bool:
         if type(stored) not in (bool, int) or stored not in (0, 1):
@@ -157,13 +218,21 @@ class Flag(_Checked[bool]):
 
 
 class Octets(_Checked[bytes]):
-    """Bytes."""
+    """Bytes: ``size`` of them, or any number."""
 
     impl = LargeBinary
     cache_ok = True
+    storage_class = "blob"
+
+    def __init__(self, size: int | None = None) -> None:
+        super().__init__()
+        self.size = size
+
+    def condition(self, column: str, dialect: str) -> str:
+        return f"length({column}) = {self.size}" if self.size else ""
 
     def read(self, stored: Any) -> bytes:
-        if not isinstance(stored, bytes | memoryview):
+        if not isinstance(stored, bytes | memoryview) or self.size not in (None, len(stored)):
             raise Unreadable
         return bytes(stored)
 
@@ -173,6 +242,10 @@ class UtcMicros(_Checked[datetime]):
 
     impl = BigInteger
     cache_ok = True
+    storage_class = "integer"
+
+    def condition(self, column: str, dialect: str) -> str:
+        return f"{column} BETWEEN {to_micros(_FIRST)} AND {to_micros(_LAST)}"
 
     def process_bind_param(self, value: datetime | None, dialect: Dialect) -> int | None:
         return None if value is None else to_micros(value)
@@ -187,10 +260,13 @@ class UtcMicros(_Checked[datetime]):
 
 
 class UuidText(_Checked[UUID]):
-    """A UUID in its 36-character form."""
+    """A UUID in its 36-character form; in other forms of it too where a hand has put one."""
 
     impl = BYTEWISE
     cache_ok = True
+
+    def condition(self, column: str, dialect: str) -> str:
+        return f"length({column}) >= 32"
 
     def process_bind_param(self, value: UUID | None, dialect: Dialect) -> str | None:
         return None if value is None else str(value)
@@ -209,12 +285,17 @@ class Code(_Checked[E], Generic[E]):
 
     impl = Integer
     cache_ok = True
+    storage_class = "integer"
 
     def __init__(self, enum: type[E], stored: Collection[E] | None = None) -> None:
         super().__init__()
         self.enum = enum
         self.stored = tuple(enum if stored is None else stored)
         self._members = {int(member): member for member in self.stored}
+
+    def condition(self, column: str, dialect: str) -> str:
+        """Leave room for the members of a newer program: an enum grows without a migration."""
+        return f"{column} > 0"
 
     def process_bind_param(self, value: E | None, dialect: Dialect) -> int | None:
         return None if value is None else int(value)
@@ -231,6 +312,11 @@ class CanonicalJson(_Checked[Any]):
 
     impl = Text
     cache_ok = True
+    brackets = ("{", "}")
+    """What a value has at least."""
+
+    def condition(self, column: str, dialect: str) -> str:
+        return f"{column} LIKE '%{'%'.join(self.brackets)}%'"
 
     def process_bind_param(self, value: Any, dialect: Dialect) -> str | None:
         return None if value is None else canonical_json(value).decode()
@@ -277,6 +363,7 @@ class JsonTexts(CanonicalJson):
     """A JSON list of texts."""
 
     cache_ok = True
+    brackets = ("[", "]")
 
     def read(self, stored: Any) -> list[str]:
         value = super().read(stored)
@@ -289,6 +376,7 @@ class JsonCodes(CanonicalJson, Generic[E]):
     """A JSON list of members of one IntEnum, by their numbers."""
 
     cache_ok = True
+    brackets = ("[", "]")
 
     def __init__(self, enum: type[E]) -> None:
         super().__init__()

@@ -13,18 +13,18 @@ import stat
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from sqlite3 import SQLITE_CONSTRAINT_CHECK, connect
 from sqlite3 import Connection as SqliteConnection
 from sqlite3 import Error as SqliteError
-from sqlite3 import connect
 from types import MappingProxyType
-from typing import Any
+from typing import Any, cast
 
-from sqlalchemy import URL, Connection, Engine, create_engine, event, make_url, text
+from sqlalchemy import URL, Connection, Engine, create_engine, event, make_url
 from sqlalchemy.engine import ExceptionContext
 from sqlalchemy.exc import ArgumentError, DBAPIError
 
 from runtime.secret_files import read_secret_file
-from service.store.columns import Unreadable
+from service.store.columns import CheckBroken, Unreadable
 from service.store.database_urls import mask, spread_hosts
 from service.store.failures import READ_ONLY_TRANSACTION, Cause, StoreStartError, trouble_of
 
@@ -56,6 +56,7 @@ _SQLITE_PRAGMAS = (
     "PRAGMA cache_size = -65536",  # 64 MB
     "PRAGMA wal_autocheckpoint = 0",  # `Ground` moves the log, and so knows who wrote the database file
 )
+_SQLITE_UNCHECKED = ("PRAGMA foreign_keys = OFF", "PRAGMA ignore_check_constraints = ON")
 _POSTGRESQL_LIMITS: Mapping[str, str] = MappingProxyType(
     {"statement_timeout": "30s", "lock_timeout": "2s", "idle_in_transaction_session_timeout": "10s"}
 )
@@ -66,6 +67,7 @@ _POSTGRESQL_TRANSACTION = "SELECT " + ", ".join(
     f"set_config('{name}', '{value}', true)" for name, value in _POSTGRESQL_LIMITS.items()
 )
 """The same limits for one transaction: behind PgBouncer the session belongs to somebody else afterwards."""
+_CHECK_VIOLATION = "23514"
 _UNREADABLE_SQLITE = ("Could not decode to UTF-8", "malformed JSON")
 _UNREADABLE_POSTGRESQL = frozenset({"22P02", "22P05", "22030", "22032"})
 """A text that is no JSON, or JSON that PostgreSQL does not take."""
@@ -155,12 +157,37 @@ def create(url: URL, how: Connecting = AS_USUAL) -> Engine:
     return engine
 
 
+def leave_unchecked(engine: Engine) -> None:
+    """Have SQLite check no constraint on connections to come, so that tables can be copied as they are.
+
+    A copy of a table that others refer to needs that, and so does a copy with a row that a hand has edited.
+    PostgreSQL changes tables where they are.
+    """
+    if engine.dialect.name == "sqlite":
+        event.listen(engine, "connect", _uncheck_sqlite)
+
+
+def _uncheck_sqlite(connection: SqliteConnection, _record: object) -> None:
+    for pragma in _SQLITE_UNCHECKED:
+        connection.execute(pragma)
+
+
 def _name_unreadable(context: ExceptionContext) -> Unreadable | None:
     original = context.original_exception
     if getattr(original, "sqlstate", None) in _UNREADABLE_POSTGRESQL:
         return Unreadable()
     if isinstance(original, SqliteError) and str(original).startswith(_UNREADABLE_SQLITE):
         return Unreadable()
+    constraint = broken_check(original)
+    return None if constraint is None else CheckBroken(constraint)
+
+
+def broken_check(original: BaseException | None) -> str | None:
+    """Return the name of the CHECK constraint that a driver's error is about, or None."""
+    if getattr(original, "sqlstate", None) == _CHECK_VIOLATION:
+        return str(cast(Any, original).diag.constraint_name)
+    if getattr(original, "sqlite_errorcode", None) == SQLITE_CONSTRAINT_CHECK:
+        return str(original).removeprefix("CHECK constraint failed: ")
     return None
 
 
@@ -195,12 +222,22 @@ def _damaged(path: Path) -> StoreStartError:
 def check_pages(connection: Connection, path: Path) -> None:
     """Refuse a SQLite database whose pages do not fit together, before anything is written to it.
 
+    A row that breaks a CHECK constraint is no damage of that kind: it costs its own resource alone.
+
     Raises:
         StoreStartError: it is damaged.
     """
-    found = connection.scalar(text("PRAGMA quick_check(1)"))
-    if found != "ok":
+    if not pages_fit(cast(SqliteConnection, connection.connection.dbapi_connection)):
         raise _damaged(path)
+
+
+def pages_fit(connection: SqliteConnection) -> bool:
+    """Return whether the pages of a SQLite database fit together, whatever its CHECK constraints say."""
+    [(before,)] = connection.execute("PRAGMA ignore_check_constraints").fetchall()
+    connection.execute("PRAGMA ignore_check_constraints = ON")
+    [(found,)] = connection.execute("PRAGMA quick_check(1)").fetchall()
+    connection.execute(f"PRAGMA ignore_check_constraints = {before}")
+    return bool(found == "ok")
 
 
 def connect_sqlite(path: Path) -> SqliteConnection:

@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from alembic.config import Config
     from alembic.script import ScriptDirectory
 
-HEAD = "0005"
+HEAD = "0006"
 """The newest migration; a test holds it to the scripts."""
 _ADVISORY_LOCK = 0x636F6465766563  # "codevec": any constant that no other program is likely to use
 _SET_UP_POSTGRESQL = (
@@ -50,6 +50,7 @@ def migrate(url: str, *, how: engines.Connecting = engines.AS_USUAL) -> None:
         if path is not None:
             stack.callback(DatabaseLock(path).release)
         engine = engines.create(parsed, how)
+        engines.leave_unchecked(engine)
         stack.callback(engine.dispose)
         try:
             with engine.execution_options(**engines.WRITE).begin() as connection:

@@ -66,7 +66,7 @@ def _made_ready(fresh: Path) -> int:
     """Check and upgrade the copy, give it a store id of its own, and have all of it in one synced file."""
     try:
         with closing(sqlite3.connect(fresh)) as connection:
-            sound = connection.execute("PRAGMA quick_check(1)").fetchone() == ("ok",)
+            sound = engines.pages_fit(connection)
             tables = {name for (name,) in connection.execute("SELECT name FROM sqlite_schema")}
     except sqlite3.Error:
         sound, tables = False, set()

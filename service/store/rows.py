@@ -3,20 +3,22 @@
 from __future__ import annotations
 
 from datetime import datetime
-from typing import Annotated, Any
+from typing import Annotated, Any, ClassVar, cast
 from uuid import UUID
 
 from sqlalchemy import (
     CheckConstraint,
+    Column,
     ForeignKey,
     ForeignKeyConstraint,
     Index,
     MetaData,
+    Table,
     UniqueConstraint,
 )
 from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column
 
-from service.domain.ids import MODEL_ID, PROVIDER_ID
+from service.domain.ids import MODEL_ID, MODEL_ID_MAX_LENGTH, PROVIDER_ID, PROVIDER_ID_MAX_LENGTH
 from service.domain.model import (
     STORED_STATES,
     CredentialType,
@@ -41,17 +43,25 @@ from service.store.columns import (
     PlainText,
     UtcMicros,
     UuidText,
+    Word,
 )
 
 SINGLE_ROW = 1
 """The primary key of the tables that hold exactly one row."""
 
 UUID_TEXT = r"[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}"
-ProviderId = Annotated[str, mapped_column(IdText(PROVIDER_ID))]
-ModelId = Annotated[str, mapped_column(IdText(MODEL_ID))]
-Hex = Annotated[str, mapped_column(IdText(r"(?:[0-9a-f]{2})*"))]
-PlainUuid = Annotated[str, mapped_column(IdText(UUID_TEXT))]
-UuidOrEmpty = Annotated[str, mapped_column(IdText(rf"(?:{UUID_TEXT})?"))]
+HEX_DIGITS = "0123456789abcdef"
+UUID_CHARACTERS = "-" + HEX_DIGITS
+ID_CHARACTERS = "-0123456789abcdefghijklmnopqrstuvwxyz"
+ProviderId = Annotated[
+    str, mapped_column(IdText(PROVIDER_ID, ID_CHARACTERS, least=1, most=PROVIDER_ID_MAX_LENGTH))
+]
+ModelId = Annotated[
+    str, mapped_column(IdText(MODEL_ID, "." + ID_CHARACTERS, least=1, most=MODEL_ID_MAX_LENGTH))
+]
+SessionHex = Annotated[str, mapped_column(IdText(r"(?:[0-9a-f]{2}){0,16}", HEX_DIGITS, least=0, most=32))]
+PlainUuid = Annotated[str, mapped_column(IdText(UUID_TEXT, UUID_CHARACTERS, least=36, most=36))]
+UuidOrEmpty = Annotated[str, mapped_column(IdText(rf"(?:{UUID_TEXT})?", UUID_CHARACTERS, least=0, most=36))]
 Filled = Annotated[str, mapped_column(FilledText())]
 Small = Annotated[int, mapped_column(Count(most=INT32_MAX))]
 """A number of the API's int32 fields."""
@@ -60,12 +70,20 @@ Pairs = Annotated[dict[str, str], mapped_column(JsonPairs())]
 Texts = Annotated[list[str], mapped_column(JsonTexts())]
 Capabilities = Annotated[list[ModelCapability], mapped_column(JsonCodes(ModelCapability))]
 
+OnlyRow = Count(least=SINGLE_ROW, most=SINGLE_ROW)
+
 PUT = "put"
 REMOVE = "remove"
 
 
 class Base(DeclarativeBase):
-    """Names every constraint, so that a migration can refer to it on both databases."""
+    """Names every constraint, so that a migration can refer to it on both databases.
+
+    Each column has a CHECK constraint of its own name with the condition of its type, unless a table is not
+    ``checked``. None refuses what can be read: PostgreSQL checks a whole row when any of it is updated.
+    """
+
+    checked: ClassVar[bool] = True
 
     metadata = MetaData(
         naming_convention={
@@ -90,6 +108,26 @@ class Base(DeclarativeBase):
         ModelSource: Code(ModelSource),
     }
 
+    def __init_subclass__(cls, **options: Any) -> None:
+        super().__init_subclass__(**options)
+        table = cast(Table, cls.__table__)
+        for column in table.columns if cls.checked else ():
+            for dialect in ("sqlite", "postgresql"):
+                if condition := _condition(column, dialect):
+                    check = CheckConstraint(condition, name=column.name)
+                    table.append_constraint(check.ddl_if(dialect=dialect))
+
+
+def _condition(column: Column[Any], dialect: str) -> str:
+    """Return what holds for all that can be read of a column; SQLite also has to be told the types."""
+    checked = cast(Any, column.type)
+    condition: str = checked.condition(column.name, dialect)
+    if dialect != "sqlite":
+        return condition
+    null = ", 'null'" if column.nullable else ""
+    typed = f"typeof({column.name}) IN ('{checked.storage_class}'{null})"
+    return f"{typed} AND {condition}" if condition else typed
+
 
 class RevisionCounterRow(Base):
     """The hot row. Every write unit takes it first, which makes writes serial and revisions gapless.
@@ -101,7 +139,7 @@ class RevisionCounterRow(Base):
     __tablename__ = "revision_counter"
     __table_args__ = (CheckConstraint("id = 1", name="single_row"),)
 
-    id: Mapped[int] = mapped_column(primary_key=True, autoincrement=False)
+    id: Mapped[int] = mapped_column(OnlyRow, primary_key=True, autoincrement=False)
     revision: Mapped[int]
     compact_revision: Mapped[int]
     store_id: Mapped[UUID]
@@ -117,9 +155,9 @@ class ChangeLogRow(Base):
 
     revision: Mapped[int] = mapped_column(primary_key=True, autoincrement=False)
     ordinal: Mapped[int] = mapped_column(primary_key=True, autoincrement=False)
-    kind: Mapped[str]
-    name: Mapped[str]
-    op: Mapped[str]
+    kind: Mapped[Filled]
+    name: Mapped[Filled]
+    op: Mapped[str] = mapped_column(Word(PUT, REMOVE))
     payload: Mapped[bytes | None]
     commit_time: Mapped[datetime]
     commit_id: Mapped[UUID]
@@ -131,15 +169,15 @@ class RegistryInfoRow(Base):
     __tablename__ = "registry"
     __table_args__ = (CheckConstraint("id = 1", name="single_row"),)
 
-    id: Mapped[int] = mapped_column(primary_key=True, autoincrement=False)
-    deployment_id: Mapped[bytes | None]
+    id: Mapped[int] = mapped_column(OnlyRow, primary_key=True, autoincrement=False)
+    deployment_id: Mapped[bytes | None] = mapped_column(Octets(16))
     primary_key_version: Mapped[str]
     key_names_seen: Mapped[Texts]
     keyring_seq: Mapped[int]
     notice_time: Mapped[datetime | None]
     sweep_holder: Mapped[str] = mapped_column(default="")
     sweep_expire_time: Mapped[datetime | None]
-    secret_fingerprint: Mapped[bytes | None]
+    secret_fingerprint: Mapped[bytes | None] = mapped_column(Octets(32))
 
 
 class SidecarRow(Base):
@@ -163,7 +201,7 @@ class RouterRow(Base):
 
     principal: Mapped[str] = mapped_column(primary_key=True)
     watcher_id: Mapped[str] = mapped_column(primary_key=True)
-    session: Mapped[Hex] = mapped_column(primary_key=True)
+    session: Mapped[SessionHex] = mapped_column(primary_key=True)
     store_id: Mapped[UuidOrEmpty]
     content_id: Mapped[UuidOrEmpty]
     applied_revision: Mapped[int]
@@ -195,7 +233,7 @@ class RouterWatchRow(Base):
     replica_id: Mapped[str] = mapped_column(primary_key=True)
     principal: Mapped[str] = mapped_column(primary_key=True)
     watcher_id: Mapped[str] = mapped_column(primary_key=True)
-    session: Mapped[Hex] = mapped_column(primary_key=True)
+    session: Mapped[SessionHex] = mapped_column(primary_key=True)
 
 
 class IdempotencyRow(Base):
@@ -237,8 +275,11 @@ class DataKeyRow(Base):
     """A wrapped DEK. Rewraps change ``wrapped`` and ``key_version`` here and nothing anywhere else.
 
     ``failed_count`` and ``fault`` describe the failed rewraps since the last successful one. SQLite keeps the
-    rows in key order: a sweep, which goes by key, then writes a tenth of the pages.
+    rows in key order: a sweep, which goes by key, then writes a tenth of the pages. No CHECK constraints: a
+    sweep writes to a row whatever else stands in it, and one refusal would stop it for all.
     """
+
+    checked = False
 
     __tablename__ = "data_keys"
     __table_args__ = (Index(None, "key_version", "failed_count"), {"sqlite_with_rowid": False})

@@ -26,7 +26,7 @@ from service.domain.calls import OWN, Call
 from service.domain.routers import Flush, Shared
 from service.domain.routing import ChangeSet
 from service.store import engines, migrating
-from service.store.columns import Unreadable
+from service.store.columns import CheckBroken, Unreadable
 from service.store.failures import (
     CommitInDoubt,
     Failure,
@@ -144,6 +144,11 @@ class Store:
         """Return what replicas tell each other by; None on SQLite, which has no replicas."""
         return None if self._is_sqlite else Notices(self._engine)
 
+    @property
+    def unreadable_rows(self) -> Mapping[str, Sequence[str]]:
+        """The columns at fault of rows without a resource, by table, as of the last time all were read."""
+        return self._unsound.tables()
+
     def write(self, work: Callable[[WriteUnit], T], call: Call = OWN) -> T:
         """Run ``work`` in one transaction, and commit what it changed under one new revision.
 
@@ -225,12 +230,14 @@ class Store:
                 return compaction.compact_revision
 
     def check_rows(self) -> Unsound:
-        """Read every resource, and return those that cannot be read. Routers are told to drop these.
+        """Read every row, and return the resources that cannot be read. Routers are told to drop these.
+
+        What cannot be read of routers is deleted: both they and replicas report again.
 
         Raises:
             Unavailable: STORE_UNAVAILABLE; a row that the registry cannot do without cannot be read either.
         """
-        self._learn()
+        self._committing(lambda: (self._learn(), self._drop_presence()))
         if self._unsound:
             self.write(lambda unit: unit.withdraw())
         return self._unsound
@@ -332,6 +339,17 @@ class Store:
             self.on_corrupt(new)
         return bool(new)
 
+    def _cannot_go_on(self, error: Unreadable) -> Exception:
+        """Return what is raised where no row is found that a unit can leave out."""
+        columns = error.columns or self.check_single_rows()
+        if isinstance(error, CheckBroken) and not columns:
+            return CheckBroken(error.constraint)  # without the database's error, which shows the whole row
+        return unreadable(columns)
+
+    def _found_more(self, known: Unsound) -> bool:
+        """Look for rows that cannot be read, and return whether it is worth trying again."""
+        return self._learn(known) or self._drop_presence()
+
     def _drop_presence(self) -> bool:
         """Delete what cannot be read of routers, which report it again. Return whether anything was."""
         with self._writers, Session(self._engine, autoflush=False) as session:
@@ -393,8 +411,8 @@ class Store:
                 try:
                     return once()
                 except Unreadable as error:
-                    if attempt == MAX_TRIES or not (self._learn(unsound) or self._drop_presence()):
-                        raise unreadable(error.columns or self.check_single_rows()) from None
+                    if attempt == MAX_TRIES or not self._found_more(unsound):
+                        raise self._cannot_go_on(error) from None
                     continue
             except CommitInDoubt as error:
                 raise commit_in_doubt() from error

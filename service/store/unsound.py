@@ -96,8 +96,21 @@ class Unsound:
                 for (provider, model), columns in self.provider_models.items()
             },
             **{f"models/{key}": columns for key, columns in self.models.items()},
-            **{f"table {table}": columns for table, columns in {**self.nameless, **self.others}.items()},
+            **{f"table {table}": columns for table, columns in self.tables().items()},
         }
+
+    def tables(self) -> dict[str, Columns]:
+        """Return the columns at fault of rows without a resource, by table."""
+        return {**self.nameless, **self.others}
+
+    def copy(self) -> Unsound:
+        """Return one for a unit that writes, which may mend a provider."""
+        return replace(self, providers=dict(self.providers)) if self else self
+
+    def mend(self, provider_id: str) -> None:
+        """Count a provider as sound for the rest of the unit that this is the copy of."""
+        if provider_id in self.providers:
+            cast(dict[str, Columns], self.providers).pop(provider_id)
 
     def offers(self, key: ProviderModelKey) -> bool:
         """Return whether neither this provider model nor its provider is unsound."""

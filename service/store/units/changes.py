@@ -7,7 +7,7 @@ depends on the provider models it is wired to, so untouched models are looked at
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TypeVar, cast
 
@@ -81,13 +81,13 @@ class Touched:
 class OfferChanges:
     """What changed of providers and provider models; by name within each list.
 
-    ``was`` says of each provider model looked at, if it was there before, whether routing offered it, and
-    ``now`` the same of those that are there now. Nothing changed for any other.
+    ``was`` says of each provider model looked at, if it was there before, whether routing offered it, None
+    where that cannot be known, and ``now`` the same of those that are there now. For any other nothing did.
     """
 
     providers: Sequence[Change]
     models: Sequence[Change]
-    was: Mapping[ProviderModelKey, bool]
+    was: Mapping[ProviderModelKey, bool | None]
     now: Mapping[ProviderModelKey, bool]
 
     def turned(self) -> set[ProviderModelKey]:
@@ -131,9 +131,14 @@ def offer_changes(
         },
     )
     entries_before, was = _provider_model_entries(provider_models_before, before, earlier=True)
+    unknown = {
+        key: None
+        for key, model in provider_models_before.items()
+        if key in was and model is not None and entries_before[model.name] is _UNKNOWN
+    }
     entries_after, now = _provider_model_entries(provider_models_after, after, earlier=False)
     models = _differences(EntryKind.PROVIDER_MODEL, entries_before, entries_after)
-    return OfferChanges(providers, models, was, now)
+    return OfferChanges(providers, models, {**was, **unknown}, now)
 
 
 def backend_targets(touched: Touched, others: Iterable[Model]) -> set[ProviderModelKey]:
@@ -153,11 +158,12 @@ def routing_changes(
     """
     targets = backend_targets(touched, others := list(others))
     was_routable = frozenset(target for target in targets if offers.was.get(target, target in routable))
+    unknown = {key for key, was in offers.was.items() if was is None}
     unchanged = {model.model_id: model for model in others if model.model_id not in touched.models_after}
     models = _differences(
         EntryKind.MODEL,
-        _model_entries({**unchanged, **touched.models_before}, was_routable, earlier=True),
-        _model_entries({**unchanged, **touched.models_after}, routable, earlier=False),
+        _model_entries({**unchanged, **touched.models_before}, was_routable, unknown, earlier=True),
+        _model_entries({**unchanged, **touched.models_after}, routable, (), earlier=False),
     )
     return [
         *_put(offers.providers),
@@ -190,15 +196,23 @@ def _provider_model_entries(
 
 
 def _model_entries(
-    models: Mapping[str, Model | None], routable: frozenset[ProviderModelKey], *, earlier: bool
+    models: Mapping[str, Model | None],
+    routable: frozenset[ProviderModelKey],
+    unknown: Collection[ProviderModelKey],
+    *,
+    earlier: bool,
 ) -> dict[str, Entry | None]:
     return {
         model.name: _UNKNOWN
-        if earlier and model.state is State.CORRUPT
+        if earlier and (model.state is State.CORRUPT or _depends(model, unknown))
         else active_model(ModelView(model, routable))
         for model in models.values()
         if model is not None
     }
+
+
+def _depends(model: Model, unknown: Collection[ProviderModelKey]) -> bool:
+    return model.state is State.ACTIVE and any(backend.target in unknown for backend in model.backends)
 
 
 def _before(provider: Provider, entry: Callable[[Provider], Entry | None]) -> Entry | None:

@@ -238,6 +238,7 @@ class ProviderWrites(ProviderReads):
         if sealed is not None:
             self._delete_credential(before)
             self._insert_credential(stored, sealed)
+            self._unsound.mend(before.provider_id)
         self._writing.touched.provider(before, stored)
         return stored
 

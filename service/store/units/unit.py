@@ -80,6 +80,7 @@ class WriteUnit(ReadUnit):
         savepoints: Savepoints,
     ) -> None:
         connection = session.connection()
+        unsound = unsound.copy()
         taken = connection.execute(TAKE_REVISION, {"new_commit_id": commit_id}).one()
         self.call = call
         self.revision: int = taken.revision

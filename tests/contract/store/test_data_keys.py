@@ -244,7 +244,9 @@ class TestPairs:
         sealed_providers(store, 2)
         if dialect == "postgresql":
             corrupt("ALTER TABLE credentials DISABLE TRIGGER ALL")
-        corrupt("UPDATE credentials SET dek_id = 'elsewhere' WHERE provider_id = 'p0'")
+        corrupt(
+            "UPDATE credentials SET dek_id = '00000000-0000-4000-8000-00000000ffff' WHERE provider_id = 'p0'"
+        )
         pairs = store.read(lambda unit: unit.data_keys.pairs(after="", limit=10))
         assert sorted(pair.credential is None for pair in pairs) == [False, True]
         assert store.read(lambda unit: unit.data_keys.orphaned_credentials()) == ["p0"]

@@ -8,7 +8,7 @@ import pytest
 
 from tests.support.storms.vandalised import COLUMNS, Registry, endures, vandalised
 
-SHARE = 6
+SHARE = 12
 """One in so many values, others in the next column."""
 
 

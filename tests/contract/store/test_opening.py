@@ -8,12 +8,13 @@ from contextlib import contextmanager
 from typing import TypeVar
 
 import pytest
+from alembic import command
 from alembic.autogenerate import compare_metadata
 from alembic.runtime.migration import MigrationContext
 from sqlalchemy import Connection, create_engine, inspect, text
 
-from service.store import Store, StoreStartError, migrate, open_store
-from service.store.migrating import HEAD
+from service.store import Store, StoreStartError, WriteUnit, engines, migrate, open_store
+from service.store.migrating import HEAD, _config
 from service.store.rows import Base
 from tests.support.values.registry_values import ManualClock, a_provider
 
@@ -30,6 +31,73 @@ def connected(url: str) -> Iterator[Connection]:
         engine.dispose()
 
 
+ID = "12345678-1234-1234-1234-123456789abc"
+RESOURCE = {
+    "state": 1,
+    "labels": "{}",
+    "create_time": 0,
+    "update_time": 0,
+    "revision": 1,
+    "etag": "e",
+}
+PROVIDER = RESOURCE | {
+    "kind": 12,
+    "config": '{"base_url":"https://one.example/v1"}',
+    "headers": "{}",
+    "annotations": "{}",
+}
+BEFORE_CHECKS: dict[str, list[dict[str, object]]] = {
+    "revision_counter": [
+        {"id": 1, "revision": 1, "compact_revision": 0}
+        | dict.fromkeys(("store_id", "commit_id", "parent_id", "compact_id"), ID)
+    ],
+    "registry": [
+        {"id": 1, "primary_key_version": "", "key_names_seen": "[]", "keyring_seq": 0, "sweep_holder": ""}
+    ],
+    "change_log": [
+        {"revision": 1, "ordinal": 0, "kind": "", "name": "", "op": "?", "commit_time": -1, "commit_id": ""}
+    ],
+    "sidecars": [{"audit_public_key": bytes(32), "audit_seq": -1, "audit_head": b"", "notice_time": 0}],
+    "idempotency": [
+        {"principal": "p", "method": "m", "request_id": "r", "fingerprint": b"", "resource": ""}
+        | {"expire_time": 10**18}
+    ],
+    "routers": [
+        {"principal": "p", "watcher_id": "w", "session": "no", "store_id": "", "content_id": ""}
+        | {"applied_revision": -1, "seen_time": 0, "peer": "", "stopped": 0, "writer_id": "", "writer_seq": 0}
+    ],
+    "providers": [
+        PROVIDER
+        | {"provider_id": name, "uid": ID[:-1] + last, "display_name": name, "display_name_key": name}
+        | {"labels": labels}
+        for name, last, labels in (("bad", "0", "{"), ("good", "1", "{}"))
+    ],
+    "provider_models": [
+        RESOURCE
+        | {"provider_id": "good", "model_id": "bad", "uid": ID, "upstream_model_id": "u", "display_name": ""}
+        | {"display_name_key": "", "kind": 1, "source": 2, "catalog_version": "", "context_window": -1}
+        | {"max_output_tokens": 0, "embedding_dimensions": 0, "capabilities": "[]", "needs_review": False}
+        | {"overridden_fields": "[]"}
+    ],
+    "models": [
+        RESOURCE
+        | {"model_id": "bad", "uid": ID, "display_name": "", "display_name_key": "", "description": ""}
+        | {"kind": 1, "annotations": "{}", "revision": -1}
+    ],
+}
+"""Rows of schema 0005."""
+
+
+def delete_bad(unit: WriteUnit) -> None:
+    model = unit.models.get("bad")
+    assert model is not None
+    unit.models.delete(model)
+    unit.provider_models.delete(list(unit.provider_models.among([("good", "bad")]).values()))
+    provider = unit.providers.get("bad")
+    assert provider is not None
+    unit.providers.delete(provider)
+
+
 def with_store(url: str, clock: ManualClock, work: Callable[[Store], T]) -> T:
     """What ``work`` makes of the store, which is open only as long."""
     store = open_store(url, clock=clock)
@@ -44,13 +112,74 @@ def set_schema_version(url: str, version: str) -> None:
         connection.execute(text("UPDATE alembic_version SET version_num = :version"), {"version": version})
 
 
+def checks(connection: Connection, schema: str | None = None) -> dict[str, dict[str, str]]:
+    """The conditions of all CHECK constraints by table and name, as the database spells them."""
+    inspector = inspect(connection)
+    return {
+        table: {
+            str(check["name"]): check["sqltext"]
+            for check in inspector.get_check_constraints(table, schema=schema)
+        }
+        for table in Base.metadata.tables
+    }
+
+
 class TestMigrating:
+    # SQLAlchemy reads of a constraint that it is NOT VALID, and warns of what it has read.
+    @pytest.mark.filterwarnings("ignore:Can't validate argument 'dialect_options'")
     def test_gives_exactly_the_tables_that_the_rows_describe(self, empty_url: str) -> None:
         migrate(empty_url)
         with connected(empty_url) as connection:
             context = MigrationContext.configure(connection, opts={"compare_server_default": True})
             assert compare_metadata(context, Base.metadata) == []
             assert context.get_current_revision() == HEAD
+
+    def test_gives_exactly_the_checks_that_the_rows_describe(self, empty_url: str, dialect: str) -> None:
+        migrate(empty_url)
+        with connected(empty_url) as connection:
+            new = "ATTACH ':memory:' AS described" if dialect == "sqlite" else "CREATE SCHEMA described"
+            connection.execute(text(new))
+            translated = connection.execution_options(schema_translate_map={None: "described"})
+            Base.metadata.create_all(translated)
+            described = checks(connection, "described")
+            assert checks(connection) == described
+            assert [table for table, found in described.items() if not found] == ["data_keys"]
+
+    def test_leaves_rows_as_they_are_that_checks_refuse(
+        self, empty_url: str, clock: ManualClock, dialect: str
+    ) -> None:
+        """One bad row in each table, of the schema before the checks: the registry starts, and says which."""
+        config = _config()
+        if (path := engines.sqlite_path(engines.parse_url(empty_url))) is not None:
+            engines.make_private(path)
+        with connected(empty_url) as connection:
+            config.attributes["connection"] = connection
+            command.upgrade(config, "0005")
+            for table, rows in BEFORE_CHECKS.items():
+                for row in rows:
+                    names = ", ".join(row)
+                    marks = ", ".join(f":{name}" for name in row)
+                    connection.execute(text(f"INSERT INTO {table} ({names}) VALUES ({marks})"), row)  # noqa: S608
+        migrate(empty_url)
+        with connected(empty_url) as connection:
+            for table, rows in BEFORE_CHECKS.items():
+                assert connection.scalar(text(f"SELECT count(*) FROM {table}")) == len(rows)  # noqa: S608
+
+        def look(store: Store) -> None:
+            assert store.check_rows().findings() == {
+                "providers/bad": ("providers.labels",),
+                "providers/good/models/bad": ("provider_models.context_window",),
+                "models/bad": ("models.revision",),
+                "table sidecars": ("sidecars.audit_seq",),
+                "table idempotency": ("idempotency.expire_time",),
+            }
+            names = [entry.name for entry in store.read(lambda unit: unit.routing_entries())]
+            assert names == ["providers/good"]
+            assert store.shared_routers({}).routers == []
+            store.write(delete_bad)
+            assert store.check_rows().findings().keys() == {"table sidecars", "table idempotency"}
+
+        with_store(empty_url, clock, look)
 
     def test_sorts_text_by_bytes_everywhere(self, empty_url: str, dialect: str) -> None:
         migrate(empty_url)

@@ -2,27 +2,33 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager, suppress
 from datetime import timedelta
 from pathlib import Path
+from typing import Any, cast
+from uuid import UUID
 
 import pytest
+from sqlalchemy import Table
+from sqlalchemy.exc import DBAPIError
 
-from service.domain.errors import RegistryError
+from service.domain.errors import RegistryError, Unavailable
+from service.domain.history import RevisionToken
 from service.domain.model import State
+from service.domain.routers import Flush, Heard, RouterKey, Stamp
 from service.readmodel.snapshot import build
 from service.rpc import convert, convert_models
 from service.rpc.routing_codec import CODEC
 from service.sealing.kms_client import KmsClient
-from service.store import SidecarAudit, WriteUnit, migrate, open_store
+from service.store import SidecarAudit, StoreStartError, Unreadable, WriteUnit, migrate, open_store
 from service.store.rows import Base
 from service.usecases import lists, models, provider_models, providers, routing
 from service.usecases.context import ListQuery
 from service.usecases.routing_source import routing_source
 from tests.support.servers.contexts import context_over
 from tests.support.servers.postgresql import PostgresServer
-from tests.support.storms.nonsense import Vandal
+from tests.support.storms.nonsense import NOT_UTF8, Vandal
 from tests.support.values.registry_values import (
     DRY_RUN,
     START,
@@ -34,14 +40,15 @@ from tests.support.values.registry_values import (
 )
 
 TABLES = {table.name: table for table in Base.metadata.sorted_tables}
-COLUMNS = [
-    (name, column.name)
-    for name, table in TABLES.items()
-    for column in table.columns
-    if name not in ("routers", "watches", "replicas", "revision_counter", "registry")
-]
+PRESENCE = ("routers", "watches", "replicas")
+SINGLE_ROWS = ("revision_counter", "registry")
+COLUMNS = [(name, column.name) for name, table in TABLES.items() for column in table.columns]
 SOUND = ("zulu", "yankee")
 """Providers that no test edits: the first row of each table belongs to another."""
+ROUTERS = ("gw-1", "gw-2")
+REPLICAS = ("one", "two")
+"""The first of each is edited."""
+SESSION = bytes(range(16))
 
 
 def fill(unit: WriteUnit) -> None:
@@ -62,18 +69,39 @@ def fill(unit: WriteUnit) -> None:
     unit.kms.record_audit(SidecarAudit(b"\x01" * 32, 1, b"head", START))
 
 
+def presence() -> dict[str, list[dict[str, object]]]:
+    """What is stored of two routers, each of which watches a replica."""
+    token = {"store_id": str(UUID(int=1)), "content_id": str(UUID(int=2))}
+    keys: list[dict[str, object]] = [
+        {"principal": "dev:tests", "watcher_id": name, "session": SESSION.hex()} for name in ROUTERS
+    ]
+    router = token | {"applied_revision": 1, "apply_time": 1, "seen_time": 1, "peer": "ipv4:10.1.2.3:4"}
+    router |= {"stopped": 0, "writer_id": REPLICAS[1], "writer_seq": 1}
+    return {
+        "routers": [key | router for key in keys],
+        "watches": [{"replica_id": name} | key for name, key in zip(REPLICAS, keys, strict=True)],
+        "replicas": [
+            {"replica_id": name, "flush_seq": 1} | token | {"table_revision": 1} for name in REPLICAS
+        ],
+    }
+
+
 class Registry:
     """A store that is used as the API uses it, beside somebody who edits its database."""
 
     def __init__(self, url: str, kms_socket: Path) -> None:
         self.url = url
         self.vandal = Vandal(url)
-        self.vandal.drop_checks()
-        self.store = open_store(url, clock=ManualClock())
-        self.reported: dict[str, object] = {}
-        self.store.on_corrupt = self.reported.update
-        self.store.write(fill)
+        self.reported: dict[str, Sequence[str]] = {}
         self.kms = KmsClient(kms_socket)
+        self.open()
+        self.first = routing_source(self.store).load()
+        self.store.write(fill)
+
+    def open(self) -> None:
+        """Open the store as a start does. Raises StoreStartError."""
+        self.store = open_store(self.url, clock=ManualClock())
+        self.store.on_corrupt = self.reported.update
         self.context = context_over(self.store, self.kms)
 
     def close(self) -> None:
@@ -130,14 +158,84 @@ ALL = 3 * (1 + 2 + 1)
 def endures(registry: Registry, name: str, column: str, *, share: int = 1) -> None:
     """Put nonsense into a column, one of ``share`` values after the other, and take each back."""
     table = TABLES[name]
+    restore(registry)
     values = list(registry.vandal.nonsense(table, column))
     first = [*table.columns.keys()].index(column) % share
     for value in values[first::share]:
-        with registry.vandal.edited(table, column, value) as edited:
-            if edited:
-                serves_the_others(registry)
+        refuses_no_value_that_can_be_read(registry, table, column, value)
+        if name in PRESENCE:
+            forgets_one_router(registry, table, column, value)
+        elif name in SINGLE_ROWS:
+            starts_or_says_why(registry, table, column, value)
+        else:
+            costs_its_own_resource(registry, table, column, value)
     assert registry.store.check_rows().findings() == {}
     assert len(registry.listed()) == len(registry.table()) == ALL
+
+
+def restore(registry: Registry) -> None:
+    """Store two routers, and what they watch."""
+    for name, rows in presence().items():
+        registry.vandal.fill(TABLES[name], rows)
+
+
+def forgets_one_router(registry: Registry, table: Table, column: str, value: object) -> None:
+    """Fail unless a bad row of routers is dropped and reported, and the others are known as before."""
+    registry.reported.clear()
+    restore(registry)
+    try:
+        registry.vandal.edit(table, column, value)
+    except (DBAPIError, ValueError):
+        return
+    heard = [(RouterKey("dev:tests", name, SESSION), Heard(START, "", began=True)) for name in ROUTERS]
+    flush = Flush(Stamp(REPLICAS[1], 1), RevisionToken(UUID(int=1), UUID(int=2), 2), heard)
+    assert registry.store.flush_routers(flush)
+    seen = registry.store.shared_routers({})
+    assert ROUTERS[1] in {one.key.watcher_id for one in seen.routers}
+    assert REPLICAS[1] in {one.stamp.replica_id for one in seen.replicas}
+    assert registry.store.check_rows().findings() == {}
+    assert registry.reported in ({}, {f"table {table.name}": (f"{table.name}.{column}",)})
+    for name in PRESENCE:
+        for row in registry.vandal.rows(TABLES[name]):
+            for each in TABLES[name].columns:
+                if row[each.name] is not None:
+                    cast(Any, each.type).read(row[each.name])
+
+
+def starts_or_says_why(registry: Registry, table: Table, column: str, value: object) -> None:
+    """Fail unless a registry serves all it has with such a row, or names the column at fault."""
+
+    def restart() -> None:
+        registry.store.close()
+        registry.open()
+
+    with registry.vandal.edited(table, column, value) as edited:
+        if edited:
+            while_running = why_not(lambda: serves_the_others(registry))
+            at_start = why_not(restart)
+            if at_start is None:
+                serves_the_others(registry)
+                registry.store.close()
+            said = {while_running, at_start} - {None}
+            assert all(f"{table.name}.{column}" in str(each) for each in said)
+    if edited:
+        registry.open()
+
+
+def why_not(work: Callable[[], object]) -> str | None:
+    """What a registry says that does not work; None if it does."""
+    try:
+        work()
+    except (Unavailable, StoreStartError) as error:
+        return str(error)
+    return None
+
+
+def costs_its_own_resource(registry: Registry, table: Table, column: str, value: object) -> None:
+    """Fail unless all but the resource of a bad row is served."""
+    with registry.vandal.edited(table, column, value) as edited:
+        if edited:
+            serves_the_others(registry)
 
 
 def serves_the_others(registry: Registry) -> None:
@@ -158,7 +256,28 @@ def serves_the_others(registry: Registry) -> None:
     sealed = routing.sealed_credentials(registry.context, names)
     given = [name for name, one in zip(names, sealed, strict=True) if not isinstance(one, RegistryError)]
     assert {f"providers/{each}" for each in SOUND} <= {*given}
+    source, first = routing_source(registry.store), registry.first
+    now = source.load().at
+    source.changes(first.at, first.commit_id)
+    source.between(first.at, now)
+    source.follows(first.at, now)
+    registry.store.write(lambda unit: unit.log.compact(kept_for=timedelta(0), kept_revisions=0), DRY_RUN)
+    with suppress(Unavailable):  # an id that cannot be read is refused, not repeated
+        registry.store.read(lambda unit: unit.requests.get("dev:tests", "Create", "r1"))
+    registry.store.write(remember_another, DRY_RUN)
     registry.store.read(lambda unit: (unit.kms.audits(), unit.data_keys.backlog("")))
     registry.store.read(lambda unit: unit.data_keys.stale("", after="", limit=100))
     registry.store.read(lambda unit: unit.data_keys.pairs(after="", limit=100))
     registry.store.read(lambda unit: unit.data_keys.providers_digest())
+
+
+def remember_another(unit: WriteUnit) -> None:
+    unit.requests.remember("dev:tests", "Create", "r2", b"fingerprint", "", ttl=timedelta(days=1))
+
+
+def refuses_no_value_that_can_be_read(registry: Registry, table: Table, column: str, value: object) -> None:
+    """Fail if a CHECK constraint does: PostgreSQL asks all of them whenever a row is updated."""
+    if value is None or not registry.vandal.refused(table, column, value):
+        return
+    with pytest.raises(Unreadable):
+        cast(Any, table.columns[column].type).read("\udcff\udcfe" if value == NOT_UTF8 else value)

@@ -18,8 +18,9 @@ OF_A, OF_B = DEK_OF.format("a"), DEK_OF.format("b")
 
 
 def sql(registry: Rotating, *statements: str) -> None:
-    """Statements past the store, foreign keys off, as somebody with a shell would."""
+    """Statements past the store and all constraints, as somebody with a shell would."""
     with closing(sqlite3.connect(registry.database)) as connection:
+        connection.execute("PRAGMA ignore_check_constraints = ON")
         for statement in statements:
             connection.execute(statement)
         connection.commit()

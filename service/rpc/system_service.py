@@ -69,6 +69,10 @@ class SystemServicer:
             connection_limit=self._release.connections,
             history_break_count=self._breaks.count,
             last_history_break=_history_break(self._breaks.last),
+            unreadable_rows=[
+                pb.UnreadableRows(table=table, columns=columns)
+                for table, columns in found.unreadable_rows.items()
+            ],
         )
 
     async def GetEncryptionStatus(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from service.store import Head, Storage
@@ -28,12 +29,15 @@ class SystemInfo:
 
     head: Head
     storage: Storage
+    unreadable_rows: Mapping[str, Sequence[str]]
+    """The columns at fault of rows that belong to no resource that can be asked for, by table."""
 
 
 def system_info(ctx: Context) -> SystemInfo:
-    """Return where the store is.
+    """Return where the store is, and what of it cannot be read as far as is known.
 
     Raises:
         Unavailable: STORE_UNAVAILABLE.
     """
-    return SystemInfo(ctx.store.read(lambda unit: unit.log.head()), ctx.store.storage)
+    head = ctx.store.read(lambda unit: unit.log.head())
+    return SystemInfo(head, ctx.store.storage, ctx.store.unreadable_rows)

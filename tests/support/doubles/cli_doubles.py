@@ -104,6 +104,7 @@ class Installation:
     recorded: str = ""
     open_files: int = 1 << 20
     break_count: int = 0
+    unreadable_rows: list[pb.UnreadableRows] = field(default_factory=list)
     last_break: pb.HistoryBreak | None = None
     notices: bool = True
     revision: int = 7
@@ -193,6 +194,7 @@ class Doubles(
             connection_limit=connections_of(made.open_files),
             history_break_count=made.break_count,
             last_history_break=made.last_break,
+            unreadable_rows=made.unreadable_rows,
         )
 
     def GetEncryptionStatus(self, request: Message, _: object) -> pb.GetEncryptionStatusResponse:  # noqa: N802

@@ -8,7 +8,7 @@ import pytest
 from codevector.kms.v1 import key_admin_service_pb2 as pb
 from codevector.kms.v1.key_management_service_pb2 import KeyVersion
 from codevector.providers.v1 import provider_pb2
-from codevector.providers.v1.system_service_pb2 import HistoryBreak
+from codevector.providers.v1.system_service_pb2 import HistoryBreak, UnreadableRows
 
 from cli.doctor import REMEDIES
 from tests.support.doubles.cli_doubles import START, Bench, Wrapper
@@ -56,6 +56,17 @@ def test_each_corrupt_resource_has_its_fields_and_a_remedy(
     assert code == 1
     assert found["stored resources"][0] == "FAILED"
     assert found[name] == ("FAILED", f"corrupt ({', '.join(fields)}): {remedy}")
+
+
+def test_rows_without_a_resource_are_named_by_their_table(bench: Bench) -> None:
+    bench.made.unreadable_rows = [UnreadableRows(table="sidecars", columns=["sidecars.audit_seq"])]
+    code, found = findings(bench)
+    assert code == 1
+    assert found["stored resources"] == ("OK", "all can be read")
+    assert found["table sidecars"] == (
+        "FAILED",
+        "rows that cannot be read are left out (sidecars.audit_seq): delete them by hand",
+    )
 
 
 def test_quarantined_rows(bench: Bench) -> None:

@@ -19,7 +19,7 @@ class GetSystemInfoRequest(_message.Message):
     def __init__(self) -> None: ...
 
 class GetSystemInfoResponse(_message.Message):
-    __slots__ = ("version", "build", "store_id", "revision", "compact_revision", "storage", "history_break_count", "last_history_break", "open_file_limit", "connection_limit")
+    __slots__ = ("version", "build", "store_id", "revision", "compact_revision", "storage", "history_break_count", "last_history_break", "open_file_limit", "connection_limit", "unreadable_rows")
     class Storage(int, metaclass=_enum_type_wrapper.EnumTypeWrapper):
         __slots__ = ()
         STORAGE_UNSPECIFIED: _ClassVar[GetSystemInfoResponse.Storage]
@@ -38,6 +38,7 @@ class GetSystemInfoResponse(_message.Message):
     LAST_HISTORY_BREAK_FIELD_NUMBER: _ClassVar[int]
     OPEN_FILE_LIMIT_FIELD_NUMBER: _ClassVar[int]
     CONNECTION_LIMIT_FIELD_NUMBER: _ClassVar[int]
+    UNREADABLE_ROWS_FIELD_NUMBER: _ClassVar[int]
     version: str
     build: str
     store_id: str
@@ -48,7 +49,16 @@ class GetSystemInfoResponse(_message.Message):
     last_history_break: HistoryBreak
     open_file_limit: int
     connection_limit: int
-    def __init__(self, version: _Optional[str] = ..., build: _Optional[str] = ..., store_id: _Optional[str] = ..., revision: _Optional[int] = ..., compact_revision: _Optional[int] = ..., storage: _Optional[_Union[GetSystemInfoResponse.Storage, str]] = ..., history_break_count: _Optional[int] = ..., last_history_break: _Optional[_Union[HistoryBreak, _Mapping]] = ..., open_file_limit: _Optional[int] = ..., connection_limit: _Optional[int] = ...) -> None: ...
+    unreadable_rows: _containers.RepeatedCompositeFieldContainer[UnreadableRows]
+    def __init__(self, version: _Optional[str] = ..., build: _Optional[str] = ..., store_id: _Optional[str] = ..., revision: _Optional[int] = ..., compact_revision: _Optional[int] = ..., storage: _Optional[_Union[GetSystemInfoResponse.Storage, str]] = ..., history_break_count: _Optional[int] = ..., last_history_break: _Optional[_Union[HistoryBreak, _Mapping]] = ..., open_file_limit: _Optional[int] = ..., connection_limit: _Optional[int] = ..., unreadable_rows: _Optional[_Iterable[_Union[UnreadableRows, _Mapping]]] = ...) -> None: ...
+
+class UnreadableRows(_message.Message):
+    __slots__ = ("table", "columns")
+    TABLE_FIELD_NUMBER: _ClassVar[int]
+    COLUMNS_FIELD_NUMBER: _ClassVar[int]
+    table: str
+    columns: _containers.RepeatedScalarFieldContainer[str]
+    def __init__(self, table: _Optional[str] = ..., columns: _Optional[_Iterable[str]] = ...) -> None: ...
 
 class HistoryBreak(_message.Message):
     __slots__ = ("notice_time", "lost_revision", "lost_token", "revision", "token")

@@ -10,7 +10,7 @@ from operator import attrgetter
 from types import MappingProxyType
 from uuid import UUID
 
-from sqlalchemy import BigInteger, ColumnElement, bindparam, delete, func, insert, select, update
+from sqlalchemy import BigInteger, ColumnElement, and_, bindparam, cast, delete, func, insert, select, update
 from sqlalchemy.orm import Session
 
 from service.domain.errors import InvalidArgument
@@ -36,6 +36,8 @@ UNKNOWN_COMMIT = UUID(int=0)
 _COUNTER = table(RevisionCounterRow)
 _CHANGE_LOG = table(ChangeLogRow)
 _REVISIONS_AT_ONCE = 10_000
+# A hand may have given a row a number that is none: it goes with the first that is forgotten.
+_PLACED = and_(ChangeLogRow.revision >= 0, cast(ChangeLogRow.revision, BigInteger) == ChangeLogRow.revision)
 # Names are ASCII. Neither database reads a long payload for its length.
 _SIZE = (
     ROW_BYTES
@@ -167,6 +169,7 @@ class LogReads:
         found = self._session.scalar(
             select(ChangeLogRow.revision)
             .where(
+                _PLACED,
                 ChangeLogRow.commit_time < self._now - kept_for,
                 ChangeLogRow.revision <= newest - kept_revisions,
             )
@@ -182,12 +185,12 @@ class LogReads:
         """
         oldest, newest = self._session.execute(
             select(func.min(ChangeLogRow.revision), func.max(ChangeLogRow.revision)).where(
-                ChangeLogRow.revision <= self.head().revision
+                _PLACED, ChangeLogRow.revision <= self.head().revision
             )
         ).one()
         left = limit
         for last in range(newest or 0, (oldest or 0) - 1, -_REVISIONS_AT_ONCE):
-            among_these = ChangeLogRow.revision.between(last - _REVISIONS_AT_ONCE + 1, last)
+            among_these = and_(_PLACED, ChangeLogRow.revision.between(last - _REVISIONS_AT_ONCE + 1, last))
             size = int(self._session.scalar(select(func.sum(_SIZE)).where(among_these)) or 0)
             if size > left:
                 return self._where_it_ends(left, among_these)
@@ -239,7 +242,7 @@ class LogWrites(LogReads):
         self._writing.bookkeeping |= ahead.rowcount > 0
         rows = (
             select(_CHANGE_LOG.c.revision)
-            .where(_CHANGE_LOG.c.revision <= until)
+            .where(_PLACED, _CHANGE_LOG.c.revision <= until)
             .order_by(_CHANGE_LOG.c.revision, _CHANGE_LOG.c.ordinal)
             .limit(FORGOTTEN_ROWS)
             .subquery()

@@ -261,7 +261,8 @@ def serves_the_others(registry: Registry) -> None:
     source.changes(first.at, first.commit_id)
     source.between(first.at, now)
     source.follows(first.at, now)
-    registry.store.write(lambda unit: unit.log.compact(kept_for=timedelta(0), kept_revisions=0), DRY_RUN)
+    registry.store.read(lambda unit: (unit.log.outdated(), unit.log.overlong(1)))
+    registry.store.write(lambda unit: unit.log.compact(now.revision), DRY_RUN)
     with suppress(Unavailable):  # an id that cannot be read is refused, not repeated
         registry.store.read(lambda unit: unit.requests.get("dev:tests", "Create", "r1"))
     registry.store.write(remember_another, DRY_RUN)

@@ -20,6 +20,7 @@ from benchmarks.reads import reads
 from benchmarks.replicas import replicas
 from benchmarks.rewrap import rewrap
 from benchmarks.sdk import sdk
+from benchmarks.sizes import sizes
 from benchmarks.snapshots import snapshots
 from benchmarks.starts import starts
 from benchmarks.watch import watch
@@ -39,7 +40,7 @@ DEFAULT = [
     "attacks",
     "rewrap",
 ]
-BY_NAME = ["peers", "mlflow"]
+BY_NAME = ["sizes", "peers", "mlflow"]
 """What installs a peer or takes long, so is run only when asked for."""
 
 
@@ -89,6 +90,8 @@ def main() -> None:
         attacks(options.attacks)
     if "rewrap" in options.what:
         rewrap(options.keyring, options.wrappers or DEFAULT_WRAPPERS[options.keyring], options.rounds)
+    if "sizes" in options.what:
+        sizes([1_000, 10_000, 100_000], options.repetitions)
     if "peers" in options.what:
         peers(options.repetitions)
     if "mlflow" in options.what:

@@ -81,8 +81,9 @@ class Table(Mapping[str, Row]):
         if not rows:
             return self
         if not self.segments:
-            put = sorted((name, row) for name, row in rows.items() if row is not None)
-            return Table(_cut([name for name, _ in put], [row for _, row in put]))
+            put = {name: row for name, row in rows.items() if row is not None}
+            names = sorted(put)
+            return Table(_cut(names, [put[name] for name in names]))
         touched: defaultdict[int, list[str]] = defaultdict(list)
         for name in sorted(rows):
             touched[self._place(name)].append(name)

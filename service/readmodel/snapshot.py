@@ -6,7 +6,7 @@ changes nothing for routers shares them all. The answers are joined when they ar
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from enum import IntEnum
@@ -41,18 +41,22 @@ class RowChange:
 class Codec:
     """How rows become bytes; handed in, since this room knows no messages.
 
-    ``row`` encodes one entry. ``segment`` joins rows of one kind as the table's field of them. ``whole``
-    makes the complete answer of GetRoutingSnapshot of such segments, in the order of kinds, and ``chunks``
-    the messages of a watch, of less than 512 KiB if the segments are. ``change_set`` makes the message of one
-    revision, and ``bookmark`` a sign of life, of (where, time, draining).
+    ``rows`` encodes entries, with what many have in common made once. ``segment`` joins rows of one kind as
+    the table's field of them. ``whole`` makes the complete answer of GetRoutingSnapshot of such segments, in
+    the order of kinds, and ``chunks`` the messages of a watch, of less than 512 KiB if the segments are.
+    ``change_set`` makes the message of one revision, and ``bookmark`` a sign of life, of (where, time,
+    draining).
     """
 
-    row: Callable[[Entry], bytes]
+    rows: Callable[[Sequence[Entry]], list[bytes]]
     segment: Callable[[EntryKind, Sequence[bytes]], bytes]
     whole: Callable[[RevisionToken, Sequence[bytes]], bytes]
     chunks: Callable[[RevisionToken, Sequence[bytes], SnapshotReason], tuple[bytes, ...]]
     change_set: Callable[[RevisionToken, Sequence[RowChange], datetime], bytes]
     bookmark: Callable[[RevisionToken, datetime, bool], bytes]
+
+
+_NOTHING = Table()
 
 
 class Snapshot:
@@ -81,9 +85,9 @@ class Snapshot:
         at: RevisionToken,
         commit_id: UUID,
         *,
-        providers: Table,
-        provider_models: Table,
-        models: Table,
+        providers: Table = _NOTHING,
+        provider_models: Table = _NOTHING,
+        models: Table = _NOTHING,
     ) -> None:
         self.at = at
         self.commit_id = commit_id
@@ -141,19 +145,19 @@ class Snapshot:
         return self._codec.segment(kind, [row.encoded for row in rows])
 
 
-def build(codec: Codec, at: RevisionToken, commit_id: UUID, entries: Iterable[Entry]) -> Snapshot:
+def build(codec: Codec, at: RevisionToken, commit_id: UUID, entries: Sequence[Entry]) -> Snapshot:
     """Return the snapshot of a table read as a whole."""
-    changes = tuple(Change(_kind(entry), entry.name, entry) for entry in entries)
-    empty = Snapshot(codec, at, commit_id, providers=Table(), provider_models=Table(), models=Table())
-    return advance(codec, empty, encoded(codec, changes), at, commit_id)
+    rows: dict[EntryKind, dict[str, Row | None]] = {kind: {} for kind in EntryKind}
+    for entry, octets in zip(entries, codec.rows(entries), strict=True):
+        rows[_kind(entry)][entry.name] = Row(entry, octets)
+    return _changed(codec, Snapshot(codec, at, commit_id), rows, at, commit_id)
 
 
-def encoded(codec: Codec, changes: Iterable[Change]) -> tuple[RowChange, ...]:
+def encoded(codec: Codec, changes: Sequence[Change]) -> tuple[RowChange, ...]:
     """Return the changes, each entry turned into bytes once."""
-    return tuple(
-        RowChange(one.kind, one.name, None if one.entry is None else Row(one.entry, codec.row(one.entry)))
-        for one in changes
-    )
+    entries = [one.entry for one in changes if one.entry is not None]
+    rows = iter([Row(entry, octets) for entry, octets in zip(entries, codec.rows(entries), strict=True)])
+    return tuple(RowChange(one.kind, one.name, None if one.entry is None else next(rows)) for one in changes)
 
 
 def advance(
@@ -166,6 +170,16 @@ def advance(
     rows: dict[EntryKind, dict[str, Row | None]] = {kind: {} for kind in EntryKind}
     for change in changes:
         rows[change.kind][change.name] = change.row
+    return _changed(codec, current, rows, at, commit_id)
+
+
+def _changed(
+    codec: Codec,
+    current: Snapshot,
+    rows: Mapping[EntryKind, Mapping[str, Row | None]],
+    at: RevisionToken,
+    commit_id: UUID,
+) -> Snapshot:
     return Snapshot(
         codec,
         at,

@@ -24,9 +24,21 @@ CHUNK_BYTES = 500 << 10
 NOT_MODIFIED = routing_service_pb2.GetRoutingSnapshotResponse(not_modified=True).SerializeToString()
 
 
-def encode_row(entry: Entry) -> bytes:
-    """Return one entry's message with its length in front."""
-    return _delimited(_message(entry).SerializeToString(deterministic=True))
+def encode_rows(entries: Sequence[Entry]) -> list[bytes]:
+    """Return each entry's message with its length in front.
+
+    Of provider models most have the same kind, limits, prices, capabilities and labels as many others; those
+    that share these values, and not only equal ones, have the bytes of them made once.
+    """
+    tails: dict[tuple[int, ...], bytes] = {}
+    return [
+        _delimited(
+            _provider_model_bytes(entry, tails)
+            if isinstance(entry, ActiveProviderModel)
+            else _message(entry).SerializeToString(deterministic=True)
+        )
+        for entry in entries
+    ]
 
 
 def encode_segment(kind: EntryKind, rows: Sequence[bytes]) -> bytes:
@@ -99,14 +111,35 @@ def encode_page(provider_model_rows: Sequence[bytes], *, next_page_token: str, t
     return _repeated(_ACTIVE_PROVIDER_MODELS_TAG, provider_model_rows) + rest.SerializeToString()
 
 
-def _message(entry: Entry) -> Message:
-    match entry:
-        case RoutingProvider():
-            return _provider(entry)
-        case ActiveProviderModel():
-            return _provider_model(entry)
-        case ActiveModel():
-            return _model(entry)
+def _message(entry: RoutingProvider | ActiveModel) -> Message:
+    return _provider(entry) if isinstance(entry, RoutingProvider) else _model(entry)
+
+
+def _provider_model_bytes(entry: ActiveProviderModel, tails: dict[tuple[int, ...], bytes]) -> bytes:
+    """Return the message's bytes as protobuf would serialize them, in the order of field numbers.
+
+    ``tails`` has the bytes after the upstream id. What they are of is alive as long as the entries are, so
+    that its ids stand for it.
+    """
+    shared = (
+        entry.kind,
+        entry.context_window,
+        entry.max_output_tokens,
+        entry.embedding_dimensions,
+        id(entry.pricing),
+        id(entry.capabilities),
+        id(entry.labels),
+    )
+    tail = tails.get(shared)
+    if tail is None:
+        tail = tails[shared] = _provider_model_tail(entry).SerializeToString(deterministic=True)
+    head = routing_service_pb2.ActiveProviderModel(
+        name=entry.name,
+        provider=entry.provider,
+        provider_kind=enum_number(entry.provider_kind),
+        upstream_model_id=entry.upstream_model_id,
+    )
+    return head.SerializeToString() + tail
 
 
 def _provider(entry: RoutingProvider) -> routing_service_pb2.RoutingProvider:
@@ -122,12 +155,8 @@ def _provider(entry: RoutingProvider) -> routing_service_pb2.RoutingProvider:
     )
 
 
-def _provider_model(entry: ActiveProviderModel) -> routing_service_pb2.ActiveProviderModel:
+def _provider_model_tail(entry: ActiveProviderModel) -> routing_service_pb2.ActiveProviderModel:
     return routing_service_pb2.ActiveProviderModel(
-        name=entry.name,
-        provider=entry.provider,
-        provider_kind=enum_number(entry.provider_kind),
-        upstream_model_id=entry.upstream_model_id,
         kind=enum_number(entry.kind),
         context_window=entry.context_window,
         max_output_tokens=entry.max_output_tokens,
@@ -212,4 +241,4 @@ def _varint(value: int) -> bytes:
     return bytes(encoded)
 
 
-CODEC = Codec(encode_row, encode_segment, encode_whole, encode_chunks, encode_change_set, encode_bookmark)
+CODEC = Codec(encode_rows, encode_segment, encode_whole, encode_chunks, encode_change_set, encode_bookmark)

@@ -20,6 +20,7 @@ from service.domain.model import (
     Model,
     ModelBackend,
     ModelFacts,
+    Pricing,
     Provider,
     ProviderConfig,
     ProviderModel,
@@ -136,7 +137,7 @@ def provider_model_from_row(row: ProviderModelRow) -> ProviderModel:
             context_window=row.context_window,
             max_output_tokens=row.max_output_tokens,
             embedding_dimensions=row.embedding_dimensions,
-            pricing=_formed("provider_models.pricing", pricing_from_json, row.pricing),
+            pricing=pricing_of(row.pricing),
             capabilities=tuple(row.capabilities),
             retire_time=row.retire_time,
             needs_review=row.needs_review,
@@ -146,14 +147,22 @@ def provider_model_from_row(row: ProviderModelRow) -> ProviderModel:
         create_time=row.create_time,
         update_time=row.update_time,
         catalog_version=row.catalog_version,
-        imported=None
-        if row.imported is None
-        else _formed("provider_models.imported", facts_from_json, row.imported),
+        imported=None if row.imported is None else imported_of(row.imported),
         overridden_fields=tuple(row.overridden_fields),
         labels=row.labels,
         revision=row.revision,
         etag=row.etag,
     )
+
+
+def pricing_of(value: Any) -> Pricing | None:
+    """Return the prices of a provider model's column. Raises Unreadable."""
+    return _formed("provider_models.pricing", pricing_from_json, value)
+
+
+def imported_of(value: Any) -> ModelFacts:
+    """Return a catalog's entry of a provider model's column. Raises Unreadable."""
+    return _formed("provider_models.imported", facts_from_json, value)
 
 
 def _formed(column: str, read: Callable[[Any], T], value: Any) -> T:

@@ -18,7 +18,18 @@ from types import MappingProxyType, SimpleNamespace
 from typing import Any, TypeVar, cast
 from uuid import UUID
 
-from sqlalchemy import ColumnElement, Table, and_, delete, literal_column, not_, select, true, type_coerce
+from sqlalchemy import (
+    Column,
+    ColumnElement,
+    Table,
+    and_,
+    delete,
+    literal_column,
+    not_,
+    select,
+    true,
+    type_coerce,
+)
 from sqlalchemy.orm import InstrumentedAttribute, Session
 from sqlalchemy.types import NullType
 
@@ -37,7 +48,13 @@ from service.domain.model import (
     State,
 )
 from service.store.columns import Unreadable
-from service.store.mapping import model_from_rows, provider_from_rows, provider_model_from_row
+from service.store.mapping import (
+    imported_of,
+    model_from_rows,
+    pricing_of,
+    provider_from_rows,
+    provider_model_from_row,
+)
 from service.store.rows import (
     BackendRow,
     Base,
@@ -66,6 +83,8 @@ _NONE: Mapping[Any, Any] = MappingProxyType({})
 _NO_UUID = UUID(int=0)
 _NO_TIME = datetime(1970, 1, 1, tzinfo=UTC)
 _BATCH = 1000
+_KNOWN_TEXTS = 1000
+"""Of a column, remembered at most: one that has more has another in each row."""
 
 Texts = ColumnElement[str] | InstrumentedAttribute[str]
 
@@ -222,8 +241,9 @@ def corrupt_provider_models(
         true() if keys is None else pair_among(ProviderModelRow.provider_id, ProviderModelRow.model_id, keys)
     )
     found = []
+    sound = _Glance(ProviderModelRow, {"pricing": pricing_of, "imported": imported_of})
     with any_text(session):
-        for row in _raw(session, ProviderModelRow, where):
+        for row in _raw(session, ProviderModelRow, where, sound):
             values, faults = _read(ProviderModelRow, row)
             if "provider_id" not in values or "model_id" not in values:
                 _note(nameless, "provider_models", faults)
@@ -312,15 +332,59 @@ def any_text(session: Session) -> Iterator[None]:
         connection.text_factory = str
 
 
-def _raw(session: Session, of: type[Base], where: ColumnElement[bool]) -> Iterator[dict[str, Any]]:
-    """Yield rows as the database has them, by column."""
+class _Glance:
+    """Tells of a row, a fast way, that it can be read: a table of 100,000 has few that cannot be.
+
+    ``forms`` read what columns of JSON are made of. A False means that the row must be read value by value.
+    Texts that were read before are remembered: most columns have few. Numbers are not, as 1.0 equals 1.
+    """
+
+    def __init__(self, of: type[Base], forms: Mapping[str, Callable[[Any], object]]) -> None:
+        self._columns: list[tuple[Callable[[Any], object], bool, set[str]]] = [
+            (_reader(column, forms.get(column.name)), bool(column.nullable), set())
+            for column in cast(Table, of.__table__).columns
+        ]
+
+    def __call__(self, row: Iterable[Any]) -> bool:
+        try:
+            for (read, nullable, known), stored in zip(self._columns, row, strict=True):
+                if type(stored) is str:
+                    if stored not in known:
+                        read(stored)
+                        if len(known) < _KNOWN_TEXTS:
+                            known.add(stored)
+                elif stored is not None or not nullable:
+                    read(stored)
+        except Unreadable:
+            return False
+        return True
+
+
+def _reader(column: Column[Any], form: Callable[[Any], object] | None) -> Callable[[Any], object]:
+    read = cast(Any, column.type).read
+    return read if form is None else lambda stored: form(read(stored))
+
+
+def _nothing_known(_row: Iterable[Any]) -> bool:
+    """Say of no row that it can be read."""
+    return False
+
+
+def _raw(
+    session: Session,
+    of: type[Base],
+    where: ColumnElement[bool],
+    skip: Callable[[Iterable[Any]], bool] = _nothing_known,
+) -> Iterator[dict[str, Any]]:
+    """Yield rows as the database has them, by column, without those of which ``skip`` is true."""
     columns = cast(Table, of.__table__).columns
     statement = select(*(type_coerce(column, NullType()).label(column.name) for column in columns)).where(
         where
     )
     names = [column.name for column in columns]
     for row in session.execute(statement, execution_options={"yield_per": _BATCH}):
-        yield dict(zip(names, row, strict=True))
+        if not skip(row):
+            yield dict(zip(names, row, strict=True))
 
 
 def _read(of: type[Base], row: Mapping[str, Any]) -> tuple[dict[str, Any], list[str]]:

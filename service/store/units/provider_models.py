@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import replace
 from datetime import datetime
 
@@ -17,16 +17,18 @@ from service.domain.lists import OrderBy
 from service.domain.model import (
     ModelKind,
     ModelView,
+    Provider,
     ProviderModel,
     ProviderModelKey,
     ProviderModelView,
-    State,
 )
+from service.domain.routing import ActiveProviderModel
 from service.store.mapping import Values, provider_model_from_row, provider_model_values
 from service.store.rows import BackendRow, CredentialRow, ProviderModelRow, ProviderRow
 from service.store.sql import ModelIdShaped, ProviderIdShaped, pair_among
 from service.store.units import lists
 from service.store.units.lists import PROVIDER_MODEL_ROUTABLE, Position, S, Slice, filtered
+from service.store.units.loading import active_provider_models
 from service.store.units.models import ModelWrites
 from service.store.units.writing import FRESH, Writing, table
 from service.store.unsound import Unsound, corrupt_provider_models
@@ -93,18 +95,9 @@ class ProviderModelReads:
         corrupt = self._corrupt([key for key in self._unsound.provider_models if key[0] in provider_ids])
         return sorted(found + corrupt, key=lambda one: (one.provider_id, one.model_id)) if corrupt else found
 
-    def active(self) -> list[ProviderModel]:
-        """Return the enabled models of enabled providers, by id, where both can be read."""
-        return self._read(
-            select(ProviderModelRow)
-            .join(ProviderRow, ProviderRow.provider_id == ProviderModelRow.provider_id)
-            .where(
-                ProviderModelRow.state == State.ACTIVE,
-                ProviderRow.state == State.ACTIVE,
-                self._unsound.sound_provider(),
-            )
-            .order_by(ProviderModelRow.provider_id, ProviderModelRow.model_id)
-        )
+    def active_entries(self, providers: Mapping[str, Provider]) -> Iterator[ActiveProviderModel]:
+        """Yield what routers get of these providers' models, as `active_provider_models` does."""
+        return active_provider_models(self._session, self._unsound, providers)
 
     def retiring(self, until: datetime) -> list[ProviderModelView]:
         """Return the provider models whose upstream retires them by then, or should have."""

@@ -15,7 +15,6 @@ from service.domain.routing import (
     ChangeSet,
     Entry,
     active_model,
-    active_provider_model,
     routing_provider,
 )
 from service.store.units.bookkeeping import KmsReads, KmsWrites, RequestReads, RequestWrites
@@ -55,10 +54,7 @@ class ReadUnit:
         """Return all that routers see at the head: providers, their models, and models, each by id."""
         providers = {provider.provider_id: provider for provider in self.providers.active()}
         entries: list[Entry | None] = [routing_provider(provider) for provider in providers.values()]
-        entries += [
-            active_provider_model(providers[model.provider_id], model)
-            for model in self.provider_models.active()
-        ]
+        entries += self.provider_models.active_entries(providers)
         entries += [active_model(view) for view in self.models.active()]
         return [entry for entry in entries if entry is not None]
 

@@ -15,7 +15,7 @@ from service.domain.model import ModelSource, ProviderModel, ProviderModelView, 
 from service.domain.prices import check_pricing
 from service.domain.routing import ActiveProviderModel, EntryKind, entry_from_json, entry_to_json
 from service.rpc import convert
-from service.rpc.routing_codec import encode_row, encode_segment, encode_whole
+from service.rpc.routing_codec import encode_rows, encode_segment, encode_whole
 from service.store import Store, WriteUnit
 from tests.support.doubles.hand_log import token
 from tests.support.values.registry_values import START, a_provider, new_uuid
@@ -105,7 +105,7 @@ class TestPrices:
                 assert json.loads(json_format.MessageToJson(shown))["pricing"] == as_sent(original)
                 assert model.imported == model.facts == facts_from_json(facts_to_json(model.facts))
 
-            rows = [encode_row(entry_from_json(*_logged(entry))) for _, entry in sorted(logged.items())]
+            rows = encode_rows([entry_from_json(*_logged(entry)) for _, entry in sorted(logged.items())])
             snapshot = routing_service_pb2.GetRoutingSnapshotResponse.FromString(
                 encode_whole(token(1), [encode_segment(EntryKind.PROVIDER_MODEL, rows)])
             ).snapshot

@@ -44,6 +44,10 @@ def value_of(entry: Entry) -> Value:
     return entry.credential_version, entry.labels["credential"]
 
 
+def _rows(entries: Sequence[Entry]) -> list[bytes]:
+    return [_row(entry) for entry in entries]
+
+
 def _row(entry: Entry) -> bytes:
     return json.dumps({entry.name: value_of(entry)})[1:-1].encode()
 
@@ -75,5 +79,5 @@ def _bookmark(at: RevisionToken, time: datetime, draining: bool) -> bytes:
 
 
 PLAIN_CODEC = Codec(
-    row=_row, segment=_segment, whole=_whole, chunks=_chunks, change_set=_change_set, bookmark=_bookmark
+    rows=_rows, segment=_segment, whole=_whole, chunks=_chunks, change_set=_change_set, bookmark=_bookmark
 )

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import copy
+from dataclasses import replace
 from uuid import UUID
 
 import pytest
@@ -19,7 +21,7 @@ from service.domain.model import (
     ProviderConfig,
     ProviderKind,
 )
-from service.domain.routing import ActiveModel, ActiveProviderModel, EntryKind, RoutingProvider
+from service.domain.routing import ActiveModel, ActiveProviderModel, Entry, EntryKind, RoutingProvider
 from service.readmodel.segments import Row
 from service.readmodel.snapshot import RowChange, SnapshotReason
 from service.rpc import routing_codec
@@ -30,7 +32,7 @@ from service.rpc.routing_codec import (
     encode_change_set,
     encode_chunks,
     encode_page,
-    encode_row,
+    encode_rows,
     encode_segment,
     encode_whole,
 )
@@ -100,6 +102,11 @@ def message_of(
     assert len(body) == length
     kind.FromString(body)
     return body
+
+
+def encode_row(entry: Entry) -> bytes:
+    [row] = encode_rows([entry])
+    return row
 
 
 class TestWhole:
@@ -187,6 +194,22 @@ class TestRow:
     @given(PROVIDERS | PROVIDER_MODELS)
     def test_of_equal_entries_are_equal_bytes(self, entry: RoutingProvider | ActiveProviderModel) -> None:
         assert encode_row(entry) == encode_row(entry)
+
+    @given(st.lists(PROVIDERS | PROVIDER_MODELS | MODELS, max_size=4), st.data())
+    def test_of_many_that_share_values_is_as_of_each_alone(
+        self, entries: list[Entry], data: st.DataObject
+    ) -> None:
+        models = [one for one in entries if isinstance(one, ActiveProviderModel)]
+        if models:
+            alike = st.sampled_from(models)
+            entries += [replace(one, name="other") for one in data.draw(st.lists(alike, max_size=4))]
+        assert encode_rows(entries) == [encode_row(copy.deepcopy(one)) for one in entries]
+
+    @given(PROVIDER_MODELS)
+    def test_is_as_protobuf_serializes_it(self, entry: ActiveProviderModel) -> None:
+        row = encode_row(entry)
+        body = message_of(row, pb.ActiveProviderModel)
+        assert body == pb.ActiveProviderModel.FromString(body).SerializeToString(deterministic=True)
 
 
 class TestPage:

@@ -58,8 +58,10 @@ from service.store import (
     Notice,
     ReadUnit,
     Restored,
+    SchemaCheck,
     Storage,
     StoreStartError,
+    check_schema,
     migrate,
     open_store,
     restore,
@@ -100,6 +102,15 @@ def prepare(settings: Settings, *, new: bool = False) -> None:
             create_registry_secret(settings.registry_secret, os.urandom)
         if settings.registry_secret.exists():
             check_secret(store, load_registry_secret(settings.registry_secret))
+
+
+def check_database(settings: Settings, to: str | None) -> SchemaCheck:
+    """Return what the database holds, and whether it can be migrated to ``to`` while replicas use it.
+
+    Raises:
+        StoreStartError: one sentence that says what to do.
+    """
+    return check_schema(settings.database_url, to=to, how=_connecting(settings, "db check"))
 
 
 def adopt(settings: Settings) -> None:

@@ -36,8 +36,11 @@ _REFUSALS = (
 )
 
 
-def run(command: str, *, backup: Path | None, new: bool, check_config: bool) -> int:
-    """Run one command and return the exit code. A refusal is one sentence on stderr."""
+def run(command: str, *, backup: Path | None, new: bool, check_config: bool, to: str | None = None) -> int:
+    """Run one command and return the exit code. A refusal is one sentence on stderr.
+
+    ``to`` is the schema that ``db check`` is asked about.
+    """
     try:
         settings = load(os.environ)
         if check_config:
@@ -46,6 +49,8 @@ def run(command: str, *, backup: Path | None, new: bool, check_config: bool) -> 
             app.prepare(settings, new=new)
         elif command == "secret":
             _adopt(settings)
+        elif command == "db":
+            return _check_database(settings, to)
         elif backup is not None:
             _restore(settings, backup)
         else:
@@ -62,6 +67,21 @@ def _restore(settings: Settings, backup: Path) -> None:
     print(f"restored {backup}: the registry goes on from revision {done.revision}, and routers start over")
     if done.kept is not None:
         print(f"the previous database is kept as {done.kept}")
+
+
+def _check_database(settings: Settings, to: str | None) -> int:
+    """Say whether replicas may go on while the database is migrated. Exit code 0 if they may, else 1."""
+    found = app.check_database(settings, to)
+    print(f"the database has schema {found.current}; programs of schema {found.oldest} and newer may use it")
+    if found.target == found.current:
+        print("there is nothing to migrate")
+    elif found.rolling:
+        print(
+            f"a rolling update to {found.target} is possible: migrate, then replace the replicas one by one"
+        )
+    else:
+        print(f"a rolling update to {found.target} is not possible: stop all replicas, migrate, start them")
+    return 0 if found.rolling else 1
 
 
 def _adopt(settings: Settings) -> None:

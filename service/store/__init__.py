@@ -4,7 +4,7 @@ from service.store.columns import Unreadable
 from service.store.engines import Connecting, masked_url, sqlite_file
 from service.store.failures import StoreStartError
 from service.store.ground import Loss
-from service.store.migrating import migrate
+from service.store.migrating import SchemaCheck, check_schema, migrate
 from service.store.notices import Notice, Notices
 from service.store.restoring import Restored, restore
 from service.store.store import Storage, Store, open_store
@@ -40,6 +40,7 @@ __all__ = [
     "RememberedRequest",
     "Restored",
     "RewrapUnit",
+    "SchemaCheck",
     "SidecarAudit",
     "Slice",
     "Storage",
@@ -49,6 +50,7 @@ __all__ = [
     "SweepLease",
     "Unreadable",
     "WriteUnit",
+    "check_schema",
     "masked_url",
     "migrate",
     "open_store",

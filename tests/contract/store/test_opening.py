@@ -13,12 +13,26 @@ from alembic.autogenerate import compare_metadata
 from alembic.runtime.migration import MigrationContext
 from sqlalchemy import Connection, create_engine, inspect, text
 
-from service.store import Store, StoreStartError, WriteUnit, engines, migrate, open_store
+from service.store import (
+    SchemaCheck,
+    Store,
+    StoreStartError,
+    WriteUnit,
+    check_schema,
+    engines,
+    migrate,
+    migrating,
+    open_store,
+    sqlite_file,
+)
 from service.store.migrating import HEAD, _config
 from service.store.rows import Base
 from tests.support.values.registry_values import ManualClock, a_provider
 
 T = TypeVar("T")
+
+NEWER = "9999"
+"""The schema of a program that is not written yet."""
 
 
 @contextmanager
@@ -107,9 +121,32 @@ def with_store(url: str, clock: ManualClock, work: Callable[[Store], T]) -> T:
         store.close()
 
 
-def set_schema_version(url: str, version: str) -> None:
+def set_schema_version(url: str, version: str, *, oldest: str) -> None:
+    """As a program of schema ``version`` leaves the database, which allows programs of ``oldest``."""
     with connected(url) as connection:
-        connection.execute(text("UPDATE alembic_version SET version_num = :version"), {"version": version})
+        connection.execute(
+            text("UPDATE alembic_version SET version_num = :version, oldest_schema = :oldest"),
+            {"version": version, "oldest": oldest},
+        )
+
+
+def migrate_to(url: str, schema: str) -> None:
+    """As an earlier program has left the database."""
+    if (path := sqlite_file(url)) is not None:
+        engines.make_private(path)
+    config = _config()
+    with connected(url) as connection:
+        config.attributes["connection"] = connection
+        command.upgrade(config, schema)
+
+
+@contextmanager
+def newer(url: str, *, oldest: str) -> Iterator[None]:
+    set_schema_version(url, NEWER, oldest=oldest)
+    try:
+        yield
+    finally:
+        set_schema_version(url, HEAD, oldest=HEAD)
 
 
 def checks(connection: Connection, schema: str | None = None) -> dict[str, dict[str, str]]:
@@ -203,10 +240,8 @@ class TestMigrating:
         assert with_store(empty_url, clock, lambda store: store.read(lambda unit: unit.log.head())) == before
 
     def test_refuses_a_newer_database(self, url: str) -> None:
-        set_schema_version(url, "9999")
-        with pytest.raises(StoreStartError, match="newer version"):
+        with newer(url, oldest=NEWER), pytest.raises(StoreStartError, match="newer version"):
             migrate(url)
-        set_schema_version(url, HEAD)
 
     def test_by_several_at_once_makes_one_store(
         self, empty_url: str, clock: ManualClock, dialect: str
@@ -228,16 +263,59 @@ class TestMigrating:
         )
 
 
+class TestCheckingTheSchema:
+    def test_of_a_database_that_is_up_to_date_has_nothing_to_do(self, url: str) -> None:
+        assert check_schema(url, to=None) == SchemaCheck(HEAD, HEAD, HEAD, rolling=True)
+
+    def test_of_one_from_before_the_rule_says_that_all_must_stop(self, empty_url: str) -> None:
+        migrate_to(empty_url, "0006")
+        found = check_schema(empty_url, to="0007")
+        assert found == SchemaCheck("0006", "0006", "0007", rolling=False)
+        migrate(empty_url)
+        assert check_schema(empty_url, to=None) == SchemaCheck(HEAD, HEAD, HEAD, rolling=True)
+
+    def test_knows_no_schema_after_its_own(self, url: str) -> None:
+        with pytest.raises(StoreStartError, match=f"knows schemas up to {HEAD}"):
+            check_schema(url, to=NEWER)
+
+    def test_of_an_empty_database_is_refused(self, empty_url: str) -> None:
+        with pytest.raises(StoreStartError, match="empty: migrate it first"):
+            check_schema(empty_url, to=None)
+
+
+class TestMigrations:
+    def test_allow_an_older_schema_or_their_own(self) -> None:
+        numbers = sorted(migrating._allowed())
+        assert numbers == [f"{number:04}" for number in range(1, len(numbers) + 1)]
+        for number, oldest in migrating._allowed().items():
+            assert oldest in numbers
+            assert oldest <= number
+
+
 class TestOpening:
     def test_refuses_an_empty_database(self, empty_url: str, clock: ManualClock) -> None:
         with pytest.raises(StoreStartError, match="empty: migrate it first"):
             open_store(empty_url, clock=clock)
 
     def test_refuses_a_newer_database(self, url: str, clock: ManualClock) -> None:
-        set_schema_version(url, "9999")
-        with pytest.raises(StoreStartError, match="newer version"):
+        with newer(url, oldest=NEWER), pytest.raises(StoreStartError, match="newer version"):
             open_store(url, clock=clock)
-        set_schema_version(url, HEAD)
+
+    def test_takes_a_newer_database_that_allows_it(self, url: str, clock: ManualClock) -> None:
+        with newer(url, oldest=HEAD):
+            migrate(url)
+            assert check_schema(url, to=None) == SchemaCheck(NEWER, HEAD, NEWER, rolling=True)
+            stored = with_store(
+                url, clock, lambda store: store.write(lambda unit: unit.providers.insert(a_provider(), None))
+            )
+            assert stored.revision == 1
+
+    @pytest.mark.parametrize("nonsense", ["", "12345", "now"])
+    def test_refuses_a_newer_database_whose_rule_cannot_be_read(
+        self, url: str, clock: ManualClock, nonsense: str
+    ) -> None:
+        with newer(url, oldest=nonsense), pytest.raises(StoreStartError):
+            open_store(url, clock=clock)
 
     def test_stores_have_ids_of_their_own(self, url: str, empty_url: str, clock: ManualClock) -> None:
         migrate(empty_url)

@@ -96,14 +96,14 @@ class PostgresServer:
             rules.write_text(f"local all {role} scram-sha-256\n{rules.read_text()}")
             connection.execute("SELECT pg_reload_conf()")
 
-    def execute(self, statement: str) -> None:
-        """Run a statement as the administrator of the server."""
-        with self._connection() as connection:
+    def execute(self, statement: str, *, database: str = "postgres") -> None:
+        """Run statements as the administrator of the server."""
+        with self._connection(database) as connection:
             connection.execute(statement.encode())
 
-    def _connection(self) -> psycopg.Connection[Any]:
+    def _connection(self, database: str = "postgres") -> psycopg.Connection[Any]:
         return psycopg.connect(
-            host=str(self._socket_directory), user="postgres", dbname="postgres", autocommit=True
+            host=str(self._socket_directory), user="postgres", dbname=database, autocommit=True
         )
 
 

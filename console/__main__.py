@@ -16,6 +16,7 @@ import uvicorn
 
 from console import app, telemetry
 from console.settings import Settings, load
+from runtime.log_files import log_stream
 from runtime.logs import LibraryLines, build_logger
 from runtime.release import release
 from runtime.settings import SettingsError
@@ -72,7 +73,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 def _serve(settings: Settings) -> None:
     """Serve until SIGTERM or SIGINT."""
-    log = build_logger(sys.stderr, settings.logging_level)
+    log = build_logger(log_stream(settings.log_file, settings.log_file_bytes), settings.logging_level)
     logging.getLogger().addHandler(LibraryLines(log, telemetry.LIBRARY_MESSAGE))
     with _listener(settings.port) as listener, app.build(settings, log) as application:
         server = Server(

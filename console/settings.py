@@ -4,13 +4,24 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from pathlib import Path
 
-from runtime.settings import GRPC_PORT, LOG_LEVEL, LOG_LEVELS, Setting, Values, port, read
+from runtime.settings import (
+    GRPC_PORT,
+    LOG_FILE,
+    LOG_FILE_MIB,
+    LOG_LEVEL,
+    LOG_LEVELS,
+    Setting,
+    Values,
+    port,
+    read,
+)
 
 CONSOLE_PORT = Setting(
     "CODEVECTOR_CONSOLE_PORT", "where the console serves its pages, on 127.0.0.1", port, "8080"
 )
-TABLE = (CONSOLE_PORT, GRPC_PORT, LOG_LEVEL)
+TABLE = (CONSOLE_PORT, GRPC_PORT, LOG_LEVEL, LOG_FILE, LOG_FILE_MIB)
 
 
 @dataclass(frozen=True, slots=True)
@@ -21,6 +32,8 @@ class Settings:
     port: int
     grpc_port: int
     log_level: str
+    log_file: Path | None
+    log_file_bytes: int
 
     @property
     def registry(self) -> str:
@@ -54,4 +67,11 @@ def load(environment: Mapping[str, str]) -> Settings:
         SettingsError: a value cannot be used.
     """
     values = read(environment, TABLE)
-    return Settings(values, values[CONSOLE_PORT], values[GRPC_PORT], values[LOG_LEVEL])
+    return Settings(
+        values=values,
+        port=values[CONSOLE_PORT],
+        grpc_port=values[GRPC_PORT],
+        log_level=values[LOG_LEVEL],
+        log_file=values.get(LOG_FILE),
+        log_file_bytes=values[LOG_FILE_MIB] << 20,
+    )

@@ -13,6 +13,7 @@ from kms.audit.command import expose_files, verify_files
 from kms.errors import StartError
 from kms.settings import Settings, load
 from runtime import hardening
+from runtime.log_files import log_stream
 from runtime.logs import LibraryLines, build_logger
 from runtime.settings import SettingsError
 
@@ -73,7 +74,7 @@ def _serve(settings: Settings) -> None:
     # between its last check and the wait.
     signals = (signal.SIGTERM, signal.SIGINT)
     signal.pthread_sigmask(signal.SIG_BLOCK, signals)
-    logger = build_logger(sys.stderr, settings.logging_level)
+    logger = build_logger(log_stream(settings.log_file, settings.log_file_bytes), settings.logging_level)
     logging.getLogger().addHandler(LibraryLines(logger, telemetry.LIBRARY_MESSAGE))
     unlocked = hardening.lock_memory()
     open_files = hardening.raise_open_files()

@@ -17,6 +17,8 @@ from runtime.settings import (
     ADMIN_SOCKET,
     HOME,
     INSECURE_DEBUG,
+    LOG_FILE,
+    LOG_FILE_MIB,
     LOG_LEVEL,
     LOG_LEVELS,
     REGISTRY_SOCKET,
@@ -130,6 +132,8 @@ TABLE = (
     PASSPHRASE_FILE,
     CREDENTIALS_DIRECTORY,
     LOG_LEVEL,
+    LOG_FILE,
+    LOG_FILE_MIB,
     INSECURE_DEBUG,
 )
 
@@ -151,6 +155,8 @@ class Settings:
     deployment_id: bytes | None
     unlock: UnlockSource
     log_level: str
+    log_file: Path | None
+    log_file_bytes: int
 
     @property
     def directory(self) -> Path:
@@ -203,6 +209,8 @@ def load(environment: Mapping[str, str], *, exists: Callable[[Path], bool] = os.
         deployment_id=values.get(DEPLOYMENT_ID),
         unlock=_unlock(values, own, exists),
         log_level=values[LOG_LEVEL],
+        log_file=values.get(LOG_FILE),
+        log_file_bytes=values[LOG_FILE_MIB] << 20,
     )
 
 

@@ -179,6 +179,15 @@ REGISTRY_SOCKET = _socket("registry", "the registry, which wraps data keys")
 ROUTER_SOCKET = _socket("router", "routers, which unwrap data keys")
 ADMIN_SOCKET = _socket("admin", "`providerctl key`, which manages key versions")
 LOG_LEVEL = Setting("CODEVECTOR_LOG_LEVEL", "`debug`, `info`, `warning` or `error`", _level, "info")
+LOG_FILE = Setting(
+    "CODEVECTOR_LOG_FILE",
+    "a file for the log and the rest of stderr; when it is full, it is moved to `….1`, and so on to `….4`",
+    path,
+    default_note="stderr; `make run` sets it for each process",
+)
+LOG_FILE_MIB = Setting(
+    "CODEVECTOR_LOG_FILE_MIB", "how many MiB fill a log file", whole_number(1, 1 << 20), "32"
+)
 INSECURE_DEBUG = switch(
     "CODEVECTOR_INSECURE_DEBUG",
     "`1` allows `GRPC_TRACE`, which writes credentials and keys to the log: never where real ones are in use",

@@ -12,6 +12,7 @@ from pathlib import Path
 import uvloop
 
 from runtime.hardening import leave_no_core_dump, raise_open_files
+from runtime.log_files import log_stream
 from runtime.logs import LibraryLines, build_logger
 from runtime.settings import SettingsError
 from service import app
@@ -96,7 +97,7 @@ async def _serve(settings: Settings) -> None:
     loop = asyncio.get_running_loop()
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, stop.set)
-    log = build_logger(sys.stderr, settings.logging_level)
+    log = build_logger(log_stream(settings.log_file, settings.log_file_bytes), settings.logging_level)
     logging.getLogger().addHandler(LibraryLines(log, LIBRARY_MESSAGE))
     open_files = raise_open_files()
     async with app.build(settings, log, open_files=open_files):

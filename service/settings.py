@@ -11,6 +11,8 @@ from runtime.settings import (
     GRPC_PORT,
     HOME,
     INSECURE_DEBUG,
+    LOG_FILE,
+    LOG_FILE_MIB,
     LOG_LEVEL,
     LOG_LEVELS,
     REGISTRY_SOCKET,
@@ -121,6 +123,8 @@ TABLE = (
     ALLOW_PRIVATE_UPSTREAMS,
     CHANGE_LOG_MIB,
     LOG_LEVEL,
+    LOG_FILE,
+    LOG_FILE_MIB,
     INSECURE_DEBUG,
     BUILD,
 )
@@ -145,6 +149,8 @@ class Settings:
     allow_private_upstreams: bool
     change_log_bytes: int
     log_level: str
+    log_file: Path | None
+    log_file_bytes: int
     build: str
 
     def __repr__(self) -> str:
@@ -188,6 +194,8 @@ def load(environment: Mapping[str, str]) -> Settings:
         allow_private_upstreams=values[ALLOW_PRIVATE_UPSTREAMS],
         change_log_bytes=values[CHANGE_LOG_MIB] << 20,
         log_level=values[LOG_LEVEL],
+        log_file=values.get(LOG_FILE),
+        log_file_bytes=values[LOG_FILE_MIB] << 20,
         build=values[BUILD],
     )
 

@@ -16,7 +16,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 
 from tools.launcher import welcome
-from tools.launcher.plan import Plan, RunRefused, plan_of
+from tools.launcher.plan import Plan, RunRefused, log_file, plan_of
 from tools.launcher.processes import Child, ChildDied, Children, StopRequested, follow_parent
 
 KMS_SECONDS = 30
@@ -100,7 +100,7 @@ def listens(port: int) -> bool:
 
 def start(plan: Plan, children: Children) -> None:
     """Start everything, up to the line that says that it serves."""
-    kms_log, service_log, console_log = (plan.logs / f"{name}.log" for name in ("kms", "service", "console"))
+    kms_log, service_log, console_log = (log_file(plan.home, name) for name in ("kms", "service", "console"))
     if plan.needs_init():
         print(children.finish("the making of keys", ["-m", "kms", "init"], plan.kms_environment, kms_log))
     require_free_port(plan.port, "CODEVECTOR_GRPC_PORT")

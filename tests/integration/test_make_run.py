@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import shutil
 import signal
@@ -24,7 +25,7 @@ from codevector.providers.v1 import (
     provider_service_pb2_grpc,
 )
 
-from tests.support.servers.harness import PATIENCE_SECONDS, ROOT
+from tests.support.servers.harness import PATIENCE_SECONDS, ROOT, wait_until
 from tests.support.servers.launched import Launched
 from tests.support.servers.ports import free_port
 
@@ -182,6 +183,49 @@ class TestServing:
             with suppress(ProcessLookupError):
                 os.killpg(make.pid, signal.SIGKILL)
             make.communicate()
+
+
+class TestLogs:
+    CALLS = 4_000
+    AT_ONCE = 20
+
+    def call(self, address: str, method: str) -> list[str]:
+        """Make calls whose lines fill more than a file, and return their request ids."""
+        ids = [f"{number:0128}" for number in range(self.CALLS)]
+        with grpc.insecure_channel(address) as channel:
+            stub: grpc.UnaryUnaryMultiCallable[bytes, bytes] = channel.unary_unary(method)
+            for at in range(0, self.CALLS, self.AT_ONCE):
+                calls = [
+                    stub.future(b"", timeout=PATIENCE_SECONDS, metadata=(("x-request-id", each),))
+                    for each in ids[at : at + self.AT_ONCE]
+                ]
+                for call in calls:
+                    call.result()
+        return ids
+
+    def logged(self, log: Path) -> list[str]:
+        """The request ids in a log's files, the oldest first."""
+        older = sorted(log.parent.glob(f"{log.name}.[0-9]"), reverse=True)
+        assert older, f"{log} was not full"
+        assert all(file.stat().st_size <= 1 << 20 for file in (*older, log))
+        lines = [json.loads(line) for file in (*older, log) for line in file.read_text().splitlines()]
+        return [line["request_id"] for line in lines if len(line.get("request_id", "")) == 128]
+
+    def test_a_full_one_is_moved_aside_and_nothing_is_lost(self, place: Path, launch: Launch) -> None:
+        home = place / "home"
+        run = launch(home, CODEVECTOR_LOG_LEVEL="debug", CODEVECTOR_LOG_FILE_MIB="1")
+        run.wait_ready()
+        for name, address, method in (
+            ("service", run.address, "/codevector.providers.v1.RoutingService/GetRoutingSnapshot"),
+            ("kms", f"unix:{home}/kms/router.sock", "/codevector.kms.v1.KeyManagementService/GetStatus"),
+        ):
+            ids = self.call(address, method)
+            log = home / "logs" / f"{name}.log"
+            wait_until(lambda ids=ids, log=log: sorted(self.logged(log)) == ids, what=f"all lines of {name}")  # type: ignore[misc]
+        os.kill(run.children()["service"], signal.SIGKILL)
+        assert run.wait_end() == 1
+        _, *end = run.errors.splitlines()
+        assert [json.loads(line)["event"] for line in end][-1:] == ["rpc_done"]
 
 
 class TestRefusals:

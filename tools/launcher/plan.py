@@ -13,6 +13,7 @@ from runtime.settings import (
     ADMIN_SOCKET,
     GRPC_PORT,
     HOME,
+    LOG_FILE,
     REGISTRY_SOCKET,
     ROUTER_SOCKET,
     SettingsError,
@@ -125,14 +126,24 @@ def plan_of(environment: Mapping[str, str]) -> Plan:
         },
         made_by_init=_made_by_init(given, home),
         database_file=_database_file(given.get("CODEVECTOR_DATABASE_URL"), home),
-        kms_environment=_without(shared, SERVICE_ONLY),
-        service_environment=_without(shared, KMS_ONLY),
-        console_environment=_without(shared, (*KMS_ONLY, *SERVICE_ONLY)),
+        kms_environment=_logging(home, "kms", _without(shared, SERVICE_ONLY)),
+        service_environment=_logging(home, "service", _without(shared, KMS_ONLY)),
+        console_environment=_logging(home, "console", _without(shared, (*KMS_ONLY, *SERVICE_ONLY))),
     )
 
 
 def _without(environment: Mapping[str, str], prefixes: tuple[str, ...]) -> dict[str, str]:
     return {name: value for name, value in environment.items() if not name.startswith(prefixes)}
+
+
+def _logging(home: Path, name: str, environment: Mapping[str, str]) -> dict[str, str]:
+    """Return the environment of a process that writes its own log; stderr is that file from the beginning."""
+    return {**environment, LOG_FILE.name: str(log_file(home, name))}
+
+
+def log_file(home: Path, name: str) -> Path:
+    """Return the log of a process."""
+    return home / "logs" / f"{name}.log"
 
 
 def _made_by_init(given: Mapping[str, str], home: Path) -> Path:

@@ -40,17 +40,22 @@ class ChildDied(Exception):
 
 @dataclass(frozen=True, slots=True)
 class Child:
-    """`log` is the file that its stderr goes to, from byte `log_start` on."""
+    """`log` is the file that its stderr goes to, from byte `log_start` on of the file `log_inode`.
+
+    Once it was full, another one has its name.
+    """
 
     name: str
     process: subprocess.Popen[bytes]
     log: Path
     log_start: int
+    log_inode: int
 
     def last_lines(self, count: int) -> list[str]:
         """Return the last lines of this run in its log."""
         with self.log.open("rb") as file:
-            file.seek(self.log_start)
+            if os.fstat(file.fileno()).st_ino == self.log_inode:
+                file.seek(self.log_start)
             return file.read().decode("utf-8", "replace").splitlines()[-count:]
 
     def refusal(self) -> str | None:
@@ -184,7 +189,7 @@ def _spawn(
 
     descriptor = os.open(log, os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC, 0o600)
     try:
-        log_start = os.fstat(descriptor).st_size
+        begun = os.fstat(descriptor)
         process = subprocess.Popen(
             [sys.executable, *arguments],
             cwd=ROOT,
@@ -196,7 +201,7 @@ def _spawn(
         )
     finally:
         os.close(descriptor)
-    return Child(name, process, log, log_start)
+    return Child(name, process, log, begun.st_size, begun.st_ino)
 
 
 def _die_with_parent(number: signal.Signals) -> None:

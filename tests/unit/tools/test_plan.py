@@ -29,6 +29,13 @@ class TestDefaults:
         assert plan.kms_environment["CODEVECTOR_HOME"] == str(tmp_path / "some home")
         assert plan.service_environment["CODEVECTOR_HOME"] == str(tmp_path / "some home")
 
+    def test_each_writes_its_own_log(self, tmp_path: Path) -> None:
+        plan = plan_of({"CODEVECTOR_HOME": str(tmp_path), "CODEVECTOR_LOG_FILE": "/elsewhere"})
+        environments = (plan.kms_environment, plan.service_environment, plan.console_environment)
+        assert [each["CODEVECTOR_LOG_FILE"] for each in environments] == [
+            f"{tmp_path}/logs/{name}.log" for name in ("kms", "service", "console")
+        ]
+
 
 class TestWhoGetsWhat:
     ENVIRONMENT = {  # noqa: RUF012 -- never changed

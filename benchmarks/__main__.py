@@ -20,6 +20,7 @@ from benchmarks.reads import reads
 from benchmarks.replicas import replicas
 from benchmarks.rewrap import rewrap
 from benchmarks.sdk import sdk
+from benchmarks.shared_writes import shared_writes
 from benchmarks.sizes import sizes
 from benchmarks.snapshots import snapshots
 from benchmarks.starts import starts
@@ -33,6 +34,7 @@ DEFAULT = [
     "replicas",
     "opens",
     "writes",
+    "shared",
     "imports",
     "deletes",
     "sdk",
@@ -78,6 +80,8 @@ def main() -> None:
         opens(options.opens)
     if "writes" in options.what:
         writes(200, options.repetitions)
+    if "shared" in options.what:
+        shared_writes(options.repetitions)
     if "imports" in options.what:
         imports(options.repetitions)
     if "deletes" in options.what:

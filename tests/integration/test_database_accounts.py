@@ -64,6 +64,14 @@ def test_accounts_do_what_they_are_for_and_no_more(postgres_server: PostgresServ
         assert checked.returncode == 0, checked.stderr
         assert checked.stdout.endswith("there is nothing to migrate\n")
 
+        made.environment["CODEVECTOR_DATABASE_URL"] = postgres_server.url(database).replace(
+            "postgres@", "codevector_read@"
+        )
+        refused = made.run("service")
+        assert refused.returncode == 1
+        assert "refuses this account a right: grant it" in refused.stderr
+        assert "Traceback" not in refused.stderr
+
     server = postgres_server.url(database)
     for role, statement in (
         ("codevector_serve", "CREATE TABLE mine (id int)"),

@@ -40,7 +40,7 @@ MIN_CONNECTIONS = 4
 
 def _connections(text: str) -> int:
     if not text.isascii() or not text.isdigit() or not MIN_CONNECTIONS <= int(text) <= 1000:
-        raise ValueError(f"must be a number from {MIN_CONNECTIONS} to 1000, e.g. 22")
+        raise ValueError(f"must be a number from {MIN_CONNECTIONS} to 1000, e.g. 26")
     return int(text)
 
 
@@ -72,7 +72,7 @@ DATABASE_CONNECTIONS = Setting(
     "CODEVECTOR_DATABASE_CONNECTIONS",
     f"how many connections to the database at most, {MIN_CONNECTIONS} or more",
     _connections,
-    "22",
+    "26",
 )
 DATABASE_PGBOUNCER = switch(
     "CODEVECTOR_DATABASE_PGBOUNCER", "`1` where the URL leads to PgBouncer in transaction mode"

@@ -44,7 +44,7 @@ class Lane:
         in_line: int | None = None,
     ) -> None:
         self._name = name
-        self._count = count
+        self.count = count
         self._queued = queued
         self._share = count if share is None else share
         self._in_line = queued if in_line is None else in_line
@@ -73,7 +73,7 @@ class Lane:
         self._pool.shutdown(wait=True)
 
     def _has_thread(self, line: str) -> bool:
-        return self._running[line] < self._share and self._running.total() < self._count
+        return self._running[line] < self._share and self._running.total() < self.count
 
     async def _turn(self, line: str, turn: asyncio.Future[None], host: str) -> None:
         """Wait in line for a thread, which is then counted as running."""

@@ -28,8 +28,8 @@ from service.store.columns import CheckBroken, Unreadable
 from service.store.database_urls import mask, spread_hosts
 from service.store.failures import READ_ONLY_TRANSACTION, Cause, StoreStartError, trouble_of
 
-MAX_CONNECTIONS = 22
-"""One for each thread of the lanes that use the store, and some to spare."""
+MAX_CONNECTIONS = 26
+"""One for each thread of the lanes that use the store."""
 KEPT_CONNECTIONS = 12
 """How many stay open while nothing needs them."""
 POOL_TIMEOUT_SECONDS = 10

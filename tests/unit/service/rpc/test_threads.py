@@ -7,6 +7,7 @@ import logging
 import threading
 from collections.abc import Awaitable, Callable
 from contextlib import closing
+from dataclasses import fields
 from io import StringIO
 from typing import Any
 
@@ -19,7 +20,8 @@ from runtime.logs import build_logger
 from service.domain.errors import Reason, ResourceExhausted
 from service.rpc.boundary import Boundary, Exchange
 from service.rpc.peers import PEER
-from service.rpc.threads import Lane
+from service.rpc.threads import Lane, open_lanes
+from service.store.engines import MAX_CONNECTIONS
 
 SECONDS = 60
 
@@ -201,3 +203,9 @@ def test_work_that_has_begun_goes_on_to_its_end() -> None:
             assert ended == ["committed"]
 
     on_a_loop(scenario)
+
+
+def test_the_store_has_a_connection_for_each_thread_that_uses_it() -> None:
+    with closing(open_lanes()) as lanes:
+        each = {field.name: getattr(lanes, field.name).count for field in fields(lanes)}
+    assert sum(each.values()) - each["filters"] - each["notices"] == MAX_CONNECTIONS

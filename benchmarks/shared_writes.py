@@ -59,21 +59,21 @@ def shared_writes(rounds: int) -> None:
     print("|---|---|---|---|---|---|")
     with _postgresql() as sockets:
         for delay in DELAYS_MS:
-            with _network(sockets, delay) as network:
-                bare, one, three = _measured(network, rounds)
-                trip = _trip(f"{network}/postgres")
+            with _network(sockets, delay) as url_of:
+                bare, one, three = _measured(url_of, rounds)
+                trip = _trip(url_of("postgres"))
             print(
                 f"| {trip:.1f} ms | {bare:,.0f} | {one:,.0f} | {one / bare:.2f} "
                 f"| {three:,.0f} | {three / one:.2f} |"
             )
 
 
-def _measured(network: str, rounds: int) -> tuple[float, float, float]:
+def _measured(url_of: Callable[[str], str], rounds: int) -> tuple[float, float, float]:
     databases = [f"{name}_{time.monotonic_ns()}" for name in ("bare", "shared")]
-    with psycopg.connect(f"{network}/postgres", autocommit=True) as connection:
+    with psycopg.connect(url_of("postgres"), autocommit=True) as connection:
         for name in databases:
             connection.execute(f"CREATE DATABASE {name}".encode())
-    bare, shared = (f"{network}/{name}" for name in databases)
+    bare, shared = (url_of(name) for name in databases)
     for url in (bare, shared):
         migrate(url)
         with closing(open_store(url, clock=lambda: datetime.now(UTC))) as store:
@@ -149,14 +149,17 @@ def _postgresql() -> Iterator[Path]:
 
 
 @contextmanager
-def _network(sockets: Path, delay_ms: int) -> Iterator[str]:
-    """A URL of the server without a database, directly or over a network."""
+def _network(sockets: Path, delay_ms: int) -> Iterator[Callable[[str], str]]:
+    """From a database's name to its URL: through the socket, or over a network where there is a delay."""
+    if not delay_ms:
+        yield lambda name: f"postgresql://postgres@/{name}?host={sockets}"
+        return
     port = free_port()
     command = [sys.executable, "-m", "benchmarks.delay", str(port), f"{sockets}/.s.PGSQL.5432", str(delay_ms)]
     with subprocess.Popen(command, stdout=subprocess.PIPE) as process:
         assert process.stdout is not None
         process.stdout.readline()
         try:
-            yield f"postgresql://postgres@127.0.0.1:{port}"
+            yield lambda name: f"postgresql://postgres@127.0.0.1:{port}/{name}"
         finally:
             process.kill()

@@ -11,6 +11,7 @@ import asyncio
 import contextlib
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
+from datetime import timedelta
 from enum import Enum
 from functools import partial
 from typing import Protocol, TypeVar
@@ -127,7 +128,13 @@ class LiveTable:
         self._told: list[ChangeSet] = []
         self._lost: set[int] = set()
         self.current = self._load()
+        self._compared = self._loop.time()
         self.ring = Ring(self.current.at)
+
+    @property
+    def age(self) -> timedelta:
+        """How long ago the table was last compared with the store."""
+        return timedelta(seconds=round(self._loop.time() - self._compared, 3))
 
     def committed(self, change_set: ChangeSet) -> None:
         """Queue what a revision of this store changed. Safe from any thread, also when the loop has ended."""
@@ -207,6 +214,7 @@ class LiveTable:
                 async with asyncio.timeout(POLL_SECONDS):
                     await self._nudged.wait()
             self._nudged.clear()
+            asked = self._loop.time()
             told, pending = len(self._told), [] if self._in_doubt() else self._next_pending()
             try:
                 step = await self._run(partial(self._after, pending) if pending else self._newer)
@@ -217,6 +225,7 @@ class LiveTable:
                 # The top of a background task: were it to end here, routers would get this revision for ever.
                 self._log.error(SNAPSHOT_FAILED, **bug_fields(error))
                 continue
+            self._compared = asked
             if step.snapshot is not self.current:
                 self._take(step)
             self._settle(told)

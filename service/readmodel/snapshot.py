@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 from enum import IntEnum
 from functools import partial
 from uuid import UUID
@@ -45,7 +45,7 @@ class Codec:
     the table's field of them. ``whole`` makes the complete answer of GetRoutingSnapshot of such segments, in
     the order of kinds, and ``chunks`` the messages of a watch, of less than 512 KiB if the segments are.
     ``change_set`` makes the message of one revision, and ``bookmark`` a sign of life, of (where, time,
-    draining).
+    the table's age, draining).
     """
 
     rows: Callable[[Sequence[Entry]], list[bytes]]
@@ -53,7 +53,7 @@ class Codec:
     whole: Callable[[RevisionToken, Sequence[bytes]], bytes]
     chunks: Callable[[RevisionToken, Sequence[bytes], SnapshotReason], tuple[bytes, ...]]
     change_set: Callable[[RevisionToken, Sequence[RowChange], datetime], bytes]
-    bookmark: Callable[[RevisionToken, datetime, bool], bytes]
+    bookmark: Callable[[RevisionToken, datetime, timedelta, bool], bytes]
 
 
 _NOTHING = Table()

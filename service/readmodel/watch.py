@@ -279,7 +279,7 @@ class Watchers:
         current, now = self._live.current, self._loop.time()
         token, was_draining, made_at, message = self._bookmark
         if (token, was_draining) != (current.token, draining) or now - made_at > TICK_SECONDS:
-            message = self._codec.bookmark(current.at, self._clock(), draining)
+            message = self._codec.bookmark(current.at, self._clock(), self._live.age, draining)
             self._bookmark = (current.token, draining, now, message)
         return message
 

@@ -8,7 +8,7 @@ Source: Protocol Buffers encoding, "Last One Wins" and length-delimited records.
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
-from datetime import datetime
+from datetime import datetime, timedelta
 
 from codevector.providers.v1 import model_pb2, routing_service_pb2
 from google.protobuf.message import Message
@@ -87,10 +87,11 @@ def encode_change_set(at: RevisionToken, changes: Sequence[RowChange], commit_ti
     return _where(at).SerializeToString() + _CHANGE_SET_TAG + _delimited(_repeated(_CHANGES_TAG, rows) + rest)
 
 
-def encode_bookmark(at: RevisionToken, now: datetime, draining: bool) -> bytes:
+def encode_bookmark(at: RevisionToken, now: datetime, age: timedelta, draining: bool) -> bytes:
     """Return the WatchRoutingResponse of a sign of life."""
     response = _where(at)
-    response.bookmark.MergeFrom(routing_service_pb2.Bookmark(server_time=now, draining=draining))
+    bookmark = routing_service_pb2.Bookmark(server_time=now, table_age=age, draining=draining)
+    response.bookmark.MergeFrom(bookmark)
     return response.SerializeToString()
 
 

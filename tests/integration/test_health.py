@@ -5,10 +5,12 @@ from __future__ import annotations
 import json
 import signal
 from collections.abc import Iterator
+from datetime import timedelta
 
 import grpc
 import pytest
 from codevector.providers.v1 import provider_service_pb2, routing_service_pb2
+from google.protobuf.duration_pb2 import Duration
 from grpc_health.v1 import health_pb2, health_pb2_grpc
 
 from tests.support.servers.harness import Instance, running, wait_until
@@ -24,6 +26,8 @@ NEED_THE_DATABASE = NAMES[3:]
 SERVING = health_pb2.HealthCheckResponse.SERVING
 NOT_SERVING = health_pb2.HealthCheckResponse.NOT_SERVING
 CALL_SECONDS = 60
+AGED_SECONDS = 2.0
+"""Less than a database is away before that is said, and more than two looks at it are apart."""
 
 
 def health(made: Instance) -> dict[str, int]:
@@ -55,6 +59,16 @@ def causes(made: Instance) -> set[tuple[object, object]]:
     }
 
 
+def table_ages(made: Instance) -> Iterator[float]:
+    """What a router is told of the table's age, in seconds, once a second."""
+    request = routing_service_pb2.WatchRoutingRequest(bookmark_interval=Duration(seconds=1))
+    watch = made.routing.WatchRouting(request, timeout=CALL_SECONDS)
+    for message in watch:
+        if message.WhichOneof("event") == "bookmark":
+            age: timedelta = message.bookmark.table_age.ToTimedelta()
+            yield age.total_seconds()
+
+
 class TestDatabase:
     @pytest.fixture
     def database(self, postgres_server: PostgresServer) -> Iterator[str]:
@@ -73,12 +87,14 @@ class TestDatabase:
                 what="what needs the database says so",
             )
             assert {health(made)[name] for name in UNTOUCHED} == {SERVING}
+            assert next(age for age in table_ages(made) if age > AGED_SECONDS)
             wait_until(lambda: ("NO_DATABASE", "55000") in causes(made), what="the log says why")
             made.routing.GetRoutingSnapshot(
                 routing_service_pb2.GetRoutingSnapshotRequest(), timeout=CALL_SECONDS
             )
             postgres_server.open_to_all(database)
             wait_until(lambda: is_well(made), what="all is well again")
+            assert next(age for age in table_ages(made) if age < AGED_SECONDS) >= 0
 
             # A demoted server: everything can be read, and nothing written.
             name = f'"{database}"'

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
-from datetime import datetime
+from datetime import datetime, timedelta
 
 from service.domain.history import RevisionToken, parse_token
 from service.domain.routing import Entry, EntryKind, RoutingProvider
@@ -74,7 +74,7 @@ def _change_set(at: RevisionToken, changes: Sequence[RowChange], time: datetime)
     return json.dumps({"token": str(at), "changes": rows}).encode()
 
 
-def _bookmark(at: RevisionToken, time: datetime, draining: bool) -> bytes:
+def _bookmark(at: RevisionToken, time: datetime, age: timedelta, draining: bool) -> bytes:
     return f'{{"token": "{at}"}}'.encode()
 
 

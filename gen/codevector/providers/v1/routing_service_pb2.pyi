@@ -241,12 +241,14 @@ class RoutingChange(_message.Message):
     def __init__(self, provider: _Optional[_Union[RoutingProvider, _Mapping]] = ..., provider_model: _Optional[_Union[ActiveProviderModel, _Mapping]] = ..., model: _Optional[_Union[ActiveModel, _Mapping]] = ..., removed: _Optional[str] = ...) -> None: ...
 
 class Bookmark(_message.Message):
-    __slots__ = ("server_time", "draining")
+    __slots__ = ("server_time", "draining", "table_age")
     SERVER_TIME_FIELD_NUMBER: _ClassVar[int]
     DRAINING_FIELD_NUMBER: _ClassVar[int]
+    TABLE_AGE_FIELD_NUMBER: _ClassVar[int]
     server_time: _timestamp_pb2.Timestamp
     draining: bool
-    def __init__(self, server_time: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., draining: bool = ...) -> None: ...
+    table_age: _duration_pb2.Duration
+    def __init__(self, server_time: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., draining: bool = ..., table_age: _Optional[_Union[datetime.timedelta, _duration_pb2.Duration, _Mapping]] = ...) -> None: ...
 
 class ReportAppliedRevisionRequest(_message.Message):
     __slots__ = ("watcher_id", "revision", "store_id", "stopping", "token", "session")

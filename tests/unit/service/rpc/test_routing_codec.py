@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import copy
 from dataclasses import replace
+from datetime import timedelta
 from uuid import UUID
 
 import pytest
@@ -298,7 +299,9 @@ class TestChangeSet:
 class TestBookmark:
     @pytest.mark.parametrize("draining", [False, True])
     def test_has_revision_time_and_goodbye(self, draining: bool) -> None:
-        got = pb.WatchRoutingResponse.FromString(encode_bookmark(token(5), START, draining))
+        message = encode_bookmark(token(5), START, timedelta(seconds=2.5), draining)
+        got = pb.WatchRoutingResponse.FromString(message)
         assert (got.revision, got.store_id, got.token) == (5, str(ONE), str(token(5)))
         assert got.bookmark.draining is draining
         assert got.bookmark.server_time.ToDatetime(START.tzinfo) == START
+        assert got.bookmark.table_age.ToTimedelta() == timedelta(seconds=2.5)

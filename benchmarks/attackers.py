@@ -37,6 +37,8 @@ REFLECTION = "grpc.reflection.v1.ServerReflection"
 WORDS = 64
 FILTERING, LISTING, STREAMS, WRITES, UNREAD, WATCHES, IDS = 4, 90, 1_000, 300, 200, 10_000, 50_000
 WAITS, WATCHING, TESTS, CONNECTIONS = 300, 1_000, 40, 4_200
+ON_ONE = 50
+"""Watches on one connection, where there are to be many in all."""
 RESETS_AT_ONCE = 100
 LONG_SECONDS = 55.0
 
@@ -204,18 +206,25 @@ def ids(address: str, done: Done, stack: ExitStack) -> Counter[str]:
 
 
 def waits(address: str, done: Done, stack: ExitStack) -> Counter[str]:
-    """Wait for a revision that a thousand routers do not apply."""
-    stub = system_service_pb2_grpc.SystemServiceStub(_channel(address, stack))
-    routing = routing_service_pb2_grpc.RoutingServiceStub(_channel(address, stack, 1))
-    watching = [
-        routing.WatchRouting(routing_pb2.WatchRoutingRequest(watcher_id=f"silent-{number}"))
-        for number in range(WATCHING)
-    ]
-    _until_answered(watching)
-    head = routing.GetRoutingSnapshot(routing_pb2.GetRoutingSnapshotRequest()).snapshot.revision
+    """Wait for a revision that a thousand routers do not apply, over as many connections as that takes."""
+    channels = [_channel(address, stack, number) for number in range(WATCHING // ON_ONE)]
+    routing = [routing_service_pb2_grpc.RoutingServiceStub(each) for each in channels]
+    _until_answered(
+        [
+            routing[number % len(routing)].WatchRouting(
+                routing_pb2.WatchRoutingRequest(watcher_id=f"silent-{number}")
+            )
+            for number in range(WATCHING)
+        ]
+    )
+    head = routing[0].GetRoutingSnapshot(routing_pb2.GetRoutingSnapshotRequest()).snapshot.revision
     request = system_pb2.AwaitAppliedRevisionRequest(revision=head)
     request.timeout.FromSeconds(int(LONG_SECONDS))
-    calls = [stub.AwaitAppliedRevision.future(request, timeout=LONG_SECONDS + 4) for _ in range(WAITS)]
+    system = [system_service_pb2_grpc.SystemServiceStub(each) for each in channels]
+    calls = [
+        system[number % len(system)].AwaitAppliedRevision.future(request, timeout=LONG_SECONDS + 4)
+        for number in range(WAITS)
+    ]
     return _hold(calls, done)
 
 

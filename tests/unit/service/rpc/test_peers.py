@@ -9,6 +9,7 @@ from contextlib import ExitStack
 from dataclasses import dataclass, field
 from io import StringIO
 from typing import Any
+from uuid import uuid4
 
 import grpc
 import pytest
@@ -41,6 +42,7 @@ from tests.support.servers.watching import connect
 ONE, OTHER = "ipv4:127.0.0.1:1", "ipv4:127.0.0.1:2"
 LARGE = bytes(SMALL_BYTES + 1)
 SECONDS = 60.0
+SESSION = uuid4().bytes
 
 
 @dataclass
@@ -218,6 +220,7 @@ class TestOnTheWire:
                 assert b"has not read" in ended(connection, 5)
                 with Frames(made.address) as other:
                     made.ask(other, 1)
+                    other.open_windows(1)
                     assert b"has not read" not in ended(other, 1)
                 connection.open_windows(1, 3)
                 wait_until(lambda: len(made.peers) == 0, what="both responses are read")
@@ -240,6 +243,7 @@ class TestOnTheWire:
                 connection.send(b"".join(call(each, "test.S/Try") + reset(each) for each in streams))
                 with Frames(made.address) as other:
                     made.ask(other, 1)
+                    other.open_windows(1)
                     ended(other, 1)
             wait_until(lambda: len(made.peers) == 0, what="nothing is under way")
 
@@ -286,7 +290,7 @@ def test_calls_of_one_connection_leave_others_alone(api: Api) -> None:
     """A router that never reports keeps waits waiting."""
     address = api.instance.address
     with connect(address) as channel, connect(address) as another, connect(address) as router:
-        next(of(router)[0](pb.WatchRoutingRequest(watcher_id="silent", session=bytes(16))))
+        next(of(router)[0](pb.WatchRoutingRequest(watcher_id="silent", session=SESSION)))
         api.create()
         wait = system_pb.AwaitAppliedRevisionRequest(timeout=Duration(seconds=55))
         system = system_service_pb2_grpc.SystemServiceStub(channel)
@@ -311,6 +315,8 @@ def test_calls_of_one_connection_leave_others_alone(api: Api) -> None:
         for each in waiting:
             each.cancel()
         wait_until(lambda: next_one() is None, what="there is room again")
+        stopping = pb.ReportAppliedRevisionRequest(watcher_id="silent", session=SESSION, stopping=True)
+        api.call("ReportAppliedRevision", stopping)
 
 
 def test_watches_of_one_connection_leave_room_for_its_calls_and_for_others(api: Api) -> None:

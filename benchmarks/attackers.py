@@ -209,16 +209,17 @@ def waits(address: str, done: Done, stack: ExitStack) -> Counter[str]:
     """Wait for a revision that a thousand routers do not apply, over as many connections as that takes."""
     channels = [_channel(address, stack, number) for number in range(WATCHING // ON_ONE)]
     routing = [routing_service_pb2_grpc.RoutingServiceStub(each) for each in channels]
-    _until_answered(
-        [
-            routing[number % len(routing)].WatchRouting(
-                routing_pb2.WatchRoutingRequest(watcher_id=f"silent-{number}")
+    head = routing[0].GetRoutingSnapshot(routing_pb2.GetRoutingSnapshotRequest()).snapshot
+    watching = [
+        routing[number % len(routing)].WatchRouting(
+            routing_pb2.WatchRoutingRequest(
+                watcher_id=f"silent-{number}", session=os.urandom(16), resume_token=head.token
             )
-            for number in range(WATCHING)
-        ]
-    )
-    head = routing[0].GetRoutingSnapshot(routing_pb2.GetRoutingSnapshotRequest()).snapshot.revision
-    request = system_pb2.AwaitAppliedRevisionRequest(revision=head)
+        )
+        for number in range(WATCHING)
+    ]
+    _until_answered(watching)
+    request = system_pb2.AwaitAppliedRevisionRequest(revision=head.revision)
     request.timeout.FromSeconds(int(LONG_SECONDS))
     system = [system_service_pb2_grpc.SystemServiceStub(each) for each in channels]
     calls = [

@@ -36,9 +36,8 @@ _OPTIONS = (
     ("grpc.max_receive_message_length", 1 << 20),
     ("grpc.max_metadata_size", 16 << 10),
     ("grpc.max_concurrent_streams", 100),
-    # What connects and does not speak HTTP/2, and what speaks and does not call, is disconnected.
+    # What connects and does not speak HTTP/2 is disconnected.
     ("grpc.server_handshake_timeout_ms", 5_000),
-    ("grpc.max_connection_idle_ms", 300_000),
     # Clients ping idle connections every 30 s; the default minimum of 5 min would disconnect them.
     ("grpc.http2.min_recv_ping_interval_without_data_ms", 10_000),
     ("grpc.keepalive_permit_without_calls", 1),

@@ -12,7 +12,6 @@ MAX_STREAMS = 128
 """Of one connection. Streams that were reset count until they are cleared away, and wait in one line with all
 others before that: a client that resets at once holds up the rest by so many."""
 HANDSHAKE_SECONDS = 5
-IDLE_SECONDS = 300
 
 OPTIONS = (
     ("grpc.so_reuseport", 0),  # else a second server on the port starts too, and shares it silently
@@ -20,9 +19,9 @@ OPTIONS = (
     ("grpc.max_send_message_length", MAX_SEND_BYTES),
     ("grpc.max_metadata_size", MAX_METADATA_BYTES),
     ("grpc.max_concurrent_streams", MAX_STREAMS),
-    # What connects and does not speak HTTP/2, and what speaks and does not call, is disconnected.
+    # What connects and does not speak HTTP/2 is disconnected. There is no limit on idle connections: gRPC ends
+    # them with an error code that its clients write to their stderr each time.
     ("grpc.server_handshake_timeout_ms", HANDSHAKE_SECONDS * 1000),
-    ("grpc.max_connection_idle_ms", IDLE_SECONDS * 1000),
     # A thousand routers may connect at once, after a restart: by default a part of them would be turned away.
     ("grpc.server.max_pending_requests", MAX_PENDING),
     ("grpc.server.max_pending_requests_hard_limit", MAX_PENDING),

@@ -19,8 +19,8 @@ OPTIONS = (
     ("grpc.max_send_message_length", MAX_SEND_BYTES),
     ("grpc.max_metadata_size", MAX_METADATA_BYTES),
     ("grpc.max_concurrent_streams", MAX_STREAMS),
-    # What connects and does not speak HTTP/2 is disconnected. There is no limit on idle connections: gRPC ends
-    # them with an error code that its clients write to their stderr each time.
+    # What connects and does not speak HTTP/2 is disconnected. There is no limit on idle connections: gRPC
+    # ends them with an error code that its clients write to their stderr each time.
     ("grpc.server_handshake_timeout_ms", HANDSHAKE_SECONDS * 1000),
     # A thousand routers may connect at once, after a restart: by default a part of them would be turned away.
     ("grpc.server.max_pending_requests", MAX_PENDING),

@@ -31,8 +31,8 @@ MAX_WATCHES = 100
 MAX_UNREAD_BYTES = 32 << 20
 """Beyond which nothing more is sent: one snapshot of the largest table always is."""
 SMALL_BYTES = 256 << 10
-"""Messages up to this size are not counted, which would cost a read 4 % more CPU: there cannot be more of them
-than streams, so these are 32 MiB as well."""
+"""Messages up to this size are not counted, which would cost a read 4 % more CPU: there cannot be more of
+them than streams, so these are 32 MiB as well."""
 RETRY_SECONDS = 1.0
 
 PEER: ContextVar[str] = ContextVar("peer", default="")

@@ -30,8 +30,8 @@ class Lane:
 
     What waits stands in lines, which are served in turn: one for each connection, or for each host that is
     asked, so that slow calls hold up their own. ``share`` threads at most work for one line, and ``in_line``
-    wait in it. A cancelled caller does not stop work that has begun, or tear a commit; work that still waits
-    is dropped.
+    wait in it. When too many wait in all, the last of the longest line is refused. A cancelled caller does
+    not stop work that has begun, or tear a commit; work that still waits is dropped.
     """
 
     def __init__(
@@ -85,20 +85,35 @@ class Lane:
                 self._name,
             )
         if sum(map(len, self._lines.values())) >= self._queued:
-            raise _busy(
-                f"{self._queued} calls are waiting for the {self._name} threads: retry",
-                Reason.SERVER_BUSY,
-                self._name,
-            )
+            self._make_room(len(waiting))
         self._lines.setdefault(line, waiting)[turn] = None
         try:
             await turn
         except asyncio.CancelledError:
             if turn.cancelled():
                 self._leave(line, turn)
-            else:  # its turn had just come
+            elif turn.exception() is None:  # its turn had just come
                 self._done(line)
             raise
+
+    def _make_room(self, waiting: int) -> None:
+        """Refuse the last call of the longest line in place of one whose line has so few ``waiting``.
+
+        Raises:
+            ResourceExhausted: SERVER_BUSY, no line is longer.
+        """
+        refusal = _busy(
+            f"{self._queued} calls are waiting for the {self._name} threads: retry",
+            Reason.SERVER_BUSY,
+            self._name,
+        )
+        longest = max(self._lines, key=lambda line: len(self._lines[line]))
+        if len(self._lines[longest]) <= waiting + 1:
+            raise refusal
+        last = next(reversed(self._lines[longest]))
+        self._leave(longest, last)
+        if not last.done():
+            last.set_exception(refusal)
 
     def _done(self, line: str) -> None:
         """Leave a thread to the first in those lines that have waited longest for their turn."""

@@ -74,6 +74,57 @@ def test_connections_take_turns() -> None:
     on_a_loop(scenario)
 
 
+def test_who_fills_the_lane_is_refused_in_place_of_others() -> None:
+    async def scenario() -> None:
+        go_on, begun = threading.Event(), list[str]()
+        with closing(Lane("writes", 1, queued=3)) as lane:
+
+            async def ask(peer: str, what: str) -> None:
+                PEER.set(peer)
+                await lane.run(lambda: begun.append(what))
+
+            first = asyncio.create_task(lane.run(lambda: go_on.wait(SECONDS)))
+            await asyncio.sleep(0)
+            greedy = [asyncio.create_task(ask("greedy", f"greedy {number}")) for number in range(3)]
+            await asyncio.sleep(0)
+            honest = asyncio.create_task(ask("honest", "honest"))
+            with pytest.raises(ResourceExhausted) as refused:
+                await greedy[2]
+            assert refused.value.reason is Reason.SERVER_BUSY
+            with pytest.raises(ResourceExhausted):
+                await ask("greedy", "no line is longer")
+            go_on.set()
+            await asyncio.gather(first, *greedy[:2], honest)
+            assert begun == ["greedy 0", "honest", "greedy 1"]
+
+    on_a_loop(scenario)
+
+
+def test_a_caller_that_is_refused_as_it_goes_takes_nothing_along() -> None:
+    async def scenario() -> None:
+        go_on, begun = threading.Event(), list[str]()
+        with closing(Lane("writes", 1, queued=2)) as lane:
+
+            async def ask(peer: str) -> None:
+                PEER.set(peer)
+                await lane.run(lambda: begun.append(peer))
+
+            first = asyncio.create_task(lane.run(lambda: go_on.wait(SECONDS)))
+            await asyncio.sleep(0)
+            greedy = [asyncio.create_task(ask("greedy")) for _ in range(2)]
+            await asyncio.sleep(0)
+            honest = asyncio.create_task(ask("honest"))
+            await asyncio.sleep(0)
+            greedy[1].cancel()  # in the step of the loop in which it is refused
+            go_on.set()
+            await asyncio.gather(first, *greedy, honest, return_exceptions=True)
+            assert begun == ["greedy", "honest"]
+            calls = [asyncio.create_task(lane.run(lambda: "again")) for _ in range(2)]
+            assert await asyncio.gather(*calls) == ["again"] * 2
+
+    on_a_loop(scenario)
+
+
 def test_a_caller_that_goes_at_its_turn_leaves_it_to_the_next() -> None:
     async def scenario() -> None:
         go_on, begun = threading.Event(), list[str]()
@@ -119,11 +170,14 @@ def test_a_slow_host_has_its_share_of_threads_and_of_the_line() -> None:
 
 def test_a_call_whose_deadline_passes_in_line_is_not_begun() -> None:
     async def scenario() -> None:
-        go_on, begun = threading.Event(), list[str]()
+        go_on, ended, begun = threading.Event(), asyncio.Event(), list[str]()
         with closing(Lane("writes", 1)) as lane:
 
             async def write(request: pb.DisableProviderRequest, _: Exchange) -> Provider:
-                await lane.run(lambda: begun.append(request.name))
+                try:
+                    await lane.run(lambda: begun.append(request.name))
+                finally:
+                    ended.set()
                 return Provider()
 
             boundary = Boundary(build_logger(StringIO(), logging.INFO), fingerprint_key=bytes(32))
@@ -144,6 +198,7 @@ def test_a_call_whose_deadline_passes_in_line_is_not_begun() -> None:
                 with pytest.raises(grpc.aio.AioRpcError) as error:
                     await call(late, timeout=0.2)
                 assert error.value.code() is grpc.StatusCode.DEADLINE_EXCEEDED
+                await ended.wait()  # the registry may notice it a little later than the client
                 go_on.set()
                 await first
                 await call(pb.DisableProviderRequest(name="providers/next").SerializeToString())

@@ -19,7 +19,7 @@ from service.domain.errors import (
     ResourceRef,
 )
 from service.domain.impact import DeletionImpact
-from service.domain.model import Model, Provider, ProviderModel, State
+from service.domain.model import Model, Provider, ProviderModel, ProviderView, State
 from service.store import ReadUnit
 
 R = TypeVar("R", Provider, ProviderModel, Model)
@@ -32,6 +32,14 @@ def existing_provider(unit: ReadUnit, name: str, *, field: str = "name") -> Prov
     if provider is None:
         raise NotFound(ResourceRef(PROVIDER_TYPE, name))
     return provider
+
+
+def existing_provider_view(unit: ReadUnit, name: str, *, field: str = "name") -> ProviderView:
+    """Return the provider of that name with its counts. Raises NotFound."""
+    view = unit.providers.view(ids.parse_provider_name(name, field=field))
+    if view is None:
+        raise NotFound(ResourceRef(PROVIDER_TYPE, name))
+    return view
 
 
 def existing_provider_model(

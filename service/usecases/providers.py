@@ -36,6 +36,7 @@ from service.usecases.context import Context, Written
 from service.usecases.preconditions import (
     SHOWN_CHILDREN,
     existing_provider,
+    existing_provider_view,
     matching_etag,
     matching_impact,
     mendable,
@@ -149,17 +150,21 @@ def update_provider(
     if allow_missing and ctx.store.read(lambda unit: unit.providers.get(provider_id)) is None:
         return create_provider(ctx, call, draft, provider_id=provider_id, credential=credential)
 
+    def changed(before: Provider) -> Provider:
+        matching_etag(readable(before), draft.etag)
+        return _with_fields(ctx, before, draft, fields)
+
     def change(unit: ReadUnit) -> tuple[Provider, Provider]:
-        before = readable(existing_provider(unit, draft.name, field="provider.name"))
-        matching_etag(before, draft.etag)
-        return before, _with_fields(ctx, before, draft, fields)
+        before = existing_provider(unit, draft.name, field="provider.name")
+        return before, changed(before)
 
     if credential is None:
 
         def update(unit: WriteUnit) -> Written[ProviderView]:
-            before, after = change(unit)
-            _keep_destinations(before, after)
-            return _written(unit, unit.providers.update(before, after))
+            view = existing_provider_view(unit, draft.name, field="provider.name")
+            after = changed(view.provider)
+            _keep_destinations(view.provider, after)
+            return _updated(unit, view, after)
 
         return ctx.store.write(update, call)
 
@@ -221,9 +226,9 @@ def set_provider_state(
     """Enable or disable; repeating it changes nothing and succeeds."""
 
     def work(unit: WriteUnit) -> Written[ProviderView]:
-        before = readable(existing_provider(unit, name))
-        matching_etag(before, etag)
-        return _written(unit, unit.providers.update(before, replace(before, state=state)))
+        view = existing_provider_view(unit, name)
+        matching_etag(readable(view.provider), etag)
+        return _updated(unit, view, replace(view.provider, state=state))
 
     return ctx.store.write(work, call)
 
@@ -394,6 +399,12 @@ def _has_models(name: str, impact: DeletionImpact) -> FailedPrecondition:
 def _replayed(unit: ReadUnit, call: Call) -> Written[ProviderView] | None:
     name = replays.replayed(unit, call)
     return None if name is None else _written(unit, existing_provider(unit, name))
+
+
+def _updated(unit: WriteUnit, view: ProviderView, after: Provider) -> Written[ProviderView]:
+    """Change a provider, but not its credential. What is counted beside it stays, and is not read again."""
+    stored = unit.providers.update(view.provider, after)
+    return Written(replace(view, provider=stored), stored.revision)
 
 
 def _written(unit: ReadUnit, provider: Provider) -> Written[ProviderView]:

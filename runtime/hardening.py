@@ -9,6 +9,8 @@ import resource
 
 OWN_FILES = 200
 """Open files of a process that are not connections of its clients: databases, sidecars, upstreams, logs."""
+MOST_FILES = 1 << 20
+"""What counts as an open file limit without end: RLIM_INFINITY is -1 on some systems, and huge on others."""
 _PR_SET_DUMPABLE = 4
 _MCL_CURRENT = 1
 _MCL_FUTURE = 2
@@ -44,7 +46,8 @@ def connections_of(open_files: int, *, sockets: int = 1) -> int:
     The rest of its open files are kept for what it opens itself, so that clients that connect and say nothing
     take neither its database from it nor another socket's clients.
     """
-    return max(1, (open_files - min(OWN_FILES, open_files // 2)) // sockets)
+    files = open_files if 0 <= open_files < MOST_FILES else MOST_FILES
+    return max(1, (files - min(OWN_FILES, files // 2)) // sockets)
 
 
 def lock_memory() -> str:

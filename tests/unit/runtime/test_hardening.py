@@ -83,7 +83,15 @@ def test_memory_is_locked_or_it_is_said_why_not(wish: tuple[int, int] | None) ->
 
 @pytest.mark.parametrize(
     ("open_files", "sockets", "connections"),
-    [(20_000, 1, 19_800), (1_024, 1, 824), (1_024, 3, 274), (256, 1, 128), (2, 3, 1)],
+    [
+        (20_000, 1, 19_800),
+        (1_024, 1, 824),
+        (1_024, 3, 274),
+        (256, 1, 128),
+        (2, 3, 1),
+        (-1, 1, 1_048_376),
+        (2**63 - 1, 1, 1_048_376),
+    ],
 )
 def test_some_open_files_are_not_for_connections(open_files: int, sockets: int, connections: int) -> None:
     assert connections_of(open_files, sockets=sockets) == connections

@@ -177,7 +177,6 @@ async def build(
         stack.callback(store.close)
         check_secret(store, secret)
         store.on_corrupt = partial(report_corrupt, log)
-        store.check_rows()
         kms = stack.enter_context(KmsClient(settings.kms_socket))
         lanes = open_lanes()
         stack.callback(lanes.close)
@@ -293,7 +292,6 @@ async def build(
                         ROW_CHECK_SECONDS,
                         log,
                         telemetry.ROW_CHECK_FAILED,
-                        first=False,
                     ),
                     repeat(
                         partial(look, store, lanes.upkeep.run), LOOK_SECONDS, log, telemetry.DATABASE_LOST

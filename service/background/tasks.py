@@ -50,12 +50,8 @@ async def attempt(step: Step, log: FilteringBoundLogger, failed: str) -> None:
         log.error(failed, **bug_fields(error))
 
 
-async def repeat(
-    step: Step, seconds: float, log: FilteringBoundLogger, failed: str, *, first: bool = True
-) -> None:
-    """Attempt a step every so many seconds, the ``first`` at once, until cancelled."""
-    if not first:
-        await asyncio.sleep(seconds)
+async def repeat(step: Step, seconds: float, log: FilteringBoundLogger, failed: str) -> None:
+    """Attempt a step at once and every so many seconds, until cancelled."""
     while True:
         await attempt(step, log, failed)
         await asyncio.sleep(seconds)

@@ -45,7 +45,7 @@ from service.store.units.rewraps import RewrapUnit
 from service.store.units.routers import flush_routers, read_shared
 from service.store.units.unit import Outcome, ReadUnit, WriteUnit
 from service.store.units.writing import Savepoints
-from service.store.unsound import NOTHING_UNSOUND, Unsound, drop_unsound, faults_of, find
+from service.store.unsound import NOTHING_UNSOUND, Unsound, faults_of, find, find_presence
 
 T = TypeVar("T")
 
@@ -352,13 +352,16 @@ class Store:
 
     def _drop_presence(self) -> bool:
         """Delete what cannot be read of routers, which report it again. Return whether anything was."""
+        with Session(self._engine, autoflush=False) as session:
+            session.connection(execution_options=self._read_options)
+            if not find_presence(session, drop=False):
+                return False
         with self._writers, Session(self._engine, autoflush=False) as session:
             session.connection(execution_options=engines.WRITE)
-            dropped = {f"table {name}": columns for name, columns in drop_unsound(session).items()}
+            dropped = find_presence(session, drop=True)
             self._commit(session)
-        if dropped:
-            self.on_corrupt(dropped)
-        return bool(dropped)
+        self.on_corrupt({f"table {name}": columns for name, columns in dropped.items()})
+        return True
 
     def _now(self) -> datetime:
         return self._clock().astimezone(UTC)

@@ -13,7 +13,7 @@ from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, S
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
-from functools import partial
+from functools import cache, partial
 from types import MappingProxyType, SimpleNamespace
 from typing import Any, TypeVar, cast
 from uuid import UUID
@@ -290,12 +290,12 @@ def sound_rows(session: Session, of: type[Base]) -> list[Any]:
     return [_row(values) for values, faults in read if not faults]
 
 
-def drop_unsound(session: Session) -> dict[str, Columns]:
-    """Delete what cannot be read of routers and replicas. Returns the columns at fault, by table."""
+def find_presence(session: Session, *, drop: bool) -> dict[str, Columns]:
+    """Return the columns at fault of routers and replicas, by table; ``drop`` deletes their rows."""
     place: ColumnElement[Any] = literal_column(
         "rowid" if session.get_bind().dialect.name == "sqlite" else "ctid::text"
     )
-    dropped = {}
+    unreadable = {}
     for of in _PRESENCE:
         table = cast(Table, of.__table__)
         untyped = (type_coerce(column, NullType()).label(column.name) for column in table.columns)
@@ -304,10 +304,11 @@ def drop_unsound(session: Session) -> dict[str, Columns]:
         faults = {row.place: _read(of, cast(Mapping[str, Any], row._mapping))[1] for row in rows}
         bad = [where for where, columns in faults.items() if columns]
         if bad:
-            session.execute(delete(table).where(place.in_(bad)))
+            if drop:
+                session.execute(delete(table).where(place.in_(bad)))
             found = {column for columns in faults.values() for column in columns}
-            dropped[of.__tablename__] = tuple(sorted(found))
-    return dropped
+            unreadable[of.__tablename__] = tuple(sorted(found))
+    return unreadable
 
 
 def faults_of(session: Session, of: type[Base]) -> list[str]:
@@ -391,18 +392,25 @@ def _read(of: type[Base], row: Mapping[str, Any]) -> tuple[dict[str, Any], list[
     """Return the values that can be read, by column, and the columns that cannot be."""
     values: dict[str, Any] = {}
     faults = []
-    for column in cast(Table, of.__table__).columns:
-        stored = row[column.name]
+    for name, read, nullable in _readers(of):
+        stored = row[name]
         try:
             if stored is not None:
-                values[column.name] = cast(Any, column.type).read(stored)
-            elif column.nullable:
-                values[column.name] = None
+                values[name] = read(stored)
+            elif nullable:
+                values[name] = None
             else:
                 raise Unreadable
         except Unreadable:
-            faults.append(f"{of.__tablename__}.{column.name}")
+            faults.append(f"{of.__tablename__}.{name}")
     return values, faults
+
+
+@cache
+def _readers(of: type[Base]) -> tuple[tuple[str, Callable[[Any], object], bool], ...]:
+    """Return each column's name, how it is read, and whether it may be NULL."""
+    columns = cast(Table, of.__table__).columns
+    return tuple((column.name, cast(Any, column.type).read, bool(column.nullable)) for column in columns)
 
 
 def _misfit(build: Callable[[], object]) -> list[str]:

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 from cli.failures import ExitCode, Failure
 from runtime.calls import CallRefused, Peer
+from runtime.unix_targets import unix_target
 
 if TYPE_CHECKING:
     from codevector.kms.v1.key_admin_service_pb2_grpc import KeyAdminServiceStub
@@ -67,7 +68,7 @@ class Sidecar(Peer):
     """The key sidecar on one of its sockets, whose role decides which calls it takes."""
 
     def __init__(self, role: str, socket: Path) -> None:
-        super().__init__(f"{role} socket {socket}", f"unix:{socket}", socket=socket)
+        super().__init__(f"{role} socket {socket}", unix_target(socket), socket=socket)
 
     @cached_property
     def admin(self) -> KeyAdminServiceStub:

@@ -34,6 +34,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
 def _health() -> int:
     """Return 0 if all three sockets serve."""
     from runtime.health import is_serving
+    from runtime.unix_targets import unix_target
 
     sockets = (REGISTRY_SOCKET, ROUTER_SOCKET, ADMIN_SOCKET)
     try:
@@ -41,7 +42,7 @@ def _health() -> int:
     except SettingsError as refusal:
         print(f"kms: {refusal}", file=sys.stderr)
         return 1
-    return 0 if is_serving(f"unix:{values[socket]}" for socket in sockets) else 1
+    return 0 if is_serving(unix_target(values[socket]) for socket in sockets) else 1
 
 
 if __name__ == "__main__":

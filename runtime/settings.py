@@ -36,8 +36,9 @@ class Setting(Generic[T]):
     """One variable of the environment.
 
     ``parse`` raises ValueError with what is right: "must be 0 or 1". ``default`` is text to parse, in which
-    ``$CODEVECTOR_HOME`` stands for the data directory; None leaves the setting unset, and ``default_note``
-    may say what happens then. ``show`` is how ``--check-config`` prints a value that is not a secret.
+    ``$CODEVECTOR_HOME`` stands for the data directory as ``spell_home`` writes it; None leaves the setting
+    unset, and ``default_note`` may say what happens then. ``show`` is how ``--check-config`` prints a value
+    that is not a secret.
     """
 
     name: str
@@ -47,6 +48,7 @@ class Setting(Generic[T]):
     default_note: str = ""
     secret: bool = False
     show: Callable[[T], str] = str
+    spell_home: Callable[[str], str] = str
 
 
 class Values:
@@ -93,7 +95,8 @@ def _parsed(environment: Mapping[str, str], settings: Sequence[Setting[Any]]) ->
         if not text and setting.default is None:
             continue
         try:
-            value = setting.parse(text or (setting.default or "").replace("$CODEVECTOR_HOME", home))
+            default = (setting.default or "").replace("$CODEVECTOR_HOME", setting.spell_home(home))
+            value = setting.parse(text or default)
         except ValueError as error:
             raise SettingsError(f"{setting.name} {error}") from None
         if setting.name == HOME.name:
@@ -160,6 +163,11 @@ def _socket_path(text: str) -> Path:
         raise ValueError(
             f"is {length} bytes long, and a socket's path may have {SOCKET_PATH_LIMIT}: "
             "set it or CODEVECTOR_HOME to a shorter path"
+        )
+    if "," in str(parsed):
+        raise ValueError(
+            "has a comma in its path, and gRPC takes what follows one for another address: "
+            "set it or CODEVECTOR_HOME to a path without commas"
         )
     return parsed
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
+from urllib.parse import quote
 
 from runtime.secret_files import read_secret_file
 from runtime.settings import (
@@ -59,6 +60,7 @@ DATABASE_URL = Setting(
     str,
     "sqlite:///$CODEVECTOR_HOME/registry.db",
     show=_masked,
+    spell_home=quote,
 )
 DATABASE_URL_FILE = Setting(
     "CODEVECTOR_DATABASE_URL_FILE", "a file with the URL, instead; only this account may read it", path

@@ -26,6 +26,7 @@ from kms.rpc.pages import PageTokens
 from kms.rpc.roles import ADMIN, MANAGEMENT, Role
 from kms.rpc.servicers import KeyAdmin, KeyManagement
 from runtime import reflection
+from runtime.unix_targets import unix_target
 
 _HEALTH = "grpc.health.v1.Health"
 _THREADS_PER_ROLE = 8
@@ -111,7 +112,7 @@ def _record_refusal(audit: Audit, principal: Principal, method: str) -> None:
 def _bind(server: grpc.Server, path: Path) -> None:
     sockets.claim(path)
     try:
-        server.add_insecure_port(f"unix:{path}")
+        server.add_insecure_port(unix_target(path))
     except RuntimeError:
         raise sockets.SocketError(f"the socket {path} cannot be bound") from None
     sockets.restrict(path)

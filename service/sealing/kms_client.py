@@ -24,6 +24,7 @@ from codevector.kms.v1 import key_management_service_pb2_grpc as kms_grpc
 
 from runtime.circuit import Circuit
 from runtime.requests import REQUEST_ID
+from runtime.unix_targets import unix_target
 from service.domain.model import StoredWrapper
 from service.sealing import kms_failures as failures
 from service.sealing.kms_failures import ItemFailure, Refusal
@@ -130,7 +131,7 @@ class KmsClient:
             first_pause_seconds=FIRST_CIRCUIT_PAUSE_SECONDS,
             longest_probe_seconds=LONGEST_PROBE_SECONDS,
         )
-        self._channel = grpc.insecure_channel(f"unix:{socket.absolute()}", options=_CHANNEL_OPTIONS)
+        self._channel = grpc.insecure_channel(unix_target(socket), options=_CHANNEL_OPTIONS)
         self._stub = kms_grpc.KeyManagementServiceStub(self._channel)
 
     def __enter__(self) -> Self:

@@ -133,8 +133,8 @@ def masked_url(url: str) -> str:
 
 
 def sqlite_path(url: URL) -> Path | None:
-    """Return the database file, or None for PostgreSQL."""
-    return Path(str(url.database)).absolute() if url.drivername == "sqlite+pysqlite" else None
+    """Return the database file behind all links, as SQLite opens it, or None for PostgreSQL."""
+    return Path(str(url.database)).resolve() if url.drivername == "sqlite+pysqlite" else None
 
 
 def sqlite_file(url: str) -> Path | None:

@@ -11,6 +11,8 @@ from datetime import datetime
 from pathlib import Path
 from uuid import uuid4
 
+from sqlalchemy import URL
+
 from service.store import engines
 from service.store.failures import StoreStartError
 from service.store.ground import DatabaseLock
@@ -74,7 +76,7 @@ def _made_ready(fresh: Path) -> int:
         raise StoreStartError("the backup is damaged, or not a SQLite database: try an older one")
     if "revision_counter" not in tables:
         raise StoreStartError("the backup holds no registry: name the copy of a registry.db")
-    migrate(f"sqlite:///{fresh}")
+    migrate(URL.create("sqlite", database=str(fresh)).render_as_string())
     with closing(engines.connect_sqlite(fresh)) as connection, connection:
         [(revision,)] = connection.execute("SELECT revision FROM revision_counter").fetchall()
         connection.execute("UPDATE revision_counter SET store_id = ?", (str(uuid4()),))

@@ -134,6 +134,7 @@ class Store:
         # SQLite's busy handler sleeps in growing steps: threads of this process queue here instead.
         self._writers: AbstractContextManager[object] = threading.Lock() if self._is_sqlite else nullcontext()
         self._shredding_due = False
+        self._shred_at_look = True
 
     @property
     def storage(self) -> Storage:
@@ -250,12 +251,19 @@ class Store:
     def look(self) -> None:
         """Find out whether the database's files are still there and ours; to be called every second.
 
+        Also destroys what is left of old credentials and wrapped keys in SQLite's log, if a reader was in the
+        way before, a sweep has moved some, or the process before this one ended too early.
+
         Raises:
             Unavailable: STORE_UNAVAILABLE, they are not.
         """
-        if self._ground is not None:
-            with self._writers:
-                self._check_ground(self._ground)
+        if self._ground is None:
+            return
+        with self._writers:
+            self._check_ground(self._ground)
+            if self._shredding_due or self._shred_at_look:
+                self._shred_at_look = False
+                self._shredding_due = not self._ground.checkpoint(wait_milliseconds=0)
 
     def probe(self) -> None:
         """Find out whether the database can be read and, where several processes write it, written.
@@ -310,8 +318,10 @@ class Store:
     def _rewrap_once(self, work: Callable[[RewrapUnit], T]) -> T:
         with self._writers, Session(self._engine, autoflush=False) as session:
             connection = session.connection(execution_options=engines.WRITE)
-            result = work(RewrapUnit(connection, self._now()))
+            unit = RewrapUnit(connection, self._now())
+            result = work(unit)
             self._commit(session)
+            self._shred_at_look |= unit.shredded
             return result
 
     def _unsound_now(self, session: Session) -> Unsound:

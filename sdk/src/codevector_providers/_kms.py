@@ -6,7 +6,9 @@ May see: one data key, on the way to the opener, which wipes it. Must never: pri
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
+from urllib.parse import quote
 
 import grpc
 from codevector.kms.v1 import key_management_service_pb2 as kms_pb2
@@ -21,8 +23,12 @@ class RouterKms:
     """One channel to one sidecar; safe to share between threads."""
 
     def __init__(self, socket: Path, *, deadline_seconds: float) -> None:
+        if "," in str(socket.absolute()):
+            raise ValueError("kms_socket must not have a comma in its path: gRPC takes it for two addresses")
         self._deadline_seconds = deadline_seconds
-        self._channel = grpc.insecure_channel(f"unix:{socket.absolute()}", options=LOCAL_OPTIONS)
+        # gRPC reads a target as a URI, in which "#", "?" and "%" mean something.
+        target = f"unix:{quote(os.fsencode(socket.absolute()))}"
+        self._channel = grpc.insecure_channel(target, options=LOCAL_OPTIONS)
         self._stub = kms_grpc.KeyManagementServiceStub(self._channel)
 
     def close(self) -> None:

@@ -46,8 +46,8 @@ def connect(
     TLS or mTLS (``grpc.ssl_channel_credentials``); ``token`` is called before each RPC for a bearer token.
 
     Raises:
-        ValueError: an entry of allowed_destinations is not such a URL; a token would go to another machine
-            without TLS.
+        ValueError: an entry of allowed_destinations is not such a URL; the path of kms_socket has a comma; a
+            token would go to another machine without TLS.
     """
     allowed = parse_allowed(allowed_destinations)
     channel = Registry(

@@ -69,6 +69,8 @@ class RewrapUnit:
         self._connection = connection
         self._is_sqlite = connection.dialect.name == "sqlite"
         self.now = now
+        self.shredded = False
+        """Whether wrapped keys were replaced: SQLite's log may still hold the old ones."""
 
     def swap(self, swaps: Sequence[Swap]) -> int:
         """Store the wrappers whose rows are as they were read. Returns how many: others won the rest.
@@ -76,7 +78,9 @@ class RewrapUnit:
         A row that is moved is no longer counted as failed.
         """
         rows = [(swap.wrapped, swap.to_version, swap.dek_id, swap.from_version) for swap in swaps]
-        return self._bulk(rows, _SWAP_SQLITE, _SWAP_POSTGRESQL)
+        moved = self._bulk(rows, _SWAP_SQLITE, _SWAP_POSTGRESQL)
+        self.shredded |= moved > 0
+        return moved
 
     def fail(self, failures: Sequence[Failed]) -> None:
         """Note why rows could not be moved, unless another replica has moved them meanwhile."""

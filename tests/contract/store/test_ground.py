@@ -6,32 +6,37 @@ import os
 import shutil
 import sqlite3
 from collections.abc import Callable, Iterator
-from contextlib import closing
+from contextlib import closing, contextmanager
+from dataclasses import replace
 from pathlib import Path
+from urllib.parse import quote
 from uuid import UUID
 
 import pytest
 
 from service.domain.errors import Unavailable
 from service.domain.history import RevisionToken
+from service.domain.model import Provider, SealedCredential
 from service.domain.routers import Flush, Heard, RouterKey, Stamp
-from service.store import Loss, Store, StoreStartError, ground, migrate, open_store, restore
+from service.store import Loss, Store, StoreStartError, Swap, WriteUnit, ground, migrate, open_store, restore
 from service.store.ground import CHECKPOINT_BYTES
-from tests.support.values.registry_values import START, ManualClock, a_provider
+from tests.support.values.registry_values import START, ManualClock, a_credential, a_provider
 
 TABLE = RevisionToken(UUID(int=1, version=4), UUID(int=2, version=4), 0)
 
 
 @pytest.fixture
 def path(tmp_path: Path) -> Path:
-    return tmp_path / "registry.db"
+    """Of a home whose name means something in a URL."""
+    home = tmp_path / "x#y?z%41"
+    home.mkdir()
+    return home / "registry.db"
 
 
 @pytest.fixture
 def url(path: Path) -> str:
-    url = f"sqlite:///{path}"
-    migrate(url)
-    return url
+    migrate(url_of(path))
+    return url_of(path)
 
 
 @pytest.fixture
@@ -39,6 +44,10 @@ def store(url: str, clock: ManualClock) -> Iterator[Store]:
     opened = open_store(url, clock=clock)
     yield opened
     opened.close()
+
+
+def url_of(path: Path) -> str:
+    return f"sqlite:///{quote(str(path))}"
 
 
 def beside(path: Path, end: str) -> Path:
@@ -227,7 +236,7 @@ class TestLock:
         os.link(path, other)
         for name in (link, other):
             with pytest.raises(StoreStartError, match="another instance is running"):
-                open_store(f"sqlite:///{name}", clock=clock)
+                open_store(url_of(name), clock=clock)
 
 
 class TestRestore:
@@ -296,7 +305,7 @@ class TestRestore:
         with pytest.raises(StoreStartError, match=text):
             restore(url, wrong, now=START)
         assert providers(path) == {"early", "late"}
-        assert sorted(found.name for found in tmp_path.glob("registry.db*")) == ["registry.db"]
+        assert sorted(found.name for found in path.parent.glob("registry.db*")) == ["registry.db"]
 
     def test_refuses_a_damaged_backup(self, url: str, path: Path, backup: Path) -> None:
         damaged = bytearray(backup.read_bytes())
@@ -328,3 +337,88 @@ def test_a_damaged_database_does_not_start(url: str, path: Path, clock: ManualCl
     path.write_bytes(damaged)
     with pytest.raises(StoreStartError, match="python -m service restore FILE"):
         open_store(url, clock=clock)
+
+
+def anywhere(path: Path, octets: bytes) -> bool:
+    """Whether some file beside the database, or itself, holds these bytes."""
+    return any(octets in each.read_bytes() for each in path.parent.iterdir())
+
+
+def sealed_provider(store: Store) -> SealedCredential:
+    view, sealed = a_credential()
+    store.write(lambda unit: unit.providers.insert(a_provider("acme", credential=view), sealed))
+    return sealed
+
+
+@contextmanager
+def reading(path: Path) -> Iterator[None]:
+    """Another process that reads: SQLite's log cannot be emptied meanwhile."""
+    with closing(sqlite3.connect(path, isolation_level=None)) as connection:
+        connection.execute("BEGIN")
+        connection.execute("SELECT count(*) FROM providers").fetchall()
+        yield
+
+
+class TestWhatIsDestroyed:
+    def test_is_gone_from_all_files_a_look_after_a_reader_was_in_the_way(
+        self, store: Store, path: Path
+    ) -> None:
+        sealed = sealed_provider(store)
+        view, replacing = a_credential(version=2)
+
+        def replace_credential(unit: WriteUnit) -> None:
+            before = unit.providers.get("acme")
+            assert before is not None
+            unit.providers.update(before, replace(before, credential=view), replacing)
+
+        with reading(path):
+            store.write(replace_credential)
+            store.look()
+            assert anywhere(path, sealed.envelope)
+        store.look()
+        assert not anywhere(path, sealed.envelope)
+        assert not anywhere(path, sealed.wrapped_data_key)
+        assert anywhere(path, replacing.envelope)
+
+    def test_is_gone_a_look_after_wrapped_keys_were_moved(self, store: Store, path: Path) -> None:
+        sealed = sealed_provider(store)
+        swap = Swap(str(sealed.dek_id), sealed.key_version, b"moved-to-another-version", "keyVersions/v2")
+        assert store.rewrap(lambda unit: unit.swap([swap])) == 1
+        store.look()
+        assert not anywhere(path, sealed.wrapped_data_key)
+        assert anywhere(path, swap.wrapped)
+
+    def test_is_gone_a_look_after_the_next_start(self, url: str, path: Path, clock: ManualClock) -> None:
+        with closing(open_store(url, clock=clock)) as store:
+            sealed = sealed_provider(store)
+            with reading(path):  # at a moment before the deletion, and the process ends meanwhile
+                store.write(lambda unit: unit.providers.delete(a_stored(unit)))
+                for end in ("", "-wal"):
+                    shutil.copyfile(beside(path, end), beside(path, end).with_name(f"left.db{end}"))
+        left = path.with_name("left.db")
+        with closing(open_store(url_of(left), clock=clock)) as store:
+            assert sealed.envelope in beside(left, "-wal").read_bytes() + left.read_bytes()
+            store.look()
+            assert sealed.envelope not in beside(left, "-wal").read_bytes() + left.read_bytes()
+
+
+def a_stored(unit: WriteUnit) -> Provider:
+    found = unit.providers.get("acme")
+    assert found is not None
+    return found
+
+
+class TestALink:
+    def test_leads_to_the_same_database(
+        self, path: Path, url: str, clock: ManualClock, tmp_path: Path
+    ) -> None:
+        link = tmp_path / "elsewhere" / "other.db"
+        link.parent.mkdir()
+        link.symlink_to(path)
+        with closing(open_store(url_of(link), clock=clock)) as store:
+            add(store, "acme")
+            store.look()
+            with pytest.raises(StoreStartError, match="another instance is running"):
+                open_store(url, clock=clock)
+        assert providers(path) == {"acme"}
+        assert [*link.parent.iterdir()] == [link]

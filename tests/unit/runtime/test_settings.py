@@ -78,8 +78,13 @@ class TestRefusals:
                 "/" + "x" * 107,
                 "CODEVECTOR_KMS_REGISTRY_SOCKET is 108 bytes long, and a socket's path may have 107: set it",
             ),
+            (
+                REGISTRY_SOCKET,
+                "/home/x,y/registry.sock",
+                "CODEVECTOR_KMS_REGISTRY_SOCKET has a comma in its path, and gRPC takes what follows one",
+            ),
         ],
-        ids=["port 0", "port too large", "other digits", "switch", "level", "socket"],
+        ids=["port 0", "port too large", "other digits", "switch", "level", "long socket", "comma"],
     )
     def test_one_sentence_names_the_setting(self, setting: Setting[Any], text: str, sentence: str) -> None:
         with pytest.raises(SettingsError) as refused:

@@ -8,6 +8,7 @@ import pytest
 
 from runtime.settings import SettingsError
 from service.settings import load
+from service.store import sqlite_file
 from service.store.units.log import KEPT_BYTES
 
 
@@ -22,6 +23,10 @@ class TestLoad:
         assert not settings.allow_loopback_http
         assert not settings.allow_private_upstreams
         assert (settings.log_level, settings.logging_level) == ("info", 20)
+
+    def test_a_home_is_found_whatever_its_name_means_in_a_url(self) -> None:
+        settings = load({"CODEVECTOR_HOME": "/srv/x#y?z%41"})
+        assert sqlite_file(settings.database_url) == Path("/srv/x#y?z%41/registry.db")
 
     def test_the_change_log_is_counted_in_mebibytes(self) -> None:
         assert load({}).change_log_bytes == KEPT_BYTES

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Collection, Sequence
 from dataclasses import dataclass
 from datetime import timedelta
 from enum import Enum
@@ -39,6 +39,8 @@ T = TypeVar("T")
 
 POLL_SECONDS = 0.5
 REACH_SECONDS = 1.0
+MAX_PROVEN = 1_000
+"""Of how many writes it is remembered that the table has them, until their writers ask."""
 
 
 class Break(Enum):
@@ -126,7 +128,7 @@ class LiveTable:
         self._waiting: list[tuple[int, asyncio.Future[None]]] = []
         self._extending = asyncio.Lock()
         self._told: list[ChangeSet] = []
-        self._lost: set[int] = set()
+        self._proven: dict[UUID, History] = {}
         self.current = self._load()
         self._compared = self._loop.time()
         self.ring = Ring(self.current.at)
@@ -145,11 +147,12 @@ class LiveTable:
         """Look at the store now, and not only at the next poll."""
         self._nudged.set()
 
-    async def reached(self, revision: int) -> str | None:
+    async def reached(self, revision: int, commit_id: UUID | None = None) -> str | None:
         """Return once a snapshot of ``revision`` or newer is served, so that a writer can read its write.
 
         Gives up after a second: the write is done either way, and its answer says at which revision. Returns
-        the revision's token, where this table has come to know it; None for a write that was lost meanwhile.
+        the revision's token, where this table has come to know it. ``commit_id`` is that of a write of this
+        process: its token is returned only if the table is known to have that very commit, once.
         """
         if self._in_doubt() or self.current.revision < revision:
             waiter = (revision, self._loop.create_future())
@@ -160,10 +163,10 @@ class LiveTable:
                         await waiter[1]
             finally:
                 self._waiting.remove(waiter)
-        ring, was_lost = self.ring, revision in self._lost
-        self._lost.discard(revision)
-        known = ring.floor <= revision <= ring.head and not was_lost and not self._in_doubt()
-        return str(ring.token(revision)) if known else None
+        ring, known = self.ring, not self._in_doubt()
+        if commit_id is not None:
+            known = self._proven.pop(commit_id, None) is ring.history or self._has(commit_id)
+        return str(ring.token(revision)) if known and ring.floor <= revision <= ring.head else None
 
     async def place(self, token: RevisionToken) -> int | SnapshotReason:
         """Return the position in ``ring`` that brings a table at ``token`` up to date, or why there is none.
@@ -228,7 +231,7 @@ class LiveTable:
             self._compared = asked
             if step.snapshot is not self.current:
                 self._take(step)
-            self._settle(told)
+            self._settle(told, {one.commit_id for one in pending})
             for revision, reached in self._waiting:
                 if revision <= self.current.revision and not reached.done() and not self._in_doubt():
                     reached.set_result(None)
@@ -265,13 +268,25 @@ class LiveTable:
         """
         return not all(self._shows(one) for one in self._told)
 
-    def _settle(self, told: int) -> None:
+    def _has(self, commit_id: UUID) -> bool:
+        """Whether a commit that was told and not judged yet is seen to be in this table's history."""
+        revision = self.current.revision
+        found = (one for one in self._told if one.commit_id == commit_id and one.revision <= revision)
+        return any(map(self._shows, found))
+
+    def _settle(self, told: int, taken: Collection[UUID]) -> None:
         """Judge the first ``told`` commits, which were there before the store was asked.
 
-        One that the table has otherwise was lost: its writer must not get the token of another write.
+        Those that were ``taken`` in are proven to be in the table, or that it shows. One that the table has
+        otherwise was lost, and of one that changed nothing for routers nothing may be left to see: their
+        writers must not get the token of another write.
         """
         revision = self.current.revision
-        self._lost.update(one.revision for one in self._told[:told] if self._shows(one) is False)
+        for one in self._told[:told]:
+            if one.revision <= revision and (one.commit_id in taken or self._shows(one)):
+                self._proven[one.commit_id] = self.ring.history
+        while len(self._proven) > MAX_PROVEN:  # nobody asks for those of a caller that has gone
+            del self._proven[next(iter(self._proven))]
         self._told[:told] = [one for one in self._told[:told] if one.revision > revision]
 
     def _shows(self, change_set: ChangeSet) -> bool | None:

@@ -4,7 +4,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Sequence
 from typing import Any, TypeVar
 
 from codevector.providers.v1 import catalog_pb2, provider_model_pb2, provider_pb2
@@ -16,7 +16,7 @@ from service.domain.model import ProviderKind, State
 from service.domain.upstreams import Outcome, ProviderValidation
 from service.rpc import convert, convert_catalogs, convert_models, errors
 from service.rpc.boundary import Exchange
-from service.rpc.servicer import Servicer
+from service.rpc.servicer import Reached, Servicer
 from service.rpc.threads import Lanes
 from service.usecases import (
     batches,
@@ -42,7 +42,7 @@ class ProviderServicer(Servicer):
         self,
         ctx: Context,
         lanes: Lanes,
-        reached: Callable[[int], Awaitable[str | None]],
+        reached: Reached,
         *,
         upstream_calls: UpstreamCalls,
     ) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Awaitable, Callable
 from typing import Concatenate, ParamSpec, TypeVar
+from uuid import UUID
 
 from service.domain.calls import Call
 from service.rpc.boundary import Exchange
@@ -12,12 +13,14 @@ from service.usecases.context import Context, Written
 
 P = ParamSpec("P")
 T = TypeVar("T")
+Reached = Callable[[int, UUID | None], Awaitable[str | None]]
+"""Waits until routing reads show a revision and, if that is given, the commit that took it."""
 
 
 class Servicer:
-    """The base of servicers that read and write. ``reached`` waits until routing reads show a revision."""
+    """The base of servicers that read and write."""
 
-    def __init__(self, ctx: Context, lanes: Lanes, reached: Callable[[int], Awaitable[str | None]]) -> None:
+    def __init__(self, ctx: Context, lanes: Lanes, reached: Reached) -> None:
         self._ctx = ctx
         self._lanes = lanes
         self._reached = reached
@@ -60,5 +63,5 @@ class Servicer:
         written = await lane.run(lambda: use_case(self._ctx, call, *args, **options))
         if written.revision and not call.validate_only:
             exchange.revision = written.revision
-            exchange.revision_token = await self._reached(written.revision)
+            exchange.revision_token = await self._reached(written.revision, written.commit_id)
         return written.value

@@ -149,4 +149,4 @@ def _written(
     unit: WriteUnit, outcomes: Sequence[Action | RegistryError], impact: DeletionImpact | None = None
 ) -> Written[BatchReport]:
     revision = unit.visible_revision
-    return Written(BatchReport(tuple(outcomes), revision, impact), revision)
+    return Written.by(unit, BatchReport(tuple(outcomes), revision, impact), revision)

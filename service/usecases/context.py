@@ -11,7 +11,7 @@ from service.domain.catalog import Catalogs
 from service.domain.pages import PageTokens
 from service.sealing.kms_client import KmsClient
 from service.sealing.sealer import Sealer
-from service.store import Store
+from service.store import ReadUnit, Store
 from upstreams.addresses import AddressPolicy
 
 T = TypeVar("T")
@@ -53,7 +53,16 @@ class ListQuery:
 
 @dataclass(frozen=True, slots=True)
 class Written(Generic[T]):
-    """What a write answers, and the revision at which all of it can be seen."""
+    """What a write answers, and the revision at which all of it can be seen.
+
+    ``commit_id`` is that of the write's own commit; None where the revision was there before.
+    """
 
     value: T
     revision: int
+    commit_id: UUID | None = None
+
+    @classmethod
+    def by(cls, unit: ReadUnit, value: T, revision: int) -> Written[T]:
+        """Return the answer of a unit of work that saw or made the revision."""
+        return cls(value, revision, unit.commit_at(revision))

@@ -74,7 +74,7 @@ def import_provider_models(
             )
             unit.provider_models.update_all(plan.updates)
             replays.remember(unit, call, provider.name)
-        return Written(ImportReport(provider.name, catalog.version, plan), unit.visible_revision)
+        return Written.by(unit, ImportReport(provider.name, catalog.version, plan), unit.visible_revision)
 
     # A plan cannot be refused by the database, so that a preview need not hold up those who write.
     return ctx.store.read(preview) if call.validate_only else ctx.store.write(work, call)

@@ -143,13 +143,13 @@ def delete_model(
         view = unit.models.view(model_id)
         if view is None:
             if allow_missing:
-                return Written(NOTHING_DELETED, unit.visible_revision)
+                return Written.by(unit, NOTHING_DELETED, unit.visible_revision)
             raise NotFound(ResourceRef(MODEL_TYPE, name))
         matching_etag(view.model, etag)
         impact = model_impact(ctx.impact_key, view)
         matching_impact(view.model, impact, impact_token)
         unit.models.delete(view.model)
-        return Written(impact, unit.revision)
+        return Written.by(unit, impact, unit.revision)
 
     return ctx.store.write(work, call)
 
@@ -260,4 +260,4 @@ def _check_wires(unit: ReadUnit, kind: ModelKind, wires: Sequence[ModelBackend],
 def _written(unit: ReadUnit, model: Model) -> Written[ModelView]:
     view = unit.models.view(model.model_id)
     assert view is not None  # noqa: S101 - read in the same transaction
-    return Written(view, model.revision)
+    return Written.by(unit, view, model.revision)

@@ -21,7 +21,7 @@ from service.domain.model import (
     State,
 )
 from service.domain.routing import provider_model_routable
-from service.store import WriteUnit
+from service.store import ReadUnit, WriteUnit
 from service.usecases import replays
 from service.usecases.context import Context, Written
 from service.usecases.preconditions import (
@@ -74,7 +74,7 @@ def create_provider_model(
     def work(unit: WriteUnit) -> Written[ProviderModelView]:
         again = replays.replayed(unit, call)
         if again is not None:
-            return _written(*existing_provider_model(unit, again))
+            return _written(unit, *existing_provider_model(unit, again))
         provider = readable(existing_provider(unit, parent, field="parent"))
         derived = model_id or ids.derive_model_id(
             facts.upstream_model_id,
@@ -96,7 +96,7 @@ def create_provider_model(
             ]
         )
         replays.remember(unit, call, stored.name)
-        return _written(provider, stored)
+        return _written(unit, provider, stored)
 
     return ctx.store.write(work, call)
 
@@ -180,7 +180,7 @@ def delete_provider_model(
         model = unit.provider_models.get(provider_id, model_id)
         if model is None:
             if allow_missing:
-                return Written(NOTHING_DELETED, unit.visible_revision)
+                return Written.by(unit, NOTHING_DELETED, unit.visible_revision)
             raise NotFound(ResourceRef(PROVIDER_MODEL_TYPE, name))
         matching_etag(model, etag)
         wired = unit.models.wired_to([(provider_id, model_id)])
@@ -189,7 +189,7 @@ def delete_provider_model(
         if wired and not force and not call.validate_only:
             raise has_backends(name, [view.model.name for view in wired])
         unit.provider_models.delete([model], wired=wired)
-        return Written(impact, unit.revision)
+        return Written.by(unit, impact, unit.revision)
 
     return ctx.store.write(work, call)
 
@@ -205,7 +205,7 @@ def _change(
     def work(unit: WriteUnit) -> Written[ProviderModelView]:
         provider, before = existing_provider_model(unit, name, field=field)
         readable(before)
-        return _written(provider, unit.provider_models.update(before, change(provider, before)))
+        return _written(unit, provider, unit.provider_models.update(before, change(provider, before)))
 
     return ctx.store.write(work, call)
 
@@ -255,5 +255,5 @@ def _view(provider: Provider, model: ProviderModel) -> ProviderModelView:
     return ProviderModelView(model, provider_model_routable(provider, model))
 
 
-def _written(provider: Provider, model: ProviderModel) -> Written[ProviderModelView]:
-    return Written(_view(provider, model), model.revision)
+def _written(unit: ReadUnit, provider: Provider, model: ProviderModel) -> Written[ProviderModelView]:
+    return Written.by(unit, _view(provider, model), model.revision)

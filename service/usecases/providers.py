@@ -112,7 +112,7 @@ def create_provider(
             provider = replace(provider, provider_id=derived)
         stored = unit.providers.insert(provider, sealed)
         replays.remember(unit, call, stored.name)
-        return Written(ProviderView(stored), stored.revision)
+        return Written.by(unit, ProviderView(stored), stored.revision)
 
     if credential is None:
         return ctx.store.write(lambda unit: earlier(unit) or insert(unit, fresh, None), call)
@@ -259,7 +259,7 @@ def delete_provider(
         provider = unit.providers.get(provider_id)
         if provider is None:
             if allow_missing:
-                return Written(NOTHING_DELETED, unit.visible_revision)
+                return Written.by(unit, NOTHING_DELETED, unit.visible_revision)
             raise NotFound(ResourceRef(PROVIDER_TYPE, name))
         matching_etag(provider, etag)
         models = unit.provider_models.of(provider_id)
@@ -269,7 +269,7 @@ def delete_provider(
         if models and not force and not call.validate_only:
             raise _has_models(name, impact)
         unit.providers.delete(provider, models=models, wired=wired)
-        return Written(impact, unit.revision)
+        return Written.by(unit, impact, unit.revision)
 
     return ctx.store.write(work, call)
 
@@ -410,7 +410,7 @@ def _updated(unit: WriteUnit, view: ProviderView, after: Provider) -> Written[Pr
 def _written(unit: ReadUnit, provider: Provider) -> Written[ProviderView]:
     view = unit.providers.view(provider.provider_id)
     assert view is not None  # noqa: S101 - read in the same transaction
-    return Written(view, provider.revision)
+    return Written.by(unit, view, provider.revision)
 
 
 def _credential_version(provider: Provider) -> int:

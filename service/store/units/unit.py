@@ -50,6 +50,10 @@ class ReadUnit:
         self.kms = KmsReads(session)
         self.requests = RequestReads(session, now)
 
+    def commit_at(self, _revision: int) -> UUID | None:
+        """Return the id of this unit's commit, if that is what takes the revision."""
+        return None
+
     def routing_entries(self) -> list[Entry]:
         """Return all that routers see at the head: providers, their models, and models, each by id."""
         providers = {provider.provider_id: provider for provider in self.providers.active()}
@@ -96,6 +100,10 @@ class WriteUnit(ReadUnit):
         self.requests: RequestWrites = RequestWrites(session, writing)
         self.change_set: ChangeSet | None = None
         """What the revision changed for routers, once the unit is finished; None where it uses none."""
+
+    def commit_at(self, revision: int) -> UUID | None:
+        """Return the id of this unit's commit, if that is what takes the revision."""
+        return self._commit_id if revision == self.revision else None
 
     @property
     def visible_revision(self) -> int:

@@ -202,12 +202,11 @@ class Simulation:
             await asyncio.sleep(chance.uniform(0, 2))
         live.committed(made)
         await asyncio.sleep(0)
-        answered = await live.reached(made.revision)
+        answered = await live.reached(made.revision, made.commit_id)
         self.met["writes"] += 1
         self.acknowledged.append((made.commit_id, answered))
-        if answered is not None and self.truth.has(made.commit_id):
-            own = self.truth.commits[made.commit_id].token
-            _law(answered == str(own), f"{replica.name} answers a writer with the token of another write")
+        own = str(self.truth.commits[made.commit_id].token)
+        _law(answered in (None, own), f"{replica.name} answers a writer with the token of another write")
 
     async def _disturb(self) -> None:
         """The database goes back, comes back under another id, is compacted, or is away."""

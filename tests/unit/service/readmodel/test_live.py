@@ -19,7 +19,7 @@ from service.domain.history import RevisionToken
 from service.readmodel import live
 from service.readmodel.live import LiveTable
 from service.rpc.routing_codec import CODEC
-from tests.support.doubles.hand_log import TWO, HandLog, change_set
+from tests.support.doubles.hand_log import TWO, HandLog, change_set, commit_id
 
 T = TypeVar("T")
 
@@ -216,7 +216,7 @@ class TestLiveTable:
             written = table.put("acme")
             model.committed(written)
             await asyncio.sleep(0)
-            token = await model.reached(1)
+            token = await model.reached(1, written.commit_id)
             assert token == str(RevisionToken(table.store_id, written.commit_id, 1))
             assert list(model.current.providers) == ["providers/acme"]
 
@@ -238,11 +238,11 @@ class TestLiveTable:
             table.fails_with.append(Unavailable("away", reason=Reason.STORE_UNAVAILABLE))
             model.committed(written)
             await asyncio.sleep(0)
-            assert await model.reached(1) is None
+            assert await model.reached(1, written.commit_id) is None
             model.look()
             while model.current.commit_id != written.commit_id:
                 await asyncio.sleep(0)
-            assert await model.reached(1) == str(model.current.at)
+            assert await model.reached(1, written.commit_id) == str(model.current.at)
 
         following(table, scenario)
 
@@ -259,8 +259,73 @@ class TestLiveTable:
             await model.reached(1)
             model.committed(lost)
             await asyncio.sleep(0)
-            assert await model.reached(1) is None
             assert await model.reached(1) == str(model.current.at)
+            assert await model.reached(1, lost.commit_id) is None
+
+        following(table, scenario)
+
+    def test_nor_does_one_of_which_routers_see_nothing(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        """The table shows no commit at that number, and the next one is there already."""
+        monkeypatch.setattr(live, "POLL_SECONDS", 60)
+        table = HandLog()
+
+        async def scenario(model: LiveTable) -> None:
+            lost = table.commit()
+            table.fork(0, "b")
+            table.put("acme")
+            table.put("bolt")
+            model.look()
+            await model.reached(2)
+            model.committed(lost)
+            await asyncio.sleep(0)
+            assert await model.reached(1, lost.commit_id) is None
+
+        following(table, scenario)
+
+    def test_two_writers_of_one_number_get_each_his_own(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        monkeypatch.setattr(live, "POLL_SECONDS", 60)
+        table = HandLog()
+
+        async def scenario(model: LiveTable) -> None:
+            lost = table.put("lost")
+            table.fork(0, "b")
+            written = table.put("acme")
+            for each in (lost, written):
+                model.committed(each)
+            await asyncio.sleep(0)
+            tokens = [await model.reached(1, one.commit_id) for one in (written, lost)]
+            assert tokens == [str(model.current.at), None]
+
+        following(table, scenario)
+
+    def test_a_write_that_routers_do_not_see_has_a_token_also_once_others_followed(
+        self, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        monkeypatch.setattr(live, "POLL_SECONDS", 60)
+        table = HandLog()
+
+        async def scenario(model: LiveTable) -> None:
+            unseen, seen = table.commit(), table.put("acme")
+            model.committed(unseen)
+            model.committed(seen)
+            await model.reached(2)
+            token = await model.reached(1, unseen.commit_id)
+            assert token == str(RevisionToken(table.store_id, commit_id(0), 1))
+
+        following(table, scenario)
+
+    def test_writers_that_never_ask_are_forgotten(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        monkeypatch.setattr(live, "POLL_SECONDS", 60)
+        monkeypatch.setattr(live, "MAX_PROVEN", 2)
+        table = HandLog()
+
+        async def scenario(model: LiveTable) -> None:
+            made = [table.put(name) for name in ("acme", "bolt", "corp")]
+            for one in made:
+                model.committed(one)
+            await model.reached(3)
+            tokens = [await model.reached(one.revision, one.commit_id) for one in made]
+            assert [token is None for token in tokens] == [True, False, False]
 
         following(table, scenario)
 

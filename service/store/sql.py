@@ -5,11 +5,25 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import Any
 
-from sqlalchemy import Boolean, ColumnElement, Text, literal
+from sqlalchemy import (
+    JSON,
+    Boolean,
+    ColumnElement,
+    Subquery,
+    Text,
+    bindparam,
+    cast,
+    column,
+    func,
+    literal,
+    literal_column,
+    select,
+)
 from sqlalchemy.ext.compiler import compiles
 from sqlalchemy.orm import InstrumentedAttribute
 from sqlalchemy.sql.compiler import SQLCompiler
 from sqlalchemy.sql.functions import FunctionElement
+from sqlalchemy.types import TypeEngine
 
 from service.domain.ids import MODEL_ID, PROVIDER_ID
 from service.domain.json_forms import canonical_json
@@ -70,6 +84,26 @@ def among(column: _Texts, values: Iterable[str]) -> ColumnElement[bool]:
 def pair_among(one: _Texts, other: _Texts, values: Iterable[tuple[str, str]]) -> ColumnElement[bool]:
     """Return whether the two columns are one of these pairs of texts, which travel as one parameter too."""
     return _PairAmong(one, other, literal(canonical_json(sorted(values)).decode(), Text()))
+
+
+def listed(dialect: str, **columns: TypeEngine[Any]) -> Subquery:
+    """Return rows that travel as one parameter, ``rows``: a JSON array of arrays, each in this order."""
+    rows = bindparam("rows", type_=Text())
+    if dialect == "sqlite":
+        each = func.json_each(rows).table_valued("value")
+        parts = [
+            func.json_extract(each.c.value, f"$[{index}]", type_=type_).label(name)
+            for index, (name, type_) in enumerate(columns.items())
+        ]
+    else:
+        each = func.json_array_elements(cast(rows, JSON)).table_valued(column("value", JSON))
+        parts = [
+            cast(each.c.value.op("->>")(literal_column(str(index))), type_).label(name)
+            for index, (name, type_) in enumerate(columns.items())
+        ]
+    found = select(*parts)
+    # OFFSET 0 has PostgreSQL take each row apart once, and not at every mention of a part.
+    return (found if dialect == "sqlite" else found.offset(literal_column("0"))).subquery("listed")
 
 
 class _Among(FunctionElement[bool]):

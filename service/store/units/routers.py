@@ -7,30 +7,41 @@ a reader needs only what was written since it last read, and no clocks are compa
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from types import MappingProxyType
 from typing import Any
 from uuid import UUID
 
 from sqlalchemy import (
+    BigInteger,
     ColumnElement,
     Connection,
+    Executable,
     Row,
+    Subquery,
     Table,
+    Text,
     and_,
     bindparam,
     case,
     delete,
     insert,
+    literal,
     or_,
     select,
+    tuple_,
     update,
 )
 from sqlalchemy.dialects.postgresql import insert as insert_postgresql
 from sqlalchemy.dialects.sqlite import insert as insert_sqlite
+from sqlalchemy.types import TypeEngine
 
 from service.domain.history import RevisionToken
+from service.domain.json_forms import canonical_json
 from service.domain.routers import Flush, Heard, ReplicaRecord, RouterKey, RouterRecord, Shared, Stamp
+from service.store.columns import BYTEWISE, to_micros
 from service.store.rows import ChangeLogRow, ReplicaRow, RevisionCounterRow, RouterRow, RouterWatchRow
-from service.store.sql import Lossy, among
+from service.store.sql import Lossy, among, listed
 
 _ROUTERS: Table = RouterRow.__table__  # type: ignore[assignment]
 _REPLICAS: Table = ReplicaRow.__table__  # type: ignore[assignment]
@@ -38,31 +49,46 @@ _WATCHES: Table = RouterWatchRow.__table__  # type: ignore[assignment]
 
 _KEY = ("principal", "watcher_id", "session")
 _APPLIED = ("store_id", "content_id", "applied_revision", "apply_time")
+_HEARD: Mapping[str, TypeEngine[Any]] = MappingProxyType(
+    {
+        "store_id": BYTEWISE,
+        "content_id": BYTEWISE,
+        "applied_revision": BigInteger(),
+        "apply_time": BigInteger(),
+        "takes": BigInteger(),
+        "over": BYTEWISE,
+        "seen_time": BigInteger(),
+        "peer": BYTEWISE,
+        "stopped": BigInteger(),
+    }
+)
+"""What is sent of a router beside its key: `Heard`, with times in microseconds."""
 
 
 def flush_routers(connection: Connection, flush: Flush, *, shared: bool) -> bool:
     """Write what a replica has heard. Returns whether its row was as it left it; if not, nothing is written.
 
-    Without ``shared`` there is one replica, and only the routers are kept.
+    Without ``shared`` there is one replica, and only the routers are kept. The number of statements is the
+    same for any number of routers.
     """
     replica_id, seq = flush.stamp.replica_id, flush.stamp.flush_seq + 1
     if shared and not _beat(connection, flush, seq):
         return False
-    if flush.heard:
-        _write_heard(connection, flush.heard, Stamp(replica_id, seq))
+    of, by = _STATEMENTS[connection.dialect.name], {"by": replica_id, "at": seq}
+    heard = [_heard(*each) for each in flush.heard]
+    _run(connection, of.begin, [_heard(*each) for each in flush.heard if each[1].began], by)
     if shared:
-        _write_watches(connection, flush)
-        for dead in flush.dead:
-            _remove(connection, dead)
-    if flush.forgotten:
-        gone = delete(_ROUTERS).where(
-            *(_ROUTERS.c[name] == bindparam(f"of_{name}") for name in _KEY),
-            _ROUTERS.c.writer_id == bindparam("by"),
-            _ROUTERS.c.writer_seq == bindparam("at"),
-        )
-        connection.execute(
-            gone, [_of(key) | {"by": stamp[0], "at": stamp[1]} for key, stamp in sorted(flush.forgotten)]
-        )
+        # In the order of their keys, so that replicas never wait for each other in a circle.
+        _run(connection, of.lock, heard)
+    _run(connection, of.add, heard, by)
+    if flush.leaves:
+        connection.execute(delete(_WATCHES).where(_WATCHES.c.replica_id == replica_id))
+    elif shared:
+        _run(connection, of.close, [_named(key) for key in flush.closed], {"replica_id": replica_id})
+        _run(connection, of.open, [_named(key) for key in flush.opened], {"replica_id": replica_id})
+    for dead in flush.dead:
+        _remove(connection, dead)
+    _run(connection, of.forget, [(*_named(key), *written) for key, written in flush.forgotten])
     return True
 
 
@@ -111,38 +137,6 @@ def _beat(connection: Connection, flush: Flush, seq: int) -> bool:
     return connection.execute(update(_REPLICAS).where(mine).values(values)).rowcount == 1
 
 
-def _write_heard(connection: Connection, heard: Sequence[tuple[RouterKey, Heard]], stamp: Stamp) -> None:
-    """Add to the rows in the order of their keys, so that replicas never wait for each other in a circle."""
-    heard = sorted(heard, key=lambda one: one[0])
-    began = [(key, one) for key, one in heard if one.began]
-    if began:
-        _insert_missing(connection, _ROUTERS, [_first(key, one, stamp) for key, one in began])
-    connection.execute(
-        _UPDATE, [_of(key) | _added(one) | {"by": stamp[0], "at": stamp[1]} for key, one in heard]
-    )
-
-
-def _write_watches(connection: Connection, flush: Flush) -> None:
-    replica_id = flush.stamp.replica_id
-    if flush.leaves:
-        connection.execute(delete(_WATCHES).where(_WATCHES.c.replica_id == replica_id))
-        return
-    if flush.closed:
-        ended = delete(_WATCHES).where(
-            _WATCHES.c.replica_id == replica_id,
-            *(_WATCHES.c[name] == bindparam(f"of_{name}") for name in _KEY),
-        )
-        connection.execute(ended, [_of(key) for key in sorted(flush.closed)])
-    if flush.opened:
-        rows = [{"replica_id": replica_id, **_named(key)} for key in sorted(flush.opened)]
-        _insert_missing(connection, _WATCHES, rows)
-
-
-def _insert_missing(connection: Connection, table: Table, rows: Sequence[dict[str, object]]) -> None:
-    dialect = insert_sqlite if connection.dialect.name == "sqlite" else insert_postgresql
-    connection.execute(dialect(table).on_conflict_do_nothing(), rows)
-
-
 def _remove(connection: Connection, dead: Stamp) -> None:
     """Take away a replica that has not been heard of for long, unless it has been in between."""
     gone = connection.execute(
@@ -154,86 +148,104 @@ def _remove(connection: Connection, dead: Stamp) -> None:
         connection.execute(delete(_WATCHES).where(_WATCHES.c.replica_id == dead.replica_id))
 
 
-def _update() -> Any:
-    """Return the statement that adds what was heard to a row."""
+@dataclass(frozen=True, slots=True)
+class _Statements:
+    """What is run for many routers at once, in one database's words. Each takes its ``rows`` as `listed`."""
+
+    begin: Executable
+    lock: Executable
+    add: Executable
+    open: Executable
+    close: Executable
+    forget: Executable
+
+
+def _statements(dialect: str) -> _Statements:
+    insert = insert_sqlite if dialect == "sqlite" else insert_postgresql
+    names: dict[str, TypeEngine[Any]] = dict.fromkeys(_KEY, BYTEWISE)
+    heard, named = listed(dialect, **names, **_HEARD), listed(dialect, **names)
+    forgotten = listed(dialect, **names, by=BYTEWISE, at=BigInteger())
+    by, at = bindparam("by", type_=Text()), bindparam("at", type_=BigInteger())
+    replica_id = bindparam("replica_id", type_=Text())
+    first = {
+        "store_id": literal(""),
+        "content_id": literal(""),
+        "applied_revision": literal(0),
+        "seen_time": heard.c.seen_time,
+        "peer": heard.c.peer,
+        "stopped": literal(0),
+        "writer_id": by,
+        "writer_seq": at,
+    }
+    keys = [heard.c[name] for name in _KEY]
+    begin = select(*keys, *first.values()).order_by(*keys)
+    opened = select(replica_id, *named.c).order_by(*named.c)
+    written_by = tuple_(*(_ROUTERS.c[name] for name in (*_KEY, "writer_id", "writer_seq")))
+    watching = tuple_(*(_WATCHES.c[name] for name in _KEY))
+    same = and_(*(_ROUTERS.c[name] == heard.c[name] for name in _KEY))
+    return _Statements(
+        begin=insert(_ROUTERS).from_select([*_KEY, *first], begin).on_conflict_do_nothing(),
+        lock=select(literal(1))
+        .select_from(_ROUTERS.join(heard, same))
+        .order_by(*(_ROUTERS.c[name] for name in _KEY))
+        .with_for_update(of=_ROUTERS),
+        add=update(_ROUTERS).where(same).values(_sum(heard) | {"writer_id": by, "writer_seq": at}),
+        open=insert(_WATCHES).from_select(["replica_id", *_KEY], opened).on_conflict_do_nothing(),
+        close=delete(_WATCHES).where(_WATCHES.c.replica_id == replica_id, watching.in_(select(*named.c))),
+        forget=delete(_ROUTERS).where(written_by.in_(select(*forgotten.c))),
+    )
+
+
+def _sum(heard: Subquery) -> dict[str, ColumnElement[Any]]:
+    """Return what a row holds with what was heard added to it."""
     rows = _ROUTERS.c
     takes = or_(
-        bindparam("takes") == 2,
+        heard.c.takes == 2,
         and_(
-            bindparam("takes") == 1,
+            heard.c.takes == 1,
             or_(
-                rows.applied_revision < bindparam("to_applied_revision"),
-                rows.content_id == bindparam("over"),
+                rows.applied_revision < heard.c.applied_revision,
+                rows.content_id == heard.c.over,
                 rows.content_id == "",
-                rows.store_id != bindparam("to_store_id"),
+                rows.store_id != heard.c.store_id,
             ),
         ),
     )
-    applied = {
-        name: case((takes, bindparam(f"to_{name}", type_=rows[name].type)), else_=rows[name])
-        for name in _APPLIED
-    }
-    stopped = case((bindparam("says_stopped") == 1, bindparam("to_stopped")), else_=rows.stopped)
+    applied = {name: case((takes, heard.c[name]), else_=rows[name]) for name in _APPLIED}
+    stopped = case((heard.c.stopped >= 0, heard.c.stopped), else_=rows.stopped)
+    return {**applied, "stopped": stopped, "seen_time": heard.c.seen_time, "peer": heard.c.peer}
+
+
+def _run(
+    connection: Connection,
+    statement: Executable,
+    rows: Sequence[tuple[object, ...]],
+    values: Mapping[str, object] = MappingProxyType({}),
+) -> None:
+    """Run a statement for rows, if there are any."""
+    if rows:
+        connection.execute(statement, {"rows": canonical_json(rows).decode(), **values})
+
+
+def _named(key: RouterKey) -> tuple[str, str, str]:
+    return key.principal, key.watcher_id, key.session.hex()
+
+
+def _heard(key: RouterKey, heard: Heard) -> tuple[object, ...]:
+    """Return a row of `_HEARD`. ``takes`` is 2 for what replaces, 1 for what is merged, 0 for nothing."""
+    applied = heard.applied
     return (
-        update(_ROUTERS)
-        .where(*(rows[name] == bindparam(f"of_{name}") for name in _KEY))
-        .values(
-            {
-                **applied,
-                "stopped": stopped,
-                "seen_time": bindparam("to_seen_time", type_=rows.seen_time.type),
-                "peer": bindparam("to_peer"),
-                "writer_id": bindparam("by"),
-                "writer_seq": bindparam("at"),
-            }
-        )
+        *_named(key),
+        str(applied.store_id) if applied else "",
+        str(applied.content_id) if applied else "",
+        applied.revision if applied else 0,
+        to_micros(heard.apply_time) if heard.apply_time else None,
+        2 if heard.sets else int(applied is not None),
+        str(heard.over or ""),
+        to_micros(heard.seen_time),
+        heard.peer,
+        -1 if heard.stopped is None else int(heard.stopped),
     )
-
-
-_UPDATE = _update()
-
-
-def _named(key: RouterKey) -> dict[str, object]:
-    return {"principal": key.principal, "watcher_id": key.watcher_id, "session": key.session.hex()}
-
-
-def _of(key: RouterKey) -> dict[str, object]:
-    return {f"of_{name}": value for name, value in _named(key).items()}
-
-
-def _token_values(applied: RevisionToken | None) -> dict[str, object]:
-    return {
-        "store_id": str(applied.store_id) if applied else "",
-        "content_id": str(applied.content_id) if applied else "",
-        "applied_revision": applied.revision if applied else 0,
-    }
-
-
-def _first(key: RouterKey, heard: Heard, stamp: Stamp) -> dict[str, object]:
-    return {
-        **_named(key),
-        **_token_values(None),
-        "apply_time": None,
-        "seen_time": heard.seen_time,
-        "peer": heard.peer,
-        "stopped": 0,
-        "writer_id": stamp.replica_id,
-        "writer_seq": stamp.flush_seq,
-    }
-
-
-def _added(heard: Heard) -> dict[str, object]:
-    takes = 2 if heard.sets else int(heard.applied is not None)
-    values = _token_values(heard.applied)
-    return {f"to_{name}": value for name, value in values.items()} | {
-        "takes": takes,
-        "over": str(heard.over or ""),
-        "to_apply_time": heard.apply_time,
-        "to_seen_time": heard.seen_time,
-        "to_peer": heard.peer,
-        "says_stopped": int(heard.stopped is not None),
-        "to_stopped": int(bool(heard.stopped)),
-    }
 
 
 def _new(seen: Mapping[str, int]) -> ColumnElement[bool]:
@@ -272,3 +284,6 @@ def _record(
         replicas=watching.get((row.principal, row.watcher_id, row.session), ()),
         stamp=Stamp(row.writer_id, row.writer_seq),
     )
+
+
+_STATEMENTS = {dialect: _statements(dialect) for dialect in ("sqlite", "postgresql")}

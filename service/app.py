@@ -68,6 +68,7 @@ from service.store import (
     sqlite_file,
 )
 from service.usecases.context import Context
+from service.usecases.min_revision import at_least
 from service.usecases.routers import RouterViews
 from service.usecases.routing_source import routing_source
 from service.usecases.shared_secret import adopt_secret, check_secret
@@ -241,6 +242,7 @@ async def build(
             ],
             Boundary(log, fingerprint_key=secret.derive("codevector/request-fingerprint/1")),
             watchers,
+            fresh=partial(at_least, live),
             connections=connections,
         )
         follower = KeyFollower(

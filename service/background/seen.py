@@ -33,8 +33,9 @@ async def compare_seen(file: Path, live: LiveTable, breaks: HistoryBreaks, log: 
     seen = _read(file)
     if seen is None:
         return
-    if await live.place(seen) in (SnapshotReason.STORE_CHANGED, SnapshotReason.REVISION_AHEAD):
-        has = live.current.at
+    has = live.current.at
+    is_ahead = seen.store_id == has.store_id and seen.revision > has.revision  # the table was just loaded
+    if is_ahead or await live.place(seen) is SnapshotReason.STORE_CHANGED:
         log.warning(HISTORY_CHANGED, had=str(seen), has=str(has), revision=seen.revision)
         breaks.note(seen, has)
 

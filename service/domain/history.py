@@ -25,7 +25,7 @@ from uuid import UUID
 _VERSION = 1
 _LAYOUT = struct.Struct(">B16s16sQ8s")
 _UNSCOPED = bytes(8)
-_MAX_REVISION = 2**63 - 1
+MAX_REVISION = 2**63 - 1
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,7 +48,7 @@ def parse_token(text: str) -> RevisionToken | None:
         version, store_id, content_id, revision, scope = _LAYOUT.unpack(packed)
     except (ValueError, struct.error):
         return None
-    if version != _VERSION or scope != _UNSCOPED or revision > _MAX_REVISION:
+    if version != _VERSION or scope != _UNSCOPED or revision > MAX_REVISION:
         return None
     token = RevisionToken(UUID(bytes=store_id), UUID(bytes=content_id), revision)
     return token if str(token) == text else None

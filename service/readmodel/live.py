@@ -20,7 +20,7 @@ from uuid import UUID
 from structlog.typing import FilteringBoundLogger
 
 from runtime.logs import bug_fields
-from service.domain.errors import RegistryError
+from service.domain.errors import Reason, RegistryError, Unavailable
 from service.domain.history import RevisionToken
 from service.domain.routing import ChangeSet, Entry
 from service.readmodel.ring import History, Ring
@@ -99,6 +99,18 @@ class _Step:
     sets: Sequence[EncodedSet] | Break
 
 
+@dataclass(slots=True, eq=False)
+class _Waiter:
+    """Who waits for a revision, or until a look at the store has shown that it is not there.
+
+    ``look`` is the number of the first look that can show it; None for those who have committed the revision.
+    """
+
+    revision: int
+    look: int | None
+    done: asyncio.Future[None]
+
+
 def ignore_advance() -> None:
     """Do nothing: for a table without watchers."""
 
@@ -125,7 +137,8 @@ class LiveTable:
         self._loop = asyncio.get_running_loop()
         self._nudged = asyncio.Event()
         self._pending: dict[int, ChangeSet] = {}
-        self._waiting: list[tuple[int, asyncio.Future[None]]] = []
+        self._waiting: list[_Waiter] = []
+        self._looks = self._looked = 0
         self._extending = asyncio.Lock()
         self._told: list[ChangeSet] = []
         self._proven: dict[UUID, History] = {}
@@ -155,31 +168,26 @@ class LiveTable:
         process: its token is returned only if the table is known to have that very commit, once.
         """
         if self._in_doubt() or self.current.revision < revision:
-            waiter = (revision, self._loop.create_future())
-            self._waiting.append(waiter)
-            try:
-                with contextlib.suppress(TimeoutError):
-                    async with asyncio.timeout(REACH_SECONDS):
-                        await waiter[1]
-            finally:
-                self._waiting.remove(waiter)
+            await self._wait(_Waiter(revision, None, self._loop.create_future()), REACH_SECONDS)
         ring, known = self.ring, not self._in_doubt()
         if commit_id is not None:
             known = self._proven.pop(commit_id, None) is ring.history or self._has(commit_id)
         return str(ring.token(revision)) if known and ring.floor <= revision <= ring.head else None
 
-    async def place(self, token: RevisionToken) -> int | SnapshotReason:
+    async def place(self, token: RevisionToken, seconds: float | None = None) -> int | SnapshotReason:
         """Return the position in ``ring`` that brings a table at ``token`` up to date, or why there is none.
 
-        A revision that only another replica has seen yet is waited for, for a second. What this process has
-        not seen itself is read from the store once, for all that come after.
+        What this process has not seen itself is read from the store once, for all that come after. A revision
+        is ahead only if the store does not have it. While this replica merely lags, nobody is sent back by
+        it: a router's report of a newer table would go on counting.
 
         Raises:
-            Unavailable: the store is away.
+            Unavailable: STORE_UNAVAILABLE; REVISION_NOT_REACHED, another replica has that revision, and this
+                one has not come to it within so many ``seconds``, by default one.
         """
         if token.store_id == self.current.store_id and token.revision > self.current.revision:
-            self.look()
-            await self.reached(token.revision)
+            waiter = _Waiter(token.revision, self._looks + 1, self._loop.create_future())
+            await self._wait_or_refuse(waiter, REACH_SECONDS if seconds is None else seconds)
         ring = self.ring
         if token.store_id != self.current.store_id:
             return SnapshotReason.STORE_CHANGED
@@ -193,12 +201,21 @@ class LiveTable:
             if token.revision <= ring.out_of_reach and missing is None:
                 missing = await self._too_old(token)
         if ring is not self.ring:
-            return await self.place(token)  # the table was loaded anew meanwhile
+            return await self.place(token, seconds)  # the table was loaded anew meanwhile
         if missing is not None:
             return missing
         if ring.content_id(token.revision) != token.content_id:
             return SnapshotReason.STORE_CHANGED
         return ring.after(token.revision)
+
+    async def at_least(self, revision: int, seconds: float) -> None:
+        """Return once this table has a revision, whoever has committed it.
+
+        Raises:
+            Unavailable: REVISION_NOT_REACHED, it has not within so many seconds.
+        """
+        if self.current.revision < revision:
+            await self._wait_or_refuse(_Waiter(revision, None, self._loop.create_future()), seconds)
 
     async def catch_up(self) -> None:
         """Bring the snapshot up to date now, before `follow` does.
@@ -219,6 +236,8 @@ class LiveTable:
             self._nudged.clear()
             asked = self._loop.time()
             told, pending = len(self._told), [] if self._in_doubt() else self._next_pending()
+            self._looks += not pending
+            look = self._looks
             try:
                 step = await self._run(partial(self._after, pending) if pending else self._newer)
             except RegistryError as error:
@@ -232,9 +251,9 @@ class LiveTable:
             if step.snapshot is not self.current:
                 self._take(step)
             self._settle(told, {one.commit_id for one in pending})
-            for revision, reached in self._waiting:
-                if revision <= self.current.revision and not reached.done() and not self._in_doubt():
-                    reached.set_result(None)
+            if not pending:
+                self._looked = look
+            self._let_go()
 
     def _take(self, step: _Step) -> None:
         """Put a step to use. Nothing here awaits, so no reader sees a snapshot without its change sets."""
@@ -255,6 +274,44 @@ class LiveTable:
             self.ring.head = step.snapshot.revision
         if step.sets:
             self.on_advance()
+
+    async def _wait(
+        self, waiter: _Waiter, seconds: float, begin: Callable[[], None] = ignore_advance
+    ) -> bool:
+        """Wait for so long, having called ``begin``, and return whether what is waited for has come."""
+        self._waiting.append(waiter)
+        begin()
+        try:
+            async with asyncio.timeout(seconds):
+                await waiter.done
+        except TimeoutError:
+            return False
+        finally:
+            self._waiting.remove(waiter)
+        return True
+
+    async def _wait_or_refuse(self, waiter: _Waiter, seconds: float) -> None:
+        if not await self._wait(waiter, seconds, self.look):
+            raise Unavailable(
+                f"this replica is at revision {self.current.revision}, and {waiter.revision} is asked for: "
+                "retry, here or at another replica",
+                reason=Reason.REVISION_NOT_REACHED,
+                metadata={
+                    "current_revision": str(self.current.revision),
+                    "min_revision": str(waiter.revision),
+                },
+            )
+
+    def _let_go(self) -> None:
+        """Wake who has what he waits for. The others go on, and whoever needs a look is given one."""
+        for waiter in self._waiting:
+            if waiter.done.done():
+                continue
+            is_here = waiter.revision <= self.current.revision and not self._in_doubt()
+            if is_here or (waiter.look is not None and waiter.look <= self._looked):
+                waiter.done.set_result(None)
+            elif waiter.look is not None:
+                self._nudged.set()
 
     def _note(self, change_set: ChangeSet) -> None:
         self._pending[change_set.revision] = change_set

@@ -13,7 +13,7 @@ import logging
 import math
 import secrets
 import time
-from collections.abc import Awaitable, Callable, Coroutine
+from collections.abc import Awaitable, Callable, Coroutine, Iterable
 from contextlib import closing
 from dataclasses import dataclass, field
 from typing import Any, TypeVar
@@ -33,9 +33,12 @@ from service.domain.errors import FieldViolation, InvalidArgument, Reason, Regis
 from service.rpc import errors
 from service.rpc.peers import Peers, Send
 from service.telemetry import RPC_DONE, RPC_FAILED
+from service.usecases.min_revision import MIN_REVISION
 
 MAX_SECONDS = 60.0
 DEFAULT_SECONDS = 30.0
+ANSWER_SECONDS = 0.5
+"""What is left of a call's deadline for its answer."""
 SHOWN_VIOLATIONS = 20
 REMEMBERED_BYTES = 256
 REMEMBERED_REQUESTS = 1024
@@ -72,6 +75,8 @@ class Exchange:
     revision: int | None = None
     revision_token: str | None = None
     warning: str | None = None
+    min_revision: str = ""
+    """What the caller has seen already, as it sent it."""
 
     def trailers(self) -> tuple[tuple[str, str], ...]:
         """Return the trailing metadata of the answer."""
@@ -87,6 +92,8 @@ class Exchange:
 
 Handler = Callable[[RequestT, Exchange], Awaitable[ResponseT]]
 InstantHandler = Callable[[RequestT, Exchange], bytes | Coroutine[Any, Any, bytes]]
+Fresh = Callable[[str, float], Awaitable[None]]
+"""Waits for so many seconds until what is answered from has the revision that `MIN_REVISION` names."""
 StreamHandler = Callable[[RequestT, Exchange, Send], Awaitable[None]]
 
 
@@ -120,16 +127,18 @@ class Boundary:
         handler: Handler[RequestT, ResponseT],
         *,
         read_only: bool,
+        fresh: Fresh | None = None,
     ) -> Callable[[bytes, grpc.aio.ServicerContext[bytes, bytes]], Awaitable[bytes]]:
         """Return the handler as gRPC calls it. ``method`` is the RPC's name, as idempotency and logs know it.
+
+        ``fresh`` is called before the handler where the caller asks for what it has seen already.
 
         Requests are parsed here, since gRPC would answer bytes that do not parse as a bug of the service.
         Reads that succeed are logged at DEBUG only: routers poll, and a line per poll says nothing.
         """
 
         async def served(data: bytes, context: grpc.aio.ServicerContext[bytes, bytes]) -> bytes:
-            remaining = context.time_remaining()
-            seconds = DEFAULT_SECONDS if remaining is None else min(remaining, MAX_SECONDS)
+            seconds = _seconds_left(context)
             exchange = self._begin(method, seconds, context)
             try:
                 request = self._request(request_type, data)
@@ -138,6 +147,8 @@ class Boundary:
                     exchange.resource = _named_in(request)
                 with self._peers.call(exchange.peer()):
                     async with asyncio.timeout(seconds):
+                        if fresh is not None and exchange.min_revision:
+                            await fresh(exchange.min_revision, _most_of(seconds))
                         response = await handler(request, exchange)
                 if not read_only:
                     exchange.resource = getattr(response, "name", "") or exchange.resource
@@ -159,6 +170,8 @@ class Boundary:
         method: str,
         request_type: type[RequestT],
         handler: InstantHandler[RequestT],
+        *,
+        fresh: Fresh | None = None,
     ) -> Callable[[bytes, grpc.aio.ServicerContext[bytes, bytes]], Awaitable[bytes]]:
         """As `unary`, for what is answered from memory: no timer is armed unless the handler returns an
         awaitable, for the rare answer that takes time.
@@ -178,7 +191,10 @@ class Boundary:
                         if len(known) >= REMEMBERED_REQUESTS:
                             known.clear()
                         known[data] = request
-                response = handler(request, exchange)
+                if fresh is None or not exchange.min_revision:
+                    response = handler(request, exchange)
+                else:
+                    response = _once_fresh(fresh, handler, request, exchange)
                 if not isinstance(response, bytes):
                     with closing(response), self._peers.call(exchange.peer()):
                         response = await _in_time(response, exchange, context)
@@ -195,7 +211,12 @@ class Boundary:
         return served
 
     def stream(
-        self, method: str, request_type: type[RequestT], handler: StreamHandler[RequestT]
+        self,
+        method: str,
+        request_type: type[RequestT],
+        handler: StreamHandler[RequestT],
+        *,
+        fresh: Fresh | None = None,
     ) -> Callable[[bytes, grpc.aio.ServicerContext[bytes, bytes]], Awaitable[None]]:
         """Return a handler that sends ready bytes for as long as it likes: no deadline but the caller's."""
 
@@ -207,6 +228,8 @@ class Boundary:
                 # ended: its reader would get neither more nor the error.
                 await context.send_initial_metadata(())
                 with self._peers.watch(exchange.peer(), context.write) as send:
+                    if fresh is not None and exchange.min_revision:
+                        await fresh(exchange.min_revision, _most_of(_seconds_left(context)))
                     await handler(request, exchange, send)
                 context.set_trailing_metadata(exchange.trailers())
                 return
@@ -220,13 +243,15 @@ class Boundary:
 
     def _begin(self, method: str, seconds: float, context: grpc.aio.ServicerContext[Any, Any]) -> Exchange:
         """Return the exchange of a call that has just come in: who makes it, under which request id."""
-        request_id = request_id_of(context.invocation_metadata() or ())
+        metadata = context.invocation_metadata() or ()
+        request_id = request_id_of(metadata)
         return Exchange(
             method,
             self._identify(context),
             request_id or f"{self._instance}-{next(self._numbers):x}",
             context.peer,
             seconds,
+            min_revision=_min_revision_of(metadata),
         )
 
     def _end(self, exchange: Exchange, *, quiet: bool) -> None:
@@ -299,11 +324,36 @@ class Boundary:
         return request
 
 
+def _min_revision_of(metadata: Iterable[tuple[str, str | bytes]]) -> str:
+    for key, value in metadata:
+        if key == MIN_REVISION and isinstance(value, str):
+            return value
+    return ""
+
+
+def _seconds_left(context: grpc.aio.ServicerContext[Any, Any]) -> float:
+    """Return how long a call may take: to its deadline, and not for ever where it has none."""
+    remaining = context.time_remaining()
+    return DEFAULT_SECONDS if remaining is None else min(remaining, MAX_SECONDS)
+
+
+def _most_of(seconds: float) -> float:
+    """Return how long a call may wait so that its answer still comes before its deadline."""
+    return max(seconds - ANSWER_SECONDS, seconds / 2)
+
+
+async def _once_fresh(
+    fresh: Fresh, handler: InstantHandler[RequestT], request: RequestT, exchange: Exchange
+) -> bytes:
+    await fresh(exchange.min_revision, _most_of(exchange.seconds))
+    response = handler(request, exchange)
+    return response if isinstance(response, bytes) else await response
+
+
 async def _in_time(
     answer: Awaitable[bytes], exchange: Exchange, context: grpc.aio.ServicerContext[bytes, bytes]
 ) -> bytes:
-    remaining = context.time_remaining()
-    exchange.seconds = DEFAULT_SECONDS if remaining is None else min(remaining, MAX_SECONDS)
+    exchange.seconds = _seconds_left(context)
     async with asyncio.timeout(exchange.seconds):
         return await answer
 

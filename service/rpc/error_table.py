@@ -275,6 +275,13 @@ TABLE = (
         Retry.NO,
     ),
     Row(
+        "REVISION_NOT_REACHED",
+        _C.UNAVAILABLE,
+        "This replica does not have the revision yet that `x-min-revision` or a token names.",
+        "Retry after the RetryInfo's delay, if possible at another replica.",
+        Retry.YES,
+    ),
+    Row(
         "SERVER_BUSY",
         _C.RESOURCE_EXHAUSTED,
         "Too many calls of this kind are waiting. Nothing was done.",

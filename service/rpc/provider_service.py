@@ -4,7 +4,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any, TypeVar
 
 from codevector.providers.v1 import catalog_pb2, provider_model_pb2, provider_pb2

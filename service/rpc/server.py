@@ -22,7 +22,7 @@ from grpc_health.v1.health import aio as health_aio
 
 from runtime import reflection
 from service.readmodel.watch import Watchers
-from service.rpc.boundary import Boundary
+from service.rpc.boundary import Boundary, Fresh
 from service.rpc.options import server_options
 
 PROVIDER_SERVICE: ServiceDescriptor = provider_service_pb2.DESCRIPTOR.services_by_name["ProviderService"]
@@ -53,10 +53,12 @@ class Server:
         boundary: Boundary,
         watchers: Watchers,
         *,
+        fresh: Fresh,
         connections: int,
     ) -> None:
         """Bind the address. ``services`` are descriptors, each with the servicer that has its methods.
-        ``connections`` is how many it takes.
+        ``fresh`` waits for a revision where a call is answered from the routing table; ``connections`` is how
+        many it takes.
 
         Raises:
             PortTaken: the address cannot be bound.
@@ -66,7 +68,7 @@ class Server:
         self._names = [descriptor.full_name for descriptor, _ in services]
         self._server = grpc.aio.server(options=server_options(connections))
         self._server.add_generic_rpc_handlers(
-            tuple(_handlers(descriptor, servicer, boundary) for descriptor, servicer in services)
+            tuple(_handlers(descriptor, servicer, boundary, fresh) for descriptor, servicer in services)
         )
         self._health = health_aio.HealthServicer()
         health_pb2_grpc.add_HealthServicer_to_server(self._health, self._server)
@@ -140,24 +142,37 @@ def _reflection_handlers(services: Sequence[str]) -> list[grpc.GenericRpcHandler
     return reflection.aio_handlers(reflection.DescriptorIndex(reflection.described_files()), sorted(listed))
 
 
-def _handlers(service: ServiceDescriptor, servicer: object, boundary: Boundary) -> grpc.GenericRpcHandler:
+def _handlers(
+    service: ServiceDescriptor, servicer: object, boundary: Boundary, fresh: Fresh
+) -> grpc.GenericRpcHandler:
     methods: dict[str, grpc.RpcMethodHandler[Any, Any]] = {
-        method.name: _handler(method, servicer, boundary) for method in service.methods
+        method.name: _handler(method, servicer, boundary, fresh if _is_from_table(method) else None)
+        for method in service.methods
     }
     return grpc.method_handlers_generic_handler(service.full_name, methods)
 
 
+def _is_from_table(method: MethodDescriptor) -> bool:
+    """Whether a call is answered from the routing table, which another replica may be ahead of."""
+    is_routing = method.containing_service.full_name == ROUTING_SERVICE.full_name
+    return is_routing or method.name == "AwaitAppliedRevision"
+
+
 def _handler(
-    method: MethodDescriptor, servicer: object, boundary: Boundary
+    method: MethodDescriptor, servicer: object, boundary: Boundary, fresh: Fresh | None
 ) -> grpc.RpcMethodHandler[Any, Any]:
     """Return the handler: a stream of bytes, an answer from memory (no coroutine), or a plain call."""
     read_only = method.GetOptions().idempotency_level == method.GetOptions().NO_SIDE_EFFECTS
     request_type = GetMessageClass(method.input_type)
     handler = getattr(servicer, method.name)
     if method.server_streaming:
-        return grpc.unary_stream_rpc_method_handler(boundary.stream(method.name, request_type, handler))
+        return grpc.unary_stream_rpc_method_handler(
+            boundary.stream(method.name, request_type, handler, fresh=fresh)
+        )
     if not inspect.iscoroutinefunction(handler):
-        return grpc.unary_unary_rpc_method_handler(boundary.instant(method.name, request_type, handler))
+        return grpc.unary_unary_rpc_method_handler(
+            boundary.instant(method.name, request_type, handler, fresh=fresh)
+        )
     return grpc.unary_unary_rpc_method_handler(
-        boundary.unary(method.name, request_type, handler, read_only=read_only)
+        boundary.unary(method.name, request_type, handler, read_only=read_only, fresh=fresh)
     )

@@ -60,7 +60,7 @@ class Written(Generic[T]):
 
     value: T
     revision: int
-    commit_id: UUID | None = None
+    commit_id: UUID | None = field(default=None, compare=False)
 
     @classmethod
     def by(cls, unit: ReadUnit, value: T, revision: int) -> Written[T]:

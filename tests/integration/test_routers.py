@@ -12,6 +12,7 @@ from functools import partial
 import pytest
 
 from tests.support.servers.desk import Desk
+from tests.support.servers.grpcurl import Grpcurl
 from tests.support.servers.harness import Instance, running, wait_until
 from tests.support.servers.postgresql import PostgresServer, end_listening
 from tests.support.servers.registry_pairs import two_registries
@@ -71,6 +72,18 @@ class TestReplicas:
         wait_until(lambda: not there.list().routers[0].watching, what="the watch ends")
         there.report("elsewhere", stopping=True)
         assert here.wait(seconds=50).router_count == 0
+
+    def test_a_read_at_one_shows_what_was_written_at_the_other(self, desks: tuple[Desk, Desk]) -> None:
+        """By the token of the write, with grpcurl, and without waiting for anything else."""
+        here, there = desks
+        for number in range(5):
+            writer, reader = (here, there) if number % 2 else (there, here)
+            name = writer.api.create().name
+            got = Grpcurl(reader.registry.address).call(
+                "codevector.providers.v1.RoutingService/GetRoutingSnapshot",
+                header=f"x-min-revision: {writer.api.trailers['x-revision-token']}",
+            )
+            assert name in [one["name"] for one in got["snapshot"]["providers"]]
 
     def test_lost_notices_cost_time_alone(self, desks: tuple[Desk, Desk]) -> None:
         """Whatever one replica tells the other while the connections for it are ended again and again."""

@@ -104,6 +104,7 @@ class World:
         live = self.lives[replica]
         own = copy.copy(live)
         own._source = made.log.source
+        own.__dict__.pop("look", None)
         own._pending = dict(live._pending)
         own._told, own._proven = list(live._told), dict(live._proven)
         own._nudged, own._extending, own._waiting = asyncio.Event(), asyncio.Lock(), []
@@ -199,7 +200,7 @@ class World:
     async def connect(self, replica: int) -> World:
         """The router's stream breaks, and it resumes here from what it has."""
         made = self.with_own(replica)
-        watchers = _watchers(made.lives[replica])
+        watchers = _watchers(_looking(made.lives[replica]))
         place, reason = await watchers._begin(_resuming(self.router.token))
         made._snapshot(watchers, replica, place, reason)
         return made
@@ -299,7 +300,7 @@ class World:
     async def check_places(self, replica: int) -> None:
         """A position that a replica gives for a token brings the token's table to the replica's."""
         for commit in self.commits.values():
-            live = self.with_own(replica).lives[replica]
+            live = _looking(self.with_own(replica).lives[replica])
             found = await live.place(commit.token)
             if isinstance(found, SnapshotReason):
                 continue
@@ -354,9 +355,15 @@ async def _run_here(work: Callable[[], T]) -> T:
     return work()
 
 
+def _looking(live: LiveTable) -> LiveTable:
+    """Have a replica look at the store at once when it is to: what it then finds is what it waits for."""
+    live.look = partial(_follow, live)  # type: ignore[method-assign]
+    return live
+
+
 def _follow(live: LiveTable) -> None:
     """Let a replica look at the store once."""
-    live.look()
+    live._nudged.set()
     following = live.follow()
     following.send(None)
     following.close()

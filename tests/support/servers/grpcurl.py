@@ -63,9 +63,10 @@ class Grpcurl:
     def describe(self, symbol: str, *flags: str) -> str:
         return self._output("describe", symbol, flags=flags)
 
-    def call(self, method: str, request: dict[str, Any] | None = None) -> Any:
+    def call(self, method: str, request: dict[str, Any] | None = None, *, header: str = "") -> Any:
         """Call ``Service/Method`` (with its package), and the answer's JSON; a refusal fails the test."""
-        return json.loads(self._output(method, flags=("-d", json.dumps(request or {}))))
+        headers = ("-H", header) if header else ()
+        return json.loads(self._output(method, flags=(*headers, "-d", json.dumps(request or {}))))
 
     def first(self, count: int, method: str, request: dict[str, Any] | None = None) -> tuple[Any, ...]:
         """The JSON of the first messages of a stream, which is then hung up on."""

@@ -28,6 +28,10 @@ if _version_not_supported:
 class RoutingServiceStub(object):
     """The data plane for routers, served from memory. Needs the role router, which may call nothing else. It leaves out
     what is disabled, and providers without the credential that their kind needs.
+
+    Several replicas have a table each, which may lag by milliseconds. Send a write's trailer `x-revision-token` (or
+    `x-revision`) as the request header `x-min-revision`, and the call waits until the table has that write, at the longest
+    to just before its deadline: then it is UNAVAILABLE, REVISION_NOT_REACHED. OUT_OF_RANGE says that the write was lost.
     """
 
     def __init__(self, channel):
@@ -66,6 +70,10 @@ class RoutingServiceStub(object):
 class RoutingServiceServicer(object):
     """The data plane for routers, served from memory. Needs the role router, which may call nothing else. It leaves out
     what is disabled, and providers without the credential that their kind needs.
+
+    Several replicas have a table each, which may lag by milliseconds. Send a write's trailer `x-revision-token` (or
+    `x-revision`) as the request header `x-min-revision`, and the call waits until the table has that write, at the longest
+    to just before its deadline: then it is UNAVAILABLE, REVISION_NOT_REACHED. OUT_OF_RANGE says that the write was lost.
     """
 
     def ListActiveProviderModels(self, request, context):
@@ -149,6 +157,10 @@ def add_RoutingServiceServicer_to_server(servicer, server):
 class RoutingService(object):
     """The data plane for routers, served from memory. Needs the role router, which may call nothing else. It leaves out
     what is disabled, and providers without the credential that their kind needs.
+
+    Several replicas have a table each, which may lag by milliseconds. Send a write's trailer `x-revision-token` (or
+    `x-revision`) as the request header `x-min-revision`, and the call waits until the table has that write, at the longest
+    to just before its deadline: then it is UNAVAILABLE, REVISION_NOT_REACHED. OUT_OF_RANGE says that the write was lost.
     """
 
     @staticmethod

@@ -29,6 +29,10 @@ GRPC_VERSION: str
 class RoutingServiceStub:
     """The data plane for routers, served from memory. Needs the role router, which may call nothing else. It leaves out
     what is disabled, and providers without the credential that their kind needs.
+
+    Several replicas have a table each, which may lag by milliseconds. Send a write's trailer `x-revision-token` (or
+    `x-revision`) as the request header `x-min-revision`, and the call waits until the table has that write, at the longest
+    to just before its deadline: then it is UNAVAILABLE, REVISION_NOT_REACHED. OUT_OF_RANGE says that the write was lost.
     """
 
     @_typing.overload
@@ -60,6 +64,10 @@ class RoutingServiceStub:
 class RoutingServiceAsyncStub(RoutingServiceStub):
     """The data plane for routers, served from memory. Needs the role router, which may call nothing else. It leaves out
     what is disabled, and providers without the credential that their kind needs.
+
+    Several replicas have a table each, which may lag by milliseconds. Send a write's trailer `x-revision-token` (or
+    `x-revision`) as the request header `x-min-revision`, and the call waits until the table has that write, at the longest
+    to just before its deadline: then it is UNAVAILABLE, REVISION_NOT_REACHED. OUT_OF_RANGE says that the write was lost.
     """
 
     def __init__(self, channel: _aio.Channel) -> None: ...
@@ -87,6 +95,10 @@ class RoutingServiceAsyncStub(RoutingServiceStub):
 class RoutingServiceServicer(metaclass=_abc_1.ABCMeta):
     """The data plane for routers, served from memory. Needs the role router, which may call nothing else. It leaves out
     what is disabled, and providers without the credential that their kind needs.
+
+    Several replicas have a table each, which may lag by milliseconds. Send a write's trailer `x-revision-token` (or
+    `x-revision`) as the request header `x-min-revision`, and the call waits until the table has that write, at the longest
+    to just before its deadline: then it is UNAVAILABLE, REVISION_NOT_REACHED. OUT_OF_RANGE says that the write was lost.
     """
 
     @_abc_1.abstractmethod

@@ -16,6 +16,7 @@ import pytest
 from codevector.providers.v1 import routing_service_pb2 as pb
 
 from runtime.logs import build_logger
+from service.domain.errors import Reason, Unavailable
 from service.readmodel import live
 from service.readmodel.live import LiveTable
 from service.readmodel.ring import Ring
@@ -113,9 +114,7 @@ def test_who_comes_from_even_further_is_still_told_of_another_history() -> None:
     told(log_at(100), scenario)
 
 
-def test_a_table_that_is_loaded_anew_meanwhile_is_looked_at_again(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(live, "REACH_SECONDS", 0.05)
-
+def test_a_table_that_is_loaded_anew_meanwhile_is_looked_at_again() -> None:
     async def scenario(table: LiveTable, log: HandLog, pauses: Pauses) -> None:
         def loads_anew() -> None:
             pauses.before_answering = lambda: None
@@ -125,11 +124,56 @@ def test_a_table_that_is_loaded_anew_meanwhile_is_looked_at_again(monkeypatch: p
             following = table.follow()
             following.send(None)
             following.close()
+            tasks.append(asyncio.ensure_future(table.follow()))
 
+        tasks: list[asyncio.Task[None]] = []
         pauses.before_answering = loads_anew
         assert await table.place(token(95)) is SnapshotReason.REVISION_AHEAD
+        tasks[0].cancel()
 
     told(log_at(100), scenario)
+
+
+class TestAhead:
+    """A router comes with a revision that this process has not seen."""
+
+    def test_of_the_store_too_is_said_after_one_look(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        monkeypatch.setattr(live, "POLL_SECONDS", 60)
+
+        async def scenario(table: LiveTable, log: HandLog, pauses: Pauses) -> None:
+            following = asyncio.ensure_future(table.follow())
+            assert await table.place(token(101)) is SnapshotReason.REVISION_AHEAD
+            following.cancel()
+
+        told(log_at(100), scenario)
+
+    def test_of_a_replica_that_lags_is_sent_elsewhere(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        """Sent back, it would go on counting with the revision that it had."""
+        monkeypatch.setattr(live, "POLL_SECONDS", 60)
+        monkeypatch.setattr(live, "REACH_SECONDS", 0.05)
+
+        async def scenario(table: LiveTable, log: HandLog, pauses: Pauses) -> None:
+            log.fails_with.append(Unavailable("away", reason=Reason.STORE_UNAVAILABLE))
+            following = asyncio.ensure_future(table.follow())
+            with pytest.raises(Unavailable) as caught:
+                await table.place(token(101))
+            assert caught.value.reason is Reason.REVISION_NOT_REACHED
+            assert caught.value.metadata == {"current_revision": "100", "min_revision": "101"}
+            following.cancel()
+
+        told(log_at(100), scenario)
+
+    def test_is_looked_for_also_while_this_process_commits(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        """What it is told shows nothing of what others have."""
+        monkeypatch.setattr(live, "POLL_SECONDS", 60)
+
+        async def scenario(table: LiveTable, log: HandLog, pauses: Pauses) -> None:
+            following = asyncio.ensure_future(table.follow())
+            table.committed(log.put("own"))
+            assert await table.place(token(109)) is SnapshotReason.REVISION_AHEAD
+            following.cancel()
+
+        told(log_at(100), scenario)
 
 
 def test_what_the_ring_drops_meanwhile_leaves_no_gap() -> None:

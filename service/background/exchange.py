@@ -75,7 +75,7 @@ class Exchange:
         self._joined = False
         self._seen: dict[str, int] = {}
         self._flushed = self._told = float("-inf")
-        self._is_asked = False
+        self._is_asked = self._was_put_back = False
         self._time = asyncio.get_running_loop().time
         self._failed = False
 
@@ -146,6 +146,7 @@ class Exchange:
 
     async def leave(self) -> None:
         """Store the last that was heard, and leave the replicas: this process ends."""
+        self._seq += 1  # a flush that was cut off may have used the next number
         await self._flush(leaves=True)
 
     async def _answer(self) -> None:
@@ -189,7 +190,7 @@ class Exchange:
             if leaves:
                 return
             self._replicas.rename(new_replica_id())
-            self._joined, self._seq = False, 0
+            self._joined, self._seq, self._was_put_back = False, 0, True
             self._seen.clear()
             self._log.warning(REPLICA_REJOINED, replica_id=self._replicas.own)
             self._routers.requeue(drained)
@@ -227,8 +228,10 @@ class Exchange:
                 replica_id, seq = record.stamp
                 self._seen[replica_id] = max(seq, self._seen.get(replica_id, 0))
             self._seen |= flushes
-        gone = set(self._replicas.stored) - flushes.keys()
-        passed = self._replicas.took(reading, found.replicas)
+        is_older = self._was_put_back or flushes.get(self._replicas.own, -1) < self._seq
+        self._was_put_back, before = False, set(self._replicas.stored)
+        passed = self._replicas.took(reading, found.replicas, is_older=self._joined and is_older)
+        gone = before - set(self._replicas.stored)
         # Before the routers: a replica that is new may hold some of them.
         self._routers.observe(passed, self._replicas.alive)
         self._routers.merge(found.routers, history, self._live.ring, self._replicas.own)

@@ -29,6 +29,8 @@ class _Replica:
     seq: int
     moved: float
     table: RevisionToken
+    is_lost: bool = False
+    """Whether its row went away with the database that it was in, and not because it left."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,15 +68,23 @@ class Replicas:
         self._begun += 1
         return self._begun, self._clock()
 
-    def took(self, reading: tuple[int, datetime], records: Sequence[ReplicaRecord]) -> float:
-        """Take in a reading. Returns the seconds that were observed since the one before."""
+    def took(
+        self, reading: tuple[int, datetime], records: Sequence[ReplicaRecord], *, is_older: bool = False
+    ) -> float:
+        """Take in a reading. Returns the seconds that were observed since the one before.
+
+        ``is_older`` says that it is of an older database than was read before, or may be.
+        """
         now = self._monotonic()
         passed = min(now - self._looked, LOOKED_SECONDS)
         self._looked = now
         self.observed += passed
         stored = {one.stamp.replica_id: one for one in records if one.stamp.replica_id != self.own}
         for replica_id in self._others.keys() - stored.keys():
-            del self._others[replica_id]
+            # One that is missing in a database that was put back has not left: it is about to join again.
+            self._others[replica_id].is_lost |= is_older
+            if not self._others[replica_id].is_lost or self._quiet(replica_id, DEAD_SECONDS):
+                del self._others[replica_id]
         for replica_id, record in stored.items():
             known, seq = self._others.get(replica_id), record.stamp.flush_seq
             if known is None or known.seq != seq:

@@ -122,9 +122,9 @@ def read_shared(connection: Connection, seen: Mapping[str, int]) -> Shared:
 def _beat(connection: Connection, flush: Flush, seq: int) -> bool:
     """Count this flush in the replica's own row, or take the row away with the last one."""
     replica_id = flush.stamp.replica_id
-    mine = and_(_REPLICAS.c.replica_id == replica_id, _REPLICAS.c.flush_seq == flush.stamp.flush_seq)
     if flush.leaves:
-        return connection.execute(delete(_REPLICAS).where(mine)).rowcount == 1
+        return connection.execute(delete(_REPLICAS).where(_REPLICAS.c.replica_id == replica_id)).rowcount == 1
+    mine = and_(_REPLICAS.c.replica_id == replica_id, _REPLICAS.c.flush_seq == flush.stamp.flush_seq)
     values = {
         "flush_seq": seq,
         "store_id": str(flush.table.store_id),

@@ -21,6 +21,7 @@ class Bench:
 
     def __init__(self, *, shared: bool = True) -> None:
         self.seconds = 100.0
+        self.is_older = False
         self.clock = ManualClock()
         self.replicas = Replicas(OWN, shared=shared, monotonic=lambda: self.seconds, clock=self.clock)
 
@@ -30,7 +31,8 @@ class Bench:
         self.seconds += after
         at = table or token(5)
         records = [ReplicaRecord(Stamp(one, seq), at) for one, seq in flushes.items()]
-        return self.replicas.took(reading, [*records, ReplicaRecord(Stamp(OWN, 1), token(0))])
+        records.append(ReplicaRecord(Stamp(OWN, 1), token(0)))
+        return self.replicas.took(reading, records, is_older=self.is_older)
 
     def read_for(self, seconds: float, flushes: Mapping[str, int]) -> None:
         for _ in range(int(seconds)):
@@ -75,6 +77,22 @@ class TestLife:
         bench.read(two=7)
         bench.read()
         assert bench.replicas.alive == bench.replicas.stored == []
+
+    def test_one_that_is_missing_in_an_older_database_has_not_left(self, bench: Bench) -> None:
+        """It joins again under another name once it notices; till then it is not known who watches it."""
+        bench.read(two=7)
+        bench.is_older = True
+        bench.read()
+        bench.is_older = False
+        view = bench.replicas.next_view()
+        bench.read_for(DEAD_SECONDS - 2, {"again": 1})
+        assert bench.replicas.alive == ["two", "again"]
+        assert not bench.replicas.has_view(view)
+        assert "two" in bench.replicas.unanswered(view)
+        bench.read(again=2)
+        bench.read(again=3)
+        assert bench.replicas.alive == ["again"]
+        assert bench.replicas.has_view(view)
 
     def test_one_is_taken_away_ten_minutes_after_its_death(self, bench: Bench) -> None:
         bench.read(two=7)

@@ -1,9 +1,10 @@
 """A store, the replicas that follow it and the routers that watch them: one seed on a virtual clock.
 
-`LiveTable`, `Ring`, `Watchers` and `Routers` are the registry's own. The store is a log in memory, whose
-reads and writes take time, fail and hang; it forks, is restored under another id, and is compacted at random
-moments. Writers write, others ask whether routers have it, and what each was answered is kept. In the end all
-is quiet for a while, and everything is compared with what really happened.
+`LiveTable`, `Ring`, `Watchers`, `Routers`, `Replicas`, `Waiting`, `Exchange` and `RouterViews` are the
+registry's own. The store is a log in memory, and beside it what replicas share of routers; its reads and
+writes take time, fail and hang; it forks, is restored under another id, and is compacted at random moments.
+Notices between replicas get lost. Writers write, others ask whether routers have it, and what each was
+answered is kept. In the end all is quiet for a while, and everything is compared with what really happened.
 """
 
 from __future__ import annotations
@@ -14,35 +15,46 @@ import logging
 import random
 import sys
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import suppress
 from dataclasses import dataclass, field
 from datetime import timedelta
 from functools import partial
-from typing import Any, TypeVar
+from itertools import count
+from typing import Any, TypeVar, cast
 from unittest.mock import patch
 from uuid import UUID
 
 from runtime.logs import build_logger
+from service.background import exchange as exchange_module
+from service.background.exchange import Exchange
+from service.domain.calls import Call
 from service.domain.errors import OutOfRange, Reason, RegistryError, Unavailable
 from service.domain.history import RevisionToken, parse_token
-from service.domain.routers import RouterKey
+from service.domain.routers import Flush, RouterKey, Shared
+from service.domain.routing import ChangeSet
 from service.readmodel import live as live_module
 from service.readmodel import watch as watch_module
 from service.readmodel.live import LiveTable
+from service.readmodel.replicas import DEAD_SECONDS, Replicas
 from service.readmodel.ring import Ring
 from service.readmodel.routers import Routers
 from service.readmodel.snapshot import SnapshotReason
+from service.readmodel.waiting import Waiting
 from service.readmodel.watch import Watchers, WatchRequest
+from service.store import Notice
+from service.usecases import routers as views_module
+from service.usecases.routers import RouterViews
 from tests.support.doubles.hand_log import HandLog
 from tests.support.histories import virtual_time
 from tests.support.histories.plain_codec import PLAIN_CODEC, PlainTable
+from tests.support.histories.presence import Presence
 from tests.support.histories.truth import UNRELATED, Truth
 from tests.support.values.registry_values import START
 
 T = TypeVar("T")
 
-REPLICAS, ROUTERS, WRITERS = 3, 4, 3
+REPLICAS, ROUTERS, WRITERS, WAITERS = 3, 4, 3, 3
 BUSY_SECONDS = 20.0
 QUIET_SECONDS = 15.0
 """More than a lost connection, a poll that fails and a wait of a router together take."""
@@ -58,6 +70,8 @@ class Store:
 
     def __init__(self, chance: random.Random) -> None:
         self.truth = Truth()
+        self.presence = Presence()
+        self.backups = [self.presence.copied()]
         self.chance = chance
         self.is_away = False
 
@@ -65,16 +79,36 @@ class Store:
     def log(self) -> HandLog:
         return self.truth.log
 
+    def flush_routers(self, flush: Flush) -> bool:
+        return self.presence.flush(flush)
+
+    def shared_routers(self, seen: Mapping[str, int]) -> Shared:
+        return self.presence.read(seen, self.truth)
+
+    def commit(self, name: str, *, quiet: bool) -> ChangeSet:
+        """Commit, and keep what a database that goes back to this moment has of routers."""
+        made = self.truth.commit(name, quiet=quiet)
+        self.backups[made.revision :] = [self.presence.copied()]
+        return made
+
+    def fork(self, at: int) -> None:
+        """Go back to a revision, with all that was stored then."""
+        self.truth.fork(at)
+        self.presence = self.backups[at].copied()
+
     async def run(self, work: Callable[[], T]) -> T:
         """As a thread runs a unit of work: it takes a while before and after the moment that it is of."""
         chance = self.chance
-        await asyncio.sleep(chance.expovariate(200))
+        await asyncio.sleep(self._pause())
         if self.is_away:
             await asyncio.sleep(chance.choice((0.0, 0.5, 3.0)))
             raise Unavailable("away", reason=Reason.STORE_UNAVAILABLE)
         done = work()
-        await asyncio.sleep(chance.expovariate(200) if chance.random() < 0.95 else chance.uniform(0, 2))
+        await asyncio.sleep(self._pause())
         return done
+
+    def _pause(self) -> float:
+        return self.chance.expovariate(200) if self.chance.random() < 0.95 else self.chance.uniform(0, 2)
 
 
 class _InOrder(dict[Any, None]):
@@ -93,30 +127,68 @@ class Replica:
 
     store: Store
     name: str
+    tell: Callable[[Replica, Notice], None]
+    generation: int = 0
     tasks: list[asyncio.Task[Any]] = field(default_factory=list)
     streams: list[asyncio.Task[Any]] = field(default_factory=list)
     live: LiveTable = field(init=False)
     watchers: Watchers = field(init=False)
     routers: Routers = field(init=False)
+    waiting: Waiting = field(init=False)
+    exchange: Exchange = field(init=False)
+    views: RouterViews = field(init=False)
     is_up: bool = False
+    begun: float = 0.0
 
-    def start(self) -> None:
+    async def start(self) -> None:
+        """Serve, once it has joined the others, as the registry does. Not while the store is away."""
+        self.generation += 1
+        generation = self.generation
         loop = asyncio.get_running_loop()
 
         def now() -> Any:
             return START + timedelta(seconds=loop.time())
 
         log = build_logger(io.StringIO(), logging.CRITICAL)
-        self.live = LiveTable(self.store.log.source, PLAIN_CODEC, self.store.run, log)
-        self.routers = Routers(now, build_logger(io.StringIO(), logging.ERROR))
-        self.watchers = Watchers(self.live, PLAIN_CODEC, self.routers, clock=now)
-        self.watchers._watchers = _InOrder()  # type: ignore[assignment]
-        self.live.on_advance = self.watchers.wake
-        self.tasks = [asyncio.ensure_future(self.live.follow()), asyncio.ensure_future(self.watchers.tick())]
-        self.is_up = True
+        run = self.store.run
+        live = LiveTable(self.store.log.source, PLAIN_CODEC, run, log)
+        routers = Routers(now, log, shared=True)
+        own = f"{self.name}.{generation}"
+        replicas = Replicas(own, shared=True, monotonic=loop.time, clock=now)
+        waiting = Waiting(live, routers, replicas)
+        tell = partial(self.tell, self)
+        exchange = Exchange(cast(Any, self.store), live, routers, replicas, waiting, run, log, tell=tell)
+        watchers = Watchers(live, PLAIN_CODEC, routers, clock=now, written=exchange.written)
+        watchers._watchers = _InOrder()  # type: ignore[assignment]
+
+        def advanced() -> None:
+            watchers.wake()
+            waiting.changed()
+
+        live.on_advance = advanced
+        try:
+            await exchange.begin()
+            await live.catch_up()
+        except Unavailable:
+            return
+        if generation != self.generation:
+            return  # it was killed meanwhile
+        self.live, self.watchers, self.routers = live, watchers, routers
+        self.waiting, self.exchange = waiting, exchange
+        self.views = RouterViews(live, routers, replicas, waiting, exchange.look)
+        works = [live.follow(), watchers.tick(), exchange.follow()]
+        self.tasks = [asyncio.ensure_future(one) for one in works]
+        self.is_up, self.begun = True, loop.time()
+
+    async def stop(self) -> None:
+        """Leave the others, as a process does that is told to stop, and end."""
+        await self.kill()
+        with suppress(Unavailable):
+            await self.exchange.leave()
 
     async def kill(self) -> None:
         self.is_up = False
+        self.generation += 1
         for task in (*self.tasks, *self.streams):
             task.cancel()
         await asyncio.gather(*self.tasks, *self.streams, return_exceptions=True)
@@ -132,8 +204,9 @@ class Router:
     table: PlainTable = field(default_factory=PlainTable)
     held: dict[str, tuple[int, str]] = field(default_factory=dict)
     replica: Replica | None = None
-    watcher_id: str = ""
-    streams: int = 0
+    session: int = 0
+    has_begun: bool = False
+    """Whether its session has received anything: from then on it counts."""
 
 
 class Simulation:
@@ -142,13 +215,16 @@ class Simulation:
     def __init__(self, seed: int) -> None:
         self.chance = random.Random(seed)
         self.store = Store(random.Random(self.chance.random()))
-        self.replicas = [Replica(self.store, f"replica {number}") for number in range(REPLICAS)]
+        self.replicas = [Replica(self.store, f"replica {number}", self._tell) for number in range(REPLICAS)]
         self.routers = [
             Router(f"router-{number}", random.Random(self.chance.random())) for number in range(ROUTERS)
         ]
+        self.notices = random.Random(self.chance.random())
         self.acknowledged: list[tuple[UUID, str | None]] = []
         self.met: Counter[str] = Counter()
         self.stores = 1
+        self.is_stormy = True
+        self.put_back = -DEAD_SECONDS
 
     @property
     def truth(self) -> Truth:
@@ -161,17 +237,17 @@ class Simulation:
             LawBroken: says which law, and by whom.
         """
         for replica in self.replicas:
-            replica.start()
+            await replica.start()
         routing = [asyncio.ensure_future(self._route(router)) for router in self.routers]
-        storms = [self._disturb(), self._replace_processes(), self._wait()]
+        storms = [self._disturb(), self._replace_processes(), *(self._wait() for _ in range(WAITERS))]
         stormy = [asyncio.ensure_future(one) for one in (*storms, *(self._write() for _ in range(WRITERS)))]
         try:
             await _go_on([*stormy, *routing], BUSY_SECONDS)
             await _end(stormy)
-            self.store.is_away = False
+            self.store.is_away = self.is_stormy = False
             for replica in self.replicas:
                 if not replica.is_up:
-                    replica.start()
+                    await replica.start()
             await _go_on(routing, QUIET_SECONDS)
             await self._check_end()
         finally:
@@ -196,11 +272,12 @@ class Simulation:
         name, quiet, slow = chance.choice(PROVIDERS), chance.random() < 0.2, chance.random() < 0.1
 
         await self.store.run(lambda: None)
-        made = self.truth.commit(name, quiet=quiet)
+        made = self.store.commit(name, quiet=quiet)
         if slow:
             # The thread was not scheduled between the commit and telling of it.
             await asyncio.sleep(chance.uniform(0, 2))
         live.committed(made)
+        self._tell(replica, Notice.COMMITTED)
         await asyncio.sleep(0)
         answered = await live.reached(made.revision, made.commit_id)
         self.met["writes"] += 1
@@ -226,8 +303,9 @@ class Simulation:
                 self.store.is_away = False
             else:
                 at = max(self.store.log.floor, self.store.log.revision - chance.randint(0, 8))
+                self.put_back = asyncio.get_running_loop().time()
                 if what == "fork":
-                    self.truth.fork(at)
+                    self.store.fork(at)
                 else:
                     await self._restore(at)
 
@@ -235,22 +313,28 @@ class Simulation:
         """As by the command, for which everything is stopped."""
         for replica in self.replicas:
             await replica.kill()
-        self.truth.fork(at)
+        self.store.fork(at)
         self.stores += 1
         self.truth.rename(UUID(int=self.stores, version=4))
         for replica in self.replicas:
-            replica.start()
+            await replica.start()
 
     async def _replace_processes(self) -> None:
         chance = random.Random(self.chance.random())
         while True:
-            await asyncio.sleep(chance.expovariate(0.3))
+            await asyncio.sleep(chance.expovariate(0.2))
             replica = chance.choice(self.replicas)
-            self.met["kills"] += 1
-            await replica.kill()
+            if not replica.is_up:
+                await replica.start()
+            elif chance.random() < 0.7:
+                self.met["stops"] += 1
+                await replica.stop()
+            else:
+                self.met["kills"] += 1
+                await replica.kill()
             await asyncio.sleep(chance.expovariate(1))
             if not replica.is_up:
-                replica.start()
+                await replica.start()
 
     async def _route(self, router: Router) -> None:
         while True:
@@ -259,34 +343,67 @@ class Simulation:
                 await self._watch(router, router.chance.choice(up))
             await asyncio.sleep(router.chance.expovariate(5))
 
+    def _tell(self, replica: Replica, notice: Notice) -> None:
+        """As PostgreSQL carries notices: to those that listen, a little later, and not for certain."""
+        for other in self.replicas:
+            if other is not replica and other.is_up and self.notices.random() < 0.8:
+                acts = {
+                    Notice.COMMITTED: other.live.look,
+                    Notice.FLUSH: other.exchange.flush,
+                    Notice.FLUSHED: other.exchange.read,
+                }
+                asyncio.get_running_loop().call_later(self.notices.expovariate(500), acts[notice])
+
+    def _report(self, router: Router, *, stopping: bool = False) -> None:
+        """Say to any replica, as a balancer chooses it, by which table a router routes, or that it stops."""
+        up = [one for one in self.replicas if one.is_up]
+        if not up:
+            return
+        told, token = router.chance.choice(up), router.table.token
+        if stopping:
+            told.routers.stopping(_key(router), router.name)
+        else:
+            if token is not None and token.revision > told.live.current.revision:
+                told.live.look()
+            told.routers.reported(_key(router), token, told.live.ring, router.name)
+        told.waiting.changed()
+
+    def _replace(self, router: Router) -> None:
+        """The process ends, having said so, and another one begins under its name."""
+        self._report(router, stopping=True)
+        router.session += 1
+        router.has_begun = False
+        router.table = PlainTable()
+        router.held.clear()
+
     async def _watch(self, router: Router, replica: Replica) -> None:
         """One stream, until it breaks: by chance, or because the replica is gone."""
         chance = router.chance
-        router.streams += 1
-        router.watcher_id, router.replica = f"{router.name}-{router.streams}", replica
-        key = RouterKey("dev:loopback", router.watcher_id, router.streams.to_bytes(16))
+        router.replica = replica
         wish = WatchRequest(
             resume=router.table.token,
             unproven=False,
             bookmark_seconds=2.0,
             strict=chance.random() < 0.2,
-            router=key,
+            router=_key(router),
             peer=router.name,
         )
-        pause = chance.choice((0.0, 0.01, 0.5))
+        pause = chance.choice((0.0, 0.01, 0.5, 3.0))
 
         async def send(octets: bytes) -> None:
+            router.has_begun = True
             self._take(router, octets)
-            replica.routers.reported(key, router.table.token, replica.live.ring, router.name)
-            await asyncio.sleep(chance.uniform(0, pause))
+            self._report(router)
+            await asyncio.sleep(chance.uniform(0, pause) if self.is_stormy else 0.0)
+
+        lost: list[bool] = []
 
         async def watched() -> None:
             with suppress(OutOfRange, Unavailable):
                 await replica.watchers.watch(wish, send)
                 return
             if wish.strict:
-                router.table = PlainTable()
-                router.held.clear()
+                lost.append(True)
 
         stream = asyncio.ensure_future(watched())
         replica.streams.append(stream)
@@ -296,9 +413,10 @@ class Simulation:
             stream.cancel()
             [ended] = await asyncio.gather(stream, return_exceptions=True)
             replica.streams = [one for one in replica.streams if one is not stream]
-            replica.routers.stopping(key, router.name)
             router.replica = None
             self.met["streams"] += 1
+        if lost or (self.is_stormy and chance.random() < 0.2):
+            self._replace(router)
         if isinstance(ended, Exception):
             raise ended
 
@@ -341,28 +459,35 @@ class Simulation:
         chance = random.Random(self.chance.random())
         while True:
             await asyncio.sleep(chance.expovariate(3))
-            tokens = [parse_token(token) for _, token in self.acknowledged[-5:] if token]
+            tokens = [parse_token(token) for _, token in self.acknowledged[-2:] if token]
             up = [replica for replica in self.replicas if replica.is_up]
             if tokens and up:
                 with suppress(RegistryError):
                     await self._ask(chance.choice(up), chance.choice(tokens))  # type: ignore[arg-type]
 
     async def _ask(self, replica: Replica, token: RevisionToken) -> None:
+        """Who watched when the call began is not older than what all are said to have when it ends."""
         live = replica.live
         found = await live.place(token)
         self.met["places"] += 1
-        ring = live.ring
         if isinstance(found, SnapshotReason) or live is not replica.live or not replica.is_up:
             return
         _law(
             self.truth.follows(token, live.current.at),
             f"{replica.name} places a token of another history",
         )
-        if not replica.routers.all_have(ring, token.revision):
+        watching = [(one, one.session) for one in self.routers if one.replica is not None and one.has_begun]
+        progress = await replica.views.await_applied(
+            _call(), revision=token.revision, token=token, seconds=self.chance.uniform(0, 5)
+        )
+        if not progress.reached or not replica.is_up:
             return
+        if any(abs(one.begun - self.put_back) < DEAD_SECONDS for one in self.replicas):
+            return  # who joins about then need not be known to the others
         self.met["reached"] += 1
-        for router in self.routers:
-            if router.replica is replica and router.table.token is not None:
+        for router, session in watching:
+            if router.session == session and router.replica is not None:
+                assert router.table.token is not None
                 _law(
                     self.truth.follows(token, router.table.token),
                     f"{replica.name} says that all routers have {token.revision}, {router.name} has not",
@@ -391,7 +516,7 @@ class Simulation:
         if token is None or answered != str(commit.token):
             return  # it was lost before it was answered: that its number is another's cannot always be known
         for replica in self.replicas:
-            found = await replica.live.place(token)
+            found = await _placed(replica.live, token)
             if is_there and token.store_id == self.truth.head.store_id:
                 fine = not isinstance(found, SnapshotReason) or found is SnapshotReason.COMPACTED
                 _law(fine, f"a write that is there is answered {found!r} by {replica.name}")
@@ -399,6 +524,34 @@ class Simulation:
                 compacted = token.revision < self.store.log.floor
                 fine = isinstance(found, SnapshotReason) and (found in UNRELATED or compacted)
                 _law(fine, f"a write that was lost is answered {found!r} by {replica.name}")
+
+
+async def _placed(live: LiveTable, token: RevisionToken) -> int | SnapshotReason:
+    """Ask until it is known: a look at the store may take longer than a call waits."""
+    while True:
+        with suppress(Unavailable):
+            return await live.place(token)
+
+
+def _key(router: Router) -> RouterKey:
+    return RouterKey("dev:loopback", router.name, router.session.to_bytes(16))
+
+
+def _call() -> Call:
+    now = asyncio.get_running_loop().time()
+    return Call("dev:loopback", "AwaitAppliedRevision", now + 60.0)
+
+
+def _new_name(numbers: Iterator[int]) -> str:
+    return f"renamed {next(numbers)}"
+
+
+class _VirtualClock:
+    """Stands in for `time`, whose clock stands still while virtual seconds pass."""
+
+    @staticmethod
+    def monotonic() -> float:
+        return asyncio.get_running_loop().time()
 
 
 async def _go_on(tasks: list[asyncio.Task[Any]], seconds: float) -> None:
@@ -432,6 +585,8 @@ def simulate(seed: int) -> Counter[str]:
             patch.object(watch_module, "random", random.Random(seed)),
             patch.object(live_module, "Ring", partial(Ring, max_messages=size)),
             patch.object(live_module, "REACH_SECONDS", 1.0),  # of this clock, whatever other tests wait
+            patch.object(views_module, "time", _VirtualClock),
+            patch.object(exchange_module, "new_replica_id", partial(_new_name, count())),
         ):
             return virtual_time.run(Simulation(seed).run())
     except LawBroken as broken:

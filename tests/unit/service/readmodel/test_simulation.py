@@ -8,8 +8,10 @@ from unittest.mock import patch
 import pytest
 
 from service.readmodel.live import LiveTable
+from service.readmodel.replicas import Replicas
 from service.readmodel.routers import Routers
 from service.readmodel.snapshot import SnapshotReason
+from service.usecases.routers import RouterViews
 from tests.support.histories import virtual_time
 from tests.support.histories.simulation import LawBroken, simulate
 
@@ -35,7 +37,16 @@ def run_seeds() -> None:
 class TestItFindsWhatIsBroken:
     def test_reached_is_told_too_early(self) -> None:
         broken = pytest.raises(LawBroken, match=r"^seed \d+: .* says that all routers have .*simulation \d+$")
-        with patch.object(Routers, "all_have", lambda *_: True), broken:
+        with (
+            patch.object(Routers, "all_have", lambda *_: True),
+            patch.object(RouterViews, "_counted", lambda _: []),
+            broken,
+        ):
+            run_seeds()
+
+    def test_the_view_is_older_than_the_call(self) -> None:
+        broken = pytest.raises(LawBroken, match="says that all routers have")
+        with patch.object(Replicas, "has_view", lambda *_: True), broken:
             run_seeds()
 
     def test_a_token_of_a_lost_history_is_called_old(self) -> None:

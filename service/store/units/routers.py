@@ -266,7 +266,7 @@ def _record(
     watching: Mapping[tuple[str, ...], tuple[str, ...]],
 ) -> RouterRecord:
     applied, proven = None, False
-    if row.content_id:
+    if row.content_id and row.store_id:  # both or none, unless a hand took one away
         applied = RevisionToken(UUID(row.store_id), UUID(row.content_id), row.applied_revision)
         known = row.logged
         if known is None and row.applied_revision >= head.compact_revision:

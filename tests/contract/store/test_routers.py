@@ -61,6 +61,17 @@ class TestWhatWasSaid:
             KEY, tokens[8], True, START, START, PEER, False, (), Stamp("one", 1)
         )
 
+    @pytest.mark.parametrize("column", ["store_id", "content_id"])
+    def test_is_nothing_where_half_a_token_was_taken_away(
+        self, store: Store, url: str, tokens: Sequence[RevisionToken], column: str
+    ) -> None:
+        flushed(store, replace(said(tokens[8]), began=True))
+        with connected(url) as connection:
+            if connection.dialect.name == "sqlite":
+                connection.exec_driver_sql("PRAGMA wal_autocheckpoint = 0")
+            connection.execute(text(f"UPDATE routers SET {column} = ''"))  # noqa: S608 - from the list above
+        assert only(store).applied is None
+
     def test_takes_no_revision(self, store: Store) -> None:
         before = store.read(lambda unit: unit.log.head())
         flushed(store, BEGAN)

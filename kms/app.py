@@ -21,6 +21,7 @@ from kms.backends import Surroundings, open_keyrings
 from kms.background import upkeep
 from kms.installation import initialise, initialise_identity, read_deployment_id
 from kms.keyring import Keyring, KeyringUnavailable
+from kms.rpc.refusals import RefusedCalls
 from kms.rpc.server import serving
 from kms.settings import Settings
 from runtime.release import release
@@ -110,13 +111,16 @@ def build(settings: Settings, logger: FilteringBoundLogger, *, connections: int)
         _log_opened(logger, settings, opened.keyring, around.deployment_id)
         audit = _open_audit(settings, around.deployment_id, logger, stack)
         own = AuditedVersions(opened.versions, audit, Principal(_OWN_ROLE, str(settings.directory)))
-        stack.enter_context(upkeep(own, (*opened.refreshes, audit.tick), logger))
+        refusals = RefusedCalls(audit, logger, time.monotonic)
+        stack.callback(_flush, refusals, logger)
+        stack.enter_context(upkeep(own, (*opened.refreshes, audit.tick, refusals.tick), logger))
         stack.enter_context(
             serving(
                 opened,
                 settings.sockets,
                 connections=connections,
                 audit=audit,
+                refusals=refusals,
                 release=release(),
                 clock=_now,
                 random=os.urandom,
@@ -145,6 +149,14 @@ def _open_audit(
         public_key=audit.public_key.hex(),
     )
     return audit
+
+
+def _flush(refusals: RefusedCalls, logger: FilteringBoundLogger) -> None:
+    """Write the last counts, after the last call and before the audit is closed."""
+    try:
+        refusals.flush()
+    except AuditUnavailable as error:
+        logger.warning(telemetry.AUDIT_NOT_CLOSED, failure=error.message)
 
 
 def _close_audit(audit: Audit, logger: FilteringBoundLogger) -> None:

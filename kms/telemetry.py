@@ -7,6 +7,7 @@ from typing import Final
 AUDIT_NOT_CLOSED: Final = "kms_audit_not_closed"
 AUDIT_OPENED: Final = "kms_audit_opened"
 CALL: Final = "kms_call"
+CALLS_REFUSED: Final = "kms_calls_refused"
 CALL_FAILED: Final = "kms_call_failed"
 KEYRING_OPENED: Final = "kms_keyring_opened"
 KEY_VERSION_DESTROYED: Final = "kms_key_version_destroyed"

@@ -15,6 +15,7 @@ from structlog.typing import FilteringBoundLogger
 
 import service
 from runtime.hardening import connections_of
+from runtime.refusals import COUNT_SECONDS
 from runtime.release import release
 from service import telemetry
 from service.background.exchange import Exchange, ignore_notice, new_replica_id
@@ -30,6 +31,7 @@ from service.background.upkeep import (
     check_rows,
     compact,
     report_corrupt,
+    report_refusals,
 )
 from service.catalog_files import load_catalogs
 from service.domain.pages import PageTokens
@@ -212,6 +214,8 @@ async def build(
         views = RouterViews(live, routers, replicas, waiting, exchange.look)
         upstream_calls = UpstreamCalls(url_policy, now=_now)
         connections = connections_of(open_files)
+        boundary = Boundary(log, fingerprint_key=secret.derive("codevector/request-fingerprint/1"))
+        stack.callback(boundary.report_refusals)
         server = Server(
             settings.address,
             [
@@ -240,7 +244,7 @@ async def build(
                     ),
                 ),
             ],
-            Boundary(log, fingerprint_key=secret.derive("codevector/request-fingerprint/1")),
+            boundary,
             watchers,
             fresh=partial(at_least, live),
             connections=connections,
@@ -287,6 +291,12 @@ async def build(
                     watchers.tick(),
                     exchange.follow(),
                     repeat(keep, SEEN_SECONDS, log, telemetry.SEEN_NOT_KEPT),
+                    repeat(
+                        partial(report_refusals, boundary.report_refusals),
+                        COUNT_SECONDS,
+                        log,
+                        telemetry.REFUSALS_NOT_LOGGED,
+                    ),
                     repeat(forget, COMPACTION_SECONDS, log, telemetry.COMPACTION_FAILED),
                     whenever(compaction_due, forget, log, telemetry.COMPACTION_FAILED),
                     repeat(

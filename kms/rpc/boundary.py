@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
@@ -16,6 +17,7 @@ from protovalidate import Validator
 from structlog.typing import FilteringBoundLogger
 
 from kms import telemetry
+from kms.audit.keyring import Principal
 from kms.errors import SidecarError
 from kms.rpc.errors import (
     InternalError,
@@ -25,6 +27,7 @@ from kms.rpc.errors import (
     code_of,
     status_of,
 )
+from kms.rpc.refusals import Refused, RefusedCalls
 from kms.rpc.roles import Role, allowed_roles
 from kms.rpc.servicers import Behaviour
 from runtime import statuses
@@ -36,11 +39,11 @@ from runtime.requests import REQUEST_ID, broken_rule, request_id_of
 class Boundary:
     """The boundary of one socket."""
 
+    principal: Principal
     role: Role
     validator: Validator
     logger: FilteringBoundLogger
-    refused: Callable[[str], None]
-    """Called with the full name of each method that the role may not call."""
+    refusals: RefusedCalls
 
     def handlers(
         self, service: ServiceDescriptor, behaviours: Mapping[str, Behaviour]
@@ -69,7 +72,7 @@ class Boundary:
             context.set_trailing_metadata(((REQUEST_ID, request_id),))
             try:
                 if self.role not in allowed:
-                    self.refused(method)
+                    self.refusals.record(self.principal, method)
                     raise RoleRequired(allowed)
                 request = _parsed(request_type, octets)
                 _refuse_invalid(self.validator, request)
@@ -84,15 +87,25 @@ class Boundary:
             else:
                 self._log(method, request_id, started, code="OK", **_counts(response))
                 return response
-            self._log(method, request_id, started, code=code_of(error).name, reason=error.reason)
+            code = code_of(error).name
+            # A bug has its line each time: the caller was told to look for its request id.
+            told = isinstance(error, InternalError) or self.refusals.is_first(
+                Refused(self.role, method, code, error.reason)
+            )
+            level = logging.INFO if told else logging.DEBUG
+            self._log(method, request_id, started, level=level, code=code, reason=error.reason)
             # abort raises, so it stands outside the try: a caught one would look like a bug (grpc#36009).
             context.abort_with_status(statuses.Aborted(status_of(error), (REQUEST_ID, request_id)))
             raise AssertionError("abort_with_status returned")
 
         return call
 
-    def _log(self, method: str, request_id: str, started: float, **fields: object) -> None:
-        self.logger.info(
+    def _log(
+        self, method: str, request_id: str, started: float, *, level: int = logging.INFO, **fields: str | int
+    ) -> None:
+        """Write the call's one log line."""
+        self.logger.log(
+            level,
             telemetry.CALL,
             method=method,
             role=self.role.value,

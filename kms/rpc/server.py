@@ -4,9 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import ExitStack, contextmanager, suppress
+from contextlib import ExitStack, contextmanager
 from datetime import datetime
-from functools import partial
 from pathlib import Path
 
 import grpc
@@ -18,11 +17,12 @@ from protovalidate import Validator
 from structlog.typing import FilteringBoundLogger
 
 from kms.audit.keyring import AuditedKeyring, AuditedVersions, Principal
-from kms.audit.log import Audit, AuditUnavailable
+from kms.audit.log import Audit
 from kms.keyring import OpenKeyring
 from kms.rpc import sockets
 from kms.rpc.boundary import Boundary
 from kms.rpc.pages import PageTokens
+from kms.rpc.refusals import RefusedCalls
 from kms.rpc.roles import ADMIN, MANAGEMENT, Role
 from kms.rpc.servicers import KeyAdmin, KeyManagement
 from runtime import reflection
@@ -52,6 +52,7 @@ def serving(
     *,
     connections: int,
     audit: Audit,
+    refusals: RefusedCalls,
     release: str,
     clock: Callable[[], datetime],
     random: Callable[[int], bytes],
@@ -76,7 +77,7 @@ def serving(
                 AuditedKeyring(opened.keyring, audit, principal), audit, release=release, clock=clock
             )
             admin = KeyAdmin(AuditedVersions(opened.versions, audit, principal), audit, pages=pages)
-            boundary = Boundary(role, validator, logger, refused=partial(_record_refusal, audit, principal))
+            boundary = Boundary(principal, role, validator, logger, refusals)
             healthy = health.HealthServicer()
             described = ThreadPoolExecutor(_REFLECTION_THREADS, thread_name_prefix="kms-reflection")
             stack.callback(described.shutdown, wait=False)
@@ -101,12 +102,6 @@ def serving(
         for server, _ in running:
             server.start()
         yield
-
-
-def _record_refusal(audit: Audit, principal: Principal, method: str) -> None:
-    """Record a refused call. It is refused even if that cannot be recorded."""
-    with suppress(AuditUnavailable):
-        audit.record("refused", {"method": method, "principal": str(principal)}, synced=False)
 
 
 def _bind(server: grpc.Server, path: Path) -> None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 
 from structlog.typing import FilteringBoundLogger
 
@@ -22,6 +22,11 @@ async def compact(store: Store, run: Run, log: FilteringBoundLogger) -> None:
 async def check_rows(store: Store, run: Run) -> None:
     """Find resources that cannot be read, also those that nothing has asked for since."""
     await run(store.check_rows)
+
+
+async def report_refusals(report: Callable[[], None]) -> None:
+    """Have the calls that were refused told as counts."""
+    report()
 
 
 def report_corrupt(log: FilteringBoundLogger, found: Mapping[str, Sequence[str]]) -> None:

@@ -16,7 +16,7 @@ import time
 from collections.abc import Awaitable, Callable, Coroutine, Iterable
 from contextlib import closing
 from dataclasses import dataclass, field
-from typing import Any, TypeVar
+from typing import Any, NamedTuple, TypeVar
 
 import grpc
 import protovalidate
@@ -26,13 +26,14 @@ from structlog.typing import FilteringBoundLogger
 
 from runtime import statuses
 from runtime.logs import bug_fields
+from runtime.refusals import Refusals
 from runtime.requests import REQUEST_ID, UNREADABLE, broken_rule, request_id_of, summary
 from runtime.statuses import Violation
 from service.domain.calls import Call, IdempotencyKey
 from service.domain.errors import FieldViolation, InvalidArgument, Reason, RegistryError
 from service.rpc import errors
 from service.rpc.peers import Peers, Send
-from service.telemetry import RPC_DONE, RPC_FAILED
+from service.telemetry import RPC_DONE, RPC_FAILED, RPC_REFUSED
 from service.usecases.min_revision import MIN_REVISION
 
 MAX_SECONDS = 60.0
@@ -90,6 +91,15 @@ class Exchange:
         return tuple(pairs)
 
 
+class Refused(NamedTuple):
+    """A kind of refusal, as the log tells them apart; without a reason where the caller's time was over."""
+
+    method: str
+    code: str
+    reason: str
+    principal: str
+
+
 Handler = Callable[[RequestT, Exchange], Awaitable[ResponseT]]
 InstantHandler = Callable[[RequestT, Exchange], bytes | Coroutine[Any, Any, bytes]]
 Fresh = Callable[[str, float], Awaitable[None]]
@@ -114,6 +124,7 @@ class Boundary:
         self._peers = Peers() if peers is None else peers
         self._validator = protovalidate.Validator()
         self._log = log
+        self._refusals: Refusals[Refused] = Refusals(time.monotonic)
         self._fingerprint_key = fingerprint_key
         self._identify = identify
         # Used when the caller sends no request id. A random one per call would cost more than the whole call.
@@ -255,8 +266,9 @@ class Boundary:
         )
 
     def _end(self, exchange: Exchange, *, quiet: bool) -> None:
-        """Write the call's one log line; that of a read that went well at DEBUG only."""
-        level = logging.DEBUG if quiet and exchange.code == "OK" else logging.INFO
+        """Write the call's one log line; of a read that went well, and of what is counted, at DEBUG only."""
+        quiet = self._is_counted(exchange) or (quiet and exchange.code == "OK")
+        level = logging.DEBUG if quiet else logging.INFO
         if self._log.is_enabled_for(level):
             self._log.log(
                 level,
@@ -268,6 +280,20 @@ class Boundary:
                 milliseconds=round((time.perf_counter() - exchange.started) * 1000, 3),
                 **_particulars(exchange),
             )
+
+    def _is_counted(self, exchange: Exchange) -> bool:
+        """Return whether a call is one more of those that were refused before; a bug never is."""
+        if exchange.code in ("OK", "INTERNAL"):
+            return False
+        reason = exchange.refusal.reason.value if exchange.refusal else ""
+        return not self._refusals.is_first(
+            Refused(exchange.method, exchange.code, reason, exchange.principal)
+        )
+
+    def report_refusals(self) -> None:
+        """Write how many calls were refused since the last time and not logged one by one, a line a kind."""
+        for refused, count in self._refusals.take().items():
+            self._log.info(RPC_REFUSED, **refused._asdict(), count=count)
 
     def _call(self, exchange: Exchange, request: Message) -> Call:
         """Return what use cases know of this call; of the body only what every write may carry."""

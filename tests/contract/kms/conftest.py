@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import logging
 import os
+import time
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, closing
 from dataclasses import dataclass
@@ -21,6 +22,7 @@ from kms.keyring import Backend, Keyring, KeyVersions, OpenKeyring
 from kms.local.document import DOCUMENT_LIMIT
 from kms.local.opening import open_local
 from kms.local.unlock import UnlockKind, UnlockSource, unlock
+from kms.rpc.refusals import RefusedCalls
 from kms.rpc.roles import Role
 from kms.rpc.server import serving
 from runtime.logs import build_logger
@@ -81,12 +83,14 @@ def served(stack: ExitStack, opened: OpenKeyring, now: Clock) -> OpenKeyring:
     directory = Path(stack.enter_context(TemporaryDirectory(prefix="kms-")))
     places = {role: directory / f"{role.value}.sock" for role in Role}
     logger = build_logger(StringIO(), logging.INFO)
+    audit = stack.enter_context(closing(open_audit(directory / "audit")))
     stack.enter_context(
         serving(
             opened,
             places,
             connections=100,
-            audit=stack.enter_context(closing(open_audit(directory / "audit"))),
+            audit=audit,
+            refusals=RefusedCalls(audit, logger, time.monotonic),
             release="1.2.3",
             clock=now,
             random=os.urandom,

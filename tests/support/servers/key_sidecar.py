@@ -26,6 +26,7 @@ from kms.keyring import Keyring, KeyringError, KeyringStatus, KeyVersions, OpenK
 from kms.local.document import DOCUMENT_LIMIT
 from kms.local.opening import open_local
 from kms.local.unlock import UnlockKind, UnlockSource, unlock
+from kms.rpc.refusals import RefusedCalls
 from kms.rpc.roles import Role
 from kms.rpc.server import serving
 from runtime.logs import build_logger
@@ -103,12 +104,14 @@ def key_sidecar() -> Iterator[KeySidecar]:
         faulty: Any = keyring
         places = {role: directory / f"{role.value}.sock" for role in (Role.REGISTRY, Role.ROUTER)}
         logger = build_logger(StringIO(), logging.INFO)
+        audit = stack.enter_context(closing(open_audit(directory / "audit")))
         stack.enter_context(
             serving(
                 replace(local, keyring=faulty),
                 places,
                 connections=100,
-                audit=stack.enter_context(closing(open_audit(directory / "audit"))),
+                audit=audit,
+                refusals=RefusedCalls(audit, logger, time.monotonic),
                 release="test",
                 clock=_now,
                 random=os.urandom,

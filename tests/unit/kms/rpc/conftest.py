@@ -9,9 +9,11 @@ from tempfile import TemporaryDirectory
 
 import grpc
 import pytest
+from structlog.typing import FilteringBoundLogger
 
 from kms.audit.log import Audit, AuditUnavailable
 from kms.keyring import OpenKeyring
+from kms.rpc.refusals import RefusedCalls
 from kms.rpc.roles import Role
 from kms.rpc.server import serving
 from runtime.logs import build_logger
@@ -45,18 +47,35 @@ def places() -> Iterator[dict[Role, Path]]:
 
 
 @pytest.fixture
+def logger(log: Path) -> Iterator[FilteringBoundLogger]:
+    """The logger of the served sidecar."""
+    with log.open("w", buffering=1) as stream:
+        yield build_logger(stream, 10)
+
+
+@pytest.fixture
+def refusals(audit: Audit, logger: FilteringBoundLogger) -> RefusedCalls:
+    """The refused calls of the served sidecar, of which nothing is told but the first ones."""
+    return RefusedCalls(audit, logger, lambda: 0.0)
+
+
+@pytest.fixture
 def channels(
-    places: dict[Role, Path], local: OpenKeyring, audit: Audit, log: Path
+    places: dict[Role, Path],
+    local: OpenKeyring,
+    audit: Audit,
+    logger: FilteringBoundLogger,
+    refusals: RefusedCalls,
 ) -> Iterator[dict[Role, grpc.Channel]]:
     """One open channel per role to a served keyring."""
     with ExitStack() as stack:
-        logger = build_logger(stack.enter_context(log.open("w", buffering=1)), 10)
         stack.enter_context(
             serving(
                 local,
                 places,
                 connections=CONNECTIONS,
                 audit=audit,
+                refusals=refusals,
                 release="1.2.3",
                 clock=lambda: datetime(2026, 11, 23, tzinfo=UTC),
                 random=os.urandom,

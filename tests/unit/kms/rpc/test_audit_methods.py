@@ -13,8 +13,10 @@ from codevector.kms.v1 import key_admin_service_pb2 as admin_pb2
 from codevector.kms.v1 import key_admin_service_pb2_grpc, key_management_service_pb2_grpc
 from codevector.kms.v1 import key_management_service_pb2 as pb2
 
+from kms.audit.log import AuditUnavailable
 from kms.audit.sink import segments
 from kms.formats import DekContext
+from kms.rpc.refusals import RefusedCalls
 from kms.rpc.roles import Role
 from tests.support.servers.audits import AUDIT_KEY
 
@@ -85,6 +87,79 @@ class TestPrincipal:
             "codevector.kms.v1.KeyManagementService.BatchUnwrapDataKeys",
         )
         assert last["principal"].startswith("registry:")
+
+
+class TestRefusals:
+    CALLS = 500
+
+    def flood(self, registry: Any, router: Any) -> None:
+        """Calls of two methods that their roles may not make, and one that its role may."""
+        rows = wrap(registry, 1)
+        for number in range(self.CALLS):
+            with pytest.raises(grpc.RpcError):
+                unwrap(registry, rows)
+            if number < 3:
+                with pytest.raises(grpc.RpcError):
+                    wrap(router, 1)
+        unwrap(router, rows)
+
+    def recorded(self, tmp_path: Path) -> list[tuple[str, str, int | None]]:
+        lines = [json.loads(line) for line in only_file(tmp_path).read_bytes().splitlines()]
+        return [
+            (line["principal"].partition(":")[0], line["method"].rpartition(".")[2], line.get("count"))
+            for line in lines
+            if line["event"] == "refused"
+        ]
+
+    def logged(self, log: Path, event: str) -> list[dict[str, Any]]:
+        lines = [json.loads(line) for line in log.read_text().splitlines()]
+        found = [line for line in lines if line["event"] == event and line["level"] == "info"]
+        return [line for line in found if line["code"] == "PERMISSION_DENIED"]
+
+    def test_are_counted_and_every_line_verifies(
+        self,
+        registry: Any,
+        router: Any,
+        admin: Any,
+        refusals: RefusedCalls,
+        log: Path,
+        tmp_path: Path,
+    ) -> None:
+        self.flood(registry, router)
+        firsts = [("registry", "BatchUnwrapDataKeys", None), ("router", "BatchWrapDataKeys", None)]
+        assert self.recorded(tmp_path) == firsts
+        assert len(self.logged(log, "kms_call")) == 2
+        refusals.tick()
+        assert self.recorded(tmp_path) == firsts, "a minute has not passed"
+        refusals.flush()
+        counts = [
+            (role, method, {"registry": self.CALLS - 1, "router": 2}[role]) for role, method, _ in firsts
+        ]
+        assert self.recorded(tmp_path) == [*firsts, *counts]
+        assert [
+            (line["role"], line["method"].rpartition(".")[2], line["reason"], line["count"])
+            for line in self.logged(log, "kms_calls_refused")
+        ] == [(role, method, "ROLE_REQUIRED", count) for role, method, count in counts]
+        assert len(self.logged(log, "kms_call")) == 2
+        assert admin.VerifyAudit(admin_pb2.VerifyAuditRequest()).intact
+        exposed = admin.ListExposure(since(datetime(2026, 1, 1, tzinfo=UTC))).exposed_credentials
+        assert [each.access_count for each in exposed] == [2], "the wrap and the unwrap"
+
+    def test_that_the_audit_could_not_take_are_in_its_next_count(
+        self, registry: Any, router: Any, refusals: RefusedCalls, tmp_path: Path
+    ) -> None:
+        place = only_file(tmp_path)
+        away = place.with_name("away")
+        place.rename(away)
+        with pytest.raises(grpc.RpcError):
+            wrap(router, 1)
+        with pytest.raises(AuditUnavailable):
+            refusals.flush()
+        with pytest.raises(grpc.RpcError):
+            wrap(router, 1)
+        away.rename(place)
+        refusals.flush()
+        assert self.recorded(tmp_path) == [("router", "BatchWrapDataKeys", 2)]
 
 
 class TestStatus:

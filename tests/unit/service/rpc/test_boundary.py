@@ -121,6 +121,61 @@ class TestAnswers:
         assert (line["event"], line["level"], line["code"]) == ("rpc_done", level, "OK")
 
 
+class TestCountedRefusals:
+    async def calls(self, level: int) -> tuple[list[dict[str, object]], list[dict[str, object]]]:
+        """The lines of refused calls and of two bugs, and of the report."""
+        failures: list[Exception] = [NotFound(ResourceRef("provider", "providers/acme"))] * 50
+        failures[10:10] = [invalid_field("name", "must be another")] * 5
+        raised = [*failures, ValueError(CANARY), ValueError(CANARY)]
+        stream = io.StringIO()
+        boundary = Boundary(build_logger(stream, level), fingerprint_key=bytes(32))
+
+        async def handler(request: pb.GetProviderRequest, exchange: Exchange) -> pb.ListProvidersResponse:
+            raise raised.pop(0)
+
+        served = boundary.unary("Try", pb.GetProviderRequest, handler, read_only=True)
+        server = grpc.aio.server()
+        method: grpc.RpcMethodHandler[bytes, Any] = grpc.unary_unary_rpc_method_handler(served)
+        server.add_generic_rpc_handlers(
+            (grpc.method_handlers_generic_handler("test.Service", {"Try": method}),)
+        )
+        port = server.add_insecure_port("127.0.0.1:0")
+        await server.start()
+        async with grpc.aio.insecure_channel(f"127.0.0.1:{port}") as channel:
+            attempt: Any = channel.unary_unary("/test.Service/Try")
+            while raised:
+                with pytest.raises(grpc.aio.AioRpcError):
+                    await attempt(REQUEST.SerializeToString(), timeout=60)
+        await server.stop(30)
+        before = stream.getvalue()
+        boundary.report_refusals()
+        boundary.report_refusals()
+        after = stream.getvalue().removeprefix(before)
+        assert CANARY not in before + after
+        return [json.loads(line) for line in before.splitlines()], [
+            json.loads(line) for line in after.splitlines()
+        ]
+
+    def test_are_counted_after_the_first_of_a_reason_and_bugs_never(self) -> None:
+        lines, report = asyncio.run(self.calls(logging.INFO))
+        assert [(line["event"], line.get("code")) for line in lines] == [
+            ("rpc_done", "NOT_FOUND"),
+            ("rpc_done", "INVALID_ARGUMENT"),
+            *[("rpc_failed", None), ("rpc_done", "INTERNAL")] * 2,
+        ]
+        for line in report:
+            del line["timestamp"]
+        same = {"event": "rpc_refused", "level": "info", "method": "Try", "principal": "dev:loopback"}
+        assert report == [
+            {**same, "code": "NOT_FOUND", "reason": "RESOURCE_NOT_FOUND", "count": 49},
+            {**same, "code": "INVALID_ARGUMENT", "reason": "INVALID_FIELD", "count": 4},
+        ]
+
+    def test_have_a_line_each_at_debug(self) -> None:
+        lines, _ = asyncio.run(self.calls(logging.DEBUG))
+        assert sum(line["event"] == "rpc_done" for line in lines) == 57
+
+
 class TestLogLines:
     def test_of_writes_name_the_resource_and_the_revision(self) -> None:
         async def handler(request: pb.GetProviderRequest, exchange: Exchange) -> pb.ListProvidersResponse:

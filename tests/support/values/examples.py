@@ -15,7 +15,7 @@ from typing import Any
 
 BLOCK = re.compile(r"^```console run\n(.*?)^```$", re.DOTALL | re.MULTILINE)
 HERE_DOCUMENT = re.compile(r"<<(\w+)")
-VARYING = re.compile(r"uid|etag|storeId|token|nextPageToken|planDigest|impactToken|peer|.*Time")
+VARYING = re.compile(r"uid|etag|storeId|token|nextPageToken|planDigest|impactToken|peer|tableAge|.*Time")
 """Names of what is another in each installation; everything else has to be as shown."""
 VARYING_TEXT = re.compile(
     r"\d{4}-\d\d-\d\d[ T]\d\d:\d\d:\d\d(\.\d+)?Z|ipv4:[0-9.]+:\d+|context deadline exceeded|Deadline Exceeded"

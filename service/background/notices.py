@@ -8,6 +8,7 @@ from collections.abc import Callable
 from structlog.typing import FilteringBoundLogger
 
 from service.background.tasks import Run, repeat
+from service.domain.errors import RegistryError
 from service.store import Notice, Notices
 from service.telemetry import NOTICES_LOST
 
@@ -34,11 +35,20 @@ class Hearing:
         self._read = read
         self._loop = asyncio.get_running_loop()
         self._looked = float("-inf")
-        self._is_due = False
+        self._is_due = self._is_lost = False
 
     async def follow(self, run: Run, log: FilteringBoundLogger) -> None:
-        """Listen until cancelled, again after each lost connection."""
-        await repeat(lambda: run(self._listen), RETRY_SECONDS, log, NOTICES_LOST)
+        """Listen until cancelled, again after each lost connection, which is logged once."""
+
+        async def step() -> None:
+            try:
+                await run(self._listen)
+            except RegistryError:
+                if not self._is_lost:
+                    self._is_lost = True
+                    raise
+
+        await repeat(step, RETRY_SECONDS, log, NOTICES_LOST)
 
     def _listen(self) -> None:
         """Hear what comes, in a thread of its own, and have it acted on in the event loop."""
@@ -61,6 +71,7 @@ class Hearing:
 
     def _caught_up(self) -> None:
         """Look for what was told while nobody listened."""
+        self._is_lost = False
         self._look()
         self._read()
 

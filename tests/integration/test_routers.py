@@ -89,11 +89,10 @@ class TestReplicas:
         """Whatever one replica tells the other while the connections for it are ended again and again."""
         here, there = desks
         there.watch("elsewhere")
-        ended = 0
+        url = _instance(here).environment["CODEVECTOR_DATABASE_URL"]
         for _ in range(3):
-            ended += end_listening(_instance(here).environment["CODEVECTOR_DATABASE_URL"])
+            wait_until(lambda: end_listening(url) > 0, what="they listen, until they are cut off")
             self._write_and_wait(here, there)
-        assert ended
 
     def test_replicas_that_tell_each_other_nothing(self, postgres_server: PostgresServer) -> None:
         """As behind a pooler, through which nothing is heard."""

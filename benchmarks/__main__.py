@@ -13,6 +13,7 @@ from benchmarks.deletes import deletes
 from benchmarks.imports import imports
 from benchmarks.keyrings import DEFAULT_WRAPPERS, KEYRINGS
 from benchmarks.latency import latency
+from benchmarks.loads import loads
 from benchmarks.mlflow_rotation import mlflow
 from benchmarks.opens import opens
 from benchmarks.peers import peers
@@ -42,7 +43,7 @@ DEFAULT = [
     "attacks",
     "rewrap",
 ]
-BY_NAME = ["sizes", "peers", "mlflow"]
+BY_NAME = ["sizes", "loads", "peers", "mlflow"]
 """What installs a peer or takes long, so is run only when asked for."""
 
 
@@ -96,6 +97,8 @@ def main() -> None:
         rewrap(options.keyring, options.wrappers or DEFAULT_WRAPPERS[options.keyring], options.rounds)
     if "sizes" in options.what:
         sizes([1_000, 10_000, 100_000], options.repetitions)
+    if "loads" in options.what:
+        loads(20_000)
     if "peers" in options.what:
         peers(options.repetitions)
     if "mlflow" in options.what:

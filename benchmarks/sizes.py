@@ -16,12 +16,12 @@ from codevector.providers.v1 import routing_service_pb2 as routing_pb
 from codevector.providers.v1 import routing_service_pb2_grpc as routing_grpc
 from google.protobuf.field_mask_pb2 import FieldMask
 
-from benchmarks.filled import fill_by_sql
 from benchmarks.limits import at_most
 from benchmarks.processes import Server, settled
 from benchmarks.registry import registry
 from tests.support.servers.harness import Instance, instance
 from tests.support.servers.postgresql import running_server
+from tests.support.values.filled import fill_by_sql
 
 LIMIT_MEMORY_MB = 300.0
 PAGE = 1000

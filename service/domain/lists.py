@@ -26,7 +26,7 @@ class OrderTerm:
 
 
 OrderBy = tuple[OrderTerm, ...]
-"""The terms of an order, the first of which counts most. The resource's name decides ties, ascending."""
+"""The terms of an order, the first counting most. The name decides ties, in the direction of the last."""
 
 
 @dataclass(frozen=True, slots=True)

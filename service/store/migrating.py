@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from alembic.config import Config
     from alembic.script import ScriptDirectory
 
-HEAD = "0007"
+HEAD = "0008"
 """The newest migration; a test holds it to the scripts."""
 _VERSION = table("alembic_version", column("version_num"), column("oldest_schema"))
 """Alembic's own table, to which migration 0007 added a column."""

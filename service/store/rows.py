@@ -15,6 +15,7 @@ from sqlalchemy import (
     MetaData,
     Table,
     UniqueConstraint,
+    text,
 )
 from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column
 
@@ -71,6 +72,9 @@ Texts = Annotated[list[str], mapped_column(JsonTexts())]
 Capabilities = Annotated[list[ModelCapability], mapped_column(JsonCodes(ModelCapability))]
 
 OnlyRow = Count(least=SINGLE_ROW, most=SINGLE_ROW)
+
+_RETIRES = text("retire_time IS NOT NULL")
+"""Of few provider models the end is announced."""
 
 PUT = "put"
 REMOVE = "remove"
@@ -254,6 +258,11 @@ class ProviderRow(Base):
     """A provider. ``display_name_key`` is the folded display name: unique, searched and sorted by."""
 
     __tablename__ = "providers"
+    __table_args__ = (
+        Index(None, "create_time", "provider_id"),
+        Index(None, "update_time", "provider_id"),
+        Index(None, "kind", "provider_id"),
+    )
 
     provider_id: Mapped[ProviderId] = mapped_column(primary_key=True)
     uid: Mapped[UUID] = mapped_column(unique=True)
@@ -320,6 +329,13 @@ class ProviderModelRow(Base):
         UniqueConstraint("provider_id", "upstream_model_id"),
         Index(None, "provider_id", "display_name_key"),
         Index(None, "provider_id", "state"),
+        Index(None, "upstream_model_id", "provider_id", "model_id"),
+        Index(None, "display_name_key", "provider_id", "model_id"),
+        Index(None, "create_time", "provider_id", "model_id"),
+        Index(None, "update_time", "provider_id", "model_id"),
+        Index(None, "kind", "provider_id", "model_id"),
+        Index(None, "context_window", "provider_id", "model_id"),
+        Index(None, "retire_time", postgresql_where=_RETIRES, sqlite_where=_RETIRES),
     )
 
     provider_id: Mapped[ProviderId] = mapped_column(ForeignKey("providers.provider_id"), primary_key=True)
@@ -352,7 +368,12 @@ class ModelRow(Base):
     """A model that users of the gateway know. What answers it is in `BackendRow`."""
 
     __tablename__ = "models"
-    __table_args__ = (Index(None, "display_name_key"),)
+    __table_args__ = (
+        Index(None, "display_name_key", "model_id"),
+        Index(None, "create_time", "model_id"),
+        Index(None, "update_time", "model_id"),
+        Index(None, "kind", "model_id"),
+    )
 
     model_id: Mapped[ModelId] = mapped_column(primary_key=True)
     uid: Mapped[UUID] = mapped_column(unique=True)

@@ -48,7 +48,7 @@ S = TypeVar("S", bound=Select[*tuple[Any, ...]])
 V = TypeVar("V")
 
 Position = tuple[Key, ...]
-"""Where a row stands in an order: its values of the order's fields, then its id."""
+"""Where a row stands in an order: its values of the columns of the order, which end with its id."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -114,12 +114,16 @@ class ListShape:
     id_columns: tuple[_Column, ...]
 
     def columns(self, order_by: OrderBy) -> list[tuple[_Column, bool]]:
-        """Return the columns of an order without its end, each with whether it descends."""
-        return [
-            (column, term.descending)
-            for term in order_by
-            for column in (self.id_columns if term.field == "name" else (self.orders[term.field],))
-        ]
+        """Return the columns of a total order, each with whether it descends.
+
+        The ids end it in the direction of what comes before, so that an index can be read either way.
+        """
+        columns: list[tuple[_Column, bool]] = []
+        for term in order_by:
+            if term.field == "name":
+                return [*columns, *((column, term.descending) for column in self.id_columns)]
+            columns.append((self.orders[term.field], term.descending))
+        return [*columns, *((column, columns[-1][1]) for column in self.id_columns)]
 
 
 _PROVIDER_NAME = literal("providers/", Text()) + ProviderRow.provider_id
@@ -284,42 +288,46 @@ def read_page(
 ) -> tuple[list[Row[*tuple[Any, ...]]], Position | None]:
     """Return at most ``limit`` rows that match, in order, after the position ``after``; and `Slice.next`.
 
-    Each row ends with its position: the order's columns as they are stored, then its ids.
+    Each row ends with its position, as it is stored.
     """
     statement = filtered(statement, shape, keep)
     if after is not None:
         statement = statement.where(_after(shape, order_by, after))
-    place = [column for column, _ in shape.columns(order_by)] + list(shape.id_columns)
+    columns = shape.columns(order_by)
     paged = (
         statement.add_columns(
-            *(type_coerce(each, _storage_type(each)).label(f"place_{n}") for n, each in enumerate(place))
+            *(
+                type_coerce(each, _storage_type(each)).label(f"place_{n}")
+                for n, (each, _) in enumerate(columns)
+            )
         )
-        .order_by(*ordering(shape, order_by))
+        .order_by(*(each.desc() if descending else each.asc() for each, descending in columns))
         .limit(limit + 1)
     )
     rows = list(session.execute(paged, execution_options=FRESH))
     if len(rows) <= limit:
         return rows, None
-    return rows[:limit], tuple(rows[limit - 1][-len(place) :])
-
-
-def ordering(shape: ListShape, order_by: OrderBy) -> list[ColumnElement[Any]]:
-    """Return the ORDER BY of a list; total, since it ends in ids, ascending."""
-    columns = [
-        column.desc() if descending else column.asc() for column, descending in shape.columns(order_by)
-    ]
-    return [*columns, *(key.asc() for key in shape.id_columns)]
+    return rows[:limit], tuple(rows[limit - 1][-len(columns) :])
 
 
 def _after(shape: ListShape, order_by: OrderBy, after: Position) -> ColumnElement[bool]:
-    """Return the condition of the rows that come after a position in this order."""
+    """Return the condition of the rows that come after a position in this order.
+
+    In one direction it compares whole positions, which is where a database begins to read an index. Else it
+    begins with the ties of the first column.
+    """
     columns = shape.columns(order_by)
-    values, ids = after[: len(columns)], after[len(columns) :]
-    rest: ColumnElement[bool] = tuple_(*shape.id_columns) > tuple_(*(literal(key) for key in ids))
-    for (column, descending), plain in zip(reversed(columns), reversed(values), strict=True):
-        value = literal(plain, _storage_type(column))
+    values = [
+        literal(plain, _storage_type(column)) for (column, _), plain in zip(columns, after, strict=True)
+    ]
+    if len({descending for _, descending in columns}) == 1:
+        place, position = tuple_(*(column for column, _ in columns)), tuple_(*values)
+        return place < position if columns[0][1] else place > position
+    rest: ColumnElement[bool] = false()
+    for (column, descending), value in zip(reversed(columns), reversed(values), strict=True):
         rest = or_(column < value if descending else column > value, and_(column == value, rest))
-    return rest
+    (first, descending), begin = columns[0], values[0]
+    return and_(first <= begin if descending else first >= begin, rest)
 
 
 def _storage_type(column: _Column) -> TypeEngine[Any]:

@@ -136,12 +136,11 @@ class ProviderModelReads:
         filter: Expression | None,  # noqa: A002 - the API's word
     ) -> int:
         """Count the models that match, of one provider or (None) of all."""
-        statement = (
-            select(func.count())
-            .select_from(ProviderModelRow)
-            .join(ProviderRow, ProviderRow.provider_id == ProviderModelRow.provider_id)
-            .outerjoin(CredentialRow, CredentialRow.provider_id == ProviderRow.provider_id)
-        )
+        statement = select(func.count()).select_from(ProviderModelRow)
+        if filter is not None:  # it may look at the provider
+            statement = statement.join(
+                ProviderRow, ProviderRow.provider_id == ProviderModelRow.provider_id
+            ).outerjoin(CredentialRow, CredentialRow.provider_id == ProviderRow.provider_id)
         if self._unsound:
             statement = statement.where(_NAMED)
         shape = lists.guarded(lists.PROVIDER_MODELS, self._unsound)

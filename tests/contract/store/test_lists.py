@@ -355,6 +355,11 @@ ORDER_KEYS: Mapping[str, Callable[[Any], Any]] = {
 }
 
 
+def by_id(views: list[ProviderView], *, reverse: bool) -> list[ProviderView]:
+    """As ties are ordered: sorting by something else keeps equal ones in this order."""
+    return sorted(views, key=lambda view: view.provider.provider_id, reverse=reverse)
+
+
 def pages(read_page: Callable[[Position | None, int], Slice[Any]], size: int) -> list[Any]:
     rows: list[Any] = []
     after = None
@@ -377,7 +382,7 @@ class TestPages:
         order = (OrderTerm(field, descending),)
 
         def work(unit: ReadUnit) -> None:
-            wanted = sorted(all_providers(unit), key=lambda view: view.provider.provider_id)
+            wanted = by_id(all_providers(unit), reverse=descending)
             wanted.sort(key=lambda view: ORDER_KEYS[field](view.provider), reverse=descending)
             for size in (1, 4, 15, 1000):
                 found = pages(
@@ -408,7 +413,7 @@ class TestPages:
             wanted = [
                 view for view in all_provider_models(unit) if provider_id in (None, view.model.provider_id)
             ]
-            wanted.sort(key=lambda view: (view.model.provider_id, view.model.model_id))
+            wanted.sort(key=lambda view: (view.model.provider_id, view.model.model_id), reverse=descending)
             wanted.sort(key=value, reverse=descending)
             for size in (1, 7, 1000):
                 found = pages(
@@ -429,7 +434,7 @@ class TestPages:
         order = (OrderTerm(field, descending),)
 
         def work(unit: ReadUnit) -> None:
-            wanted = all_models(unit)
+            wanted = sorted(all_models(unit), key=lambda view: view.model.model_id, reverse=descending)
             wanted.sort(key=lambda view: ORDER_KEYS[field](view.model), reverse=descending)
             for size in (1, 7, 1000):
                 found = pages(
@@ -475,7 +480,7 @@ class TestPagesInAnOrderOfSeveralFields:
         fill(store, clock)
 
         def work(unit: ReadUnit) -> None:
-            wanted = sorted(all_providers(unit), key=lambda view: view.provider.provider_id)
+            wanted = by_id(all_providers(unit), reverse=order[-1].descending)
             for term in reversed(order):
                 key = ORDER_KEYS[term.field]
                 wanted.sort(key=lambda view, key=key: key(view.provider), reverse=term.descending)  # type: ignore[misc]

@@ -32,6 +32,8 @@ from tests.support.values.registry_values import ManualClock, a_provider
 T = TypeVar("T")
 
 NEWER = "9999"
+OLDEST = "0007"
+"""The oldest schema whose programs work with this one's."""
 """The schema of a program that is not written yet."""
 
 
@@ -265,14 +267,14 @@ class TestMigrating:
 
 class TestCheckingTheSchema:
     def test_of_a_database_that_is_up_to_date_has_nothing_to_do(self, url: str) -> None:
-        assert check_schema(url, to=None) == SchemaCheck(HEAD, HEAD, HEAD, rolling=True)
+        assert check_schema(url, to=None) == SchemaCheck(HEAD, OLDEST, HEAD, rolling=True)
 
     def test_of_one_from_before_the_rule_says_that_all_must_stop(self, empty_url: str) -> None:
         migrate_to(empty_url, "0006")
         found = check_schema(empty_url, to="0007")
         assert found == SchemaCheck("0006", "0006", "0007", rolling=False)
         migrate(empty_url)
-        assert check_schema(empty_url, to=None) == SchemaCheck(HEAD, HEAD, HEAD, rolling=True)
+        assert check_schema(empty_url, to=None) == SchemaCheck(HEAD, OLDEST, HEAD, rolling=True)
 
     def test_knows_no_schema_after_its_own(self, url: str) -> None:
         with pytest.raises(StoreStartError, match=f"knows schemas up to {HEAD}"):

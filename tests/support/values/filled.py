@@ -34,15 +34,17 @@ _FACTS = ModelFacts(
 )
 
 
-def fill_by_sql(url: str, models: int) -> None:
+def fill_by_sql(url: str, provider_models: int, *, models: int = 0) -> None:
     """Add providers with `MODELS_EACH` imported models each, all routable, as one revision.
 
-    The database was migrated and is empty.
+    ``models`` are others without backends. The database was migrated and is empty.
     """
     engine = engines.create(engines.parse_url(url))
     with engine.execution_options(**engines.WRITE).begin() as connection:
-        _insert(connection, "providers", models // MODELS_EACH, _PROVIDER, _PROVIDER_VALUES)
-        _insert(connection, "provider_models", models, _PROVIDER_MODEL, _PROVIDER_MODEL_VALUES)
+        _insert(connection, "providers", provider_models // MODELS_EACH, _PROVIDER, _PROVIDER_VALUES)
+        _insert(connection, "provider_models", provider_models, _PROVIDER_MODEL, _PROVIDER_MODEL_VALUES)
+        if models:
+            _insert(connection, "models", models, _MODEL, _MODEL_VALUES)
         connection.execute(text("UPDATE revision_counter SET revision = 1, compact_revision = 1"))
     if engine.dialect.name == "postgresql":
         with engine.connect().execution_options(isolation_level="AUTOCOMMIT") as connection:
@@ -137,3 +139,19 @@ _PROVIDER_MODEL_VALUES: dict[str, object] = {
     "labels": _json({"team": "platform", "tier": "gold"}),
     "now": _NOW,
 }
+_MODEL = {
+    "model_id": f"'m-' || {_digits('i', 7)}",
+    "uid": f"'00000000-0000-4000-8003-' || {_digits('i', 12)}",
+    "display_name": f"'Model ' || {_digits('i', 7)}",
+    "display_name_key": f"'model ' || {_digits('i', 7)}",
+    "description": "''",
+    "kind": ":kind",
+    "state": ":state",
+    "labels": "'{}'",
+    "annotations": "'{}'",
+    "create_time": ":now + i",
+    "update_time": ":now + i",
+    "revision": "1",
+    "etag": "'1-00000000'",
+}
+_MODEL_VALUES: dict[str, object] = {"kind": int(ModelKind.CHAT), "state": int(State.ACTIVE), "now": _NOW}

@@ -108,13 +108,20 @@ class Guard:
         self.policy = policy
         self.resolve = resolve
         self.connect = connect
-        self.ssl_context = ssl_context or httpx.create_ssl_context(trust_env=False)
+        self.ssl_context = ssl_context or _tls_context()
         self.monotonic = monotonic
         _keep_answers_out_of_the_log()
 
     def transport(self, *, seconds: float) -> GuardedTransport:
         """Return a transport whose calls together may take ``seconds``. The caller closes it."""
         return GuardedTransport(self, Deadline(self.monotonic, seconds))
+
+
+def _tls_context() -> ssl.SSLContext:
+    context = httpx.create_ssl_context(trust_env=False)
+    # Python sets it to SSLKEYLOGFILE: whoever can read that file reads every key that is sent.
+    context.keylog_filename = None  # type: ignore[assignment]  # typeshed knows no None
+    return context
 
 
 def _keep_answers_out_of_the_log() -> None:

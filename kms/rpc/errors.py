@@ -71,6 +71,17 @@ class InvalidPageToken(SidecarError):
         self.violations = (Violation("page_token", self.message, self.reason),)
 
 
+class InvalidTime(SidecarError):
+    """A field holds a time that no calendar has."""
+
+    reason = "INVALID_FIELD"
+
+    def __init__(self, field: str) -> None:
+        description = "must lie between the years 1 and 9999"
+        self.violations = (Violation(field, description, "timestamp"),)
+        super().__init__(summary(self.violations), violations="1", field=field, description=description)
+
+
 class RoleRequired(SidecarError):
     """The socket's role may not call the method."""
 
@@ -96,7 +107,7 @@ class InternalError(SidecarError):
 
 
 def _bad_request(error: SidecarError, path: str) -> Message:
-    if isinstance(error, InvalidRequest | InvalidPageToken):
+    if isinstance(error, InvalidRequest | InvalidPageToken | InvalidTime):
         return statuses.bad_request(error.violations)
     return statuses.bad_request([Violation(path, error.message, error.reason)])
 
@@ -133,6 +144,7 @@ _TABLE: Mapping[type[SidecarError], tuple[grpc.StatusCode, _Detail]] = MappingPr
     {
         InvalidRequest: (grpc.StatusCode.INVALID_ARGUMENT, _bad_request),
         InvalidContext: (grpc.StatusCode.INVALID_ARGUMENT, _bad_request),
+        InvalidTime: (grpc.StatusCode.INVALID_ARGUMENT, _bad_request),
         InvalidPageToken: (grpc.StatusCode.INVALID_ARGUMENT, _bad_request),
         UnknownKeyVersion: (grpc.StatusCode.NOT_FOUND, _key_version),
         LatestVersionConflict: (grpc.StatusCode.ABORTED, _key_version),

@@ -30,7 +30,7 @@ from kms.keyring import (
     WrapItem,
     WrappedDataKey,
 )
-from kms.rpc.errors import status_of
+from kms.rpc.errors import InvalidTime, status_of
 from kms.rpc.pages import PageTokens, page_size
 
 Behaviour = Callable[[Any], Message]
@@ -235,8 +235,9 @@ class KeyAdmin:
         filtered = request.since.SerializeToString() + b"/" + request.principal.encode()
         start = self._pages.read(request.page_token, filtered)
         end = start + page_size(request.page_size)
+        since = _time(request.since, "since")
         with _readable():
-            found = self._audit.exposure(request.since.ToDatetime(tzinfo=UTC), request.principal)
+            found = self._audit.exposure(since, request.principal)
             fault = self._audit.verify().fault
         return admin_pb2.ListExposureResponse(
             exposed_credentials=[_exposed(each) for each in found.credentials[start:end]],
@@ -244,6 +245,14 @@ class KeyAdmin:
             audit_start_time=_timestamp(found.start_time) if found.start_time else None,
             fault=_fault(fault),
         )
+
+
+def _time(message: timestamp_pb2.Timestamp, field: str) -> datetime:
+    """Return a time of a request. Raises InvalidTime."""
+    try:
+        return message.ToDatetime(tzinfo=UTC)
+    except ValueError:
+        raise InvalidTime(field) from None
 
 
 def _wrapped(message: management_pb2.WrappedDataKey) -> WrappedDataKey:

@@ -33,12 +33,15 @@ _TRANSPORT_HEADERS = frozenset(
         "transfer-encoding",
         "upgrade",
         "content-length",
+        "x-host",
         "x-http-method-override",
         "x-http-method",
         "x-method-override",
     }
 )
-_TRANSPORT_PREFIXES = ("x-forwarded-", "proxy-")
+_TRANSPORT_PREFIXES = ("x-forwarded-", "x-original-", "x-rewrite-", "proxy-")
+_TRANSPORT_SUFFIXES = ("-custom-host", "-target-host", "-target-url")
+"""By these a gateway is told where to send a request, key included."""
 _SECRET_WORDS = frozenset(
     {
         "authorization",
@@ -152,7 +155,11 @@ def _name_problem(name: str) -> str | None:
     lower = name.lower()
     if not _HEADER_NAME.fullmatch(name):
         return "must have names of letters, digits and dashes, for example X-Team"
-    if lower in _TRANSPORT_HEADERS or lower.startswith(_TRANSPORT_PREFIXES):
+    if (
+        lower in _TRANSPORT_HEADERS
+        or lower.startswith(_TRANSPORT_PREFIXES)
+        or lower.endswith(_TRANSPORT_SUFFIXES)
+    ):
         return "must not have headers of the connection, such as Host, Forwarded or Proxy-Connection"
     words = re.split(r"[^a-z0-9]+", lower)
     if _SECRET_WORDS.intersection(words) or any(name in "".join(words) for name in _SECRET_KEYS):

@@ -12,7 +12,9 @@ exception or the next hop of a redirect would find it.
 from __future__ import annotations
 
 import asyncio
+import logging
 import re
+import ssl
 from collections.abc import Mapping
 from typing import Protocol, Self
 
@@ -44,10 +46,15 @@ _NEVER_CONFIGURED = frozenset(
         "te",
         "transfer-encoding",
         "upgrade",
+        "x-host",
+        "x-http-method",
         "x-http-method-override",
+        "x-method-override",
     }
 )
-_NEVER_CONFIGURED_PREFIXES = ("proxy-", "x-forwarded-")
+_NEVER_CONFIGURED_PREFIXES = ("proxy-", "x-forwarded-", "x-original-", "x-rewrite-")
+_NEVER_CONFIGURED_SUFFIXES = ("-custom-host", "-target-host", "-target-url")
+_HEADER_VALUE = re.compile(r"[\t\x20-\x7e]*")
 # Each lets a caller send the request elsewhere than its URL says.
 _STEERING_EXTENSIONS = ("target", "sni_hostname")
 # The registry seals no other API key. A key that is not a valid header value must not reach the HTTP library,
@@ -73,7 +80,8 @@ class GuardedTransport(httpx.BaseTransport):
     def __init__(self, source: GuardSource, *, inner: httpx.BaseTransport | None = None) -> None:
         """``inner`` sends; by default without a proxy."""
         self._source = source
-        self._inner = inner or httpx.HTTPTransport(trust_env=False)
+        self._inner = inner or httpx.HTTPTransport(verify=_tls_context(), trust_env=False)
+        _keep_answers_out_of_the_log()
 
     def __enter__(self) -> Self:
         self._inner.__enter__()
@@ -99,7 +107,8 @@ class AsyncGuardedTransport(httpx.AsyncBaseTransport):
     def __init__(self, source: GuardSource, *, inner: httpx.AsyncBaseTransport | None = None) -> None:
         """As GuardedTransport."""
         self._source = source
-        self._inner = inner or httpx.AsyncHTTPTransport(trust_env=False)
+        self._inner = inner or httpx.AsyncHTTPTransport(verify=_tls_context(), trust_env=False)
+        _keep_answers_out_of_the_log()
 
     async def __aenter__(self) -> Self:
         await self._inner.__aenter__()
@@ -237,6 +246,25 @@ class Guard:
         )
 
 
+def _tls_context() -> ssl.SSLContext:
+    context = httpx.create_ssl_context(trust_env=False)
+    # Python sets it to SSLKEYLOGFILE: whoever can read that file reads every key that is sent.
+    context.keylog_filename = None  # type: ignore[assignment]  # typeshed knows no None
+    return context
+
+
+def _keep_answers_out_of_the_log() -> None:
+    """At DEBUG, httpcore writes down the headers of each response, and an upstream may repeat the key there.
+    Adding the filter again changes nothing.
+    """
+    for name in ("httpcore.http11", "httpcore.http2"):
+        logging.getLogger(name).addFilter(_tells_no_answer)
+
+
+def _tells_no_answer(record: logging.LogRecord) -> bool:
+    return not record.getMessage().startswith("receive_response_")
+
+
 def _covers(item: Destination, scheme: str, host: str, port: int, path: str) -> bool:
     return item.covers(scheme=scheme, host=host, port=port, path=path)
 
@@ -244,9 +272,19 @@ def _covers(item: Destination, scheme: str, host: str, port: int, path: str) -> 
 def _configured_headers(provider: RoutingProvider) -> dict[str, str]:
     """The headers of the provider's settings; none may contain a key or steer the request."""
     headers = dict(provider.headers)
-    for name in headers:
+    for name, value in headers.items():
         lowered = name.lower()
-        if lowered in _NEVER_CONFIGURED or lowered.startswith(_NEVER_CONFIGURED_PREFIXES):
+        if not _HEADER_VALUE.fullmatch(value):
+            raise DestinationRefused(
+                f"The settings of {provider.name} contain a header {lowered!r} whose value is not printable "
+                "ASCII.",
+                metadata={"provider": provider.name, "header": lowered},
+            )
+        if (
+            lowered in _NEVER_CONFIGURED
+            or lowered.startswith(_NEVER_CONFIGURED_PREFIXES)
+            or lowered.endswith(_NEVER_CONFIGURED_SUFFIXES)
+        ):
             raise DestinationRefused(
                 f"The settings of {provider.name} contain the header {lowered}, which may not be configured.",
                 metadata={"provider": provider.name, "header": lowered},

@@ -21,9 +21,13 @@ class Seen:
 
 @dataclass
 class Recorder:
-    """A listener. ``redirect_to`` makes it answer everything with a 307 to that URL."""
+    """A listener. ``redirect_to`` makes it answer everything with a 307 to that URL.
+
+    ``echo`` makes it repeat the ``Authorization`` that it was sent, in a header.
+    """
 
     redirect_to: str = ""
+    echo: bool = False
     port: int = 0
     seen: list[Seen] = field(default_factory=list)
 
@@ -51,6 +55,8 @@ def listening(recorder: Recorder) -> Iterator[Recorder]:
             self.send_response(307 if recorder.redirect_to else 200)
             if recorder.redirect_to:
                 self.send_header("Location", recorder.redirect_to)
+            if recorder.echo:
+                self.send_header("X-Echo", self.headers.get("Authorization", ""))
             self.send_header("Content-Length", "0")
             self.end_headers()
 

@@ -4,8 +4,11 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import ssl
 import threading
 from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
 
 import httpx
 import openai
@@ -22,6 +25,7 @@ from codevector_providers import (
     SignerRequired,
 )
 from codevector_providers.destinations import permitted
+from codevector_providers.transport import AsyncGuardedTransport, GuardedTransport
 
 from sdk.examples.upstream import MODEL, Upstream
 from tests.support.doubles.loopback import Recorder, listening
@@ -171,12 +175,52 @@ class TestSchemes:
         assert KEY not in repr(caught.value)
 
     @pytest.mark.parametrize(
-        "name", ["Host", "authorization", "X-Forwarded-Host", "Proxy-Connection", "Content-Length", "Cookie"]
+        "name",
+        [
+            "Host",
+            "authorization",
+            "X-Forwarded-Host",
+            "Proxy-Connection",
+            "Content-Length",
+            "Cookie",
+            "X-Original-URL",
+            "Helicone-Target-Url",
+            "x-portkey-custom-host",
+        ],
     )
     def test_configured_headers_that_steer(self, name: str) -> None:
         of = provider("https://gw.example", headers={name: "x"})
         with pytest.raises(DestinationRefused, match="may not be configured"):
             transport(of)
+
+    def test_configured_headers_with_a_line_break(self) -> None:
+        """Written past the registry; the HTTP library would refuse it in a frame that holds the key."""
+        of = provider("https://gw.example", headers={"X-Team": "a\r\nX-Other: b"})
+        with pytest.raises(DestinationRefused, match="'x-team' whose value is not printable ASCII"):
+            transport(of)
+
+
+class TestWhatOthersCouldRead:
+    @pytest.mark.parametrize("made", [GuardedTransport, AsyncGuardedTransport])
+    def test_no_tls_secret_is_written_down(
+        self, made: type[Any], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        monkeypatch.setenv("SSLKEYLOGFILE", str(tmp_path / "secrets"))
+        assert ssl.create_default_context().keylog_filename
+        context: ssl.SSLContext = made(None)._inner._pool._ssl_context
+        assert context.keylog_filename is None
+
+    def test_a_key_that_a_response_repeats_is_not_logged(
+        self, upstream: Recorder, caplog: pytest.LogCaptureFixture
+    ) -> None:
+        upstream.echo = True
+        with (
+            caplog.at_level(logging.DEBUG),
+            httpx.Client(transport=transport(provider(upstream.url)), trust_env=False) as http,
+        ):
+            assert http.get(upstream.url).headers["x-echo"] == f"Bearer {KEY}"
+        assert any(record.name == "httpcore.http11" for record in caplog.records)
+        assert KEY not in caplog.text
 
 
 class TestOtherDestinations:

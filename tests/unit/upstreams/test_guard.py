@@ -6,6 +6,7 @@ import socket
 import ssl
 import threading
 from collections.abc import Callable, Sequence
+from pathlib import Path
 
 import httpcore
 import httpx
@@ -248,6 +249,12 @@ class TestSystem:
         with pytest.raises(Unreached):
             transport._pool._network_backend.connect_unix_socket("/run/docker.sock")
         transport.close()
+
+
+def test_no_tls_secret_is_written_down(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("SSLKEYLOGFILE", str(tmp_path / "secrets"))
+    assert ssl.create_default_context().keylog_filename
+    assert Guard(PUBLIC).ssl_context.keylog_filename is None
 
 
 class TestRequests:

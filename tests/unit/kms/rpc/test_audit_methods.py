@@ -269,3 +269,15 @@ class TestListExposure:
         answer = admin.ListExposure(since(self.MIDNIGHT))
         assert answer.fault.line == 3
         assert len(answer.exposed_credentials) == 1
+
+
+@pytest.mark.parametrize(
+    ("seconds", "nanos"), [(253_402_300_800, 0), (-62_135_596_801, 0), (0, -1), (2**62, 0)]
+)
+def test_a_time_that_no_calendar_has_is_refused(admin: Any, seconds: int, nanos: int) -> None:
+    request = admin_pb2.ListExposureRequest()
+    request.since.seconds, request.since.nanos = seconds, nanos
+    with pytest.raises(grpc.RpcError) as refused:
+        admin.ListExposure(request)
+    assert refused.value.code() is grpc.StatusCode.INVALID_ARGUMENT
+    assert refused.value.details() == "since: must lie between the years 1 and 9999"

@@ -148,7 +148,7 @@ def newer(url: str, *, oldest: str) -> Iterator[None]:
     try:
         yield
     finally:
-        set_schema_version(url, HEAD, oldest=HEAD)
+        set_schema_version(url, HEAD, oldest=OLDEST)
 
 
 def checks(connection: Connection, schema: str | None = None) -> dict[str, dict[str, str]]:

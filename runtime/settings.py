@@ -156,6 +156,13 @@ def _level(text: str) -> str:
     return text.lower()
 
 
+def _home(text: str) -> Path:
+    parsed = path(text)
+    if "," in str(parsed):
+        raise ValueError("must not have a comma in its path: gRPC takes what follows one for another address")
+    return parsed
+
+
 def _socket_path(text: str) -> Path:
     parsed = path(text)
     length = len(os.fsencode(parsed))
@@ -165,10 +172,7 @@ def _socket_path(text: str) -> Path:
             "set it or CODEVECTOR_HOME to a shorter path"
         )
     if "," in str(parsed):
-        raise ValueError(
-            "has a comma in its path, and gRPC takes what follows one for another address: "
-            "set it or CODEVECTOR_HOME to a path without commas"
-        )
+        raise ValueError("must not have a comma in its path: gRPC takes what follows one for another address")
     return parsed
 
 
@@ -181,7 +185,7 @@ def _socket(role: str, who: str) -> Setting[Path]:
     )
 
 
-HOME = Setting("CODEVECTOR_HOME", "the data directory: database, keys, sockets, logs", path, "./var")
+HOME = Setting("CODEVECTOR_HOME", "the data directory: database, keys, sockets, logs", _home, "./var")
 GRPC_PORT = Setting("CODEVECTOR_GRPC_PORT", "where the registry serves gRPC, on 127.0.0.1", port, "50051")
 REGISTRY_SOCKET = _socket("registry", "the registry, which wraps data keys")
 ROUTER_SOCKET = _socket("router", "routers, which unwrap data keys")

@@ -81,7 +81,7 @@ class TestRefusals:
             (
                 REGISTRY_SOCKET,
                 "/home/x,y/registry.sock",
-                "CODEVECTOR_KMS_REGISTRY_SOCKET has a comma in its path, and gRPC takes what follows one",
+                "CODEVECTOR_KMS_REGISTRY_SOCKET must not have a comma in its path: gRPC takes",
             ),
         ],
         ids=["port 0", "port too large", "other digits", "switch", "level", "long socket", "comma"],
@@ -95,6 +95,10 @@ class TestRefusals:
     def test_a_home_that_is_too_long_for_its_sockets(self) -> None:
         with pytest.raises(SettingsError, match="CODEVECTOR_KMS_ADMIN_SOCKET is 216 bytes long"):
             read({"CODEVECTOR_HOME": "/" + "x" * 200}, (HOME, ADMIN_SOCKET))
+
+    def test_a_home_with_a_comma_is_refused_by_its_own_name(self) -> None:
+        with pytest.raises(SettingsError, match="CODEVECTOR_HOME must not have a comma in its path"):
+            read({"CODEVECTOR_HOME": "/srv/x,y"}, (HOME, ADMIN_SOCKET))
 
     def test_a_socket_path_of_107_bytes_is_taken(self) -> None:
         longest = "/" + "x" * 106

@@ -25,6 +25,7 @@ from kms.rpc.errors import (
     InternalError,
     InvalidPageToken,
     InvalidRequest,
+    InvalidTime,
     MalformedRequest,
     RoleRequired,
     code_of,
@@ -42,6 +43,7 @@ DETAILS: dict[str, type[Message]] = {
 }
 CASES: list[tuple[SidecarError, str, str, str | None]] = [
     (InvalidRequest([VIOLATION]), "INVALID_ARGUMENT", "INVALID_FIELD", "BadRequest"),
+    (InvalidTime("since"), "INVALID_ARGUMENT", "INVALID_FIELD", "BadRequest"),
     (MalformedRequest(), "INVALID_ARGUMENT", "INVALID_FIELD", None),
     (InvalidContext("other label"), "INVALID_ARGUMENT", "INVALID_FIELD", "BadRequest"),
     (InvalidPageToken(), "INVALID_ARGUMENT", "INVALID_PAGE_TOKEN", "BadRequest"),

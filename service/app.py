@@ -37,7 +37,7 @@ from service.catalog_files import load_catalogs
 from service.domain.pages import PageTokens
 from service.domain.routing import ChangeSet
 from service.readmodel.breaks import HistoryBreaks
-from service.readmodel.live import LiveTable
+from service.readmodel.live import LiveTable, load
 from service.readmodel.replicas import Replicas
 from service.readmodel.routers import Routers
 from service.readmodel.waiting import Waiting
@@ -183,6 +183,16 @@ async def build(
         kms = stack.enter_context(KmsClient(settings.kms_socket))
         lanes = open_lanes()
         stack.callback(lanes.close)
+        connections = connections_of(open_files)
+        boundary = Boundary(log, fingerprint_key=secret.derive("codevector/request-fingerprint/1"))
+        stack.callback(boundary.report_refusals)
+        server = Server(settings.address, boundary, connections=connections)
+        stack.push_async_callback(server.close)
+        await server.listen()
+        # All that takes longer the more there is. Balancers are told meanwhile that nothing serves yet.
+        await lanes.upkeep.run(store.check_rows)
+        source = routing_source(store)
+        table = await lanes.following.run(partial(load, source, CODEC))
         url_policy = AddressPolicy(
             allow_loopback_http=settings.allow_loopback_http,
             allow_private=settings.allow_private_upstreams,
@@ -199,7 +209,7 @@ async def build(
             new_uuid=uuid.uuid4,
             primary_changed=sweep_due,
         )
-        live = LiveTable(routing_source(store), CODEC, lanes.following.run, log)
+        live = LiveTable(source, CODEC, lanes.following.run, log, loaded=table)
         breaks = HistoryBreaks(_now)
         seen = settings.home / SEEN_FILE
         await attempt(partial(compare_seen, seen, live, breaks, log), log, telemetry.SNAPSHOT_FAILED)
@@ -213,42 +223,32 @@ async def build(
         watchers = Watchers(live, CODEC, routers, clock=_now, written=exchange.written)
         views = RouterViews(live, routers, replicas, waiting, exchange.look)
         upstream_calls = UpstreamCalls(url_policy, now=_now)
-        connections = connections_of(open_files)
-        boundary = Boundary(log, fingerprint_key=secret.derive("codevector/request-fingerprint/1"))
-        stack.callback(boundary.report_refusals)
-        server = Server(
-            settings.address,
-            [
-                (
-                    PROVIDER_SERVICE,
-                    ProviderServicer(
-                        ctx,
-                        lanes,
-                        live.reached,
-                        upstream_calls=upstream_calls,
-                    ),
+        services = [
+            (
+                PROVIDER_SERVICE,
+                ProviderServicer(
+                    ctx,
+                    lanes,
+                    live.reached,
+                    upstream_calls=upstream_calls,
                 ),
-                (MODEL_SERVICE, ModelServicer(ctx, lanes, live.reached)),
-                (
-                    ROUTING_SERVICE,
-                    RoutingServicer(ctx, lanes, live, watchers, routers, changed=waiting.changed),
+            ),
+            (MODEL_SERVICE, ModelServicer(ctx, lanes, live.reached)),
+            (
+                ROUTING_SERVICE,
+                RoutingServicer(ctx, lanes, live, watchers, routers, changed=waiting.changed),
+            ),
+            (
+                SYSTEM_SERVICE,
+                SystemServicer(
+                    ctx,
+                    lanes,
+                    views,
+                    breaks,
+                    Release(release(), settings.build, open_files, connections),
                 ),
-                (
-                    SYSTEM_SERVICE,
-                    SystemServicer(
-                        ctx,
-                        lanes,
-                        views,
-                        breaks,
-                        Release(release(), settings.build, open_files, connections),
-                    ),
-                ),
-            ],
-            boundary,
-            watchers,
-            fresh=partial(at_least, live),
-            connections=connections,
-        )
+            ),
+        ]
         follower = KeyFollower(
             ctx, lanes.sweep.run, server.report_kms, sweep_due, log, holder=str(uuid.uuid4())
         )
@@ -314,7 +314,7 @@ async def build(
                 log,
             )
         )
-        await server.start()
+        await server.serve(services, watchers, fresh=partial(at_least, live))
         stack.push_async_callback(server.stop, GRACE_SECONDS, drain_seconds=settings.drain_seconds)
         # After the start, which says that every service is serving.
         health = StoreHealth(store.probe, lanes.upkeep.run, server.report_store, log)

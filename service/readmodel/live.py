@@ -111,6 +111,12 @@ class _Waiter:
     done: asyncio.Future[None]
 
 
+def load(source: Source, codec: Codec) -> Snapshot:
+    """Read the whole table: off the event loop, as it takes seconds if it is large."""
+    loaded = source.load()
+    return build(codec, loaded.at, loaded.commit_id, loaded.entries)
+
+
 def ignore_advance() -> None:
     """Do nothing: for a table without watchers."""
 
@@ -127,7 +133,16 @@ class LiveTable:
     ``on_break`` with the table before and after when the store has lost the history of the first.
     """
 
-    def __init__(self, source: Source, codec: Codec, run: Run, log: FilteringBoundLogger) -> None:
+    def __init__(
+        self,
+        source: Source,
+        codec: Codec,
+        run: Run,
+        log: FilteringBoundLogger,
+        *,
+        loaded: Snapshot | None = None,
+    ) -> None:
+        """Begin with the snapshot that was ``loaded``; without one, load it now."""
         self.on_advance = ignore_advance
         self.on_break: Callable[[RevisionToken, RevisionToken], None] = ignore_break
         self._log = log
@@ -142,7 +157,7 @@ class LiveTable:
         self._extending = asyncio.Lock()
         self._told: list[ChangeSet] = []
         self._proven: dict[UUID, History] = {}
-        self.current = self._load()
+        self.current = load(source, codec) if loaded is None else loaded
         self._compared = self._loop.time()
         self.ring = Ring(self.current.at)
 
@@ -382,7 +397,7 @@ class LiveTable:
         current = self.current
         found = self._source.changes(current.at, current.commit_id)
         if isinstance(found, Break):
-            return _Step(self._load(), found)
+            return _Step(load(self._source, self._codec), found)
         if found.commit_id == current.commit_id and found.revision == current.revision:
             return _Step(current, [])
         return self._step(current, found)
@@ -393,10 +408,6 @@ class LiveTable:
         at = RevisionToken(current.store_id, content_id, found.revision)
         changes = [change for one in sets for change in one.changes]
         return _Step(advance(self._codec, current, changes, at, found.commit_id), sets)
-
-    def _load(self) -> Snapshot:
-        loaded = self._source.load()
-        return build(self._codec, loaded.at, loaded.commit_id, loaded.entries)
 
     async def _extend(self, ring: Ring, token: RevisionToken) -> SnapshotReason | None:
         """Bring the ring's floor down to ``token``, or say why that cannot be."""

@@ -240,6 +240,13 @@ TABLE = (
         Retry.YES,
     ),
     Row(
+        "SERVER_STARTING",
+        _C.UNAVAILABLE,
+        "This replica has just started, and reads its database; its health is NOT_SERVING.",
+        "Retry after the RetryInfo's delay, or at another replica.",
+        Retry.YES,
+    ),
+    Row(
         "SERVER_DRAINING",
         _C.UNAVAILABLE,
         "This replica is about to stop.",

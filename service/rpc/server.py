@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import inspect
 import socket
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import grpc
@@ -16,19 +16,26 @@ from codevector.providers.v1 import (
     system_service_pb2,
 )
 from google.protobuf.descriptor import MethodDescriptor, ServiceDescriptor
+from google.protobuf.message import Message
 from google.protobuf.message_factory import GetMessageClass
 from grpc_health.v1 import health_pb2, health_pb2_grpc
 from grpc_health.v1.health import aio as health_aio
 
 from runtime import reflection
+from service.domain.errors import Reason, Unavailable
 from service.readmodel.watch import Watchers
-from service.rpc.boundary import Boundary, Fresh
+from service.rpc.boundary import Boundary, Exchange, Fresh
 from service.rpc.options import server_options
 
 PROVIDER_SERVICE: ServiceDescriptor = provider_service_pb2.DESCRIPTOR.services_by_name["ProviderService"]
 MODEL_SERVICE: ServiceDescriptor = model_service_pb2.DESCRIPTOR.services_by_name["ModelService"]
 ROUTING_SERVICE: ServiceDescriptor = routing_service_pb2.DESCRIPTOR.services_by_name["RoutingService"]
 SYSTEM_SERVICE: ServiceDescriptor = system_service_pb2.DESCRIPTOR.services_by_name["SystemService"]
+
+SERVICES = (PROVIDER_SERVICE, MODEL_SERVICE, ROUTING_SERVICE, SYSTEM_SERVICE)
+
+STARTING_SECONDS = 1.0
+"""After which a call that came too early is to be tried again."""
 
 GOODBYE_SECONDS = 2.0
 """How long stopping waits for watchers to take the goodbye; who does not read is cut off later."""
@@ -44,32 +51,27 @@ class PortTaken(Exception):
 
 
 class Server:
-    """A server that is bound to its address and not started yet."""
+    """A server that is bound to its address; it listens first, and serves once there is what to serve."""
 
-    def __init__(
-        self,
-        address: str,
-        services: Sequence[tuple[ServiceDescriptor, object]],
-        boundary: Boundary,
-        watchers: Watchers,
-        *,
-        fresh: Fresh,
-        connections: int,
-    ) -> None:
-        """Bind the address. ``services`` are descriptors, each with the servicer that has its methods.
-        ``fresh`` waits for a revision where a call is answered from the routing table; ``connections`` is how
-        many it takes.
+    def __init__(self, address: str, boundary: Boundary, *, connections: int) -> None:
+        """Bind the address. ``connections`` is how many it takes.
 
         Raises:
             PortTaken: the address cannot be bound.
         """
         _check_free(address)
-        self._watchers = watchers
-        self._names = [descriptor.full_name for descriptor, _ in services]
-        self._server = grpc.aio.server(options=server_options(connections))
-        self._server.add_generic_rpc_handlers(
-            tuple(_handlers(descriptor, servicer, boundary, fresh) for descriptor, servicer in services)
+        self._boundary = boundary
+        self._watchers: Watchers | None = None
+        self._names = [descriptor.full_name for descriptor in SERVICES]
+        self._methods = _Methods(
+            {
+                f"/{service.full_name}/{method.name}": _refusing(method, boundary)
+                for service in SERVICES
+                for method in service.methods
+            }
         )
+        self._server = grpc.aio.server(options=server_options(connections))
+        self._server.add_generic_rpc_handlers((self._methods,))
         self._health = health_aio.HealthServicer()
         health_pb2_grpc.add_HealthServicer_to_server(self._health, self._server)
         self._server.add_generic_rpc_handlers(tuple(_reflection_handlers(self._names)))
@@ -78,9 +80,28 @@ class Server:
         except RuntimeError:
             raise PortTaken(_taken(address)) from None
 
-    async def start(self) -> None:
-        """Serve, and say so in the health of the server and of each service."""
+    async def listen(self) -> None:
+        """Say in the health of the server and of each service that it does not serve, and refuse calls."""
+        for name in ("", *self._names):
+            await self._health.set(name, health_pb2.HealthCheckResponse.NOT_SERVING)
         await self._server.start()
+
+    async def serve(
+        self, services: Sequence[tuple[ServiceDescriptor, object]], watchers: Watchers, *, fresh: Fresh
+    ) -> None:
+        """Serve, and say so in the health of the server and of each service.
+
+        ``services`` are descriptors, each with the servicer that has its methods. ``fresh`` waits for a
+        revision where a call is answered from the routing table.
+        """
+        self._watchers = watchers
+        self._methods.by_path = {
+            f"/{service.full_name}/{method.name}": _handler(
+                method, servicer, self._boundary, fresh if _is_from_table(method) else None
+            )
+            for service, servicer in services
+            for method in service.methods
+        }
         for name in ("", *self._names):
             await self._health.set(name, health_pb2.HealthCheckResponse.SERVING)
 
@@ -102,6 +123,10 @@ class Server:
         for descriptor in (PROVIDER_SERVICE, MODEL_SERVICE, SYSTEM_SERVICE):
             await self._health.set(descriptor.full_name, status.SERVING if works else status.NOT_SERVING)
 
+    async def close(self) -> None:
+        """End at once, if that is not done: for a start that fails."""
+        await self._server.stop(0)
+
     async def stop(self, grace_seconds: float, *, drain_seconds: float) -> None:
         """Turn health off, and serve for ``drain_seconds`` more, so that balancers look elsewhere.
 
@@ -110,7 +135,8 @@ class Server:
         """
         await self._health.enter_graceful_shutdown()
         await asyncio.sleep(drain_seconds)
-        await self._watchers.drain(GOODBYE_SECONDS)
+        if self._watchers is not None:
+            await self._watchers.drain(GOODBYE_SECONDS)
         await self._server.stop(grace_seconds)
 
 
@@ -142,14 +168,32 @@ def _reflection_handlers(services: Sequence[str]) -> list[grpc.GenericRpcHandler
     return reflection.aio_handlers(reflection.DescriptorIndex(reflection.described_files()), sorted(listed))
 
 
-def _handlers(
-    service: ServiceDescriptor, servicer: object, boundary: Boundary, fresh: Fresh
-) -> grpc.GenericRpcHandler:
-    methods: dict[str, grpc.RpcMethodHandler[Any, Any]] = {
-        method.name: _handler(method, servicer, boundary, fresh if _is_from_table(method) else None)
-        for method in service.methods
-    }
-    return grpc.method_handlers_generic_handler(service.full_name, methods)
+class _Methods(grpc.GenericRpcHandler):
+    """The handlers of all methods by path, others of which may take their place while the server runs."""
+
+    def __init__(self, by_path: Mapping[str, grpc.RpcMethodHandler[Any, Any]]) -> None:
+        self.by_path = by_path
+
+    def service(
+        self, handler_call_details: grpc.HandlerCallDetails
+    ) -> grpc.RpcMethodHandler[Any, Any] | None:
+        return self.by_path.get(handler_call_details.method)
+
+
+async def _not_yet(_request: Message, _exchange: Exchange) -> Message:
+    raise Unavailable(
+        "the registry is starting, and reads its database: retry",
+        reason=Reason.SERVER_STARTING,
+        retry_after_seconds=STARTING_SECONDS,
+    )
+
+
+def _refusing(method: MethodDescriptor, boundary: Boundary) -> grpc.RpcMethodHandler[Any, Any]:
+    """Return the handler of a method before there is a servicer; also of one that streams its response."""
+    request_type = GetMessageClass(method.input_type)
+    return grpc.unary_unary_rpc_method_handler(
+        boundary.unary(method.name, request_type, _not_yet, read_only=True, fresh=None)
+    )
 
 
 def _is_from_table(method: MethodDescriptor) -> bool:

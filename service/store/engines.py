@@ -10,7 +10,8 @@ from __future__ import annotations
 
 import os
 import stat
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from sqlite3 import SQLITE_CONSTRAINT_CHECK, connect
@@ -46,6 +47,9 @@ READ_POSTGRESQL: Mapping[str, Any] = MappingProxyType(
 READ_SQLITE: Mapping[str, Any] = MappingProxyType({})
 
 _BUSY_MILLISECONDS = 2000
+_CACHE_KIBIBYTES = -65536
+"""Of each connection to SQLite, which counts kibibytes below zero."""
+_CACHE_KIBIBYTES_IN_PASSING = -8192
 _SQLITE_PRAGMAS = (
     f"PRAGMA busy_timeout = {_BUSY_MILLISECONDS}",
     "PRAGMA journal_mode = WAL",
@@ -53,7 +57,7 @@ _SQLITE_PRAGMAS = (
     "PRAGMA foreign_keys = ON",
     "PRAGMA secure_delete = ON",
     "PRAGMA trusted_schema = OFF",
-    "PRAGMA cache_size = -65536",  # 64 MB
+    f"PRAGMA cache_size = {_CACHE_KIBIBYTES}",
     "PRAGMA wal_autocheckpoint = 0",  # `Ground` moves the log, and so knows who wrote the database file
 )
 _SQLITE_UNCHECKED = ("PRAGMA foreign_keys = OFF", "PRAGMA ignore_check_constraints = ON")
@@ -238,6 +242,19 @@ def pages_fit(connection: SqliteConnection) -> bool:
     [(found,)] = connection.execute("PRAGMA quick_check(1)").fetchall()
     connection.execute(f"PRAGMA ignore_check_constraints = {before}")
     return bool(found == "ok")
+
+
+@contextmanager
+def in_passing(connection: Connection) -> Iterator[None]:
+    """Read a whole table and keep little of it: SQLite would hold 64 MB for each connection that did so."""
+    if connection.dialect.name != "sqlite":
+        yield
+        return
+    connection.exec_driver_sql(f"PRAGMA cache_size = {_CACHE_KIBIBYTES_IN_PASSING}")
+    try:
+        yield
+    finally:
+        connection.exec_driver_sql(f"PRAGMA cache_size = {_CACHE_KIBIBYTES}")
 
 
 def connect_sqlite(path: Path) -> SqliteConnection:

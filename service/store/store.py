@@ -340,8 +340,9 @@ class Store:
             if known is not None and self._unsound is not known:
                 return True
             with Session(self._engine, autoflush=False) as session:
-                session.connection(execution_options=self._read_options)
-                found = find(session)
+                connection = session.connection(execution_options=self._read_options)
+                with engines.in_passing(connection):
+                    found = find(session)
             before, after = self._unsound.findings(), found.findings()
             new = {name: columns for name, columns in after.items() if before.get(name) != columns}
             self._unsound = found

@@ -16,6 +16,7 @@ from sqlalchemy.types import NullType
 from service.domain.ids import provider_model_name
 from service.domain.model import Provider, State
 from service.domain.routing import ActiveProviderModel, provider_routable
+from service.store.engines import in_passing
 from service.store.mapping import pricing_of
 from service.store.rows import ProviderModelRow, ProviderRow
 from service.store.unsound import Unsound
@@ -62,23 +63,23 @@ def active_provider_models(
         .order_by(ProviderModelRow.provider_id, ProviderModelRow.model_id)
     )
     names = {key: (one.name, one.kind) for key, one in providers.items() if provider_routable(one)}
-    found = session.execute(statement, execution_options={"yield_per": ROWS_AT_ONCE})
-    for row in found:
-        provider_id, model_id, upstream_model_id, *rest = cast(tuple[Any, ...], row)
-        if provider_id not in names:
-            continue
-        stored = tuple(rest)
-        values = shared.get(stored)
-        if values is None:
-            values = shared[stored] = _read(stored, columns[len(_OWN) :])
-        name, provider_kind = names[provider_id]
-        yield ActiveProviderModel(
-            provider_model_name(provider_id, read_model_id(model_id)),
-            name,
-            provider_kind,
-            read_upstream_id(upstream_model_id),
-            *values,
-        )
+    with in_passing(session.connection()):
+        for row in session.execute(statement, execution_options={"yield_per": ROWS_AT_ONCE}):
+            provider_id, model_id, upstream_model_id, *rest = cast(tuple[Any, ...], row)
+            if provider_id not in names:
+                continue
+            stored = tuple(rest)
+            values = shared.get(stored)
+            if values is None:
+                values = shared[stored] = _read(stored, columns[len(_OWN) :])
+            name, provider_kind = names[provider_id]
+            yield ActiveProviderModel(
+                provider_model_name(provider_id, read_model_id(model_id)),
+                name,
+                provider_kind,
+                read_upstream_id(upstream_model_id),
+                *values,
+            )
 
 
 def _read(stored: Sequence[Any], columns: Sequence[Column[Any]]) -> tuple[Any, ...]:

@@ -138,7 +138,7 @@ def list_everything(store: Store, _rows: int) -> None:
         pytest.param(replace_credential, 12, id="replace credential"),
         pytest.param(delete_provider, 15, id="delete"),
         pytest.param(delete_models, 11, id="delete models"),
-        pytest.param(load_routing, 7, id="load routing"),
+        pytest.param(load_routing, 9, id="load routing"),
         pytest.param(list_everything, 7, id="list"),
     ],
 )

@@ -9,7 +9,8 @@
 There is no credential in it, sealed or not. The key is 32 random bytes in a file beside it. It detects torn
 and foreign files, and protects a copy of the table alone. Anyone who can read both files can read the table.
 
-Must never: trust a file that does not open, or one whose key others could have read.
+Must never: trust a file that does not open, that another account or a link brought there, or whose key others
+could have read.
 """
 
 from __future__ import annotations
@@ -60,7 +61,7 @@ class TableFile:
             StoredTableRefused: none is stored, or it was changed since.
         """
         try:
-            octets = self._path.read_bytes()
+            octets = _read(self._path)
             key = self._read_key()
         except OSError as error:
             raise StoredTableRefused(f"{error.filename}: {error.strerror}") from None
@@ -94,13 +95,28 @@ class TableFile:
             return key
 
     def _read_key(self) -> bytes:
-        with self._key_path.open("rb") as file:
-            if stat.S_IMODE(os.fstat(file.fileno()).st_mode) & 0o077:
-                raise StoredTableRefused(f"{self._key_path}: others may read it")
-            key = file.read()
+        key = _read(self._key_path, private=True)
         if len(key) != _KEY_BYTES:
             raise StoredTableRefused(f"{self._key_path}: not a key")
         return key
+
+
+def _read(path: Path, *, private: bool = False) -> bytes:
+    """Return a file's content.
+
+    Raises:
+        OSError: it cannot be opened, or is a link, which somebody else may have put there.
+        StoredTableRefused: it is another account's, or no plain file; with ``private``, others may read it.
+    """
+    with open(os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC), "rb") as file:
+        status = os.fstat(file.fileno())
+        if not stat.S_ISREG(status.st_mode):
+            raise StoredTableRefused(f"{path}: not a plain file")
+        if status.st_uid != os.geteuid():
+            raise StoredTableRefused(f"{path}: another account's")
+        if private and stat.S_IMODE(status.st_mode) & 0o077:
+            raise StoredTableRefused(f"{path}: others may read it")
+        return file.read()
 
 
 def _write(path: Path, octets: bytes) -> None:

@@ -129,6 +129,38 @@ def test_every_garbled_byte_is_noticed(file: TableFile, tmp_path: Path) -> None:
             file.load()
 
 
+@pytest.mark.parametrize("name", ["table", "table.key"])
+def test_a_link_is_refused_and_written_over(file: TableFile, tmp_path: Path, name: str) -> None:
+    """Somebody who may make links, and no more, could point the router to files of their own."""
+    file.save(table(), current_time=0)
+    planted = tmp_path / "elsewhere"
+    (tmp_path / name).rename(planted)
+    (tmp_path / name).symlink_to(planted)
+    with pytest.raises(StoredTableRefused, match="symbolic links"):
+        file.load()
+    content = planted.read_bytes()
+    file.save(table(), current_time=1)
+    assert file.load().current_time == 1
+    assert planted.read_bytes() == content
+
+
+def test_what_another_account_wrote_is_refused(file: TableFile, monkeypatch: pytest.MonkeyPatch) -> None:
+    file.save(table(), current_time=0)
+    mine = os.geteuid()
+    monkeypatch.setattr(os, "geteuid", lambda: mine + 1)
+    with pytest.raises(StoredTableRefused, match="another account's"):
+        file.load()
+
+
+@pytest.mark.parametrize("name", ["table", "table.key"])
+def test_what_is_no_file_is_refused(file: TableFile, tmp_path: Path, name: str) -> None:
+    file.save(table(), current_time=0)
+    (tmp_path / name).unlink()
+    os.mkfifo(tmp_path / name, 0o600)
+    with pytest.raises(StoredTableRefused, match="not a plain file"):
+        file.load()
+
+
 @pytest.mark.parametrize("length", [0, 3, 4, 15, 16, 31, 32, 100])
 def test_a_torn_file(file: TableFile, tmp_path: Path, length: int) -> None:
     file.save(table(), current_time=0)

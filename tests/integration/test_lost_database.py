@@ -5,7 +5,8 @@ from __future__ import annotations
 import json
 import shutil
 import sqlite3
-from contextlib import closing
+import subprocess
+from contextlib import closing, suppress
 from pathlib import Path
 
 import grpc
@@ -16,6 +17,9 @@ from codevector.providers.v1 import system_service_pb2_grpc
 from tests.support.servers.api import Api, refused
 from tests.support.servers.harness import Instance, running, wait_until
 
+SECONDS_TO_NOTICE = 15
+"""Fifteen looks, and the end of a process on a busy machine."""
+
 
 def ended(made: Instance) -> None:
     """Wait until the registry has ended by itself."""
@@ -24,6 +28,17 @@ def ended(made: Instance) -> None:
     wait_until(lambda: process.poll() is not None, what="the registry ends")
     assert process.returncode == 1
     made.disconnect()
+
+
+def overwrite(made: Instance, copy: Path) -> None:
+    """Copy over the database; again where the registry was just moving its log, which looks the same."""
+    assert made.service is not None
+    process = made.service.child
+    for _ in range(5):
+        shutil.copyfile(copy, made.home / "registry.db")
+        with suppress(subprocess.TimeoutExpired):
+            process.wait(SECONDS_TO_NOTICE)
+            return
 
 
 def logged(made: Instance) -> dict[str, object]:
@@ -87,7 +102,7 @@ def test_an_older_copy_over_it_is_opened_whole() -> None:
         made.start_service()
         assert breaks(made) == 0
         late = api.create().name
-        shutil.copyfile(older, database)
+        overwrite(made, older)
         ended(made)
         assert logged(made)["what"] == "was overwritten"
         made.start_service()

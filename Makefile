@@ -7,9 +7,9 @@ PYTHON ?= python3
 BIN := .venv/bin
 # Images of Python switch this on for what runs once. Here, every process of the tests would compile all its modules anew.
 unexport PYTHONDONTWRITEBYTECODE
-# Tests compute more than they wait, so a worker for each of two cores. Each takes half of the files, with what a file's
-# tests share, and the one that is done first takes over half of what the other has left.
-JOBS ?= 2
+# Tests wait for a third of their time, so three workers keep two cores busy. Each takes a third of the files, with what a
+# file's tests share, and one that is done takes over half of what another has left.
+JOBS ?= 3
 XDIST := -n $(JOBS) --dist worksteal
 
 .PHONY: run

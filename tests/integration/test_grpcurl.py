@@ -418,7 +418,7 @@ class TestEveryMethod:
         )
         assert gone["changeSet"]["changes"] == [{"removed": provider_model}]
         assert [each["providerModel"]["name"] for each in back["changeSet"]["changes"]] == [provider_model]
-        assert bookmark["bookmark"].keys() == {"serverTime"}
+        assert bookmark["bookmark"].keys() == {"serverTime", "tableAge"}
         assert bookmark["revision"] == back["revision"]
 
         info = call(f"{SYSTEM}/GetSystemInfo")

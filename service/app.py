@@ -189,8 +189,7 @@ async def build(
         server = Server(settings.address, boundary, connections=connections)
         stack.push_async_callback(server.close)
         await server.listen()
-        # All that takes longer the more there is. Balancers are told meanwhile that nothing serves yet.
-        await lanes.upkeep.run(store.check_rows)
+        # This takes longer the more there is. Balancers are told meanwhile that nothing serves yet.
         source = routing_source(store)
         table = await lanes.following.run(partial(load, source, CODEC))
         url_policy = AddressPolicy(

@@ -129,26 +129,19 @@ def writes(address: str, done: Done, stack: ExitStack) -> Counter[str]:
     return _hold([stub.DisableProvider.future(request, timeout=LONG_SECONDS) for _ in range(WRITES)], done)
 
 
-def unread(address: str, done: Done, stack: ExitStack) -> Counter[str]:
-    """Ask for the whole table again and again, and take none of it."""
-    connection = stack.enter_context(Frames(address, settings=NO_WINDOW))
-    threading.Thread(target=connection.answer_pings, daemon=True).start()
-    for stream in range(1, 2 * UNREAD, 2):
-        connection.send(call(stream, f"{ROUTING}/GetRoutingSnapshot"))
-    _under_way()
-    done.wait()
-    return Counter({"sent": UNREAD})
+def _untaken(method: str, count: int) -> Attack:
+    """Ask for the whole table over and over on one connection, and take none of it."""
 
+    def attack(address: str, done: Done, stack: ExitStack) -> Counter[str]:
+        connection = stack.enter_context(Frames(address, settings=NO_WINDOW))
+        threading.Thread(target=connection.answer_pings, daemon=True).start()
+        for stream in range(1, 2 * count, 2):
+            connection.send(call(stream, f"{ROUTING}/{method}"))
+        _under_way()
+        done.wait()
+        return Counter({"sent": count})
 
-def stalled_watches(address: str, done: Done, stack: ExitStack) -> Counter[str]:
-    """Watch many times on one connection, and take none of it."""
-    connection = stack.enter_context(Frames(address, settings=NO_WINDOW))
-    threading.Thread(target=connection.answer_pings, daemon=True).start()
-    for stream in range(1, 2 * STREAMS, 2):
-        connection.send(call(stream, f"{ROUTING}/WatchRouting"))
-    _under_way()
-    done.wait()
-    return Counter({"sent": STREAMS})
+    return attack
 
 
 def _resets(method: str) -> Attack:
@@ -279,8 +272,8 @@ ATTACKS: Final[dict[str, Attack]] = {
     "lists": lists,
     "reflections": reflections,
     "writes": writes,
-    "unread": unread,
-    "stalled-watches": stalled_watches,
+    "unread": _untaken("GetRoutingSnapshot", UNREAD),
+    "stalled-watches": _untaken("WatchRouting", STREAMS),
     "reset-lists": _resets(f"{PROVIDERS}/ListProviders"),
     "reset-watches": _resets(f"{ROUTING}/WatchRouting"),
     "watches": watches,

@@ -7,7 +7,6 @@ each trip to the database takes a millisecond more.
 
 from __future__ import annotations
 
-import signal
 import subprocess
 import sys
 import time
@@ -28,10 +27,11 @@ from google.protobuf.field_mask_pb2 import FieldMask
 from service.store import migrate, open_store
 from tests.support.servers.harness import Instance, instance
 from tests.support.servers.ports import free_port
-from tests.support.servers.postgresql import programs
+from tests.support.servers.postgresql import running_server
 from tests.support.values.registry_values import a_provider
 
 SETTINGS = {"listen_addresses": "", "max_connections": "200"}
+"""With these each commit is on disk before it is answered."""
 CLIENTS = 8
 SECONDS = 4.0
 DELAYS_MS = (0, 1)
@@ -57,9 +57,9 @@ def shared_writes(rounds: int) -> None:
     print(f"\n## Writes on PostgreSQL, {CLIENTS} clients a registry, medians of {rounds}\n")
     print("| a trip takes | bare psycopg | one registry | of bare | three together | of one |")
     print("|---|---|---|---|---|---|")
-    with _postgresql() as sockets:
+    with running_server(SETTINGS) as server:
         for delay in DELAYS_MS:
-            with _network(sockets, delay) as url_of:
+            with _network(server.socket_directory, delay) as url_of:
                 bare, one, three = _measured(url_of, rounds)
                 trip = _trip(url_of("postgres"))
             print(
@@ -132,20 +132,6 @@ def _registry(url: str) -> Iterator[Instance]:
     with instance(settings) as made:
         made.start_service()
         yield made
-
-
-@contextmanager
-def _postgresql() -> Iterator[Path]:
-    """The directory of a server's socket; each commit is on disk before it is answered."""
-    with programs() as found:
-        data, sockets = found.root / "data", found.directory("s")
-        found.initialise(data)
-        process = found.start(data, sockets, SETTINGS)
-        try:
-            yield sockets
-        finally:
-            process.send_signal(signal.SIGQUIT)
-            process.wait()
 
 
 @contextmanager

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import ExitStack, closing, contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -112,7 +112,7 @@ def build(settings: Settings, logger: FilteringBoundLogger, *, connections: int)
         audit = _open_audit(settings, around.deployment_id, logger, stack)
         own = AuditedVersions(opened.versions, audit, Principal(_OWN_ROLE, str(settings.directory)))
         refusals = RefusedCalls(audit, logger, time.monotonic)
-        stack.callback(_flush, refusals, logger)
+        stack.callback(_end_audit, refusals.flush, logger)
         stack.enter_context(upkeep(own, (*opened.refreshes, audit.tick, refusals.tick), logger))
         stack.enter_context(
             serving(
@@ -139,7 +139,7 @@ def _open_audit(
     key = read_audit_key(settings.directory)
     sink = stack.enter_context(closing(AuditSink(settings.audit_directory, public_key=key.public_key)))
     audit = Audit(sink, key, deployment_id=deployment_id, clock=_now, monotonic=time.monotonic)
-    stack.callback(_close_audit, audit, logger)
+    stack.callback(_end_audit, audit.close, logger)
     position = audit.position
     logger.info(
         telemetry.AUDIT_OPENED,
@@ -151,17 +151,10 @@ def _open_audit(
     return audit
 
 
-def _flush(refusals: RefusedCalls, logger: FilteringBoundLogger) -> None:
-    """Write the last counts, after the last call and before the audit is closed."""
+def _end_audit(last: Callable[[], None], logger: FilteringBoundLogger) -> None:
+    """Write what is left for the audit, if that can be done."""
     try:
-        refusals.flush()
-    except AuditUnavailable as error:
-        logger.warning(telemetry.AUDIT_NOT_CLOSED, failure=error.message)
-
-
-def _close_audit(audit: Audit, logger: FilteringBoundLogger) -> None:
-    try:
-        audit.close()
+        last()
     except AuditUnavailable as error:
         logger.warning(telemetry.AUDIT_NOT_CLOSED, failure=error.message)
 

@@ -100,15 +100,17 @@ def facts_from_json(value: Any) -> ModelFacts:
             max_output_tokens=count_from_json(member(value, "max_output_tokens")),
             embedding_dimensions=count_from_json(member(value, "embedding_dimensions")),
             pricing=pricing_from_json(member(value, "pricing")),
-            capabilities=tuple(
-                ModelCapability(count_from_json(number))
-                for number in list_from_json(member(value, "capabilities"))
-            ),
+            capabilities=capabilities_from_json(member(value, "capabilities")),
             retire_time=None if retire_time is None else datetime.fromisoformat(text_from_json(retire_time)),
             needs_review=needs_review,
         )
     except ValueError:
         raise UnreadableForm from None  # the original message quotes the value
+
+
+def capabilities_from_json(value: Any) -> tuple[ModelCapability, ...]:
+    """Return capabilities by their numbers. Raises UnreadableForm, ValueError."""
+    return tuple(ModelCapability(count_from_json(number)) for number in list_from_json(value))
 
 
 def member(value: Any, name: str) -> Any:

@@ -18,6 +18,7 @@ from uuid import UUID
 from service.domain.json_forms import (
     UnreadableForm,
     canonical_json,
+    capabilities_from_json,
     count_from_json,
     list_from_json,
     member,
@@ -271,10 +272,7 @@ def _provider_model_from_json(value: Any) -> ActiveProviderModel:
         max_output_tokens=count_from_json(member(value, "max_output_tokens")),
         embedding_dimensions=count_from_json(member(value, "embedding_dimensions")),
         pricing=pricing_from_json(member(value, "pricing")),
-        capabilities=tuple(
-            ModelCapability(count_from_json(number))
-            for number in list_from_json(member(value, "capabilities"))
-        ),
+        capabilities=capabilities_from_json(member(value, "capabilities")),
         labels=pairs_from_json(member(value, "labels")),
     )
 

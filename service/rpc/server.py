@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import inspect
 import socket
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 import grpc
@@ -82,8 +82,7 @@ class Server:
 
     async def listen(self) -> None:
         """Say in the health of the server and of each service that it does not serve, and refuse calls."""
-        for name in ("", *self._names):
-            await self._health.set(name, health_pb2.HealthCheckResponse.NOT_SERVING)
+        await self._report(("", *self._names), works=False)
         await self._server.start()
 
     async def serve(
@@ -102,26 +101,23 @@ class Server:
             for service, servicer in services
             for method in service.methods
         }
-        for name in ("", *self._names):
-            await self._health.set(name, health_pb2.HealthCheckResponse.SERVING)
+        await self._report(("", *self._names), works=True)
 
     async def report_kms(self, wraps: bool, unwraps: bool) -> None:
         """Say in the health of each capability whether it works; before the first time neither is known.
 
         The server and its services stay healthy without the sidecar: all but these capabilities works.
         """
-        for name, works in ((KMS_WRAP, wraps), (KMS_UNWRAP, unwraps)):
-            status = health_pb2.HealthCheckResponse
-            await self._health.set(name, status.SERVING if works else status.NOT_SERVING)
+        await self._report((KMS_WRAP,), works=wraps)
+        await self._report((KMS_UNWRAP,), works=unwraps)
 
     async def report_store(self, works: bool) -> None:
         """Say in the health of each service that needs the database whether that works.
 
         RoutingService answers from memory, and the process needs no restart: both stay healthy.
         """
-        status = health_pb2.HealthCheckResponse
-        for descriptor in (PROVIDER_SERVICE, MODEL_SERVICE, SYSTEM_SERVICE):
-            await self._health.set(descriptor.full_name, status.SERVING if works else status.NOT_SERVING)
+        of_store = (PROVIDER_SERVICE, MODEL_SERVICE, SYSTEM_SERVICE)
+        await self._report([descriptor.full_name for descriptor in of_store], works=works)
 
     async def close(self) -> None:
         """End at once, if that is not done: for a start that fails."""
@@ -138,6 +134,11 @@ class Server:
         if self._watchers is not None:
             await self._watchers.drain(GOODBYE_SECONDS)
         await self._server.stop(grace_seconds)
+
+    async def _report(self, names: Iterable[str], *, works: bool) -> None:
+        status = health_pb2.HealthCheckResponse
+        for name in names:
+            await self._health.set(name, status.SERVING if works else status.NOT_SERVING)
 
 
 def _check_free(address: str) -> None:

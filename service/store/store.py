@@ -55,8 +55,6 @@ _SHREDDING_WAIT_MILLISECONDS = 200
 _LOG_SLACK = 8
 """A log is at most this part longer than its limit, times the number of replicas."""
 _SINGLE_ROWS = (RevisionCounterRow, RegistryInfoRow)
-
-
 _READ_PROBE = text("SELECT revision FROM revision_counter")
 _WRITE_PROBE = text("UPDATE revision_counter SET revision = revision WHERE id <> id")
 """Touches no row and waits for none, and is refused by a standby and where the right is missing."""
@@ -243,11 +241,6 @@ class Store:
             self.write(lambda unit: unit.withdraw())
         return self._unsound
 
-    def check_single_rows(self) -> list[str]:
-        """Return the columns at fault of the rows that the registry cannot do without."""
-        with Session(self._engine) as session:
-            return [fault for row in _SINGLE_ROWS for fault in faults_of(session, row)]
-
     def look(self) -> None:
         """Find out whether the database's files are still there and ours; to be called every second.
 
@@ -352,7 +345,10 @@ class Store:
 
     def _cannot_go_on(self, error: Unreadable) -> Exception:
         """Return what is raised where no row is found that a unit can leave out."""
-        columns = error.columns or self.check_single_rows()
+        columns: Sequence[str] = error.columns
+        if not columns:
+            with Session(self._engine) as session:
+                columns = _single_row_faults(session)
         if isinstance(error, CheckBroken) and not columns:
             return CheckBroken(error.constraint)  # without the database's error, which shows the whole row
         return unreadable(columns)
@@ -505,13 +501,18 @@ def open_store(
         )
 
 
+def _single_row_faults(session: Session) -> list[str]:
+    """Return the columns at fault of the rows that the registry cannot do without."""
+    return [fault for row in _SINGLE_ROWS for fault in faults_of(session, row)]
+
+
 def _check_single_rows(session: Session) -> None:
     """Refuse a database without a row that nothing works without.
 
     Raises:
         StoreStartError: it is gone, or cannot be read.
     """
-    faults = [fault for row in _SINGLE_ROWS for fault in faults_of(session, row)]
+    faults = _single_row_faults(session)
     if faults:
         raise StoreStartError(
             f"the database holds what the registry cannot read and cannot do without: {', '.join(faults)}. "

@@ -40,12 +40,12 @@ class PostgresServer:
     """A running server. Databases on it are made from templates, which takes milliseconds."""
 
     def __init__(self, socket_directory: Path) -> None:
-        self._socket_directory = socket_directory
+        self.socket_directory = socket_directory
         self._numbers = itertools.count(1)
 
     def url(self, database: str) -> str:
         """The SQLAlchemy URL of a database."""
-        return f"postgresql://postgres@/{database}?host={self._socket_directory}"
+        return f"postgresql://postgres@/{database}?host={self.socket_directory}"
 
     def create_database(self, template: str = "template0") -> str:
         """A new database that equals the template, to which nobody may be connected. Returns its name."""
@@ -103,7 +103,7 @@ class PostgresServer:
 
     def _connection(self, database: str = "postgres") -> psycopg.Connection[Any]:
         return psycopg.connect(
-            host=str(self._socket_directory), user="postgres", dbname=database, autocommit=True
+            host=str(self.socket_directory), user="postgres", dbname=database, autocommit=True
         )
 
 
@@ -118,12 +118,12 @@ def end_listening(url: str) -> int:
 
 
 @contextmanager
-def running_server() -> Iterator[PostgresServer]:
-    """A server of its own, with data that need not survive a crash."""
+def running_server(settings: Mapping[str, str] = _SETTINGS) -> Iterator[PostgresServer]:
+    """A server of its own; with the usual settings its data need not survive a crash."""
     with programs() as found:
         data, sockets = found.root / "data", found.directory("s")
         found.initialise(data)
-        process = found.start(data, sockets, _SETTINGS)
+        process = found.start(data, sockets, settings)
         try:
             yield PostgresServer(sockets)
         finally:

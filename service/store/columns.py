@@ -17,14 +17,24 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Callable, Collection
+from collections.abc import Callable, Collection, Iterable
 from datetime import UTC, datetime, timedelta
 from enum import IntEnum
 from typing import Any, Generic, TypeVar
 from uuid import UUID
 
-from sqlalchemy import BigInteger, Boolean, Dialect, Integer, LargeBinary, Text
-from sqlalchemy.types import TypeDecorator
+from sqlalchemy import (
+    BigInteger,
+    Boolean,
+    Column,
+    Dialect,
+    Integer,
+    Label,
+    LargeBinary,
+    Text,
+    type_coerce,
+)
+from sqlalchemy.types import NullType, TypeDecorator
 
 from service.domain.json_forms import canonical_json
 
@@ -75,6 +85,11 @@ class CheckBroken(Unreadable):
         super().__init__()
         self.args = (f"CHECK constraint {constraint} failed",)
         self.constraint = constraint
+
+
+def as_stored(columns: Iterable[Column[Any]]) -> list[Label[Any]]:
+    """Return columns whose values come as the database has them: no type converts or refuses any."""
+    return [type_coerce(column, NullType()).label(column.name) for column in columns]
 
 
 class _Checked(TypeDecorator[T], Generic[T]):

@@ -28,10 +28,8 @@ from sqlalchemy import (
     not_,
     select,
     true,
-    type_coerce,
 )
 from sqlalchemy.orm import InstrumentedAttribute, Session
-from sqlalchemy.types import NullType
 
 from service.domain.model import (
     CredentialType,
@@ -47,7 +45,7 @@ from service.domain.model import (
     ProviderModelKey,
     State,
 )
-from service.store.columns import Unreadable
+from service.store.columns import Unreadable, as_stored
 from service.store.mapping import (
     imported_of,
     model_from_rows,
@@ -298,9 +296,9 @@ def find_presence(session: Session, *, drop: bool) -> dict[str, Columns]:
     unreadable = {}
     for of in _PRESENCE:
         table = cast(Table, of.__table__)
-        untyped = (type_coerce(column, NullType()).label(column.name) for column in table.columns)
+        stored = as_stored(table.columns)
         with any_text(session):
-            rows = session.execute(select(place.label("place"), *untyped).select_from(table)).all()
+            rows = session.execute(select(place.label("place"), *stored).select_from(table)).all()
         faults = {row.place: _read(of, cast(Mapping[str, Any], row._mapping))[1] for row in rows}
         bad = [where for where, columns in faults.items() if columns]
         if bad:
@@ -379,9 +377,7 @@ def _raw(
 ) -> Iterator[dict[str, Any]]:
     """Yield rows as the database has them, by column, without those of which ``skip`` is true."""
     columns = cast(Table, of.__table__).columns
-    statement = select(*(type_coerce(column, NullType()).label(column.name) for column in columns)).where(
-        where
-    )
+    statement = select(*as_stored(columns)).where(where)
     names = [column.name for column in columns]
     for row in session.execute(statement, execution_options={"yield_per": _BATCH}):
         if not skip(row):

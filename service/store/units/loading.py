@@ -9,13 +9,13 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, cast
 
-from sqlalchemy import Column, Table, select, type_coerce
+from sqlalchemy import Column, Table, select
 from sqlalchemy.orm import Session
-from sqlalchemy.types import NullType
 
 from service.domain.ids import provider_model_name
 from service.domain.model import Provider, State
 from service.domain.routing import ActiveProviderModel, provider_routable
+from service.store.columns import as_stored
 from service.store.engines import in_passing
 from service.store.mapping import pricing_of
 from service.store.rows import ProviderModelRow, ProviderRow
@@ -52,7 +52,7 @@ def active_provider_models(
     shared: dict[tuple[Any, ...], tuple[Any, ...]] = {}
     # Values as they are stored: SQLAlchemy would convert each one of each row.
     statement = (
-        select(*(type_coerce(column, NullType()).label(column.name) for column in columns))
+        select(*as_stored(columns))
         .join(ProviderRow, ProviderRow.provider_id == ProviderModelRow.provider_id)
         .where(
             ProviderModelRow.state == State.ACTIVE,

@@ -107,7 +107,8 @@ class Canaries:
         return found
 
     def hits_under(self, directory: Path) -> list[Hit]:
-        """The hits in every file, whatever it is."""
+        """The hits in every file, whatever it is. SQLite may move its log into its database meanwhile."""
         files = [path for path in sorted(directory.rglob("*")) if path.is_file()]
         assert files, f"nothing to search under {directory}"
+        files.sort(key=lambda path: not path.name.endswith("-wal"))
         return [hit for path in files for hit in self.hits(str(path), path.read_bytes())]
